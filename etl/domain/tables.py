@@ -1,0 +1,175 @@
+"""The one declaration of the data tables: schema, staging, diff, views and every later reader walk it.
+
+Keys and columns are those of the public contract. Every table also carries `account_id` as the first part of its key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Kind(Enum):
+    """What a column holds, told to each database in its own words."""
+
+    INTEGER = "integer"
+    TEXT = "text"
+    BOOLEAN = "boolean"
+    JSON = "json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column beyond `account_id`."""
+
+    name: str
+    kind: Kind
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """Columns of a table that name a row of another table, by that table's whole key."""
+
+    columns: tuple[str, ...]
+    table: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table of current rows with history. `entity` is what people call one of its rows.
+
+    `per_number`: its rows belong to one number each (the number itself, its links) and come and go with its record.
+    The other tables are shared: a row exists while some row that refers to it does.
+    """
+
+    name: str
+    entity: str
+    key: tuple[Column, ...]
+    values: tuple[Column, ...] = ()
+    references: tuple[Reference, ...] = ()
+    per_number: bool = False
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Key columns, then value columns: the order of a row's tuple."""
+        return self.key + self.values
+
+    @property
+    def key_names(self) -> tuple[str, ...]:
+        """Names of the key columns, without `account_id`."""
+        return tuple(c.name for c in self.key)
+
+    @property
+    def value_names(self) -> tuple[str, ...]:
+        """Names of the value columns."""
+        return tuple(c.name for c in self.values)
+
+
+def _columns(kind: Kind, *names: str) -> tuple[Column, ...]:
+    return tuple(Column(name=name, kind=kind) for name in names)
+
+
+_integers = Kind.INTEGER
+_text = Kind.TEXT
+_extra = _columns(Kind.JSON, "extra")
+_of_number = Reference(columns=("virtual_number_id",), table="virtual_numbers")
+_of_site = Reference(columns=("site_id",), table="sites")
+
+VIRTUAL_NUMBERS = Table(
+    name="virtual_numbers",
+    entity="number",
+    per_number=True,
+    key=_columns(_integers, "virtual_number_id"),
+    values=(
+        *_columns(_integers, "child_customer_id"),
+        *_columns(_text, "virtual_phone_number", "redirection_phone_number", "activation_date"),
+        *_columns(_text, "status", "category", "type", "comment", "name"),
+        *_extra,
+    ),
+)
+CAMPAIGNS = Table(
+    name="campaigns",
+    entity="campaign",
+    key=_columns(_integers, "campaign_id"),
+    values=(*_columns(_text, "campaign_name"), *_columns(_integers, "site_id"), *_extra),
+    references=(_of_site,),
+)
+SITES = Table(
+    name="sites",
+    entity="site",
+    key=_columns(_integers, "site_id"),
+    values=_columns(_text, "site_domain_name"),
+)
+SITE_BLOCKS = Table(
+    name="site_blocks",
+    entity="site block",
+    key=_columns(_integers, "site_block_id"),
+    values=(*_columns(_text, "site_block_name"), *_columns(_integers, "site_id"), *_extra),
+    references=(_of_site,),
+)
+SCENARIOS = Table(
+    name="scenarios",
+    entity="scenario",
+    key=_columns(_integers, "scenario_id"),
+    values=_columns(_text, "scenario_name"),
+)
+NUMBER_CAMPAIGNS = Table(
+    name="virtual_number_campaigns",
+    entity="campaign of a number",
+    per_number=True,
+    key=_columns(_integers, "virtual_number_id", "campaign_id"),
+    references=(_of_number, Reference(columns=("campaign_id",), table="campaigns")),
+)
+NUMBER_SITE_BLOCKS = Table(
+    name="virtual_number_site_blocks",
+    entity="site block of a number",
+    per_number=True,
+    key=_columns(_integers, "virtual_number_id", "campaign_id", "site_block_id"),
+    values=_columns(Kind.BOOLEAN, "is_tracking"),
+    references=(
+        Reference(columns=("virtual_number_id", "campaign_id"), table="virtual_number_campaigns"),
+        Reference(columns=("site_block_id",), table="site_blocks"),
+    ),
+)
+NUMBER_SCENARIOS = Table(
+    name="virtual_number_scenarios",
+    entity="scenario of a number",
+    per_number=True,
+    key=_columns(_integers, "virtual_number_id", "scenario_id", "call_processing_rule_id"),
+    values=(*_columns(Kind.BOOLEAN, "is_active"), *_extra),
+    references=(_of_number, Reference(columns=("scenario_id",), table="scenarios")),
+)
+
+TABLES: tuple[Table, ...] = (
+    VIRTUAL_NUMBERS,
+    CAMPAIGNS,
+    SITES,
+    SITE_BLOCKS,
+    SCENARIOS,
+    NUMBER_CAMPAIGNS,
+    NUMBER_SITE_BLOCKS,
+    NUMBER_SCENARIOS,
+)
+"""The eight tables with history, in the contract's order."""
+
+BY_NAME = {table.name: table for table in TABLES}
+
+
+def referrers(table: Table) -> Iterator[tuple[Table, Reference]]:
+    """The tables whose rows keep a row of a shared `table` alive, with the reference by which they do."""
+    for other in TABLES:
+        for reference in other.references:
+            if reference.table == table.name:
+                yield other, reference
+
+
+def shared_tables() -> tuple[Table, ...]:
+    """The shared tables, each after those that refer to it: the order in which rows no longer referred to can go."""
+    shared = [t for t in TABLES if not t.per_number]
+    return tuple(sorted(shared, key=lambda t: len([o for o, _ in referrers(t) if not o.per_number])))
+
+
+def missing_bit(table: Table, column: str) -> int:
+    """The bit that says in a staged row's `missing` that the source did not report `column`."""
+    return 1 << [c.name for c in table.columns].index(column)

@@ -1,0 +1,42 @@
+"""Text that a database cannot hold: U+0000, which PostgreSQL refuses, and lone surrogates, which are no UTF-8.
+
+Both reach us only as JSON escapes. They are kept by one reversible encoding, the same on both databases: the character
+U+2400 followed by the four hex digits of what stood there. A U+2400 that the source itself sent becomes U+2400 `2400`.
+"""
+
+from __future__ import annotations
+
+import re
+
+MARK = "\u2400"
+_MARK_BYTES = MARK.encode()
+_SUSPICIOUS = re.compile(rb"\\u(?:0000|2400|[dD][89a-fA-F])|" + _MARK_BYTES)
+_TOKEN = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair: an ordinary character
+    rb"|\\u[0-9a-fA-F]{4}|\\.|" + _MARK_BYTES,
+    re.DOTALL,
+)
+_ENCODED = re.compile(MARK + "([0-9a-f]{4})")
+
+
+def storable(json_bytes: bytes) -> bytes:
+    """JSON whose strings both databases can hold; the very same object where nothing had to change (the usual case)."""
+    if _SUSPICIOUS.search(json_bytes) is None:
+        return json_bytes
+    return _TOKEN.sub(_replaced, json_bytes)
+
+
+def _replaced(match: re.Match[bytes]) -> bytes:
+    token = match.group()
+    if token == _MARK_BYTES:
+        return _MARK_BYTES + b"2400"
+    if len(token) != 6:
+        return token
+    code = token[2:].lower()
+    lone = code[:1] == b"d" and code[1:2] >= b"8"
+    return _MARK_BYTES + code if lone or code in (b"0000", b"2400") else token
+
+
+def original(text: str) -> str:
+    """What the source sent, from what is stored; may hold U+0000 and lone surrogates."""
+    return _ENCODED.sub(lambda m: chr(int(m.group(1), 16)), text)

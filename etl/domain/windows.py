@@ -1,0 +1,202 @@
+"""Id windows: how a listing that cannot be sorted is cut into answers that are each whole at one moment.
+
+A window `(after, upto]` is small enough when all its numbers fit into one answer. The API filters on `id`, does not
+sort on it, and answers at most `limit` rows with `total_items`, the number of rows that match.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+FILL = 0.8
+"""How full a planned window is: room for the numbers added since the ids were learnt."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """The numbers with `after < id <= upto`; None is open-ended."""
+
+    after: int | None = None
+    upto: int | None = None
+
+    def holds(self, number_id: int) -> bool:
+        """Whether an id lies in this window."""
+        return (self.after is None or number_id > self.after) and (self.upto is None or number_id <= self.upto)
+
+
+WHOLE = Window()
+
+
+def cut(window: Window, bounds: Sequence[int]) -> list[Window]:
+    """The window cut after each of the ascending `bounds` that lie within it."""
+    edges = [window.after, *(b for b in bounds if _inside(window, b)), window.upto]
+    return [Window(a, b) for a, b in itertools.pairwise(edges)]
+
+
+def _inside(window: Window, bound: int) -> bool:
+    return window.holds(bound) and bound != window.upto
+
+
+def plan(known: Sequence[int], limit: int) -> list[Window]:
+    """Windows for an account whose open ids are `known` (ascending): one if they fit, else each about 80 % full."""
+    if len(known) <= limit:
+        return [WHOLE]
+    return cut(WHOLE, _quantiles(known, math.ceil(len(known) / (limit * FILL))))
+
+
+def split(window: Window, sample: Sequence[int], total: int, limit: int, *, first: bool = True) -> list[Window]:
+    """Smaller windows for one that holds `total` > `limit` numbers, of which `sample` (any order) came in the answer.
+
+    The sample tells where the ids lie. Of an open-ended window it may be only the lowest ids, when rows happen to be
+    stored by age (or the highest); so when a sample has already misled (`first` is false) its density is extrapolated.
+    """
+    ids = sorted(set(sample))
+    parts = max(2, math.ceil(total / (limit * FILL)))
+    if not first and len(ids) > 1 and (window.upto is None) != (window.after is None):
+        step = max(1, (ids[-1] - ids[0]) * (limit * FILL) / len(ids))
+        if window.upto is None:
+            return cut(window, [ids[0] + int(step * n) for n in range(1, parts)])
+        return cut(window, [ids[-1] - int(step * n) for n in range(parts - 1, 0, -1)])
+    pieces = cut(window, _quantiles(ids, parts))
+    return pieces if len(pieces) > 1 else cut(window, _middle(window, ids))
+
+
+def _quantiles(ids: Sequence[int], parts: int) -> list[int]:
+    return sorted({ids[len(ids) * n // parts - 1] for n in range(1, parts) if len(ids) * n // parts > 0})
+
+
+def _middle(window: Window, ids: Sequence[int]) -> list[int]:
+    low = window.after if window.after is not None else (ids[0] if ids else 0)
+    high = window.upto if window.upto is not None else (ids[-1] if ids else low + 2)
+    return [(low + high) // 2]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one answer says of its window: the ids that came, `total_items` (None: absent or unusable), and how many
+    rows came without a readable id.
+    """
+
+    ids: Sequence[int]
+    total: int | None
+    unreadable: int = 0
+
+
+class Verdict:
+    """What to do with a window's answer."""
+
+
+@dataclass(frozen=True)
+class Take(Verdict):
+    """Use the rows; `unaccounted` numbers were announced and did not come, however often asked."""
+
+    unaccounted: int = 0
+
+
+@dataclass(frozen=True)
+class Again(Verdict):
+    """Ask for the same window once more: the answer disagrees with itself."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Split(Verdict):
+    """Too many for one answer: ask for these windows instead."""
+
+    windows: list[Window]
+
+
+@dataclass(frozen=True)
+class Refuse(Verdict):
+    """The answer cannot be one to this question."""
+
+    reason: str
+
+
+REREADS = 2
+"""How often a window whose answer disagrees with itself is read again before its rows are taken as they are."""
+
+
+@dataclass
+class WindowPlan:
+    """A paginator over windows: a state machine of plain numbers, told of each answer, naming the next window.
+
+    `pending` is worked on from its end; windows come in ascending order. `splits` bounds the work: a source whose
+    totals cannot be true is refused instead of being asked for ever.
+    """
+
+    limit: int
+    pending: list[Window]
+    tries: int = 0
+    splits: int = 0
+    reads: int = 0
+
+    @classmethod
+    def start(cls, known: Sequence[int], limit: int) -> WindowPlan:
+        """A plan for an account whose open ids are `known`, ascending."""
+        return cls(limit=limit, pending=plan(known, limit)[::-1])
+
+    @property
+    def window(self) -> Window | None:
+        """The window to ask for next; None when the listing is whole."""
+        return self.pending[-1] if self.pending else None
+
+    def judge(self, answer: Answer) -> Verdict:
+        """Decide on the answer to `window`, and move on."""
+        window = self.pending[-1]
+        verdict = self._verdict(window, answer)
+        self.reads += 1
+        if isinstance(verdict, Take):
+            self._next([])
+            self._merge(len(answer.ids))
+        elif isinstance(verdict, Split):
+            self.splits += 1
+            self._next(verdict.windows)
+        else:
+            self.tries += 1
+        return verdict
+
+    def _next(self, windows: list[Window]) -> None:
+        self.pending.pop()
+        self.pending.extend(reversed(windows))
+        self.tries = 0
+
+    def _merge(self, came: int) -> None:
+        """Join the next bounded windows when the last came far emptier than planned: the plan's sample was lopsided."""
+        joined = int(self.limit * FILL) // max(came, 1)
+        while joined > 1 and len(self.pending) > 1 and self.pending[-2].upto is not None:
+            first, second = self.pending.pop(), self.pending.pop()
+            self.pending.append(Window(first.after, second.upto))
+            joined -= 1
+
+    def _verdict(self, window: Window, answer: Answer) -> Verdict:
+        came = len(set(answer.ids)) + answer.unreadable
+        outside = sum(not window.holds(i) for i in answer.ids)
+        if outside:
+            return self._refuse(f"{outside} rows outside the ids asked for: the source ignores the filter")
+        if answer.total is None:
+            return self._refuse("no usable total_items: nothing says whether the answer is whole")
+        if answer.total > self.limit:
+            return self._split(window, answer, answer.total)
+        if came > answer.total:
+            return self._again_or(Take(), f"{came} numbers where total_items says {answer.total}")
+        if came < answer.total:
+            return self._again_or(Take(answer.total - came), f"{came} numbers of {answer.total}")
+        return Take()
+
+    def _refuse(self, reason: str) -> Verdict:
+        return self._again_or(Refuse(reason), reason)
+
+    def _again_or(self, last: Verdict, reason: str) -> Verdict:
+        return Again(reason) if self.tries < REREADS else last
+
+    def _split(self, window: Window, answer: Answer, total: int) -> Verdict:
+        if self.splits > 64 + total // self.limit:
+            return Refuse(f"total_items stays above {self.limit} however small the window: it cannot be true")
+        if window.after is not None and window.upto is not None and window.upto - window.after <= 1:
+            return Refuse(f"{total} numbers announced for a single id")
+        return Split(split(window, answer.ids, total, self.limit, first=self.splits == 0))

@@ -1,0 +1,144 @@
+"""The error tree, by what is to be done about it. Each error carries its exit code and its remedy.
+
+VnsyncError
+├── Usage                2    the command's words are off
+├── Incomplete           3    some accounts are published, others failed, were skipped or are held
+├── SourceUnusable      65    the source sent what cannot be used
+│   └── FilterRefused   65    the id filter is not supported: the listing falls back to offsets
+├── Unavailable         69    source or database unavailable after retries
+│   └── Transient       69    worth another try right now
+├── IntegrityBroken     70    a check of the warehouse failed
+├── LocalTrouble        74    disk or file trouble
+├── TryLater            75    a limit, a lock, a busy database, stale data
+├── NotAllowed          77    token, whitelist, rights, database permission
+│   ├── SessionExpired  77    the session key is no longer valid: logging in again may help
+│   └── AccountRefused  77    one customer of an agent is out of reach; the others are not
+├── Misconfigured       78    a setting is wrong
+│   └── MethodUnknown   78    the source does not know the method, or not for this token
+└── Stopped       130, 143    SIGINT or SIGTERM
+"""
+
+from __future__ import annotations
+
+
+class VnsyncError(Exception):
+    """Something went wrong that vnsync knows; `str()` is the cause in one line, `remedy` what to do about it."""
+
+    exit_code = 1
+    default_remedy = "Report this as a bug in vnsync, with the output of --log-level debug."
+
+    def __init__(self, cause: str | None = None, *, remedy: str | None = None, run_id: int | None = None) -> None:
+        super().__init__(cause or (self.__doc__ or "").split("\n")[0])
+        self.remedy = remedy or self.default_remedy
+        self.run_id = run_id
+
+
+class Usage(VnsyncError):
+    """The command's words are off."""
+
+    exit_code = 2
+    default_remedy = "See --help."
+
+
+class Incomplete(VnsyncError):
+    """Published for some accounts; others failed, were skipped or are held."""
+
+    exit_code = 3
+    default_remedy = "Read the account's line above; the others are published."
+
+
+class Held(Incomplete):
+    """The mass-close guard stopped the account."""
+
+
+class SourceUnusable(VnsyncError):
+    """The source sent what cannot be used."""
+
+    exit_code = 65
+    default_remedy = "Check that the URL is the Data API's; if it is, its answer has changed: report this."
+
+
+class FilterRefused(SourceUnusable):
+    """The source does not filter on the number's id."""
+
+
+class Unavailable(VnsyncError):
+    """Source or database unavailable after retries."""
+
+    exit_code = 69
+    default_remedy = "Nothing was lost; run again when it is reachable."
+
+
+class Transient(Unavailable):
+    """A passing fault: worth another try after a pause (`retry_after`: seconds asked for by the other side)."""
+
+    def __init__(
+        self, cause: str | None = None, *, retry_after: float | None = None, remedy: str | None = None
+    ) -> None:
+        super().__init__(cause, remedy=remedy)
+        self.retry_after = retry_after
+
+
+class IntegrityBroken(VnsyncError):
+    """An integrity check failed."""
+
+    exit_code = 70
+    default_remedy = "Run `vnsync doctor`; restore a backup if the warehouse was edited by hand."
+
+
+class LocalTrouble(VnsyncError):
+    """A disk or a file of this machine is in the way."""
+
+    exit_code = 74
+    default_remedy = "Check free space and permissions, then run again; nothing was half-published."
+
+
+class TryLater(VnsyncError):
+    """Not now: a limit is used up, another run is on, or the database is busy."""
+
+    exit_code = 75
+    default_remedy = "Run again later; what was published stays."
+
+
+class DayLimit(TryLater):
+    """The day's API points are used up."""
+
+
+class NotAllowed(VnsyncError):
+    """The source or the database refuses access."""
+
+    exit_code = 77
+    default_remedy = "Check the token and its rights in the client area."
+
+
+class SessionExpired(NotAllowed):
+    """The session key is no longer valid."""
+
+
+class AccountRefused(NotAllowed):
+    """The source refuses access to this account; `mnemonic` is its own word for why."""
+
+    def __init__(self, cause: str | None = None, *, mnemonic: str = "", remedy: str | None = None) -> None:
+        super().__init__(cause, remedy=remedy)
+        self.mnemonic = mnemonic
+
+
+class Misconfigured(VnsyncError):
+    """A setting is wrong."""
+
+    exit_code = 78
+    default_remedy = "See `vnsync config` for what is in force."
+
+
+class MethodUnknown(Misconfigured):
+    """The source does not know the method."""
+
+
+class Stopped(VnsyncError):
+    """Stopped by a signal."""
+
+    default_remedy = "Nothing was half-published; run again to go on."
+
+    def __init__(self, signal_number: int, name: str) -> None:
+        super().__init__(f"stopped by {name}")
+        self.exit_code = 128 + signal_number
