@@ -1,0 +1,176 @@
+"""JSON-RPC answers of the Data API: decoded as little as needed, and each error turned into what to do about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from etl.domain.text import storable
+from etl.errors import (
+    AccountRefused,
+    DayLimit,
+    FilterRefused,
+    MethodUnknown,
+    NotAllowed,
+    SessionExpired,
+    SourceUnusable,
+    Transient,
+    TryLater,
+    VnsyncError,
+)
+
+
+class Result(msgspec.Struct, gc=False):
+    """A successful answer: the records, undecoded, and the metadata as sent."""
+
+    data: msgspec.Raw = msgspec.Raw(b"null")
+    metadata: Any = None
+
+
+class ErrorBody(msgspec.Struct, gc=False):
+    """An error as the API words it; every part may be missing in the field."""
+
+    code: Any = None
+    message: Any = None
+    data: Any = None
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """The error's `data` object, empty when it has none."""
+        return self.data if isinstance(self.data, dict) else {}
+
+    @property
+    def mnemonic(self) -> str:
+        """What the API's documentation names the error; empty when it does not say."""
+        return str(self.details.get("mnemonic") or "")
+
+
+class Envelope(msgspec.Struct, gc=False):
+    """A whole answer; `id` is compared with the request's before anything else is believed."""
+
+    id: Any = None
+    result: Result | msgspec.UnsetType | None = msgspec.UNSET
+    error: ErrorBody | None = None
+
+
+_decoder = msgspec.json.Decoder(Envelope)
+_plain = msgspec.json.Decoder(dict[str, Any])
+
+LOGIN_METHODS = frozenset({"login.user", "logout.user"})
+_SESSION = frozenset({"access_token_expired", "access_token_invalid", "access_token_blocked", "auth_error"})
+_REFUSED = frozenset(
+    {"forbidden", "ip_not_whitelisted", "method_component_disabled", "parameter_component_disabled", "account_inactive"}
+)
+_WRONG_CALL = frozenset({"invalid_request", "batch_operations_not_supported", "notifications_not_supported"})
+_FILTER = frozenset({"filter_prohibited", "unexpected_parameters"})
+_REMEDIES = {
+    "ip_not_whitelisted": "Add this machine's IP address to the whitelist in the client area of that account",
+    "forbidden": "Give the API user the rights to virtual numbers in the client area",
+    "account_inactive": "The account is switched off at the vendor; ask them, or leave it out with --account",
+    "method_component_disabled": "The account's tariff lacks this method; ask the vendor to switch it on",
+    "parameter_component_disabled": "The account's tariff lacks this parameter; ask the vendor to switch it on",
+    "access_token_expired": "Make a new key in the client area and put it into the token file",
+    "access_token_invalid": "Check that the token file holds the whole key, and that the URL is your brand's",
+    "access_token_blocked": "The key is blocked; make a new one in the client area",
+    "auth_error": "Check login and password, or the key",
+}
+
+
+def decode(body: bytes, request_id: int) -> Result:
+    """The result of an answer to `request_id`.
+
+    Raises what the answer's error asks for (`raise_for`), `Transient` when the answer is to another request or is no
+    whole JSON, `SourceUnusable` when it is JSON but no answer of this API.
+    """
+    try:
+        envelope = _decoder.decode(storable(body))
+    except msgspec.ValidationError as exc:
+        raise SourceUnusable(f"the answer is not one of the Data API ({exc})") from exc
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        remedy = "Check that the URL is the Data API's"
+        raise Transient(f"the answer is not JSON: {_excerpt(body)}", remedy=remedy) from exc
+    if envelope.error is not None:
+        if envelope.id is not None and envelope.id != request_id:
+            raise Transient("the answer belongs to another request")
+        raise error_of(envelope.error)
+    if envelope.id != request_id or isinstance(envelope.id, bool):
+        raise Transient("the answer belongs to another request")
+    if not isinstance(envelope.result, Result):
+        raise SourceUnusable("the answer has neither a result nor an error")
+    return envelope.result
+
+
+def decode_login(body: bytes, request_id: int) -> str:
+    """The session key in the answer to `login.user`."""
+    decode(body, request_id)
+    result = _plain.decode(body)["result"]
+    data = result.get("data", result)
+    token = data.get("access_token") if isinstance(data, dict) else None
+    if not isinstance(token, str) or not token:
+        raise SourceUnusable("login.user answered without an access_token")
+    return token
+
+
+def _excerpt(body: bytes) -> str:
+    return repr(body[:80].decode("utf-8", "replace")) if body else "it is empty"
+
+
+class LimitExceeded(TryLater):
+    """The points of the minute are used up; `reset`: seconds, as the source says."""
+
+    def __init__(self, cause: str, reset: object) -> None:
+        super().__init__(cause)
+        self.reset = reset
+
+
+def error_of(error: ErrorBody) -> VnsyncError:
+    """The error to raise for an error answer, by its mnemonic; an unknown one stops, it is never retried for ever."""
+    mnemonic = error.mnemonic
+    cause = f"the source answers {mnemonic or error.code}: {error.message}"
+    remedy = _REMEDIES.get(mnemonic)
+    if mnemonic in _SESSION:
+        return SessionExpired(cause, remedy=remedy)
+    if mnemonic in _REFUSED:
+        return AccountRefused(_with_address(cause, error), mnemonic=mnemonic, remedy=remedy)
+    if mnemonic == "limit_exceeded":
+        return _limit(cause, error)
+    if mnemonic == "internal_error" or (not mnemonic and error.code == -32603):
+        return Transient(cause)
+    if mnemonic in _FILTER and _about_filter(error):
+        return FilterRefused(cause)
+    if mnemonic in _WRONG_CALL or error.code in (-32600, -32700):
+        return SourceUnusable(cause)
+    if mnemonic == "method_not_found" or error.code == -32601:
+        return MethodUnknown(cause, remedy="Check the version at the end of the API URL (/v2.0)")
+    if not mnemonic and error.code in (-32001, -32003):
+        return NotAllowed(cause)
+    return SourceUnusable(cause)
+
+
+def _with_address(cause: str, error: ErrorBody) -> str:
+    params = error.details.get("params")
+    address = params.get("ip") or params.get("ip_address") if isinstance(params, dict) else None
+    value = address or error.details.get("value")
+    return f"{cause} ({value})" if value and error.mnemonic == "ip_not_whitelisted" else cause
+
+
+def _about_filter(error: ErrorBody) -> bool:
+    named = str(error.details.get("field") or "")
+    return error.mnemonic == "filter_prohibited" or named in ("", "id", "filter")
+
+
+def _limit(cause: str, error: ErrorBody) -> VnsyncError:
+    params, metadata = error.details.get("params"), error.details.get("metadata")
+    limits = metadata.get("limits") if isinstance(metadata, dict) else None
+    limits = limits if isinstance(limits, dict) else {}
+    if isinstance(params, dict) and params.get("limit_type") == "minute":
+        return LimitExceeded(cause, limits.get("minute_reset"))
+    return day_limit(limits.get("day_reset"))
+
+
+def day_limit(reset: object) -> DayLimit:
+    """The error for a day whose points are used up; `reset`: seconds until they come back, as the source says."""
+    known = isinstance(reset, int | float) and not isinstance(reset, bool) and reset > 0
+    when = f" in {float(reset) / 3600:.1f} h" if known else " tomorrow"  # type: ignore[arg-type]
+    return DayLimit("the day's API points are used up", remedy=f"What was published stays; run again{when}")

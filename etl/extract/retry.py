@@ -1,0 +1,61 @@
+"""The one retry policy of the network: only for what is transient, bounded in tries and in total time, with jitter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import tenacity
+
+from etl.domain.events import Waiting
+from etl.domain.ports import Clock, Random, Report
+from etl.errors import Transient
+
+T = TypeVar("T")
+
+TRIES = 8
+FIRST_WAIT = 0.5
+LONGEST_WAIT = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetryPolicy:
+    """Exponential backoff with full jitter; `max_seconds` bounds one request with all its retries."""
+
+    clock: Clock
+    random: Random
+    report: Report
+    max_seconds: float = 300.0
+
+    def call(self, attempt: Callable[[], T], on_retry: Callable[[], None]) -> T:
+        """The result of `attempt`, tried again while it raises `Transient`; the last error is raised as it is."""
+        start = self.clock.monotonic()
+        loop = tenacity.Retrying(
+            sleep=self.clock.sleep,
+            retry=tenacity.retry_if_exception_type(Transient),
+            wait=self._wait,
+            stop=lambda state: self._over(state, start),
+            before_sleep=lambda state: self._tell(state, on_retry),
+            reraise=True,
+        )
+        return loop(attempt)
+
+    def _wait(self, state: tenacity.RetryCallState) -> float:
+        asked = getattr(_error(state), "retry_after", None)
+        if asked is not None:
+            return float(min(asked, LONGEST_WAIT))
+        ceiling = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (state.attempt_number - 1))
+        return float(ceiling * (0.5 + self.random.random() / 2))
+
+    def _over(self, state: tenacity.RetryCallState, start: float) -> bool:
+        spent = self.clock.monotonic() - start + state.upcoming_sleep
+        return state.attempt_number >= TRIES or spent > self.max_seconds
+
+    def _tell(self, state: tenacity.RetryCallState, on_retry: Callable[[], None]) -> None:
+        on_retry()
+        self.report(Waiting(seconds=state.upcoming_sleep, reason=f"retry {state.attempt_number}: {_error(state)}"))
+
+
+def _error(state: tenacity.RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None
