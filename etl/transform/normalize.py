@@ -1,0 +1,187 @@
+"""From numbers to rows of the eight tables: nested arrays become links, and what many records repeat becomes one row.
+
+A row is a tuple of its table's columns and, where the table has values, a last item: bits of the columns that the
+source did not report (`domain.tables.missing_bit`). Array order means nothing; of contradicting copies of one row the
+one that sorts first is taken, whatever the order in which they came, and the contradiction is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from etl.domain import tables
+from etl.domain.tables import Table, missing_bit
+from etl.transform.drift import DriftKind, DriftLog
+from etl.transform.records import Campaign, Number, Scenario, SiteBlock
+
+Row = tuple[Any, ...]
+Key = tuple[int, ...]
+
+NUMBER_TABLES = tuple(t.name for t in tables.TABLES if t.per_number)
+_to_json = msgspec.json.Encoder(order="deterministic").encode
+
+
+def _bits(table: Table, *names: str) -> tuple[int, ...]:
+    return tuple(missing_bit(table, name) for name in names)
+
+
+_CHILD, _REDIRECTION, _ACTIVATION, _COMMENT, _NAME = _bits(
+    tables.VIRTUAL_NUMBERS, "child_customer_id", "redirection_phone_number", "activation_date", "comment", "name"
+)
+_CAMPAIGN_NAME, _SITE_ID = _bits(tables.CAMPAIGNS, "campaign_name", "site_id")
+(_DOMAIN,) = _bits(tables.SITES, "site_domain_name")
+_BLOCK_NAME, _BLOCK_SITE = _bits(tables.SITE_BLOCKS, "site_block_name", "site_id")
+(_SCENARIO_NAME,) = _bits(tables.SCENARIOS, "scenario_name")
+(_TRACKING,) = _bits(tables.NUMBER_SITE_BLOCKS, "is_tracking")
+_RULE, _ACTIVE = _bits(tables.NUMBER_SCENARIOS, "call_processing_rule_id", "is_active")
+
+
+def _json(extra: dict[str, Any] | None) -> str | None:
+    return None if extra is None else _to_json(extra).decode()
+
+
+def _order(row: Row) -> tuple[Any, ...]:
+    """A sort key in which reported values come before missing ones, and None before any value."""
+    return (row[-1], *((v is not None, v) for v in row))
+
+
+class Normalizer:
+    """Turns the numbers of one account into rows.
+
+    Rows of the number's own tables are handed out page by page; rows that numbers share (`shared`) are collected, for
+    another page may repeat them.
+    """
+
+    def __init__(self, drift: DriftLog) -> None:
+        self._drift = drift
+        self.shared: dict[str, dict[int, Row]] = {t.name: {} for t in tables.shared_tables()}
+        self.conflicts = 0
+        self.unreported = False
+        """Whether some row lacks a field that the source did not report."""
+        self._campaigns = self.shared["campaigns"]
+        self._sites = self.shared["sites"]
+        self._blocks = self.shared["site_blocks"]
+        self._scenarios = self.shared["scenarios"]
+
+    def rows(self, numbers: Iterable[Number]) -> dict[str, list[Row]]:
+        """The rows of the number's own tables, by table name; each key once."""
+        out: dict[str, list[Row]] = {name: [] for name in NUMBER_TABLES}
+        numbers_out, campaigns_out = out["virtual_numbers"], out["virtual_number_campaigns"]
+        blocks_out, scenarios_out = out["virtual_number_site_blocks"], out["virtual_number_scenarios"]
+        for number in numbers:
+            numbers_out.append(self._number(number))
+            if number.campaigns:
+                self._campaign_links(number, campaigns_out, blocks_out)
+            if number.scenarios:
+                self._scenario_links(number, scenarios_out)
+        return out
+
+    def shared_rows(self) -> dict[str, list[Row]]:
+        """The rows that numbers share, by table name, as all pages together tell them."""
+        return {name: list(rows.values()) for name, rows in self.shared.items()}
+
+    # -- the number
+
+    def _number(self, n: Number) -> Row:
+        row = (
+            n.id,
+            n.child_customer_id,
+            n.virtual_phone_number,
+            n.redirection_phone_number,
+            n.activation_date,
+            n.status,
+            n.category,
+            n.type,
+            n.comment,
+            n.name,
+            None if n.extra is None else _json(n.extra),
+            0,
+        )
+        return row if UNSET not in row else self._known(row, tables.VIRTUAL_NUMBERS, "$")
+
+    def _known(self, row: Row, table: Table, path: str) -> Row:
+        """The row with null for what was not sent, the bits that say so, and a note in the drift."""
+        self.unreported = True
+        missing = row[-1]
+        for column, value in zip(table.columns, row, strict=False):
+            if value is UNSET:
+                missing |= missing_bit(table, column.name)
+                self._drift.note(f"{path}.{column.name}", DriftKind.MISSING_FIELD)
+        return (*(None if v is UNSET else v for v in row[:-1]), missing)
+
+    # -- campaigns, sites, blocks
+
+    def _campaign_links(self, number: Number, campaigns_out: list[Row], blocks_out: list[Row]) -> None:
+        number_id = number.id
+        campaigns = set()
+        blocks: dict[Key, Row] = {}
+        for campaign in number.campaigns:
+            campaign_id = campaign.campaign_id
+            campaigns.add(campaign_id)
+            self._campaign(campaign)
+            for block in campaign.site_blocks:
+                self._block(block, campaign)
+                row: Row = (number_id, campaign_id, block.site_block_id, block.is_tracking, 0)
+                if block.is_tracking is UNSET:
+                    row = self._known(row, tables.NUMBER_SITE_BLOCKS, "$.campaigns[].site_blocks[]")
+                self._keep(blocks, row[:3], row)
+        campaigns_out.extend((number_id, c) for c in campaigns)
+        blocks_out.extend(blocks.values())
+
+    def _campaign(self, c: Campaign) -> None:
+        row: Row = (c.campaign_id, c.campaign_name, c.site_id, None if c.extra is None else _json(c.extra), 0)
+        if self._campaigns.get(c.campaign_id) != row:
+            if UNSET in row:
+                row = self._known(row, tables.CAMPAIGNS, "$.campaigns[]")
+            self._keep(self._campaigns, c.campaign_id, row)
+        if c.site_id is not None and c.site_id is not UNSET:
+            site: Row = (c.site_id, c.site_domain_name, 0)
+            if self._sites.get(c.site_id) != site:
+                if c.site_domain_name is UNSET:
+                    site = self._known(site, tables.SITES, "$.campaigns[]")
+                self._keep(self._sites, c.site_id, site)
+
+    def _block(self, b: SiteBlock, campaign: Campaign) -> None:
+        extra = None if b.extra is None else _json(b.extra)
+        row: Row = (b.site_block_id, b.site_block_name, campaign.site_id, extra, 0)
+        if self._blocks.get(b.site_block_id) != row:
+            if UNSET in row:
+                row = self._known(row, tables.SITE_BLOCKS, "$.campaigns[].site_blocks[]")
+            self._keep(self._blocks, b.site_block_id, row)
+
+    # -- scenarios
+
+    def _scenario_links(self, number: Number, out: list[Row]) -> None:
+        links: dict[Key, Row] = {}
+        for scenario in number.scenarios:
+            self._scenario(scenario)
+            row = self._scenario_link(number.id, scenario)
+            self._keep(links, row[:3], row)
+        out.extend(links.values())
+
+    def _scenario(self, s: Scenario) -> None:
+        row: Row = (s.scenario_id, s.scenario_name, 0)
+        if self._scenarios.get(s.scenario_id) != row:
+            if s.scenario_name is UNSET:
+                row = self._known(row, tables.SCENARIOS, "$.scenarios[]")
+            self._keep(self._scenarios, s.scenario_id, row)
+
+    def _scenario_link(self, number_id: int, s: Scenario) -> Row:
+        extra = None if s.extra is None else _json(s.extra)
+        row: Row = (number_id, s.scenario_id, s.call_processing_rule_id, s.is_active, extra, 0)
+        if UNSET in row:
+            row = self._known(row, tables.NUMBER_SCENARIOS, "$.scenarios[]")
+        return row if row[2] is not None else (*row[:2], 0, *row[3:])
+
+    # -- one row per key
+
+    def _keep(self, rows: dict[Any, Row], key: Any, row: Row) -> None:
+        other = rows.setdefault(key, row)
+        if other is not row and other != row:
+            if other[-1] == row[-1]:
+                self.conflicts += 1
+            rows[key] = min(other, row, key=_order)

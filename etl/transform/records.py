@@ -1,0 +1,69 @@
+"""A number's record as the API sends it, both editions. A field that was not sent is UNSET, which is not null."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from etl.domain.text import MARK
+
+Id = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+Text = str | None | UnsetType
+
+STATUSES = frozenset({"active", "waiting", "cleaning", "prereserved", "reserved", "manual_lock", "limit_lock"})
+CATEGORIES = frozenset({"usual", "bronze", "silver", "gold", "platinum"})
+TYPES = frozenset({"va", "call_tracking", "dynamic_call_tracking"})
+"""Valid values of the enumerations, from the method's page; others are kept and reported."""
+
+EXTRA = f"{MARK}extra"
+"""The field's name on the wire: none that the source could send, for `domain.text` encodes that character."""
+
+
+class SiteBlock(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """A number block of a site, as part of a campaign."""
+
+    site_block_id: Id
+    site_block_name: Text = UNSET
+    is_tracking: bool | UnsetType | None = UNSET
+    extra: dict[str, Any] | None = msgspec.field(default=None, name=EXTRA)
+
+
+class Campaign(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """An advertising campaign that holds the number."""
+
+    campaign_id: Id
+    site_blocks: list[SiteBlock]
+    campaign_name: Text = UNSET
+    site_id: Id | UnsetType | None = UNSET
+    site_domain_name: Text = UNSET
+    extra: dict[str, Any] | None = msgspec.field(default=None, name=EXTRA)
+
+
+class Scenario(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """A scenario that processes the number's calls, by a rule."""
+
+    scenario_id: Id
+    scenario_name: Text = UNSET
+    call_processing_rule_id: Id | UnsetType | None = UNSET
+    is_active: bool | UnsetType | None = UNSET
+    extra: dict[str, Any] | None = msgspec.field(default=None, name=EXTRA)
+
+
+class Number(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """A virtual number. Required is what makes it one; the rest may be missing in an edition."""
+
+    id: Id
+    virtual_phone_number: str | None
+    status: str | None
+    category: str | None
+    type: str | None
+    campaigns: list[Campaign]
+    scenarios: list[Scenario]
+    child_customer_id: Id | UnsetType | None = UNSET
+    redirection_phone_number: Text = UNSET
+    activation_date: Text = UNSET
+    comment: Text = UNSET
+    name: Text = UNSET
+    extra: dict[str, Any] | None = msgspec.field(default=None, name=EXTRA)
