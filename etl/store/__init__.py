@@ -1,0 +1,1 @@
+"""The database edge: engine, schema, migrations, runs and locks."""

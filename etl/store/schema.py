@@ -1,0 +1,179 @@
+"""The warehouse's tables as SQLAlchemy sees them, made from the one declaration in `domain.tables`."""
+
+from __future__ import annotations
+
+from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, Index, Integer, MetaData, Table, Text
+
+from etl.domain import tables as declared
+from etl.store.types import ID, TYPES, UtcDateTime
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+
+def _key(name: str) -> Column[int]:
+    return Column(name, ID, primary_key=True, autoincrement=False, nullable=False)
+
+
+def _runs(*names: str) -> list[ForeignKeyConstraint]:
+    return [ForeignKeyConstraint([name], ["sync_runs.run_id"]) for name in names]
+
+
+sync_runs = Table(
+    "sync_runs",
+    metadata,
+    _key("run_id"),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime),
+    Column("status", Text, nullable=False),
+    Column("exit_code", Integer),
+    Column("source_url", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("error", Text),
+    CheckConstraint("status in ('running', 'succeeded', 'partial', 'held', 'failed', 'interrupted')", name="status"),
+    CheckConstraint("(status = 'running') = (finished_at is null)", name="finished"),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    _key("account_id"),
+    Column("account_name", Text),
+    Column("timezone", Text),
+    Column("first_run_id", ID, nullable=False),
+    Column("last_run_id", ID, nullable=False),
+    Column("listed_by_user_id", ID),
+    *_runs("first_run_id", "last_run_id"),
+)
+
+account_syncs = Table(
+    "account_syncs",
+    metadata,
+    _key("run_id"),
+    _key("account_id"),
+    Column("status", Text, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("observed_at", UtcDateTime),
+    Column("strategy", Text),
+    Column("requests", Integer, nullable=False),
+    Column("retries", Integer, nullable=False),
+    Column("reported_total", Integer),
+    Column("listed_numbers", Integer),
+    *(
+        Column(name, Integer, nullable=False)
+        for name in ("unaccounted", "suspects", "duplicates", "conflicts", "quarantined", "rows_opened", "rows_closed")
+    ),
+    Column("chain_digest", Text),
+    Column("error", Text),
+    CheckConstraint("status in ('succeeded', 'held', 'failed')", name="status"),
+    CheckConstraint("status <> 'succeeded' or observed_at is not null", name="observed"),
+    Index("ix_account_syncs_account_id_observed_at", "account_id", "observed_at", unique=True),
+    *_runs("run_id"),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("quarantine_id", ID, primary_key=True),
+    Column("run_id", ID, nullable=False),
+    Column("account_id", ID, nullable=False),
+    Column("virtual_number_id", ID),
+    Column("path", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("record", Text, nullable=False),
+    Index("ix_quarantine_account_id_run_id", "account_id", "run_id"),
+    *_runs("run_id"),
+)
+
+source_drift = Table(
+    "source_drift",
+    metadata,
+    _key("account_id"),
+    Column("path", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("value", Text, primary_key=True),
+    Column("first_run_id", ID, nullable=False),
+    Column("last_run_id", ID, nullable=False),
+    *_runs("first_run_id", "last_run_id"),
+)
+
+account_claims = Table(
+    "account_claims",
+    metadata,
+    _key("account_id"),
+    Column("run_id", ID, nullable=False),
+    *_runs("run_id"),
+)
+"""Which live run is about to publish an account. A claim whose run is dead means nothing."""
+
+
+def _data_columns(table: declared.Table) -> list[Column[object]]:
+    key = [Column(c.name, TYPES[c.kind], primary_key=True, autoincrement=False, nullable=False) for c in table.key]
+    return [_key("account_id"), *key, *(Column(c.name, TYPES[c.kind]) for c in table.values)]
+
+
+def _foreign_keys(table: declared.Table) -> list[ForeignKeyConstraint]:
+    """Declared for SQLite, where declaring costs nothing; in PostgreSQL they are left to `verify` (see README)."""
+    return [
+        ForeignKeyConstraint(
+            ["account_id", *reference.columns],
+            [f"{reference.table}.account_id", *(f"{reference.table}.{n}" for n in _target_key(reference))],
+        ).ddl_if(dialect="sqlite")
+        for reference in table.references
+    ]
+
+
+def _target_key(reference: declared.Reference) -> tuple[str, ...]:
+    return declared.BY_NAME[reference.table].key_names
+
+
+def _indexes(table: declared.Table) -> list[Index]:
+    """One index for each reference that the primary key does not serve: who holds this campaign, site, scenario."""
+    led_by_key = table.key_names
+    return [
+        Index(f"ix_{table.name}_{'_'.join(r.columns)}", "account_id", *r.columns)
+        for r in table.references
+        if r.columns != led_by_key[: len(r.columns)]
+    ]
+
+
+def _current(table: declared.Table) -> Table:
+    return Table(
+        table.name,
+        metadata,
+        *_data_columns(table),
+        Column("valid_from", UtcDateTime, nullable=False),
+        Column("opened_run_id", ID, nullable=False),
+        *_foreign_keys(table),
+        *_indexes(table),
+        sqlite_with_rowid=False,
+    )
+
+
+def _closed(table: declared.Table) -> Table:
+    return Table(
+        f"{table.name}_closed",
+        metadata,
+        *_data_columns(table),
+        Column("valid_from", UtcDateTime, primary_key=True, nullable=False),
+        Column("valid_to", UtcDateTime, nullable=False),
+        Column("opened_run_id", ID, nullable=False),
+        Column("closed_run_id", ID, nullable=False),
+        CheckConstraint("valid_to > valid_from", name="period"),
+        Index(f"ix_{table.name}_closed_valid_to", "account_id", "valid_to"),
+        *_runs("opened_run_id", "closed_run_id"),
+        sqlite_with_rowid=False,
+    )
+
+
+current = {t.name: _current(t) for t in declared.TABLES}
+"""What exists now, by table name."""
+closed = {t.name: _closed(t) for t in declared.TABLES}
+"""Versions that ended, by the name of the table of current rows."""

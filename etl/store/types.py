@@ -1,0 +1,52 @@
+"""Column types that mean the same on both databases."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, DateTime, Integer, Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from etl.domain.tables import Kind
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An instant in UTC, to the microsecond: `timestamptz`, or text `YYYY-MM-DD HH:MM:SS.ffffff` in SQLite.
+
+    Takes and gives aware datetimes; a datetime without a zone is refused, for nobody knows what it means.
+    """
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """The instant in UTC; SQLite's is stored without the zone that it cannot hold."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a datetime without a time zone")
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """The instant, aware, in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+ID = BigInteger().with_variant(Integer(), "sqlite")
+"""64-bit ids; plain INTEGER in SQLite."""
+
+JSON_TEXT = Text().with_variant(JSONB(), "postgresql")
+"""JSON whose bytes we order ourselves: JSONB in PostgreSQL, canonical text in SQLite."""
+
+TYPES: dict[Kind, TypeEngine[Any]] = {
+    Kind.INTEGER: ID,
+    Kind.TEXT: Text(),
+    Kind.BOOLEAN: Boolean(),
+    Kind.JSON: JSON_TEXT,
+}

@@ -1,0 +1,127 @@
+"""The views: history of each table, and the three that people ask. Made from the declaration, so never out of step.
+
+Views hold no data, so they are not versioned: they are dropped before a migration and made anew after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from etl.domain.tables import TABLES, Column, Kind, Table
+
+FAR = {"postgresql": "'infinity'::timestamptz", "sqlite": "'9999-12-31 23:59:59.999999'"}
+GREATEST = {"postgresql": "greatest", "sqlite": "max"}
+LEAST = {"postgresql": "least", "sqlite": "min"}
+OBJECT = {"postgresql": "jsonb_build_object", "sqlite": "json_object"}
+
+NAMES = (*(f"{t.name}_history" for t in TABLES), "number_assignments", "number_campaign_periods", "changes")
+
+
+def create_statements(dialect: str) -> Iterator[str]:
+    """`create view` statements for `dialect` (postgresql or sqlite), in an order in which they can be made."""
+    for table in TABLES:
+        yield _history(table)
+    yield _assignments(dialect)
+    yield _periods(dialect)
+    yield f"create view changes as\n{' union all '.join(_changes_of(t, dialect) for t in TABLES)}"
+
+
+def drop_statements() -> Iterator[str]:
+    """`drop view` statements, in an order in which they can go."""
+    for name in reversed(NAMES):
+        yield f"drop view if exists {name}"
+
+
+def _history(table: Table) -> str:
+    columns = ", ".join(["account_id", *(c.name for c in table.columns)])
+    return (
+        f"create view {table.name}_history as\n"
+        f"select {columns}, valid_from, valid_to, opened_run_id, closed_run_id from {table.name}_closed\n"
+        f"union all\n"
+        f"select {columns}, valid_from, null, opened_run_id, null from {table.name}"
+    )
+
+
+def _assignments(dialect: str) -> str:
+    names = {
+        "postgresql": "string_agg(distinct s.scenario_name, ', ' order by s.scenario_name)",
+        "sqlite": "group_concat(s.scenario_name, ', ')",
+    }[dialect]
+    source = (
+        "select distinct l.scenario_id, s.scenario_name from virtual_number_scenarios l"
+        " join scenarios s on s.account_id = l.account_id and s.scenario_id = l.scenario_id"
+        " where l.account_id = n.account_id and l.virtual_number_id = n.virtual_number_id order by s.scenario_name"
+    )
+    return f"""create view number_assignments as
+select n.account_id, a.account_name, n.virtual_number_id, n.virtual_phone_number, n.redirection_phone_number,
+  n.status, n.category, n.type, n.name, n.comment, l.campaign_id, c.campaign_name, c.site_id, w.site_domain_name,
+  lb.site_block_id, b.site_block_name, lb.is_tracking,
+  (select {names} from ({source}) s) as scenario_names
+from virtual_numbers n
+join accounts a on a.account_id = n.account_id
+left join virtual_number_campaigns l on l.account_id = n.account_id and l.virtual_number_id = n.virtual_number_id
+left join campaigns c on c.account_id = l.account_id and c.campaign_id = l.campaign_id
+left join sites w on w.account_id = c.account_id and w.site_id = c.site_id
+left join virtual_number_site_blocks lb on lb.account_id = l.account_id
+  and lb.virtual_number_id = l.virtual_number_id and lb.campaign_id = l.campaign_id
+left join site_blocks b on b.account_id = lb.account_id and b.site_block_id = lb.site_block_id"""
+
+
+def _periods(dialect: str) -> str:
+    """Pieces on which the link, the number, the campaign and the site all stay as they are."""
+    far, greatest, least = FAR[dialect], GREATEST[dialect], LEAST[dialect]
+    parts = ("l", "n", "c")
+    start = f"{greatest}({', '.join(f'{p}.valid_from' for p in parts)}, coalesce(w.valid_from, l.valid_from))"
+    end = f"{least}({', '.join(f'coalesce({p}.valid_to, {far})' for p in (*parts, 'w'))})"
+    overlap = f"{start} < {end}"
+    return f"""create view number_campaign_periods as
+select l.account_id, l.virtual_number_id, n.virtual_phone_number, n.status, n.category, n.type, n.name,
+  l.campaign_id, c.campaign_name, c.site_id, w.site_domain_name,
+  {start} as valid_from, nullif({end}, {far}) as valid_to
+from virtual_number_campaigns_history l
+join virtual_numbers_history n on n.account_id = l.account_id and n.virtual_number_id = l.virtual_number_id
+  and n.valid_from < coalesce(l.valid_to, {far}) and coalesce(n.valid_to, {far}) > l.valid_from
+join campaigns_history c on c.account_id = l.account_id and c.campaign_id = l.campaign_id
+  and c.valid_from < coalesce(l.valid_to, {far}) and coalesce(c.valid_to, {far}) > l.valid_from
+left join sites_history w on w.account_id = c.account_id and w.site_id = c.site_id
+  and w.valid_from < coalesce(c.valid_to, {far}) and coalesce(w.valid_to, {far}) > c.valid_from
+  and w.valid_from < coalesce(l.valid_to, {far}) and coalesce(w.valid_to, {far}) > l.valid_from
+where {overlap}"""
+
+
+def _changes_of(table: Table, dialect: str) -> str:
+    """Versions opened (added, or changed when they follow one that ended then) and versions that ended for good."""
+    same_key = " and ".join(f"o.{k} = v.{k}" for k in ("account_id", *table.key_names))
+    key = _object(dialect, [(k, f"v.{k}") for k in table.key_names])
+    before, after = (_object(dialect, [(c.name, _json(c, p, dialect)) for c in table.values]) for p in "ov")
+    what = [("before", f"case when o.valid_to is null then null else {before} end"), ("after", after)]
+    opened = f"""select v.account_id, v.valid_from as observed_at, {_previous("v.valid_from")} as previous_observed_at,
+  v.opened_run_id as run_id, '{table.entity}' as entity, {key} as key,
+  case when o.valid_to is null then 'added' else 'changed' end as change,
+  {_object(dialect, what)} as what
+from {table.name}_history v left join {table.name}_closed o on {same_key} and o.valid_to = v.valid_from
+"""
+    ended = f"""select v.account_id, v.valid_to, {_previous("v.valid_to")}, v.closed_run_id,
+  '{table.entity}', {key}, 'removed',
+  {_object(dialect, [("before", after), ("after", "null")])}
+from {table.name}_closed v where not exists (
+  select 1 from {table.name}_history o where {same_key} and o.valid_from = v.valid_to)
+"""
+    return f"{opened}union all {ended}"
+
+
+def _previous(moment: str) -> str:
+    return (
+        "(select max(p.observed_at) from account_syncs p where p.account_id = v.account_id"
+        f" and p.status = 'succeeded' and p.observed_at < {moment})"
+    )
+
+
+def _object(dialect: str, pairs: list[tuple[str, str]]) -> str:
+    members = ", ".join(f"'{name}', {value}" for name, value in pairs)
+    return f"{OBJECT[dialect]}({members})"
+
+
+def _json(column: Column, alias: str, dialect: str) -> str:
+    name = f"{alias}.{column.name}"
+    return f"json({name})" if column.kind is Kind.JSON and dialect == "sqlite" else name

@@ -1,0 +1,15 @@
+"""How Alembic runs here: on the connection that vnsync hands over, in its transaction."""
+
+from alembic import context
+
+from etl.store.schema import metadata
+
+connection = context.config.attributes["connection"]
+context.configure(
+    connection=connection,
+    target_metadata=metadata,
+    render_as_batch=connection.dialect.name == "sqlite",
+    transaction_per_migration=False,
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,241 @@
+"""The warehouse: runs, accounts, and eight tables of current rows, each with its closed versions.
+
+A revision stands still: what it makes is written out here, whatever the program declares later.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects.postgresql import JSONB
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+TIME = sa.DateTime(timezone=True)
+JSON = sa.Text().with_variant(JSONB(), "postgresql")
+
+# table: (key, values, references)
+DATA = {
+    "virtual_numbers": (
+        ("virtual_number_id",),
+        {
+            "child_customer_id": ID,
+            "virtual_phone_number": sa.Text,
+            "redirection_phone_number": sa.Text,
+            "activation_date": sa.Text,
+            "status": sa.Text,
+            "category": sa.Text,
+            "type": sa.Text,
+            "comment": sa.Text,
+            "name": sa.Text,
+            "extra": JSON,
+        },
+        {},
+    ),
+    "campaigns": (
+        ("campaign_id",),
+        {"campaign_name": sa.Text, "site_id": ID, "extra": JSON},
+        {("site_id",): ("sites", ("site_id",))},
+    ),
+    "sites": (("site_id",), {"site_domain_name": sa.Text}, {}),
+    "site_blocks": (
+        ("site_block_id",),
+        {"site_block_name": sa.Text, "site_id": ID, "extra": JSON},
+        {("site_id",): ("sites", ("site_id",))},
+    ),
+    "scenarios": (("scenario_id",), {"scenario_name": sa.Text}, {}),
+    "virtual_number_campaigns": (
+        ("virtual_number_id", "campaign_id"),
+        {},
+        {
+            ("virtual_number_id",): ("virtual_numbers", ("virtual_number_id",)),
+            ("campaign_id",): ("campaigns", ("campaign_id",)),
+        },
+    ),
+    "virtual_number_site_blocks": (
+        ("virtual_number_id", "campaign_id", "site_block_id"),
+        {"is_tracking": sa.Boolean},
+        {
+            ("virtual_number_id", "campaign_id"): ("virtual_number_campaigns", ("virtual_number_id", "campaign_id")),
+            ("site_block_id",): ("site_blocks", ("site_block_id",)),
+        },
+    ),
+    "virtual_number_scenarios": (
+        ("virtual_number_id", "scenario_id", "call_processing_rule_id"),
+        {"is_active": sa.Boolean, "extra": JSON},
+        {
+            ("virtual_number_id",): ("virtual_numbers", ("virtual_number_id",)),
+            ("scenario_id",): ("scenarios", ("scenario_id",)),
+        },
+    ),
+}
+
+
+def upgrade() -> None:
+    _runs()
+    _accounts()
+    _findings()
+    for name, (key, values, references) in DATA.items():
+        _current(name, key, values, references)
+        _closed(name, key, values)
+
+
+def downgrade() -> None:
+    for name in reversed(DATA):
+        op.drop_table(f"{name}_closed")
+    for name in reversed(DATA):
+        op.drop_table(name)
+    for name in ("account_claims", "source_drift", "quarantine", "account_syncs", "accounts", "sync_runs"):
+        op.drop_table(name)
+
+
+def _id(name: str, *, nullable: bool = False, **more: object) -> sa.Column:
+    return sa.Column(name, ID, nullable=nullable, **more)
+
+
+def _key(table: str, *columns: str) -> sa.PrimaryKeyConstraint:
+    return sa.PrimaryKeyConstraint(*columns, name=f"pk_{table}")
+
+
+def _run_keys(table: str, *columns: str) -> list[sa.ForeignKeyConstraint]:
+    return [sa.ForeignKeyConstraint([c], ["sync_runs.run_id"], name=f"fk_{table}_{c}") for c in columns]
+
+
+def _runs() -> None:
+    op.create_table(
+        "sync_runs",
+        _id("run_id", autoincrement=False),
+        sa.Column("started_at", TIME, nullable=False),
+        sa.Column("finished_at", TIME),
+        sa.Column("status", sa.Text, nullable=False),
+        sa.Column("exit_code", sa.Integer),
+        sa.Column("source_url", sa.Text, nullable=False),
+        sa.Column("version", sa.Text, nullable=False),
+        sa.Column("error", sa.Text),
+        _key("sync_runs", "run_id"),
+        sa.CheckConstraint(
+            "status in ('running', 'succeeded', 'partial', 'held', 'failed', 'interrupted')",
+            name=op.f("ck_sync_runs_status"),
+        ),
+        sa.CheckConstraint("(status = 'running') = (finished_at is null)", name=op.f("ck_sync_runs_finished")),
+    )
+
+
+def _accounts() -> None:
+    op.create_table(
+        "accounts",
+        _id("account_id", autoincrement=False),
+        sa.Column("account_name", sa.Text),
+        sa.Column("timezone", sa.Text),
+        _id("first_run_id"),
+        _id("last_run_id"),
+        _id("listed_by_user_id", nullable=True),
+        _key("accounts", "account_id"),
+        *_run_keys("accounts", "first_run_id", "last_run_id"),
+    )
+    counts = ("unaccounted", "suspects", "duplicates", "conflicts", "quarantined", "rows_opened", "rows_closed")
+    op.create_table(
+        "account_syncs",
+        _id("run_id", autoincrement=False),
+        _id("account_id", autoincrement=False),
+        sa.Column("status", sa.Text, nullable=False),
+        sa.Column("started_at", TIME, nullable=False),
+        sa.Column("observed_at", TIME),
+        sa.Column("strategy", sa.Text),
+        sa.Column("requests", sa.Integer, nullable=False),
+        sa.Column("retries", sa.Integer, nullable=False),
+        sa.Column("reported_total", sa.Integer),
+        sa.Column("listed_numbers", sa.Integer),
+        *(sa.Column(name, sa.Integer, nullable=False) for name in counts),
+        sa.Column("chain_digest", sa.Text),
+        sa.Column("error", sa.Text),
+        _key("account_syncs", "run_id", "account_id"),
+        *_run_keys("account_syncs", "run_id"),
+        sa.CheckConstraint("status in ('succeeded', 'held', 'failed')", name=op.f("ck_account_syncs_status")),
+        sa.CheckConstraint("status <> 'succeeded' or observed_at is not null", name=op.f("ck_account_syncs_observed")),
+    )
+    op.create_index(
+        "ix_account_syncs_account_id_observed_at", "account_syncs", ["account_id", "observed_at"], unique=True
+    )
+    op.create_table(
+        "account_claims",
+        _id("account_id", autoincrement=False),
+        _id("run_id"),
+        _key("account_claims", "account_id"),
+        *_run_keys("account_claims", "run_id"),
+    )
+
+
+def _findings() -> None:
+    op.create_table(
+        "quarantine",
+        _id("quarantine_id"),
+        _id("run_id"),
+        _id("account_id"),
+        _id("virtual_number_id", nullable=True),
+        sa.Column("path", sa.Text, nullable=False),
+        sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("record", sa.Text, nullable=False),
+        _key("quarantine", "quarantine_id"),
+        *_run_keys("quarantine", "run_id"),
+    )
+    op.create_index("ix_quarantine_account_id_run_id", "quarantine", ["account_id", "run_id"])
+    op.create_table(
+        "source_drift",
+        _id("account_id", autoincrement=False),
+        sa.Column("path", sa.Text, nullable=False),
+        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("value", sa.Text, nullable=False),
+        _id("first_run_id"),
+        _id("last_run_id"),
+        _key("source_drift", "account_id", "path", "kind", "value"),
+        *_run_keys("source_drift", "first_run_id", "last_run_id"),
+    )
+
+
+def _columns(key: tuple[str, ...], values: dict[str, object]) -> list[sa.Column]:
+    return [
+        *(_id(name, autoincrement=False) for name in ("account_id", *key)),
+        *(sa.Column(name, kind) for name, kind in values.items()),
+    ]
+
+
+def _current(name: str, key: tuple[str, ...], values: dict, references: dict) -> None:
+    foreign = [
+        sa.ForeignKeyConstraint(
+            ["account_id", *columns],
+            [f"{target}.account_id", *(f"{target}.{c}" for c in target_key)],
+            name=f"fk_{name}_account_id_{'_'.join(columns)}",
+        ).ddl_if(dialect="sqlite")
+        for columns, (target, target_key) in references.items()
+    ]
+    op.create_table(
+        name,
+        *_columns(key, values),
+        sa.Column("valid_from", TIME, nullable=False),
+        _id("opened_run_id"),
+        _key(name, "account_id", *key),
+        *foreign,
+        sqlite_with_rowid=False,
+    )
+    for columns in references:
+        if columns != key[: len(columns)]:
+            op.create_index(f"ix_{name}_{'_'.join(columns)}", name, ["account_id", *columns])
+
+
+def _closed(name: str, key: tuple[str, ...], values: dict) -> None:
+    op.create_table(
+        f"{name}_closed",
+        *_columns(key, values),
+        sa.Column("valid_from", TIME, nullable=False),
+        sa.Column("valid_to", TIME, nullable=False),
+        _id("opened_run_id"),
+        _id("closed_run_id"),
+        _key(f"{name}_closed", "account_id", *key, "valid_from"),
+        *_run_keys(f"{name}_closed", "opened_run_id", "closed_run_id"),
+        sa.CheckConstraint("valid_to > valid_from", name=op.f(f"ck_{name}_closed_period")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(f"ix_{name}_closed_valid_to", f"{name}_closed", ["account_id", "valid_to"])
