@@ -1,0 +1,207 @@
+"""One account sync, the unit of work: listed, transformed, staged, proven and published, or not at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Engine
+
+from etl.domain.events import AccountStarted, NumbersRead, Publishing
+from etl.domain.guard import allowed_to_close
+from etl.domain.ports import Clock, Report
+from etl.domain.runs import AccountResult, AccountStatus
+from etl.errors import Held, IntegrityBroken, SourceUnusable, VnsyncError
+from etl.extract.accounts import Account, describe
+from etl.extract.jsonrpc import DataApi
+from etl.extract.listing import Listing, Page, Proof
+from etl.load.publish import AccountFacts, AccountLoad, Findings, open_load
+from etl.store.accounts import KnownAccount
+from etl.transform.decode import Rejected, decode
+from etl.transform.drift import DriftLog
+from etl.transform.normalize import Normalizer
+from etl.transform.records import Number
+
+MOST_QUARANTINED = 0.5
+"""Share of an account's records that may be unusable; beyond it the account fails, for then the source has changed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyncOptions:
+    """What a run is asked to do: which accounts (none: all), and how many numbers it may close unasked."""
+
+    accounts: frozenset[int] = frozenset()
+    approve_close: frozenset[int] = frozenset()
+    max_close_share: float = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What every account sync of a run shares."""
+
+    api: DataApi
+    engine: Engine
+    options: SyncOptions
+    clock: Clock
+    report: Report
+    run_id: int
+
+
+class AccountSync:
+    """One account: listed, transformed, staged, proven and published, or not at all."""
+
+    def __init__(self, run: Surroundings, account: Account, known: KnownAccount) -> None:
+        self._run, self._account, self._known = run, account, known
+        self._started = run.clock.now()
+        self._requests, self._retries = run.api.requests, run.api.retries
+        self._drift = DriftLog()
+        self._normalizer = Normalizer(self._drift)
+        self._rejected: list[Rejected] = []
+        self._listing: Listing | None = None
+        self._suspects = 0
+
+    def publish(self) -> AccountResult:
+        """Do it all. Raises `VnsyncError` when nothing was published."""
+        account, run = self._described(), self._run
+        user_id = self._user(account)
+        with open_load(run.engine, account.account_id, run.run_id) as load:
+            expected = len(load.open_ids)
+            name = account.account_name
+            run.report(AccountStarted(account_id=account.account_id, account_name=name, expected=expected))
+            self._listing = listing = Listing(run.api, user_id=user_id, known=load.open_ids)
+            for page in listing.pages():
+                self._take(page, load)
+                self._tell(listing, expected)
+            proof = self._prove(load, listing, user_id)
+            load.stage(self._normalizer.shared_rows())
+            now = run.clock.now()
+            self._guard(load, proof)
+            run.report(Publishing(account_id=account.account_id, listed=listing.tally.listed))
+            findings = Findings(facts=self._facts(account, user_id), rejected=self._rejected, drift=self._drift.seen)
+            unreported = self._normalizer.unreported
+            draft = self._result(AccountStatus.SUCCEEDED)
+            return load.publish(draft, now=now, gone=proof.gone, findings=findings, unreported=unreported)
+
+    def failed(self, exc: VnsyncError) -> AccountResult:
+        """The result of a sync that published nothing, because of `exc`."""
+        status = AccountStatus.HELD if isinstance(exc, Held) else AccountStatus.FAILED
+        return replace(self._result(status), error=f"{exc}. {exc.remedy}", exit_code=exc.exit_code)
+
+    # -- who
+
+    def _described(self) -> Account:
+        """The account with name and time zone: an agent's customer is asked once, for it costs a point."""
+        account = self._account
+        if account.timezone is None and account.user_ids and self._known.timezone is None:
+            account = describe(self._run.api, account)
+        return replace(
+            account,
+            account_name=account.account_name or self._known.account_name,
+            timezone=account.timezone or self._known.timezone,
+        )
+
+    def _user(self, account: Account) -> int | None:
+        """The user through whose eyes to list: the last time's, for another may see other numbers."""
+        if not account.user_ids:
+            return None
+        last = self._known.listed_by_user_id
+        return last if last in account.user_ids else account.user_ids[0]
+
+    def _sees_differently(self, user_id: int | None) -> bool:
+        last = self._known.listed_by_user_id
+        return last is not None and user_id != last
+
+    def _facts(self, account: Account, user_id: int | None) -> AccountFacts:
+        trusted = not (self._suspects and self._sees_differently(user_id))
+        seen_by = user_id if trusted else self._known.listed_by_user_id
+        return AccountFacts(account_name=account.account_name, timezone=account.timezone, listed_by_user_id=seen_by)
+
+    # -- what
+
+    def _take(self, page: Page, load: AccountLoad) -> None:
+        decoded = decode([*page.records.values(), *page.unreadable], self._drift)
+        self._rejected += decoded.rejected
+        self._refuse_strangers(decoded.numbers)
+        load.stage(self._normalizer.rows(decoded.numbers))
+
+    def _refuse_strangers(self, numbers: list[Number]) -> None:
+        if not self._account.user_ids:
+            return
+        own = (None, self._account.account_id)
+        for number in numbers:
+            if isinstance(number.child_customer_id, int) and number.child_customer_id not in own:
+                raise IntegrityBroken(
+                    f"number {number.id} of customer {number.child_customer_id} came in this account's listing",
+                    remedy="Nothing was published for the account; report this to the vendor",
+                )
+
+    def _tell(self, listing: Listing, expected: int) -> None:
+        read = listing.tally.listed
+        self._run.report(
+            NumbersRead(
+                account_id=self._account.account_id,
+                read=read,
+                expected=max(expected, listing.announced, read),
+                points_left=self._run.api.points.left,
+            )
+        )
+
+    # -- what is gone
+
+    def _prove(self, load: AccountLoad, listing: Listing, user_id: int | None) -> Proof:
+        self._refuse_mass_quarantine(listing)
+        kept = {r.virtual_number_id for r in self._rejected}
+        missing = [i for i in load.missing() if i not in kept]
+        if not missing:
+            return Proof()
+        approved = self._account.account_id in self._run.options.approve_close
+        proof = listing.prove(missing, emptied=approved)
+        if proof.alive:
+            self._take(Page(proof.alive, [], None, []), load)
+        if self._sees_differently(user_id) and not approved:
+            proof = replace(proof, gone=[], suspects=[*proof.suspects, *proof.gone])
+        self._suspects = len(proof.suspects)
+        return proof
+
+    def _refuse_mass_quarantine(self, listing: Listing) -> None:
+        listed = listing.tally.listed
+        if len(self._rejected) > max(1, listed * MOST_QUARANTINED):
+            example = self._rejected[0]
+            raise SourceUnusable(
+                f"{len(self._rejected)} of {listed} records cannot be used, the first: {example.path}: {example.reason}"
+            )
+
+    def _guard(self, load: AccountLoad, proof: Proof) -> None:
+        open_numbers, options = len(load.open_ids), self._run.options
+        account_id = self._account.account_id
+        if account_id in options.approve_close:
+            return
+        nothing_listed = self._listing is not None and not self._listing.tally.listed and open_numbers
+        if nothing_listed or len(proof.gone) > allowed_to_close(open_numbers, options.max_close_share):
+            count = len(proof.gone) or open_numbers
+            raise Held(
+                f"{count} of {open_numbers} open numbers would be closed",
+                remedy=f"If that is right, run `vnsync sync --account {account_id} --approve-close {account_id}`",
+            )
+
+    # -- the outcome
+
+    def _result(self, status: AccountStatus) -> AccountResult:
+        api, listing = self._run.api, self._listing
+        tally = listing.tally if listing else None
+        return AccountResult(
+            run_id=self._run.run_id,
+            account_id=self._account.account_id,
+            account_name=self._account.account_name or self._known.account_name,
+            status=status,
+            started_at=self._started,
+            strategy=tally.strategy if tally else None,
+            requests=api.requests - self._requests,
+            retries=api.retries - self._retries,
+            reported_total=tally.reported_total if tally else None,
+            listed_numbers=tally.listed if tally else None,
+            unaccounted=tally.unaccounted if tally else 0,
+            suspects=self._suspects,
+            duplicates=tally.duplicates if tally else 0,
+            conflicts=(tally.conflicts if tally else 0) + self._normalizer.conflicts,
+            quarantined=len(self._rejected),
+        )

@@ -1,0 +1,220 @@
+"""The one diff: what was read against what is current, in sets, for every declared table by the same statements.
+
+A version ends when its number's record was read and no longer says the same, when its number is proven gone, or when
+it is shared and nothing refers to it any more. Rows that were not read are not looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    and_,
+    bindparam,
+    cast,
+    delete,
+    exists,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.sql.base import Executable
+
+from etl.domain import tables as declared
+from etl.domain.runs import TableChange
+from etl.domain.tables import Kind, missing_bit
+from etl.load.staging import stage_for
+from etl.store import schema
+from etl.store.types import ID, JSON_TEXT, UtcDateTime
+
+_ACCOUNT = bindparam("the_account", type_=ID)
+_RUN = bindparam("the_run", type_=ID)
+_NOW = bindparam("the_moment", type_=UtcDateTime())
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Whose changes, by which run, as of when: the parameters of every statement here."""
+
+    account_id: int
+    run_id: int
+    observed_at: datetime
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The statement parameters."""
+        return {"the_account": self.account_id, "the_run": self.run_id, "the_moment": self.observed_at}
+
+
+@dataclass(frozen=True)
+class TableDiff:
+    """The statements of one table on one dialect."""
+
+    dialect: str
+    table: declared.Table
+
+    @property
+    def current(self) -> Table:
+        """The table of current rows."""
+        return schema.current[self.table.name]
+
+    @property
+    def closed(self) -> Table:
+        """The table of versions that ended."""
+        return schema.closed[self.table.name]
+
+    @property
+    def stage(self) -> Table:
+        """What was read."""
+        return stage_for(self.dialect).tables[self.table.name]
+
+    # -- conditions
+
+    def _same_key(self) -> ColumnElement[bool]:
+        return and_(*(self.stage.c[k] == self.current.c[k] for k in self.table.key_names))
+
+    def _staged(self, column: declared.Column) -> ColumnElement[Any]:
+        value: ColumnElement[Any] = self.stage.c[column.name]
+        as_json = column.kind is Kind.JSON and self.dialect == "postgresql"
+        return cast(value, JSON_TEXT) if as_json else value
+
+    def _differs(self) -> ColumnElement[bool]:
+        pairs = [self._staged(c).is_distinct_from(self.current.c[c.name]) for c in self.table.values]
+        return or_(*pairs)
+
+    def _ours(self) -> ColumnElement[bool]:
+        return self.current.c.account_id == _ACCOUNT
+
+    def no_longer_so(self) -> ColumnElement[bool]:
+        """The current row was read again, and its record now says something else."""
+        if not self.table.per_number:
+            return and_(self._ours(), exists().where(self._same_key(), self._differs()))
+        same = [self._staged(c).is_not_distinct_from(self.current.c[c.name]) for c in self.table.values]
+        numbers = stage_for(self.dialect).tables["virtual_numbers"]
+        read = exists().where(numbers.c.virtual_number_id == self.current.c.virtual_number_id)
+        return and_(self._ours(), read, ~exists().where(self._same_key(), *same))
+
+    def gone(self) -> ColumnElement[bool]:
+        """The current row's number is proven gone."""
+        gone = stage_for(self.dialect).gone
+        return and_(self._ours(), self.current.c.virtual_number_id.in_(select(gone.c.virtual_number_id)))
+
+    def unheld(self) -> ColumnElement[bool]:
+        """Nothing refers to the current row, which is shared."""
+        held = []
+        for other, reference in declared.referrers(self.table):
+            referring = schema.current[other.name]
+            pairs = zip(reference.columns, self.table.key_names, strict=True)
+            same = [referring.c[theirs] == self.current.c[ours] for theirs, ours in pairs]
+            held.append(exists().where(referring.c.account_id == self.current.c.account_id, *same))
+        return and_(self._ours(), ~or_(*held))
+
+    # -- statements
+
+    def end(self, condition: ColumnElement[bool]) -> tuple[Executable, Executable]:
+        """Statements that move current rows to the closed ones: copy, then remove."""
+        names = [c.name for c in self.current.columns]
+        source = select(*self.current.columns, _NOW, _RUN).where(condition)
+        copy = insert(self.closed).from_select([*names, "valid_to", "closed_run_id"], source)
+        return copy, delete(self.current).where(condition)
+
+    def open(self, *, first: bool) -> Executable:
+        """The statement that opens what was read and is not current; on a first load nothing is."""
+        values = [self._staged(c) for c in self.table.columns]
+        source = select(_ACCOUNT, *values, _NOW, _RUN).select_from(self.stage)
+        if not first:
+            source = source.where(~exists().where(self._ours(), self._same_key()))
+        names = ["account_id", *(c.name for c in self.table.columns), "valid_from", "opened_run_id"]
+        return insert(self.current).from_select(names, source)
+
+    def fill(self) -> Iterator[Executable]:
+        """Statements that give staged rows the known values of columns that the source did not report."""
+        for column in self.table.values:
+            known = select(self.current.c[column.name]).where(self._ours(), self._same_key()).scalar_subquery()
+            unreported = self.stage.c.missing.bitwise_and(missing_bit(self.table, column.name)) != 0
+            if column.kind is not Kind.JSON:
+                yield update(self.stage).where(unreported).values({column.name: known})
+
+
+@cache
+def _diff(dialect: str, name: str) -> TableDiff:
+    return TableDiff(dialect, declared.BY_NAME[name])
+
+
+def fill_unreported(connection: Connection, account_id: int) -> None:
+    """Before the diff: an edition that does not report a field does not say that it is null."""
+    parameters = {"the_account": account_id}
+    for statement in _keep_known_rules(connection.dialect.name):
+        connection.execute(statement, parameters)
+    for table in declared.TABLES:
+        if table.values:
+            for statement in _diff(connection.dialect.name, table.name).fill():
+                connection.execute(statement, parameters)
+
+
+def _keep_known_rules(dialect: str) -> tuple[Executable, Executable]:
+    """Scenario links reported without their rule are taken for the links with a rule that are known, where some are."""
+    diff = _diff(dialect, declared.NUMBER_SCENARIOS.name)
+    stage, current = diff.stage, diff.current
+    unreported = stage.c.missing.bitwise_and(missing_bit(diff.table, "call_processing_rule_id")) != 0
+    same = and_(
+        current.c.account_id == _ACCOUNT,
+        current.c.virtual_number_id == stage.c.virtual_number_id,
+        current.c.scenario_id == stage.c.scenario_id,
+        current.c.call_processing_rule_id != 0,
+    )
+    values = [current.c[name] for name in (*diff.table.key_names, "is_active")]
+    source = select(*values, stage.c.extra, literal_column("0")).join_from(stage, current, same).where(unreported)
+    known = insert(stage).from_select([c.name for c in stage.columns], source)
+    return known, delete(stage).where(unreported, exists().where(same))
+
+
+def apply(connection: Connection, moment: Moment, *, first: bool) -> dict[str, TableChange]:
+    """End and open versions in all tables; how many of each, by table name. `first`: nothing of the account is open."""
+    work = _Work(connection, moment)
+    for table in declared.TABLES:
+        if not first:
+            diff = work.diff(table)
+            work.end(table, diff.no_longer_so())
+            if table.per_number:
+                work.end(table, diff.gone())
+        work.open(table, first=first)
+    if any(work.closed.values()):
+        for table in declared.shared_tables():
+            work.end(table, work.diff(table).unheld())
+    return {name: TableChange(opened=work.opened[name], closed=work.closed[name]) for name in work.opened}
+
+
+class _Work:
+    """Runs the statements and counts."""
+
+    def __init__(self, connection: Connection, moment: Moment) -> None:
+        self._connection, self._parameters = connection, moment.parameters
+        self.opened = {t.name: 0 for t in declared.TABLES}
+        self.closed = {t.name: 0 for t in declared.TABLES}
+
+    def diff(self, table: declared.Table) -> TableDiff:
+        return _diff(self._connection.dialect.name, table.name)
+
+    def end(self, table: declared.Table, condition: ColumnElement[bool]) -> None:
+        copy, remove = self.diff(table).end(condition)
+        ended = self._run(copy)
+        if ended:
+            self._run(remove)
+            self.closed[table.name] += ended
+
+    def open(self, table: declared.Table, *, first: bool) -> None:
+        self.opened[table.name] += self._run(self.diff(table).open(first=first))
+
+    def _run(self, statement: Executable) -> int:
+        counted = {"preserve_rowcount": True}  # of an insert from a select the driver knows it, if asked to keep it
+        return self._connection.execute(statement, self._parameters, execution_options=counted).rowcount

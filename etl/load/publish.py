@@ -1,0 +1,186 @@
+"""One account's way into the warehouse: staged while it is listed, then compared and published in one transaction.
+
+PostgreSQL stages and publishes in the same transaction. SQLite has one writer, so staging goes on beside it, and only
+publishing takes the writer's turn.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from array import array
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, exists, func, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
+
+from etl.domain.runs import AccountResult, AccountStatus
+from etl.load import diff, staging
+from etl.load.diff import Moment
+from etl.load.staging import Rows
+from etl.store import runs, schema
+from etl.store.engine import database_errors
+from etl.transform.decode import Rejected
+from etl.transform.drift import Drift
+
+TICK = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountFacts:
+    """What a sync learnt of the account itself: for its row in `accounts`."""
+
+    account_name: str | None
+    timezone: str | None
+    listed_by_user_id: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What a sync publishes beside the rows: records that could not be used, and departures of the source."""
+
+    facts: AccountFacts
+    rejected: Collection[Rejected] = field(default_factory=list)
+    drift: Collection[Drift] = field(default_factory=set)
+
+
+class AccountLoad:
+    """An account's rows on their way: stage them, then publish once."""
+
+    def __init__(self, connection: Connection, engine: Engine, account_id: int, run_id: int) -> None:
+        self._connection, self._engine = connection, engine
+        self._account_id, self._run_id = account_id, run_id
+        staging.create(connection)
+        self._open = array("q", self._open_ids())
+
+    @property
+    def open_ids(self) -> array[int]:
+        """The ids of the account's numbers that are open in the warehouse, ascending."""
+        return self._open
+
+    def _open_ids(self) -> list[int]:
+        numbers = schema.current["virtual_numbers"]
+        mine = select(numbers.c.virtual_number_id).where(numbers.c.account_id == self._account_id)
+        return list(self._connection.scalars(mine.order_by(numbers.c.virtual_number_id)))
+
+    def stage(self, rows: Rows) -> None:
+        """Add rows that were read, by table name; each key once in all calls together."""
+        with database_errors():
+            staging.put(self._connection, rows)
+
+    def missing(self) -> list[int]:
+        """The open ids of which no record was staged, ascending."""
+        numbers = schema.current["virtual_numbers"]
+        staged = staging.stage_for(self._connection.dialect.name).tables["virtual_numbers"]
+        read = exists().where(staged.c.virtual_number_id == numbers.c.virtual_number_id)
+        unread = select(numbers.c.virtual_number_id).where(numbers.c.account_id == self._account_id, ~read)
+        with database_errors():
+            staging.analyze(self._connection)
+            return list(self._connection.scalars(unread.order_by(numbers.c.virtual_number_id)))
+
+    def publish(
+        self, result: AccountResult, *, now: datetime, gone: Iterable[int], findings: Findings, unreported: bool
+    ) -> AccountResult:
+        """Compare, write and commit; the result with `observed_at`, the counts and the changes filled in.
+
+        `now`: when the listing was whole; `gone`: numbers proven gone; `unreported`: some staged rows lack fields.
+        Raises `TryLater` when another run took the account over, and what `database_errors` makes of the rest.
+        """
+        with database_errors():
+            staging.put_gone(self._connection, gone)
+            self._turn_to_writing()
+            runs.consume_claim(self._connection, self._run_id, self._account_id)
+            published = self._write(result, now, findings, unreported)
+            self._commit()
+            return published
+
+    def _turn_to_writing(self) -> None:
+        if self._connection.dialect.name == "sqlite":
+            self._connection.commit()
+            self._connection.execution_options(sqlite_begin="immediate").begin()
+        else:
+            staging.analyze(self._connection)
+
+    def _write(self, result: AccountResult, now: datetime, findings: Findings, unreported: bool) -> AccountResult:
+        observed_at = self._next_moment(now)
+        self._save_account(findings.facts)
+        if unreported:
+            diff.fill_unreported(self._connection, self._account_id)
+        moment = Moment(self._account_id, self._run_id, observed_at)
+        changes = diff.apply(self._connection, moment, first=not self._open)
+        published = replace(
+            result,
+            status=AccountStatus.SUCCEEDED,
+            observed_at=observed_at,
+            changes=changes,
+            rows_opened=sum(c.opened for c in changes.values()),
+            rows_closed=sum(c.closed for c in changes.values()),
+        )
+        self._save_findings(findings)
+        runs.record(self._connection, published)
+        return published
+
+    def _next_moment(self, now: datetime) -> datetime:
+        """`now`, or just after the account's last moment: whatever the clock does, time does not go back."""
+        syncs = schema.account_syncs
+        last = select(func.max(syncs.c.observed_at)).where(syncs.c.account_id == self._account_id)
+        latest = self._connection.scalar(last)
+        return now if latest is None else max(now, latest + TICK)
+
+    def _save_account(self, facts: AccountFacts) -> None:
+        known = {
+            "account_name": facts.account_name,
+            "timezone": facts.timezone,
+            "listed_by_user_id": facts.listed_by_user_id,
+            "last_run_id": self._run_id,
+        }
+        self._upsert(schema.accounts, {"account_id": self._account_id, "first_run_id": self._run_id} | known, known)
+
+    def _save_findings(self, findings: Findings) -> None:
+        for drift in sorted(findings.drift):
+            key = {"account_id": self._account_id, "path": drift.path, "kind": drift.kind.value, "value": drift.value}
+            seen = {"last_run_id": self._run_id}
+            self._upsert(schema.source_drift, key | {"first_run_id": self._run_id} | seen, seen)
+        if findings.rejected:
+            self._connection.execute(insert(schema.quarantine), [self._quarantined(r) for r in findings.rejected])
+
+    def _quarantined(self, rejected: Rejected) -> dict[str, Any]:
+        return {
+            "run_id": self._run_id,
+            "account_id": self._account_id,
+            "virtual_number_id": rejected.virtual_number_id,
+            "path": rejected.path,
+            "reason": rejected.reason,
+            "record": rejected.record.decode("utf-8", "backslashreplace"),
+        }
+
+    def _upsert(self, table: Table, row: dict[str, Any], update: dict[str, Any]) -> None:
+        dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
+        statement = dialect.insert(table).values(row)
+        key = [c.name for c in table.primary_key]
+        self._connection.execute(statement.on_conflict_do_update(index_elements=key, set_=update))
+
+    def _commit(self) -> None:
+        """Commit; when the connection breaks in between, what the database recorded decides, not a guess."""
+        try:
+            self._connection.commit()
+        except DBAPIError:
+            if not runs.is_recorded(self._engine, self._run_id, self._account_id):
+                raise
+
+
+@contextlib.contextmanager
+def open_load(engine: Engine, account_id: int, run_id: int) -> Iterator[AccountLoad]:
+    """A connection and staging tables for one account; nothing stays of them unless they are published."""
+    with database_errors():
+        connection = engine.connect()
+    try:
+        with database_errors():
+            load = AccountLoad(connection, engine, account_id, run_id)
+        yield load
+    finally:
+        with contextlib.suppress(DBAPIError):
+            connection.close()

@@ -1,0 +1,109 @@
+"""Temporary tables that hold what was read, filled by each database's fastest way: COPY, or a prepared insert."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Connection, MetaData, PrimaryKeyConstraint, Table, Text
+
+from etl.domain import tables as declared
+from etl.domain.tables import Kind
+from etl.store.types import ID, TYPES
+
+Row = tuple[Any, ...]
+Rows = Mapping[str, Sequence[Row]]
+
+_COPY_TYPES = {Kind.INTEGER: "int8", Kind.TEXT: "text", Kind.BOOLEAN: "bool", Kind.JSON: "text"}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The staging tables of one dialect: one for each data table by its name, and the ids of numbers proven gone."""
+
+    tables: dict[str, Table]
+    gone: Table
+
+
+@cache
+def stage_for(dialect: str) -> Stage:
+    """The staging tables of `dialect`. Their rows are one account's, so they have no `account_id`.
+
+    SQLite gets primary keys, for its joins are look-ups; PostgreSQL hashes, and loads faster without.
+    """
+    metadata = MetaData()
+    keyed = dialect == "sqlite"
+    gone = _temporary("stage_gone", metadata, [Column("virtual_number_id", ID)], 1 if keyed else 0)
+    tables = {
+        t.name: _temporary(f"stage_{t.name}", metadata, _columns(t), len(t.key) if keyed else 0)
+        for t in declared.TABLES
+    }
+    return Stage(tables, gone)
+
+
+def _columns(table: declared.Table) -> list[Column[Any]]:
+    """The table's columns, JSON still as text, and the bits of what was not reported."""
+    kinds = {Kind.JSON: Text()}
+    columns: list[Column[Any]] = [Column(c.name, kinds.get(c.kind, TYPES[c.kind])) for c in table.columns]
+    return [*columns, Column("missing", BigInteger)] if table.values else columns
+
+
+def _temporary(name: str, metadata: MetaData, columns: list[Column[Any]], keys: int) -> Table:
+    constraints = [PrimaryKeyConstraint(*(c.name for c in columns[:keys]))] if keys else []
+    return Table(
+        name,
+        metadata,
+        *columns,
+        *constraints,
+        prefixes=["TEMPORARY"],
+        postgresql_on_commit="DROP",
+        sqlite_with_rowid=not keys,
+    )
+
+
+def create(connection: Connection) -> Stage:
+    """Make the staging tables on this connection; they go with the transaction (PostgreSQL) or the connection."""
+    stage = stage_for(connection.dialect.name)
+    for table in (*stage.tables.values(), stage.gone):
+        table.create(connection, checkfirst=False)
+    return stage
+
+
+def put(connection: Connection, rows: Rows) -> None:
+    """Add rows to the staging tables, by table name."""
+    for name, batch in rows.items():
+        if batch:
+            _put(connection, declared.BY_NAME[name], batch)
+
+
+def _put(connection: Connection, table: declared.Table, batch: Sequence[Row]) -> None:
+    kinds = [_COPY_TYPES[c.kind] for c in table.columns] + (["int8"] if table.values else [])
+    _bulk(connection, f"stage_{table.name}", kinds, batch)
+
+
+def put_gone(connection: Connection, number_ids: Iterable[int]) -> None:
+    """Stage the ids of numbers that are proven gone."""
+    _bulk(connection, "stage_gone", ["int8"], [(number_id,) for number_id in number_ids])
+
+
+def _bulk(connection: Connection, name: str, kinds: list[str], batch: Sequence[Row]) -> None:
+    driver: Any = connection.connection.driver_connection
+    if connection.dialect.name == "sqlite":
+        marks = ", ".join("?" * len(kinds))
+        driver.executemany(f"insert into {name} values ({marks})", batch)  # noqa: S608 - a declared name
+        return
+    with driver.cursor().copy(f"copy {name} from stdin (format binary)") as copy:
+        copy.set_types(kinds)
+        write = copy.write_row
+        for row in batch:
+            write(row)
+
+
+def analyze(connection: Connection) -> None:
+    """Give PostgreSQL statistics of the staging tables: nobody else does, and without them joins are planned badly."""
+    if connection.dialect.name == "postgresql":
+        stage = stage_for("postgresql")
+        names = ", ".join(t.name for t in (*stage.tables.values(), stage.gone))
+        connection.exec_driver_sql(f"analyze {names}")

@@ -1,0 +1,136 @@
+"""One run: which accounts, one after the other, and what became of each."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from datetime import datetime
+
+from sqlalchemy import Engine
+
+import etl
+from etl.account_sync import AccountSync, Surroundings, SyncOptions
+from etl.domain.events import AccountFinished, Notice, RunFinished, RunStarted
+from etl.domain.ports import Clock, Random, Report
+from etl.domain.runs import AccountResult, AccountStatus, RunResult, RunStatus, outcome
+from etl.errors import DayLimit, SourceUnusable, Usage, VnsyncError
+from etl.extract.accounts import Account, Roster, discover
+from etl.extract.jsonrpc import DataApi
+from etl.store import migrations, runs
+from etl.store.accounts import KnownAccount, known_accounts
+
+__all__ = ["SyncOptions", "sync"]
+
+
+def sync(
+    api: DataApi, engine: Engine, *, options: SyncOptions, clock: Clock, random: Random, report: Report
+) -> RunResult:
+    """Sync every account that the token reaches, or those asked for; each is published whole or not at all.
+
+    What fails for one account is in the result; `VnsyncError` with the run id is raised when nothing could be tried.
+    """
+    migrations.check(engine)
+    started = clock.now()
+    with runs.running(engine, clock=clock, random=random, source_url=api.url, version=etl.__version__) as run_id:
+        shared = Surroundings(api=api, engine=engine, options=options, clock=clock, report=report, run_id=run_id)
+        run = _Run(shared, started)
+        with run.ended_by_errors():
+            return run.work()
+
+
+class _Run:
+    """The state of one run."""
+
+    def __init__(self, shared: Surroundings, started: datetime) -> None:
+        self._shared, self._started = shared, started
+        self._run_id, self._clock, self._engine = shared.run_id, shared.clock, shared.engine
+        self._options, self._report = shared.options, shared.report
+        self._results: list[AccountResult] = []
+
+    def work(self) -> RunResult:
+        runs.mark_dead(self._engine, self._clock.now(), self._run_id)
+        accounts = self._wanted(discover(self._shared.api))
+        runs.claim(self._engine, self._run_id, [a.account_id for a in accounts], self._clock.now())
+        self._report(RunStarted(run_id=self._run_id, source_url=self._shared.api.url, accounts=len(accounts)))
+        known = known_accounts(self._engine)
+        self._each(accounts, known)
+        self._notice_vanished(known, accounts)
+        return self._finish(*outcome(self._results))
+
+    def _each(self, accounts: tuple[Account, ...], known: dict[int, KnownAccount]) -> None:
+        for index, account in enumerate(accounts):
+            sync = AccountSync(self._shared, account, known.get(account.account_id, KnownAccount()))
+            try:
+                result = sync.publish()
+            except VnsyncError as exc:
+                self._record(sync.failed(exc))
+                if isinstance(exc, DayLimit):
+                    self._give_up(accounts[index + 1 :], exc)
+                    return
+            else:
+                self._results.append(result)
+                self._report(AccountFinished(result=result))
+
+    def _wanted(self, roster: Roster) -> tuple[Account, ...]:
+        if not self._options.accounts:
+            if not roster.accounts:
+                raise SourceUnusable("the token reaches no account", remedy="Check the agent's customers and users")
+            return roster.accounts
+        unknown = self._options.accounts - {a.account_id for a in roster.accounts}
+        if unknown:
+            raise Usage(f"the token does not reach account {min(unknown)}", remedy="See `vnsync accounts`")
+        return tuple(a for a in roster.accounts if a.account_id in self._options.accounts)
+
+    def _give_up(self, rest: tuple[Account, ...], reason: DayLimit) -> None:
+        """The day's points are used up: the accounts not reached are recorded as failed."""
+        for account in rest:
+            untried = AccountResult(
+                run_id=self._run_id,
+                account_id=account.account_id,
+                account_name=account.account_name,
+                status=AccountStatus.FAILED,
+                started_at=self._clock.now(),
+                error=f"not tried: {reason}",
+                exit_code=reason.exit_code,
+            )
+            self._record(untried)
+
+    def _notice_vanished(self, known: dict[int, KnownAccount], accounts: tuple[Account, ...]) -> None:
+        """A customer that the token no longer reaches is not a customer whose numbers are gone."""
+        if self._options.accounts:
+            return
+        for account_id in sorted(known.keys() - {a.account_id for a in accounts}):
+            message = "is in the warehouse, but the token does not reach it; its rows stay as they were"
+            self._report(Notice(message=message, account_id=account_id))
+
+    def _record(self, result: AccountResult) -> None:
+        runs.record_unpublished(self._engine, result)
+        self._results.append(result)
+        self._report(AccountFinished(result=result))
+
+    def _finish(self, status: RunStatus, exit_code: int, error: str | None = None) -> RunResult:
+        troubled = [f"account {r.account_id}: {r.error}" for r in self._results if r.error]
+        result = RunResult(
+            run_id=self._run_id,
+            status=status,
+            exit_code=exit_code,
+            started_at=self._started,
+            finished_at=self._clock.now(),
+            accounts=tuple(self._results),
+            error=error or (troubled[0] if troubled else None),
+        )
+        runs.finish(self._engine, result)
+        self._report(RunFinished(result=result))
+        return result
+
+    @contextlib.contextmanager
+    def ended_by_errors(self) -> Iterator[None]:
+        """Whatever stops the run ends its row; the error goes on with the run id."""
+        try:
+            yield
+        except VnsyncError as exc:
+            exc.run_id = self._run_id
+            with contextlib.suppress(VnsyncError):
+                status = RunStatus.INTERRUPTED if exc.exit_code > 128 else RunStatus.FAILED
+                self._finish(status, exc.exit_code, str(exc))
+            raise
