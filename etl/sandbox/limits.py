@@ -1,0 +1,78 @@
+"""Points: how many successful calls an account may make in a minute and in a day."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import ceil
+from typing import Any
+
+from etl.sandbox.failures import Failure
+
+MINUTE, DAY = 60, 86_400
+
+
+@dataclass(slots=True)
+class Window:
+    """A limit of points for each period of `seconds`, periods being counted from the epoch. None: no limit."""
+
+    name: str
+    seconds: int
+    limit: int | None
+    _spent: int = 0
+    _period: int = -1
+
+    def remaining(self, now: float) -> int | None:
+        """Points left in the current period."""
+        self._roll(now)
+        return None if self.limit is None else max(0, self.limit - self._spent)
+
+    def spend(self, now: float) -> None:
+        """Take a point from the current period."""
+        self._roll(now)
+        self._spent += 1
+
+    def metadata(self, now: float) -> dict[str, int]:
+        """The limit, what is left of it and in how many seconds it is whole again; empty without a limit."""
+        remaining = self.remaining(now)
+        if self.limit is None or remaining is None:
+            return {}
+        reset = max(1, ceil(self.seconds - now % self.seconds))
+        return {f"{self.name}_limit": self.limit, f"{self.name}_remaining": remaining, f"{self.name}_reset": reset}
+
+    def _roll(self, now: float) -> None:
+        period = int(now // self.seconds)
+        if period != self._period:
+            self._period, self._spent = period, 0
+
+
+@dataclass(slots=True)
+class Limits:
+    """The two limits of an account. `now` gives seconds since the epoch."""
+
+    now: Callable[[], float]
+    minute_limit: int | None = None
+    day_limit: int | None = None
+    _windows: tuple[Window, Window] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._windows = (Window("day", DAY, self.day_limit), Window("minute", MINUTE, self.minute_limit))
+
+    def check(self) -> None:
+        """Raise limit_exceeded, of the day before that of the minute, when no point is left."""
+        now = self.now()
+        for window in self._windows:
+            if window.remaining(now) == 0:
+                raise Failure("limit_exceeded", params={"limit_type": window.name})
+
+    def spend(self) -> None:
+        """Pay for a successful call."""
+        now = self.now()
+        for window in self._windows:
+            window.spend(now)
+
+    def metadata(self) -> dict[str, Any]:
+        """The `limits` member of metadata, as an object to be merged into it; empty when nothing is limited."""
+        now = self.now()
+        limits = {name: value for window in self._windows for name, value in window.metadata(now).items()}
+        return {"limits": limits} if limits else {}
