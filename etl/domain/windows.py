@@ -152,7 +152,7 @@ class WindowPlan:
         self.reads += 1
         if isinstance(verdict, Take):
             self._next([])
-            self._merge(len(answer.ids))
+            self._merge(answer.ids)
         elif isinstance(verdict, Split):
             self.splits += 1
             self._next(verdict.windows)
@@ -165,13 +165,17 @@ class WindowPlan:
         self.pending.extend(reversed(windows))
         self.tries = 0
 
-    def _merge(self, came: int) -> None:
-        """Join the next bounded windows when the last came far emptier than planned: the plan's sample was lopsided."""
-        joined = int(self.limit * FILL) // max(came, 1)
-        while joined > 1 and len(self.pending) > 1 and self.pending[-2].upto is not None:
-            first, second = self.pending.pop(), self.pending.pop()
-            self.pending.append(Window(first.after, second.upto))
-            joined -= 1
+    def _merge(self, ids: Sequence[int]) -> None:
+        """Join the next bounded windows as far as the density of the last answer says that they fit into one.
+
+        A plan made from a lopsided sample has windows that come almost empty; each would cost a request.
+        """
+        if not ids or len(ids) * 2 > self.limit * FILL:
+            return
+        reach = max(ids) + (max(ids) - min(ids) + 1) * self.limit * FILL / len(ids)
+        while len(self.pending) > 1 and (end := self.pending[-2].upto) is not None and end <= reach:
+            first, _ = self.pending.pop(), self.pending.pop()
+            self.pending.append(Window(first.after, end))
 
     def _verdict(self, window: Window, answer: Answer) -> Verdict:
         came = len(set(answer.ids)) + answer.unreadable

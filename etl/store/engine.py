@@ -116,8 +116,9 @@ _BY_SQLSTATE: tuple[tuple[str, type[VnsyncError], str | None], ...] = (
     ("40", TryLater, None),
     ("55P03", TryLater, None),
     ("57014", TryLater, "A statement took longer than the server allows"),
-    ("42", IntegrityBroken, None),
-    ("23", IntegrityBroken, None),
+    ("08", Unavailable, None),
+    ("57", Unavailable, None),
+    ("53", TryLater, None),
 )
 
 
@@ -145,6 +146,8 @@ def _translated(exc: DBAPIError) -> VnsyncError:
         return NotAllowed(cause, remedy="Check user and password of the database URL")
     if 'database "' in cause and "does not exist" in cause:
         return Misconfigured(cause, remedy="Create the database, or mend its name in the database URL")
+    if state:
+        return IntegrityBroken(cause)
     return Unavailable(cause, remedy="Check that the server runs and is reachable; nothing was half-published")
 
 

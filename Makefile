@@ -1,0 +1,31 @@
+# Everything below runs in .venv, made from the hash-pinned requirements.lock. Python 3.11 or newer and make are enough.
+PYTHON ?= python3
+BIN := .venv/bin
+JOBS ?= auto
+
+.PHONY: demo test check bench lock clean
+
+demo: .venv/ready ## three simulated days of a small agency in a SQLite file
+	$(BIN)/vnsync demo
+
+test: .venv/ready ## all tests, on SQLite and on a PostgreSQL of their own
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --cov --cov-report=term:skip-covered --cov-fail-under=90
+
+check: .venv/ready ## types and style
+	$(BIN)/mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+.venv/ready: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("vnsync needs Python 3.11 or newer; set PYTHON=...") if sys.version_info < (3, 11) else 0'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+lock: ## write requirements.lock anew (needs uv)
+	uv lock
+	uv export --no-emit-project --format requirements-txt --quiet --output-file requirements.lock
+
+clean: ## remove the environment and what the demo made
+	rm -rf .venv vnsync-demo.db vnsync-demo.db-wal vnsync-demo.db-shm

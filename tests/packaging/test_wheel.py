@@ -1,0 +1,70 @@
+"""The built wheel stands alone: what it needs travels inside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("dist")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(out)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (built,) = out.glob("vnsync-*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bin folder of a new environment that holds the wheel, and, beside it, only what the lock has installed here.
+
+    The dependencies are lent by a .pth file instead of being downloaded again; the checkout is not on that path.
+    """
+    home = tmp_path_factory.mktemp("alone") / "venv"
+    venv.create(home, with_pip=False, symlinks=True)
+    (site,) = home.glob("lib/python*/site-packages")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    lent = Path(next(p for p in sys.path if p.endswith("site-packages")))
+    for entry in lent.iterdir():
+        if "vnsync" not in entry.name and not (site / entry.name).exists():
+            (site / entry.name).symlink_to(entry)
+    return home / "bin"
+
+
+def test_wheel_carries_the_migrations(wheel: Path) -> None:
+    """Every revision of the checkout is inside the wheel, and no test or benchmark is."""
+    names = set(zipfile.ZipFile(wheel).namelist())
+    for revision in (ROOT / "migrations" / "versions").glob("*.py"):
+        assert f"etl/migrations/versions/{revision.name}" in names
+    assert not [name for name in names if name.startswith(("tests/", "benchmarks/"))]
+
+
+def test_installed_wheel_makes_and_upgrades_a_warehouse(installed: Path, tmp_path: Path) -> None:
+    """The wheel alone, outside the checkout, creates a warehouse and says that there is nothing more to upgrade."""
+    environment = {"PATH": os.environ["PATH"], "VNSYNC_DATABASE_URL": f"sqlite:///{tmp_path / 'warehouse.db'}"}
+
+    def vnsync(*words: str) -> str:
+        command = [str(installed / "python"), "-m", "etl", *words]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    vnsync("db", "upgrade")
+    where = json.loads(vnsync("db", "current", "--output", "json"))
+    assert where["current"] == where["head"] == "0001"
+    found = subprocess.run(
+        [str(installed / "python"), "-c", "import etl; print(etl.__file__)"],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert str(installed.parent) in found.stdout
