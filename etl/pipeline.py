@@ -13,13 +13,16 @@ from etl.account_sync import AccountSync, Surroundings, SyncOptions
 from etl.domain.events import AccountFinished, Notice, RunFinished, RunStarted
 from etl.domain.ports import Clock, Random, Report
 from etl.domain.runs import AccountResult, AccountStatus, RunResult, RunStatus, outcome
-from etl.errors import DayLimit, SourceUnusable, Usage, VnsyncError
+from etl.errors import DayLimit, SessionExpired, SourceUnusable, Stopped, Unavailable, Usage, VnsyncError
 from etl.extract.accounts import Account, Roster, discover
 from etl.extract.jsonrpc import DataApi
 from etl.store import migrations, runs
 from etl.store.accounts import KnownAccount, known_accounts
 
 __all__ = ["SyncOptions", "sync"]
+
+MOST_UNREACHABLE = 3
+"""After so many accounts in a row for which the source did not answer, however long it was asked, the run gives up."""
 
 
 def sync(
@@ -58,18 +61,28 @@ class _Run:
         return self._finish(*outcome(self._results))
 
     def _each(self, accounts: tuple[Account, ...], known: dict[int, KnownAccount]) -> None:
+        unreachable = 0
         for index, account in enumerate(accounts):
-            sync = AccountSync(self._shared, account, known.get(account.account_id, KnownAccount()))
-            try:
-                result = sync.publish()
-            except VnsyncError as exc:
-                self._record(sync.failed(exc))
-                if isinstance(exc, DayLimit):
-                    self._give_up(accounts[index + 1 :], exc)
-                    return
-            else:
-                self._results.append(result)
-                self._report(AccountFinished(result=result))
+            error = self._one(account, known.get(account.account_id, KnownAccount()))
+            unreachable = unreachable + 1 if isinstance(error, Unavailable) else 0
+            if isinstance(error, DayLimit | SessionExpired) or unreachable >= MOST_UNREACHABLE:
+                assert error is not None
+                self._give_up(accounts[index + 1 :], error)
+                return
+
+    def _one(self, account: Account, known: KnownAccount) -> VnsyncError | None:
+        """Sync one account and record what became of it; the error that it failed with."""
+        sync = AccountSync(self._shared, account, known)
+        try:
+            result = sync.publish()
+        except Stopped:
+            raise
+        except VnsyncError as exc:
+            self._record(sync.failed(exc))
+            return exc
+        self._results.append(result)
+        self._report(AccountFinished(result=result))
+        return None
 
     def _wanted(self, roster: Roster) -> tuple[Account, ...]:
         if not self._options.accounts:
@@ -81,8 +94,8 @@ class _Run:
             raise Usage(f"the token does not reach account {min(unknown)}", remedy="See `vnsync accounts`")
         return tuple(a for a in roster.accounts if a.account_id in self._options.accounts)
 
-    def _give_up(self, rest: tuple[Account, ...], reason: DayLimit) -> None:
-        """The day's points are used up: the accounts not reached are recorded as failed."""
+    def _give_up(self, rest: tuple[Account, ...], reason: VnsyncError) -> None:
+        """No account can go on: those not reached are recorded as failed, for the same reason."""
         for account in rest:
             untried = AccountResult(
                 run_id=self._run_id,

@@ -10,7 +10,7 @@ import re
 
 MARK = "\u2400"
 _MARK_BYTES = MARK.encode()
-_SUSPICIOUS = re.compile(rb"\\u(?:0000|2400|[dD][89a-fA-F])|" + _MARK_BYTES)
+_SUSPICIOUS = re.compile(rb"\\u(?:0000|2400|[dD][89a-fA-F])")
 _TOKEN = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair: an ordinary character
     rb"|\\u[0-9a-fA-F]{4}|\\.|" + _MARK_BYTES,
@@ -21,7 +21,8 @@ _ENCODED = re.compile(MARK + "([0-9a-f]{4})")
 
 def storable(json_bytes: bytes) -> bytes:
     """JSON whose strings both databases can hold; the very same object where nothing had to change (the usual case)."""
-    if _SUSPICIOUS.search(json_bytes) is None:
+    escaped = b"\\u" in json_bytes and _SUSPICIOUS.search(json_bytes) is not None
+    if not escaped and _MARK_BYTES not in json_bytes:
         return json_bytes
     return _TOKEN.sub(_replaced, json_bytes)
 

@@ -50,8 +50,7 @@ def decode(records: Collection[bytes | msgspec.Raw], drift: DriftLog) -> Decoded
         return _one_by_one(records, drift)
     if not all(map(_sound, numbers)):
         return _one_by_one(records, drift)
-    for number in numbers:
-        _note_unknown_values(number, drift)
+    _note_unknown_values(numbers, drift)
     return Decoded(numbers, [])
 
 
@@ -70,10 +69,11 @@ def _is_local_time(sent: str) -> bool:
         return False
 
 
-def _note_unknown_values(number: Number, drift: DriftLog) -> None:
-    for (path, known), value in zip(_ENUMERATIONS, (number.status, number.category, number.type), strict=True):
-        if value not in known:
-            drift.note(f"$.{path}", DriftKind.UNKNOWN_VALUE, "null" if value is None else value)
+def _note_unknown_values(numbers: Collection[Number], drift: DriftLog) -> None:
+    met = ({n.status for n in numbers}, {n.category for n in numbers}, {n.type for n in numbers})
+    for (path, known), values in zip(_ENUMERATIONS, met, strict=True):
+        for value in sorted(v or "null" for v in values - known):
+            drift.note(f"$.{path}", DriftKind.UNKNOWN_VALUE, value)
 
 
 def _one_by_one(records: Iterable[bytes | msgspec.Raw], drift: DriftLog) -> Decoded:
@@ -99,7 +99,7 @@ def _tolerant(record: bytes, drift: DriftLog) -> Number | Rejected:
         reason = f"not a date and time: {number.activation_date!r} - at `$.activation_date`"
         return _rejected(record, number_id, reason, drift)
     _take_extras(number, sent, drift)
-    _note_unknown_values(number, drift)
+    _note_unknown_values([number], drift)
     return number
 
 

@@ -117,11 +117,11 @@ class Normalizer:
 
     def _campaign_links(self, number: Number, campaigns_out: list[Row], blocks_out: list[Row]) -> None:
         number_id = number.id
-        campaigns = set()
+        links: set[Row] = set()
         blocks: dict[Key, Row] = {}
         for campaign in number.campaigns:
             campaign_id = campaign.campaign_id
-            campaigns.add(campaign_id)
+            links.add((number_id, campaign_id))
             self._campaign(campaign)
             for block in campaign.site_blocks:
                 self._block(block, campaign)
@@ -129,8 +129,8 @@ class Normalizer:
                 if block.is_tracking is UNSET:
                     row = self._known(row, tables.NUMBER_SITE_BLOCKS, "$.campaigns[].site_blocks[]")
                 self._keep(blocks, row[:3], row)
-        campaigns_out.extend((number_id, c) for c in campaigns)
-        blocks_out.extend(blocks.values())
+        campaigns_out += links
+        blocks_out += blocks.values()
 
     def _campaign(self, c: Campaign) -> None:
         row: Row = (c.campaign_id, c.campaign_name, c.site_id, None if c.extra is None else _json(c.extra), 0)
@@ -161,7 +161,7 @@ class Normalizer:
             self._scenario(scenario)
             row = self._scenario_link(number.id, scenario)
             self._keep(links, row[:3], row)
-        out.extend(links.values())
+        out += links.values()
 
     def _scenario(self, s: Scenario) -> None:
         row: Row = (s.scenario_id, s.scenario_name, 0)
