@@ -1,0 +1,74 @@
+"""`vnsync accounts`: what the token reaches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from etl.cli import options
+
+if TYPE_CHECKING:
+    from etl.extract.accounts import Account, Roster
+    from etl.extract.jsonrpc import DataApi
+    from etl.settings import Loaded
+
+EPILOG = """\b
+Examples:
+  vnsync accounts
+  vnsync accounts --quick --output json
+"""
+
+
+@click.command(epilog=EPILOG, short_help="The accounts that the token reaches.")
+@click.option("--quick", is_flag=True, help="Leave the time zones out: saves an API point for each customer.")
+@options.output
+@options.settings(*options.API, *options.LOG)
+def accounts(loaded: Loaded, quick: bool, output: str) -> None:
+    """List the accounts that the token reaches: under an agent's token, all its customers."""
+    from etl.cli.connect import data_api, reporting
+    from etl.clock import SystemClock
+    from etl.extract.accounts import discover
+
+    clock = SystemClock()
+    with reporting(loaded, clock=clock) as report, data_api(loaded, clock=clock, report=report) as api:
+        roster = discover(api)
+        rows = [_row(api, account, ask=roster.role == "agent" and not quick) for account in roster.accounts]
+    _write(roster, rows, output)
+
+
+def _row(api: DataApi, account: Account, *, ask: bool) -> dict[str, Any]:
+    """One account as it is shown; `ask` looks up its time zone, which also tells whether it can be reached."""
+    from etl.errors import AccountRefused
+    from etl.extract.accounts import describe
+
+    problem = ""
+    if ask and not account.user_ids:
+        problem = "no user of this customer is visible to the token"
+    elif ask:
+        try:
+            account = describe(api, account)
+        except AccountRefused as error:
+            problem = str(error)
+    return {
+        "account_id": account.account_id,
+        "account_name": account.account_name,
+        "timezone": account.timezone,
+        "users": len(account.user_ids),
+        "problem": problem,
+    }
+
+
+def _write(roster: Roster, rows: list[dict[str, Any]], output: str) -> None:
+    from etl.cli.output import write_json, write_table
+    from etl.report.tables import Table
+    from etl.report.wording import counted
+
+    if output == "json":
+        write_json({"role": roster.role, "accounts": rows})
+        return
+    names = ["account_id", "account_name", "timezone", "users", "problem"]
+    shown = names if any(r["problem"] for r in rows) else names[:-1]
+    write_table(Table(shown, [[r[n] for n in shown] for r in rows], frozenset({"account_id", "users"})))
+    whose = "an agent" if roster.role == "agent" else "a customer"
+    click.echo(f"{counted(len(rows), 'account')} within reach of {whose}'s token.")

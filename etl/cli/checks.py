@@ -1,0 +1,210 @@
+"""The checks of `vnsync doctor`. Each yields findings; an error of vnsync's own tree becomes a finding, not an end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from etl.errors import AccountRefused, LocalTrouble, Misconfigured, NotAllowed, VnsyncError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+    from etl.extract.accounts import Account
+    from etl.extract.jsonrpc import DataApi
+    from etl.settings import Loaded
+
+PATIENCE = 10.0
+"""Seconds of retries: a check answers soon, a sync waits longer."""
+CLOCK_TOLERANCE = 60.0
+"""Seconds by which this machine's clock may differ from the source's."""
+CUSTOMERS_ASKED = 50
+"""How many of an agent's customers are asked one by one: each costs an API point."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What a check found. `remedy` says how to mend it; `exit_code` is 0 unless the state is `fail`."""
+
+    check: str
+    state: Literal["ok", "warn", "fail"]
+    found: str
+    remedy: str = ""
+    exit_code: int = 0
+
+
+def failed(check: str, error: VnsyncError) -> Finding:
+    """The finding for an error."""
+    return Finding(check=check, state="fail", found=str(error), remedy=error.remedy, exit_code=error.exit_code)
+
+
+def _host(url: str) -> str:
+    from urllib.parse import urlsplit
+
+    return urlsplit(url).hostname or ""
+
+
+def check_settings(loaded: Loaded) -> Iterator[Finding]:
+    """Settings are readable, as they were loaded; what is left are habits that let secrets out."""
+    from etl.secret_file import readable_by_others
+    from etl.urls import HOSTS, has_password, is_loopback
+
+    now = loaded.settings
+    source = f"from {loaded.config_file}, options and environment" if loaded.config_file else "no config file"
+    yield Finding(check="settings", state="ok", found=f"all known and well-formed ({source})")
+    if now.api_url not in HOSTS.values() and not is_loopback(_host(now.api_url)):
+        yield Finding(check="settings", state="warn", found=f"{now.api_url} is none of the vendor's three hosts",
+                      remedy="Make sure that the token may be sent there.")  # fmt: skip
+    for file in (now.api_token_file, now.api_password_file):
+        if file and file.expanduser().is_file() and readable_by_others(file.expanduser()):
+            yield Finding(check="settings", state="warn", found=f"others may read {file}", remedy=f"chmod 600 {file}")
+    if loaded.origins["database_url"].kind == "option" and has_password(now.database_url.get_secret_value()):
+        yield Finding(check="settings", state="warn", found="--database-url shows its password in the process list",
+                      remedy="Set VNSYNC_DATABASE_URL instead, or keep the password in ~/.pgpass.")  # fmt: skip
+
+
+def check_source(loaded: Loaded) -> Iterator[Finding]:
+    """The token is accepted, from this address, for every customer; and the clocks agree."""
+    from etl.cli.connect import data_api
+    from etl.clock import SystemClock
+    from etl.extract.accounts import discover
+
+    clock = SystemClock()
+    try:
+        with data_api(loaded, clock=clock, report=lambda _: None, patience=PATIENCE) as api:
+            try:
+                roster = discover(api)
+            finally:
+                there, here = api.server_date, clock.now().timestamp()
+            number = len(roster.accounts)
+            accounts = f"{number} account{'' if number == 1 else 's'}"
+            yield Finding(check="token", state="ok", found=f"accepted: {roster.role}, {accounts} within reach")
+            yield _whitelist(api, roster.accounts, asked=roster.role == "agent")
+            yield _clock(there, here)
+    except AccountRefused as error:
+        yield failed("whitelist" if error.mnemonic == "ip_not_whitelisted" else "token", error)
+    except VnsyncError as error:
+        yield failed("token", error)
+
+
+def _whitelist(api: DataApi, accounts: tuple[Account, ...], *, asked: bool) -> Finding:
+    """An agent's customers each have a whitelist and rights of their own."""
+    from etl.extract.accounts import describe
+
+    if not asked:
+        return Finding(check="whitelist", state="ok", found="this machine's address is let in")
+    refused: list[tuple[int, AccountRefused]] = []
+    for account in accounts[:CUSTOMERS_ASKED]:
+        try:
+            if account.user_ids:
+                describe(api, account)
+        except AccountRefused as error:
+            refused.append((account.account_id, error))
+    blind = [a.account_id for a in accounts if not a.user_ids]
+    if refused:
+        ids = ", ".join(str(i) for i, _ in refused[:5])
+        found = f"{len(refused)} of {len(accounts)} customers refuse ({ids}): {refused[0][1]}"
+        return Finding(check="whitelist", state="warn", found=found, remedy=refused[0][1].remedy)
+    if blind:
+        found = f"{len(blind)} customers have no user that the token sees ({blind[0]}, ...)"
+        return Finding(check="whitelist", state="warn", found=found, remedy="Give the agent access to a user of each.")
+    everyone = "every customer" if len(accounts) <= CUSTOMERS_ASKED else f"the first {CUSTOMERS_ASKED} customers"
+    return Finding(check="whitelist", state="ok", found=f"this machine's address is let in for {everyone}")
+
+
+def _clock(there: float | None, here: float) -> Finding:
+    if there is None:
+        return Finding(check="clock", state="ok", found="not compared: the source did not tell its time")
+    apart = here - there
+    found = f"{abs(apart):.0f} s {'ahead of' if apart > 0 else 'behind'} the source's"
+    if abs(apart) <= CLOCK_TOLERANCE:
+        return Finding(check="clock", state="ok", found=found)
+    return Finding(
+        check="clock", state="warn", found=found, remedy="Set this machine's clock (NTP): history is dated by it."
+    )
+
+
+def check_database(loaded: Loaded) -> Iterator[Finding]:
+    """The database is reachable, this user may write, and the schema is the one that this vnsync needs."""
+    from etl.cli.connect import is_there, warehouse, warehouse_name
+    from etl.store.engine import database_errors
+
+    name = warehouse_name(loaded)
+    if not is_there(loaded):
+        yield _new_file(loaded)
+        return
+    try:
+        engine = warehouse(loaded)
+        with database_errors(), engine.connect() as connection:
+            yield Finding(check="database", state="ok", found=f"{name} is reachable")
+            yield _rights(connection)
+    except VnsyncError as error:
+        yield failed("database", error)
+        return
+    try:
+        yield _migrations(engine)
+    except VnsyncError as error:
+        yield failed("migrations", error)
+
+
+def _new_file(loaded: Loaded) -> Finding:
+    from sqlalchemy.engine import make_url
+
+    path = Path(str(make_url(loaded.settings.database_url.get_secret_value()).database))
+    folder = path.absolute().parent
+    if folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):
+        return Finding(check="database", state="ok", found=f"{path} is not there yet; `vnsync sync` makes it")
+    error = LocalTrouble(f"the folder {folder} of the database file is missing or not writable")
+    return failed("database", error)
+
+
+def _rights(connection: Connection) -> Finding:
+    """Whether this user may make tables and write rows where the warehouse is."""
+    from sqlalchemy import text
+
+    if connection.dialect.name == "sqlite":
+        path = Path(str(connection.engine.url.database))
+        if os.access(path, os.W_OK) and os.access(path.absolute().parent, os.W_OK):
+            return Finding(check="rights", state="ok", found="the file and its folder are writable")
+        return failed("rights", LocalTrouble(f"{path} or its folder is not writable"))
+    schema = connection.scalar(text("select current_schema()"))
+    if schema is None:
+        return failed("rights", Misconfigured("no schema of the search path exists",
+                                              remedy="Create it, or correct VNSYNC_DATABASE_SCHEMA."))  # fmt: skip
+    may = connection.scalar(text(_MAY_CREATE), {"s": schema})
+    closed = connection.scalars(text(_TABLES_WITHOUT_RIGHTS)).all()
+    if may and not closed:
+        return Finding(check="rights", state="ok", found=f'may create and write in the schema "{schema}"')
+    what = f"write to {', '.join(closed[:3])}" if closed else f'create tables in the schema "{schema}"'
+    error = NotAllowed(
+        f"the database user may not {what}",
+        remedy="Grant it: GRANT CREATE, USAGE ON SCHEMA; or ALTER TABLE ... OWNER TO.",
+    )
+    return failed("rights", error)
+
+
+_MAY_CREATE = "select has_schema_privilege(:s, 'CREATE') and has_schema_privilege(:s, 'USAGE')"
+_TABLES_WITHOUT_RIGHTS = """
+select relname from pg_class
+where relnamespace = current_schema()::regnamespace and relname in ('accounts', 'sync_runs', 'virtual_numbers')
+  and not (has_table_privilege(oid, 'INSERT') and has_table_privilege(oid, 'UPDATE')
+    and has_table_privilege(oid, 'DELETE'))
+order by relname
+"""
+
+
+def _migrations(engine: Engine) -> Finding:
+    from etl.store import migrations
+
+    at, head = migrations.current(engine), migrations.head()
+    if at == head:
+        return Finding(check="migrations", state="ok", found=f"at version {at}, as this vnsync needs")
+    if at is not None and at not in migrations.revisions():
+        migrations.check(engine)
+    found = f"at version {at}, this vnsync needs {head}" if at else "no tables yet"
+    return Finding(
+        check="migrations", state="warn", found=found, remedy="`vnsync sync` or `vnsync db upgrade` mends that."
+    )

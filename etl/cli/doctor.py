@@ -1,0 +1,64 @@
+"""`vnsync doctor`: what is wrong, and how to mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from etl.cli import options
+from etl.cli.state import current_state
+from etl.errors import VnsyncError
+
+if TYPE_CHECKING:
+    from etl.cli.checks import Finding
+    from etl.settings import Loaded
+
+EPILOG = """\b
+Checks settings, token, whitelist, clock, database, rights, migrations. Asks the API a few
+questions (a point each, one for each of an agent's customers) and changes nothing.
+Exits with the code of the worst finding.
+
+\b
+Examples:
+  vnsync doctor
+  vnsync doctor --output json
+"""
+
+
+@click.command(epilog=EPILOG, short_help="Check all that a sync needs, and say how to mend it.")
+@options.output
+@options.settings(*options.API, *options.DATABASE, *options.LOG)
+def doctor(loaded: Loaded, output: str) -> int:
+    """Check everything that a sync needs, and say how to mend what is wrong."""
+    from etl.cli.checks import check_database, check_settings, check_source
+
+    findings = [*check_settings(loaded), *check_source(loaded), *check_database(loaded)]
+    worst = next((f for f in findings if f.state == "fail"), None)
+    code = worst.exit_code if worst else 0
+    current_state().outcome = code
+    _write(findings, code, output)
+    if worst:
+        raise _error(worst)
+    return code
+
+
+def _error(finding: Finding) -> VnsyncError:
+    error = VnsyncError(f"{finding.check}: {finding.found}", remedy=finding.remedy)
+    error.exit_code = finding.exit_code
+    return error
+
+
+def _write(findings: Sequence[Finding], code: int, output: str) -> None:
+    from etl.cli.output import write_json, write_table
+    from etl.report.tables import Table
+
+    if output == "json":
+        write_json({"ok": code == 0, "exit_code": code, "checks": findings})
+        return
+    write_table(
+        Table(["check", "state", "found", "how to mend"], [[f.check, f.state, f.found, f.remedy] for f in findings])
+    )
+    if not code:
+        click.echo("Ready to sync." if all(f.state == "ok" for f in findings) else "Ready to sync; mind the warnings.")

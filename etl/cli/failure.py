@@ -1,0 +1,83 @@
+"""An error as one line on stderr: cause, remedy, run id and exit code; the traceback only when debugging."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import etl
+from etl.cli.state import State
+from etl.clock import SystemClock
+from etl.errors import VnsyncError
+from etl.report.values import iso
+from etl.report.wording import printable
+
+LONGEST = 2000
+"""Characters of an error line; causes quote what came from outside."""
+
+
+def report_error(error: VnsyncError, state: State) -> int:
+    """Write the error's line; returns its exit code."""
+    _write(one_line(error, state), state, error=type(error).__name__, exit_code=error.exit_code, run_id=error.run_id)
+    _trace(error, state)
+    return error.exit_code
+
+
+def report_bug(error: BaseException, state: State) -> int:
+    """Write one line that asks for a report. Its text is left out unless debugging: it may quote data."""
+    kind = type(error).__name__
+    cause = f"a bug in vnsync: {kind} at {_place(error)}"
+    bug = VnsyncError(cause, remedy=VnsyncError.default_remedy, run_id=getattr(error, "run_id", None))
+    _write(one_line(bug, state), state, error=kind, exit_code=bug.exit_code, run_id=bug.run_id)
+    _trace(error, state)
+    return bug.exit_code
+
+
+def one_line(error: VnsyncError, state: State) -> str:
+    """`vnsync: error: <cause>. <remedy> (run <id>, exit <code>)`."""
+    run = "" if error.run_id is None else f"run {error.run_id}, "
+    text = f"{_sentence(str(error))} {_sentence(error.remedy)}"
+    return f"vnsync: error: {printable(state.redacted(text), LONGEST)} ({run}exit {error.exit_code})"
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def _write(message: str, state: State, **fields: Any) -> None:
+    if sys.stderr is None:
+        return
+    if state.log_format == "json":
+        head = {
+            "ts": iso(SystemClock().now()),
+            "level": "error",
+            "event": "error",
+            "account_id": None,
+            "message": message,
+        }
+        message = json.dumps({**head, **fields})
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(message + "\n")
+        sys.stderr.flush()
+
+
+def _trace(error: BaseException, state: State) -> None:
+    """The way to the error, when debugging: files, lines and messages, never the values of variables."""
+    if not state.debug or sys.stderr is None:
+        return
+    for part in traceback.format_exception(error):
+        for line in part.splitlines():
+            with contextlib.suppress(OSError, ValueError):
+                sys.stderr.write(printable(state.redacted(line), LONGEST) + "\n")
+
+
+def _place(error: BaseException) -> str:
+    """The innermost line of vnsync's own that the error went through."""
+    home = str(Path(etl.__file__).parent)
+    own = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(home)]
+    return f"{Path(own[-1].filename).relative_to(home)}:{own[-1].lineno}" if own else "an unknown place"

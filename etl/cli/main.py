@@ -1,0 +1,128 @@
+"""The command `vnsync`: its families, loaded when asked for, and the one place that turns errors into exit codes."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, TextIO
+
+import click
+
+import etl
+from etl.cli import signals
+from etl.cli.failure import report_bug, report_error
+from etl.cli.state import State
+from etl.errors import LocalTrouble, Usage, VnsyncError
+
+COMMANDS = {
+    "demo": "etl.cli.demo",
+    "sync": "etl.cli.sync",
+    "status": "etl.cli.status",
+    "accounts": "etl.cli.accounts",
+    "sandbox": "etl.cli.sandbox",
+    "db": "etl.cli.db",
+    "config": "etl.cli.config",
+    "doctor": "etl.cli.doctor",
+}
+"""Each command and the module that holds it, under the command's own name."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module when the command, or its help, is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order in which a newcomer meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, None when there is none."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name]), cmd_name)
+        return command
+
+
+EPILOG = """\b
+Start here:
+  vnsync demo                                     no account needed: see what it does
+  VNSYNC_API_TOKEN_FILE=token.txt vnsync sync     your numbers, into vnsync.db
+  vnsync status                                   how fresh it is
+"""
+
+
+@click.group(
+    cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(etl.__version__, prog_name="vnsync", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Every virtual number of a CallGear, UIS or CoMagic account in SQL tables, with its whole history."""
+
+
+def main() -> None:
+    """Run the command line of this process and exit with its code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; returns the exit code. Nothing is raised: every error becomes one line on stderr."""
+    state = State()
+    _never_fail_to_encode()
+    with signals.stoppable():
+        try:
+            code = _invoke(arguments, state)
+        except (BrokenPipeError, SystemExit):  # the reader of the pipe has gone; click exits by itself then
+            code = state.outcome
+        except OSError as error:
+            code = report_error(_local(error), state)
+        except VnsyncError as error:
+            code = report_error(error, state)
+        except Exception as error:  # noqa: BLE001 - the one catch: whatever is left is a bug
+            code = report_bug(error, state)
+    _let_go_of(sys.stdout, sys.stderr)
+    return code
+
+
+def _invoke(arguments: Sequence[str], state: State) -> int:
+    """The command's own exit code; click's errors become this program's."""
+    try:
+        code: Any = cli.main(list(arguments), prog_name="vnsync", standalone_mode=False, obj=state)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else "", err=True)
+        return Usage.exit_code
+    except click.UsageError as error:
+        where = error.ctx.command_path if error.ctx else "vnsync"
+        raise Usage(error.format_message(), remedy=f"See `{where} --help`.") from None
+    return code if isinstance(code, int) else 0
+
+
+def _local(error: OSError) -> VnsyncError:
+    """An operating system's error that reached the top: a disk or a file of this machine."""
+    where = f" ({error.filename})" if error.filename else ""
+    return LocalTrouble(f"{error.strerror or type(error).__name__}{where}")
+
+
+def _never_fail_to_encode() -> None:
+    """A terminal that cannot show a character gets its escape instead of a crash."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _let_go_of(*streams: TextIO | None) -> None:
+    """What cannot be written any more goes nowhere, so that leaving the process does not fail over it again."""
+    for stream in streams:
+        if stream is None:
+            continue
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, stream.fileno())
+                os.close(nowhere)

@@ -1,0 +1,84 @@
+"""The options that commands share. `settings` reads them, the environment and the config file into one argument."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from etl.cli.state import State, current_state
+
+if TYPE_CHECKING:
+    from etl.settings import Loaded
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+LOG = ("log_format", "log_level")
+DATABASE = ("database_url", "database_schema")
+API = ("api_url", "api_token_file", "retry_max_seconds")
+
+_HELP = {
+    "api_url": ("URL", "The Data API: callgear, uis, comagic, or an https URL with the version."),
+    "api_token_file": ("FILE", "A file that holds the permanent key alone."),
+    "retry_max_seconds": ("SECONDS", "How long one request may be retried before its account fails. Default 300."),
+    "database_url": ("URL", "sqlite:///FILE or postgresql://... Default sqlite:///vnsync.db."),
+    "database_schema": ("NAME", "The PostgreSQL schema. Default: the search path's."),
+    "max_close_share": ("SHARE", "Hold an account when more than this share of its numbers is gone. Default 0.5."),
+    "log_format": ("text|json", "How the log on stderr looks."),
+    "log_level": ("LEVEL", "debug, info, warning or error. Debug adds tracebacks."),
+}
+
+
+def settings(*names: str) -> Callable[[Command], Command]:
+    """Give the command the options of these settings and `--config`; it is called with `loaded`, all settings."""
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def run(config: Path | None, **arguments: Any) -> Any:
+            given = {name: arguments.pop(name) for name in names}
+            return command(loaded=_load(given, config), **arguments)
+
+        return _with_options(run, names)  # type: ignore[return-value]
+
+    return decorate
+
+
+def output(command: Command) -> Command:
+    """`--output text|json`: for people, or one object for machines."""
+    choice = click.Choice(["text", "json"])
+    return click.option("--output", type=choice, default="text", help="What stdout gets: text, or one JSON object.")(
+        command
+    )
+
+
+def _with_options(command: Callable[..., Any], names: tuple[str, ...]) -> Callable[..., Any]:
+    config = click.Path(path_type=Path)
+    command = click.option("--config", type=config, metavar="FILE", help="Settings file. Default vnsync.toml.")(command)
+    for name in reversed(names):
+        metavar, text = _HELP[name]
+        command = click.option("--" + name.replace("_", "-"), name, metavar=metavar, help=text)(command)
+    return command
+
+
+def _load(given: Mapping[str, str | None], config: Path | None) -> Loaded:
+    from etl.settings import asked_log_format, load
+
+    state = current_state()
+    state.log_format = asked_log_format(given)
+    state.debug = given.get("log_level") == "debug"
+    loaded = load(given, config)
+    remember(loaded, state)
+    return loaded
+
+
+def remember(loaded: Loaded, state: State) -> None:
+    """Tell the one catch how to show errors, and what must never be shown."""
+    from etl.urls import password_of
+
+    now = loaded.settings
+    state.log_format, state.debug = now.log_format, now.log_level == "debug"
+    state.secrets += [s.get_secret_value() for s in (now.api_token, now.api_password) if s]
+    state.secrets.append(password_of(now.database_url.get_secret_value()))

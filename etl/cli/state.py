@@ -1,0 +1,34 @@
+"""What the one catch needs to know of the command that was running."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import click
+
+SHORTEST_SECRET = 4
+
+
+@dataclass
+class State:
+    """How to show an error, and the exit code that stands once the work itself is done.
+
+    `outcome` counts when nobody reads the output any more; `secrets` are kept out of whatever is printed.
+    """
+
+    debug: bool = False
+    log_format: str = "text"
+    outcome: int = 0
+    secrets: list[str] = field(default_factory=list, repr=False)
+
+    def redacted(self, text: str) -> str:
+        """The text without any of the secrets, longest first; the very short ones are parts of many words."""
+        for secret in sorted(self.secrets, key=len, reverse=True):
+            if len(secret) >= SHORTEST_SECRET:
+                text = text.replace(secret, "****")
+        return text
+
+
+def current_state() -> State:
+    """The state of the running command."""
+    return click.get_current_context().ensure_object(State)

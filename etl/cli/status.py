@@ -1,0 +1,112 @@
+"""`vnsync status`: how fresh the warehouse is; for people and for monitors."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from etl.cli import options
+from etl.cli.state import current_state
+from etl.errors import TryLater
+
+if TYPE_CHECKING:
+    from etl.read.status import AccountState, Status
+    from etl.settings import Loaded
+
+EPILOG = """\b
+Examples:
+  vnsync status
+  vnsync status --max-age 26h || notify "numbers are stale"
+  vnsync status --output json | jq '.accounts[] | {account_id, age_seconds}'
+
+\b
+Exit codes: 0 fresh enough; 75 an account's last observation is older than --max-age, or
+there is none.
+"""
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+class Duration(click.ParamType[timedelta]):
+    """A length of time such as 90m, 26h or 3d."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """The duration; a usage error when it is none."""
+        found = re.fullmatch(r"([0-9]{1,6})([smhdw])", str(value).strip().lower())
+        if isinstance(value, timedelta) or not found or int(found[1]) == 0:
+            self.fail(f"{value!r} is not a duration: write 90m, 26h or 3d", param, ctx)
+        return timedelta(**{UNITS[found[2]]: int(found[1])})
+
+
+@click.command(epilog=EPILOG, short_help="How fresh each account is; exit 75 for monitors.")
+@click.option("--max-age", type=Duration(), metavar="AGE", help="Exit 75 when something is older: 90m, 26h, 3d.")
+@options.output
+@options.settings(*options.DATABASE, *options.LOG)
+def status(loaded: Loaded, max_age: timedelta | None, output: str) -> int:
+    """Show the last sync of each account, how old what it observed is, and what it lacks."""
+    from etl.read.status import stale
+
+    state = current_state()
+    found = _read(loaded)
+    late = stale(found.accounts, max_age) if max_age else []
+    error = _too_old(loaded, found, late, max_age)
+    state.outcome = error.exit_code if error else 0
+    _write(loaded, found, late, output)
+    if error:
+        raise error
+    return 0
+
+
+def _read(loaded: Loaded) -> Status:
+    """The status; empty when nothing was ever synced into this warehouse."""
+    from etl.cli.connect import is_there, warehouse
+    from etl.clock import SystemClock
+    from etl.read.status import Status, read_status
+    from etl.store import migrations
+
+    if not is_there(loaded):
+        return Status()
+    engine = warehouse(loaded)
+    if migrations.current(engine) is None:
+        return Status()
+    migrations.check(engine)
+    return read_status(engine, SystemClock().now())
+
+
+def _too_old(loaded: Loaded, found: Status, late: list[AccountState], max_age: timedelta | None) -> TryLater | None:
+    from etl.cli.connect import warehouse_name
+    from etl.report.freshness import stale_sentence
+
+    if max_age is None:
+        return None
+    if not found.accounts:
+        cause = f"no account was ever synced into {warehouse_name(loaded)}"
+        return TryLater(cause, remedy="Run `vnsync sync`, or correct --database-url.")
+    if not late:
+        return None
+    cause = stale_sentence(late, max_age.total_seconds())
+    return TryLater(cause, remedy="See that `vnsync sync` runs as scheduled; `vnsync status` tells how it last ended.")
+
+
+def _write(loaded: Loaded, found: Status, late: list[AccountState], output: str) -> None:
+    from etl.cli.connect import warehouse_name
+    from etl.cli.output import write_json, write_table
+    from etl.report.freshness import accounts_table, advice, run_line
+
+    if output == "json":
+        write_json(found)
+        return
+    if found.accounts:
+        write_table(accounts_table(found.accounts, frozenset(a.account_id for a in late)))
+    else:
+        click.echo(
+            f"No account was ever synced into {warehouse_name(loaded)}. Run `vnsync sync`, or try `vnsync demo`."
+        )
+    for sentence in advice(found.accounts):
+        click.echo(sentence)
+    if found.last_run:
+        click.echo(run_line(found.last_run))

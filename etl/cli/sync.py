@@ -1,0 +1,133 @@
+"""`vnsync sync`: the main job."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from etl.cli import options
+from etl.cli.state import current_state
+from etl.errors import VnsyncError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from etl.domain.ports import Clock
+    from etl.domain.runs import RunResult
+    from etl.settings import Loaded
+
+EPILOG = """\b
+Examples:
+  vnsync sync                                        every account that the token reaches
+  vnsync sync --account 101 --account 102            only these
+  vnsync sync --database-url postgresql://u@host/db  into PostgreSQL
+  vnsync sync --approve-close 101                    publish what the mass-close guard held
+  vnsync sync --output json --log-format json        for machines
+
+\b
+Exit codes: 0 done; 3 some accounts failed or are held, the others are published;
+75 try later (limit, lock); 77 token or rights; 78 configuration; 65, 69, 70, 74 see the README.
+"""
+
+
+@click.command(epilog=EPILOG, short_help="The main job: read every number, publish what changed.")
+@click.option("--account", type=int, multiple=True, metavar="ID", help="Sync this account only. Repeatable.")
+@click.option("--approve-close", type=int, multiple=True, metavar="ID", help="Publish this account's mass close.")
+@click.option("--no-upgrade", is_flag=True, help="Refuse an empty or older database instead of upgrading it.")
+@click.option("--details", is_flag=True, help="Also show what changed table by table.")
+@options.output
+@options.settings("max_close_share", *options.API, *options.DATABASE, *options.LOG)
+def sync(
+    loaded: Loaded,
+    account: tuple[int, ...],
+    approve_close: tuple[int, ...],
+    no_upgrade: bool,
+    details: bool,
+    output: str,
+) -> int:
+    """Read every number from the API and publish what changed, with its history.
+
+    An agent's token syncs all its customers. Each account is published whole or not at all.
+    """
+    from etl.cli.connect import credentials, warehouse
+    from etl.clock import SystemClock
+
+    state = current_state()
+    credentials(loaded.settings)  # refused here, before the database is touched
+    state.outcome = VnsyncError.exit_code  # until the work is done, an output that breaks off is no success
+    engine = warehouse(loaded)
+    prepare(engine, upgrade=not no_upgrade)
+    try:
+        result = _run(loaded, engine, SystemClock(), account, approve_close)
+    except VnsyncError as error:
+        if output == "json" and error.run_id is not None:
+            _write_failed_run(error)
+        raise
+    state.outcome = result.exit_code
+    _write(result, output, details)
+    if result.exit_code:
+        raise failure(result)
+    return result.exit_code
+
+
+def prepare(engine: Engine, *, upgrade: bool) -> None:
+    """Bring an empty or older warehouse up to date, or refuse it when `upgrade` is off."""
+    from etl.store import migrations
+
+    if upgrade:
+        migrations.upgrade(engine)
+    else:
+        migrations.check(engine)
+
+
+def failure(result: RunResult) -> VnsyncError:
+    """The error that says in one line why a run did not end well; its accounts' errors bring their own remedies."""
+    from etl.report.outcomes import incomplete_because, published_line
+
+    error = VnsyncError(result.error or incomplete_because(result), remedy=published_line(result), run_id=result.run_id)
+    error.exit_code = result.exit_code
+    return error
+
+
+def _run(
+    loaded: Loaded, engine: Engine, clock: Clock, accounts: tuple[int, ...], approve_close: tuple[int, ...]
+) -> RunResult:
+    from random import SystemRandom
+
+    from etl import pipeline
+    from etl.cli.connect import data_api, reporting
+
+    chosen = pipeline.SyncOptions(
+        accounts=frozenset(accounts),
+        approve_close=frozenset(approve_close),
+        max_close_share=loaded.settings.max_close_share,
+    )
+    with reporting(loaded, clock=clock) as report, data_api(loaded, clock=clock, report=report) as api:
+        return pipeline.sync(api, engine, options=chosen, clock=clock, random=SystemRandom(), report=report)
+
+
+def _write_failed_run(error: VnsyncError) -> None:
+    """The object for machines when a run could attempt nothing."""
+    from etl.cli.output import write_json
+    from etl.domain.runs import RunStatus
+
+    status = RunStatus.INTERRUPTED if error.exit_code > 128 else RunStatus.FAILED
+    told = {"run_id": error.run_id, "status": status, "exit_code": error.exit_code, "error": str(error)}
+    write_json({**told, "accounts": []})
+
+
+def _write(result: RunResult, output: str, details: bool) -> None:
+    from etl.cli.output import write_json, write_table
+    from etl.report.outcomes import accounts_table, closing_line, details_table
+    from etl.report.values import plain
+
+    if output == "json":
+        told = plain(result)
+        write_json({**told, "accounts": told.pop("accounts")})
+        return
+    write_table(accounts_table(result))
+    if details:
+        write_table(details_table(result))
+        click.echo()
+    click.echo(closing_line(result))

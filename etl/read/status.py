@@ -1,0 +1,152 @@
+"""How fresh each account is, what its last observation lacks, and how the last run went."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, Select, func, select
+
+from etl.domain.runs import AccountStatus
+from etl.store import schema
+from etl.store.engine import database_errors
+
+GAP_WINDOW = timedelta(days=30)
+"""How far back the longest gap between two observations is looked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountState:
+    """One account: its last observation, and how its last sync ended (which may be a later, failed one).
+
+    `observed_at` to `chain_digest` belong to the last sync that was published, None before the first; `status`,
+    `error` and `last_run_id` to the last one tried. `longest_gap_seconds`: within the last 30 days, until now.
+    """
+
+    account_id: int
+    account_name: str | None = None
+    observed_at: datetime | None = None
+    age_seconds: float | None = None
+    status: str
+    listed_numbers: int | None = None
+    unaccounted: int = 0
+    suspects: int = 0
+    quarantined: int = 0
+    longest_gap_seconds: float | None = None
+    chain_digest: str | None = None
+    last_run_id: int
+    error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LastRun:
+    """The newest row of `sync_runs`."""
+
+    run_id: int
+    status: str
+    started_at: datetime
+    finished_at: datetime | None
+    exit_code: int | None
+    error: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """The whole answer; `last_run` is None before the first run."""
+
+    accounts: tuple[AccountState, ...] = ()
+    last_run: LastRun | None = None
+
+
+def read_status(engine: Engine, now: datetime) -> Status:
+    """The state of every account that was ever synced or tried, by id, as of `now` (aware)."""
+    with database_errors(), engine.connect() as connection:
+        tried = {row.account_id: row for row in connection.execute(_last_syncs(published=False))}
+        published = {row.account_id: row for row in connection.execute(_last_syncs(published=True))}
+        gaps = _longest_gaps(connection, now)
+        names = {row.account_id: row.account_name for row in connection.execute(select(schema.accounts))}
+        last = connection.execute(_last_runs().limit(1)).first()
+    states = [_state(row, published.get(i), names.get(i), gaps.get(i), now) for i, row in sorted(tried.items())]
+    return Status(accounts=tuple(states), last_run=_last_run(last) if last else None)
+
+
+def stale(accounts: Sequence[AccountState], max_age: timedelta) -> list[AccountState]:
+    """The accounts whose last observation is older than `max_age`, or that were never observed."""
+    limit = max_age.total_seconds()
+    return [a for a in accounts if a.age_seconds is None or a.age_seconds > limit]
+
+
+def _last_syncs(*, published: bool) -> Select[Any]:
+    """The newest row of `account_syncs` of each account, of all or of the published ones.
+
+    Times decide, not run ids: two runs of one second have ids in any order.
+    """
+    syncs = schema.account_syncs
+    instant = syncs.c.observed_at if published else syncs.c.started_at
+    newest = select(syncs.c.account_id, func.max(instant).label("instant")).group_by(syncs.c.account_id)
+    if published:
+        newest = newest.where(syncs.c.status == AccountStatus.SUCCEEDED.value)
+    last = newest.subquery()
+    return select(syncs).join(last, (syncs.c.account_id == last.c.account_id) & (instant == last.c.instant))
+
+
+def _last_runs() -> Select[Any]:
+    runs = schema.sync_runs
+    return select(runs).order_by(runs.c.started_at.desc(), runs.c.run_id.desc())
+
+
+def _longest_gaps(connection: Connection, now: datetime) -> dict[int, float]:
+    """Seconds of the longest time without an observation, by account, within the window that ends now."""
+    syncs = schema.account_syncs
+    observed = (
+        select(syncs.c.account_id, syncs.c.observed_at)
+        .where(syncs.c.status == AccountStatus.SUCCEEDED.value, syncs.c.observed_at >= now - GAP_WINDOW)
+        .order_by(syncs.c.account_id, syncs.c.observed_at)
+    )
+    longest: dict[int, float] = {}
+    previous: dict[int, datetime] = {}
+    for account_id, at in connection.execute(observed):
+        if account_id in previous:
+            longest[account_id] = max(longest.get(account_id, 0.0), (at - previous[account_id]).total_seconds())
+        previous[account_id] = at
+    for account_id, at in previous.items():
+        longest[account_id] = max(longest.get(account_id, 0.0), (now - at).total_seconds())
+    return longest
+
+
+def _state(
+    tried: Row[Any], published: Row[Any] | None, name: str | None, gap: float | None, now: datetime
+) -> AccountState:
+    common = {
+        "account_id": tried.account_id,
+        "account_name": name,
+        "status": tried.status,
+        "last_run_id": tried.run_id,
+        "error": tried.error,
+        "longest_gap_seconds": gap,
+    }
+    if published is None:
+        return AccountState(**common)
+    return AccountState(
+        **common,
+        observed_at=published.observed_at,
+        age_seconds=max(0.0, (now - published.observed_at).total_seconds()),
+        listed_numbers=published.listed_numbers,
+        unaccounted=published.unaccounted,
+        suspects=published.suspects,
+        quarantined=published.quarantined,
+        chain_digest=published.chain_digest,
+    )
+
+
+def _last_run(row: Row[Any]) -> LastRun:
+    return LastRun(
+        run_id=row.run_id,
+        status=row.status,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        exit_code=row.exit_code,
+        error=row.error,
+    )

@@ -1,0 +1,81 @@
+"""The warehouse's freshness, as a table and as sentences that say what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from etl.read.status import AccountState, LastRun
+from etl.report.tables import Cell, Table
+from etl.report.wording import counted, lasting, moment, named, printable, thousands
+
+FIGURES = frozenset({"account", "age", "listed"})
+
+UNPUBLISHED = {
+    "held": "Nothing was published for it; what was published before stays.",
+    "failed": "What was published before stays; `vnsync doctor` tells whether the cause is still there.",
+}
+"""What it means that an account's last sync ended so; the error itself brings its remedy."""
+RUN_ADVICE = {
+    "running": "It is under way, or its process was killed; the next `vnsync sync` settles that.",
+    "interrupted": "It was stopped; nothing was half-published. Run `vnsync sync` again.",
+    "failed": "Run `vnsync doctor`, then `vnsync sync`.",
+    "partial": "Some accounts were published, others not, or not whole.",
+}
+
+
+def accounts_table(accounts: Sequence[AccountState], stale_ids: frozenset[int]) -> Table:
+    """One row for each account: its last observation, how the last sync ended, and what to know about it."""
+    rows: list[list[Cell]] = [
+        [
+            a.account_id,
+            a.account_name,
+            moment(a.observed_at),
+            "-" if a.age_seconds is None else lasting(a.age_seconds),
+            a.status,
+            thousands(a.listed_numbers),
+            ", ".join(_remarks(a, stale=a.account_id in stale_ids)),
+        ]
+        for a in accounts
+    ]
+    return Table(["account", "name", "observed (UTC)", "age", "last sync", "listed", "note"], rows, FIGURES)
+
+
+def advice(accounts: Sequence[AccountState]) -> Iterator[str]:
+    """For each account whose last sync was not published: why, what to do, and what that means."""
+    for account in accounts:
+        meaning = UNPUBLISHED.get(account.status)
+        if meaning:
+            reason = printable(account.error or "no reason is on record").rstrip(".")
+            yield f"{named(account.account_id, account.account_name)} {account.status}: {reason}. {meaning}"
+
+
+def run_line(run: LastRun) -> str:
+    """The last run in one or two sentences; what stopped single accounts is told with them."""
+    ended = f"finished {moment(run.finished_at)} UTC" if run.finished_at else f"started {moment(run.started_at)} UTC"
+    code = "" if run.exit_code is None else f", exit {run.exit_code}"
+    whole = run.status in ("failed", "interrupted") and run.error
+    reason = f": {printable(str(run.error)).rstrip('.')}" if whole else ""
+    return f"Last run {run.run_id} {run.status}, {ended}{code}{reason}. {RUN_ADVICE.get(run.status, '')}".rstrip()
+
+
+def _remarks(account: AccountState, *, stale: bool) -> Iterator[str]:
+    if account.observed_at is None:
+        yield "never observed"
+    elif stale:
+        yield "older than asked"
+    counts = [
+        (account.quarantined, "quarantined"),
+        (account.suspects, "not proven gone"),
+        (account.unaccounted, "not sent by the source"),
+    ]
+    yield from (f"{thousands(n)} {what}" for n, what in counts if n)
+    gap = account.longest_gap_seconds
+    if gap is not None and gap > 2 * 86_400:
+        yield f"longest gap {lasting(gap)}"
+
+
+def stale_sentence(late: Sequence[AccountState], asked: float) -> str:
+    """Which accounts are older than `asked` seconds, in one sentence."""
+    ids = ", ".join(str(a.account_id) for a in late[:10]) + (", ..." if len(late) > 10 else "")
+    what = counted(len(late), "account")
+    return f"{what} ({ids}) {'has' if len(late) == 1 else 'have'} no observation of the last {lasting(asked)}"

@@ -1,0 +1,73 @@
+"""What a run did, as tables and sentences: for the end of `sync`, and for the days of `demo`."""
+
+from __future__ import annotations
+
+from etl.domain.runs import AccountResult, AccountStatus, RunResult
+from etl.report.lines import account_remarks, run_verdict
+from etl.report.tables import Cell, Table
+from etl.report.wording import counted, named, printable, thousands
+
+FIGURES = frozenset({"account", "listed", "opened", "closed"})
+
+
+def accounts_table(result: RunResult) -> Table:
+    """One row for each account: what was listed, what was opened and closed, and what to know about it."""
+    rows: list[list[Cell]] = [
+        [
+            a.account_id,
+            a.account_name,
+            a.status.value,
+            thousands(a.listed_numbers),
+            thousands(a.rows_opened),
+            thousands(a.rows_closed),
+            _note(a),
+        ]
+        for a in result.accounts
+    ]
+    return Table(["account", "name", "status", "listed", "opened", "closed", "note"], rows, FIGURES)
+
+
+def details_table(result: RunResult) -> Table:
+    """One row for each account and table in which something was opened or closed."""
+    rows: list[list[Cell]] = [
+        [a.account_id, table, thousands(change.opened), thousands(change.closed)]
+        for a in result.accounts
+        for table, change in a.changes.items()
+        if change.opened or change.closed
+    ]
+    return Table(["account", "table", "opened", "closed"], rows, FIGURES, title="Table by table")
+
+
+def closing_line(result: RunResult) -> str:
+    """The run in one sentence, with its id."""
+    return f"Run {result.run_id} {printable(run_verdict(result))}."
+
+
+def incomplete_because(result: RunResult) -> str:
+    """Why a run whose accounts were all published is not whole."""
+    lacking = [a for a in result.accounts if a.quarantined or a.suspects]
+    if not lacking:
+        return f"the run ended {result.status.value}"
+    first = lacking[0]
+    parts = [
+        (first.quarantined, "quarantined (see the table quarantine)"),
+        (first.suspects, "not proven gone, left open"),
+    ]
+    what = ", ".join(f"{thousands(n)} {words}" for n, words in parts if n)
+    more = f"; and {counted(len(lacking) - 1, 'account')} more" if len(lacking) > 1 else ""
+    return f"{named(first.account_id, first.account_name)} is not whole: {what}{more}"
+
+
+def published_line(result: RunResult) -> str:
+    """How much of the run is published, in one sentence."""
+    done = sum(a.status is AccountStatus.SUCCEEDED for a in result.accounts)
+    if not done:
+        return "Nothing was published."
+    return f"{thousands(done)} of {counted(len(result.accounts), 'account')} published."
+
+
+def _note(account: AccountResult) -> str:
+    if account.status is not AccountStatus.SUCCEEDED:
+        return account.error or ""
+    unchanged = "" if account.rows_opened or account.rows_closed else "nothing changed"
+    return ", ".join(filter(None, [unchanged, account_remarks(account)]))

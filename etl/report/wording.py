@@ -1,0 +1,66 @@
+"""Words and figures for people; and the one function that makes text from outside safe to print."""
+
+from __future__ import annotations
+
+import unicodedata
+from datetime import datetime
+
+_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Unicode categories that can move the cursor, hide or reorder text, or end a line."""
+
+
+def printable(text: str, limit: int = 300) -> str:
+    """Untrusted text in one line that shows as it is read: control, bidi and invisible characters are escaped.
+
+    More than `limit` characters are cut off, with an ellipsis.
+    """
+    if len(text) > limit:
+        text = text[: limit - 1] + "…"
+    if text.isprintable():
+        return text
+    return "".join(_escaped(c) if unicodedata.category(c) in _UNSAFE else c for c in text)
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def named(account_id: int, name: str | None) -> str:
+    """An account in a sentence: `account 101 "Acme"`."""
+    if name is None:
+        return f"account {account_id}"
+    return f'account {account_id} "{printable(name, 80).replace(chr(34), chr(92) + chr(34))}"'
+
+
+def thousands(number: int | None) -> str:
+    """A whole number in groups of three: `10 000`; a dash when there is none."""
+    return "-" if number is None else f"{number:,}".replace(",", " ")
+
+
+def counted(number: int, singular: str, plural: str | None = None) -> str:
+    """A number with its noun: `1 row`, `12 000 rows`."""
+    return f"{thousands(number)} {singular if number == 1 else plural or singular + 's'}"
+
+
+def lasting(seconds: float) -> str:
+    """A length of time, in the two units that matter: `0.4 s`, `75 s`, `12 min`, `26 h 5 min`, `3 d 2 h`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"
+
+
+def moment(instant: datetime | None) -> str:
+    """An instant in UTC to the second, as the warehouse writes it; a dash when there is none."""
+    return "-" if instant is None else f"{instant:%Y-%m-%d %H:%M:%S}"
