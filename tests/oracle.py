@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import Engine, text
@@ -164,7 +165,7 @@ def _breaches(rows: list[Any], keys: int, width: int, runs: set[int]) -> Iterabl
             yield "a run that does not exist"
         if (end is None) != (closed is None):
             yield "closed without a run"
-    for one, two in zip(rows, rows[1:], strict=False):
+    for one, two in pairwise(rows):
         if one[-3] is None or str(one[-3]) > str(two[-4]):
             yield f"versions overlap at {two[-4]}"
         if one[-3] == two[-4] and str(one[keys + 1 : width + 1]) == str(two[keys + 1 : width + 1]):

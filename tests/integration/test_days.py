@@ -37,7 +37,7 @@ def test_five_days_of_25_000_sparse_numbers(warehouse: Engine) -> None:
         assert observed_at is not None
         days.append((observed_at, oracle.expected(rig.world.truth(rig.only))))
         changes = rig.world.pass_day(share=0.02)
-        assert changes.removed and changes.added and changes.moved and changes.renamed_campaigns
+        assert min(changes.removed, changes.added, changes.moved, changes.renamed_campaigns) > 0
     for observed_at, truth in days:
         assert not oracle.differences(oracle.as_of(warehouse, rig.only, observed_at), truth)
     assert oracle.broken_invariants(warehouse) == []
