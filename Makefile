@@ -6,7 +6,8 @@ JOBS ?= auto
 .PHONY: demo test check bench lock clean
 
 demo: .venv/ready ## three simulated days of a small agency in a SQLite file
-	$(BIN)/vnsync demo
+	@$(BIN)/vnsync demo
+	@command -v vnsync >/dev/null || echo '  (vnsync is .venv/bin/vnsync here; `. .venv/bin/activate` puts it on the path)'
 
 test: .venv/ready ## all tests, on SQLite and on a PostgreSQL of their own
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --cov --cov-report=term:skip-covered --cov-fail-under=90
