@@ -1,12 +1,11 @@
 """The command `vnsync`, and `python -m etl`."""
 
-from __future__ import annotations
-
+import os
 import sys
-from pathlib import Path
 
-# `python -m` puts the current folder first; a stray json.py there must not become part of the program
-if sys.path and Path(sys.path[0]).resolve() == Path.cwd() and Path(__file__).parents[1] != Path.cwd():
+# `python -m` puts the current folder first in the path; a stray json.py there must not become part of the program. Up
+# to here nothing was imported that is not in the interpreter itself, `from __future__ import` included.
+if sys.path and os.path.realpath(sys.path[0]) == os.getcwd() != os.path.dirname(os.path.dirname(__file__)):
     del sys.path[0]
 
 from etl.cli.main import main  # only now is the path safe

@@ -13,7 +13,7 @@ from etl.domain.runs import AccountResult, AccountStatus
 from etl.errors import Held, IntegrityBroken, SourceUnusable, VnsyncError
 from etl.extract.accounts import Account, describe
 from etl.extract.jsonrpc import DataApi
-from etl.extract.listing import Listing, Page, Proof
+from etl.extract.listing import LIMIT, Listing, Page, Proof
 from etl.load.publish import AccountFacts, AccountLoad, Findings, open_load
 from etl.store.accounts import KnownAccount
 from etl.transform.decode import Rejected, decode
@@ -27,11 +27,15 @@ MOST_QUARANTINED = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class SyncOptions:
-    """What a run is asked to do: which accounts (none: all), and how many numbers it may close unasked."""
+    """What a run is asked to do: which accounts (none: all), and how many numbers it may close unasked.
+
+    `page_limit`: the most numbers that one answer is asked to hold.
+    """
 
     accounts: frozenset[int] = frozenset()
     approve_close: frozenset[int] = frozenset()
     max_close_share: float = 0.5
+    page_limit: int = LIMIT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,11 +67,12 @@ class AccountSync:
         """Do it all. Raises `VnsyncError` when nothing was published."""
         account, run = self._described(), self._run
         user_id = self._user(account)
-        with open_load(run.engine, account.account_id, run.run_id) as load:
+        with open_load(run.engine, account.account_id, run.run_id, pause=run.clock.sleep) as load:
             expected = len(load.open_ids)
             name = account.account_name
             run.report(AccountStarted(account_id=account.account_id, account_name=name, expected=expected))
-            self._listing = listing = Listing(run.api, user_id=user_id, known=load.open_ids)
+            limit = run.options.page_limit
+            self._listing = listing = Listing(run.api, user_id=user_id, known=load.open_ids, limit=limit)
             for page in listing.pages():
                 self._take(page, load)
                 self._tell(listing, expected)
@@ -107,8 +112,7 @@ class AccountSync:
         return last if last in account.user_ids else account.user_ids[0]
 
     def _sees_differently(self, user_id: int | None) -> bool:
-        last = self._known.listed_by_user_id
-        return last is not None and user_id != last
+        return self._known.synced and user_id != self._known.listed_by_user_id
 
     def _facts(self, account: Account, user_id: int | None) -> AccountFacts:
         trusted = not (self._suspects and self._sees_differently(user_id))

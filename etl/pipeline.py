@@ -16,7 +16,7 @@ from etl.domain.runs import AccountResult, AccountStatus, RunResult, RunStatus, 
 from etl.errors import DayLimit, SessionExpired, SourceUnusable, Stopped, Unavailable, Usage, VnsyncError
 from etl.extract.accounts import Account, Roster, discover
 from etl.extract.jsonrpc import DataApi
-from etl.store import migrations, runs
+from etl.store import migrations, runs, soundness
 from etl.store.accounts import KnownAccount, known_accounts
 
 __all__ = ["SyncOptions", "sync"]
@@ -33,6 +33,8 @@ def sync(
     What fails for one account is in the result; `VnsyncError` with the run id is raised when nothing could be tried.
     """
     migrations.check(engine)
+    for warning in soundness.check(engine):
+        report(Notice(message=warning))
     started = clock.now()
     with runs.running(engine, clock=clock, random=random, source_url=api.url, version=etl.__version__) as run_id:
         shared = Surroundings(api=api, engine=engine, options=options, clock=clock, report=report, run_id=run_id)
@@ -117,9 +119,9 @@ class _Run:
             self._report(Notice(message=message, account_id=account_id))
 
     def _record(self, result: AccountResult) -> None:
-        runs.record_unpublished(self._engine, result)
-        self._results.append(result)
-        self._report(AccountFinished(result=result))
+        recorded = runs.record_unpublished(self._engine, result)
+        self._results.append(recorded)
+        self._report(AccountFinished(result=recorded))
 
     def _finish(self, status: RunStatus, exit_code: int, error: str | None = None) -> RunResult:
         troubled = [f"account {r.account_id}: {r.error}" for r in self._results if r.error]

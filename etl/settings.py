@@ -18,7 +18,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 
 from etl import urls
 from etl.errors import Misconfigured
-from etl.secret_file import read_secret, readable_by_others
+from etl.secret_file import foreign, read_secret, readable_by_others, shown_path
 
 PREFIX = "VNSYNC_"
 DEFAULT_FILE = Path("vnsync.toml")
@@ -118,7 +118,7 @@ class Loaded:
     def rows(self) -> Iterator[tuple[str, str | float | None, str]]:
         """Name, value with secrets masked, and source of every setting; None is a value that is not set."""
         for name in Settings.model_fields:
-            yield name, shown(getattr(self.settings, name)), self.origins[name].told(name)
+            yield name, shown(name, getattr(self.settings, name)), self.origins[name].told(name)
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def load(given: Mapping[str, Any] | None = None, config: Path | None = None) -> 
         Layer(Origin("environment"), _environment()),
     ]
     if file:
-        layers.append(Layer(Origin("file", file), _file(file)))
+        layers.append(Layer(Origin("file", file), _file(file, trusted=config is not None)))
     values, origins = _merge(layers)
     settings = _validated(values, origins)
     return Loaded(settings, {n: origins.get(n, Origin("default")) for n in Settings.model_fields}, file)
@@ -151,11 +151,12 @@ def asked_log_format(given: Mapping[str, Any]) -> str:
     return str(given.get("log_format") or os.environ.get(f"{PREFIX}LOG_FORMAT") or "text")
 
 
-def shown(value: object) -> str | float | None:
-    """A value for people: secrets masked, a database URL without its password; None stays None."""
+def shown(name: str, value: object) -> str | float | None:
+    """A setting's value for people: secrets masked, a database URL without its password; None stays None."""
     if isinstance(value, SecretStr):
-        text = value.get_secret_value()
-        return urls.masked(text, MASK) if "://" in text else MASK
+        return urls.masked(value.get_secret_value(), MASK) if name == "database_url" else MASK
+    if isinstance(value, Path):
+        return shown_path(value)
     if value is None or isinstance(value, float):
         return value
     return str(value)
@@ -179,7 +180,7 @@ def _environment() -> dict[str, Any]:
     return EnvSettingsSource(Settings, case_sensitive=False)()
 
 
-def _file(path: Path) -> dict[str, Any]:
+def _file(path: Path, *, trusted: bool) -> dict[str, Any]:
     try:
         values = tomllib.loads(path.read_bytes().decode())
     except OSError as error:
@@ -192,7 +193,19 @@ def _file(path: Path) -> dict[str, Any]:
         if name not in Settings.model_fields:
             raise _unknown(name, set(Settings.model_fields), f"in {path}")
     _refuse_loose(path, values)
+    if not trusted:
+        _refuse_foreign(path)
     return values
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Whoever writes the settings says where the token goes. A file that merely lies here has to be the user's own."""
+    reason = foreign(path)
+    if reason:
+        raise Misconfigured(
+            f"{path} of the current folder is not trusted: {reason}",
+            remedy=f"If it is right, say so with --config {path}; or `chmod o-w`, `chown` it.",
+        )
 
 
 def _plain(error: ValueError) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, unquote_plus, urlsplit
 
 HOSTS = {
     "callgear": "https://dataapi.callgear.com/v2.0",
@@ -13,23 +14,47 @@ HOSTS = {
 """The three brands of the platform, by the names that stand for them."""
 
 _DATABASES = ("sqlite", "sqlite+pysqlite", "postgres", "postgresql", "postgresql+psycopg")
-_SECRET_PARTS = re.compile(r"(?i)([?&](?:[a-z_]*password|[a-z_]*secret)=)[^&]*")
+_SECRET_NAMES = ("password", "secret", "token", "key")
+_HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 
 
 def api_url(value: str) -> str:
-    """The URL itself, or that of a brand's name. Raises ValueError unless it is https, or http on this machine."""
+    """The URL itself, or that of a brand's name. Raises ValueError unless it is https, or http on this machine.
+
+    The host is written plainly, so that every reader of the URL sees the same one.
+    """
     value = HOSTS.get(value.strip().lower(), value.strip()).rstrip("/")
+    if not (value.isascii() and value.isprintable()) or set(value) & set(' \\"<>^`{|}'):
+        raise ValueError("it has characters that no URL has")
     parts = urlsplit(value)
     if parts.scheme not in ("https", "http") or not parts.hostname:
         raise ValueError("it is neither a URL nor one of the known names")
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ValueError("http:// would send the token in the clear; https only")
-    if parts.username or parts.password:
+    if "@" in parts.netloc:
         raise ValueError("it holds a user or a password; the token has a setting of its own")
+    _refuse_odd_host(parts.hostname)
     if parts.query or parts.fragment:
         raise ValueError("it has a query or a fragment")
     _ = parts.port  # a port that is not a number is a ValueError too
     return value
+
+
+def _refuse_odd_host(host: str) -> None:
+    """Refuse addresses at which no Data API is, and spellings that one reader takes for another host than the next."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        last = host.rpartition(".")[2]
+        if not _HOST.fullmatch(host) or ".." in host or last.isdecimal() or last.startswith("0x"):
+            raise ValueError("its host is not written as a name or an address usually is") from None
+        return
+    if is_loopback(host):
+        return
+    if address.is_link_local or address.is_loopback or address.is_multicast or address.is_unspecified:
+        raise ValueError(f"no Data API is at {address}")
+    if isinstance(address, ipaddress.IPv6Address) and (address.ipv4_mapped or address.scope_id):
+        raise ValueError("its host is not written as a name or an address usually is")
 
 
 def is_loopback(host: str) -> bool:
@@ -48,7 +73,17 @@ def database_url(value: str) -> str:
             raise ValueError("a SQLite URL has three slashes before a relative path, four before an absolute one")
         if rest.partition("?")[0] in ("/", "/:memory:"):
             raise ValueError("it names no file, so nothing would be kept")
+    else:
+        _refuse_unescaped(rest)
     return f"{'postgresql' if scheme == 'postgres' else scheme}://{rest}"
+
+
+def _refuse_unescaped(rest: str) -> None:
+    """Refuse a password with characters that move the host's place: parts of it would be looked up, and be shown."""
+    user_info, _, place = re.split(r"[/?]", rest, maxsplit=1)[0].rpartition("@")
+    port = place.rpartition("]")[2].partition(":")[2]
+    if "@" in user_info or re.fullmatch("[0-9]{0,5}", port) is None:
+        raise ValueError("it has no host and port; in a password @ : / ? are written %40 %3A %2F %3F")
 
 
 def schema_name(value: str) -> str:
@@ -63,9 +98,12 @@ def has_password(url: str) -> bool:
     return masked(url, "") != url
 
 
-def password_of(url: str) -> str:
-    """The password in the database URL as it is written there, empty when there is none."""
-    return url.partition("://")[2].rpartition("@")[0].partition(":")[2]
+def passwords_of(url: str) -> list[str]:
+    """The passwords in the database URL, as they are written there and as they are meant."""
+    written = [url.partition("://")[2].rpartition("@")[0].partition(":")[2]]
+    written += [part.partition("=")[2] for part in _query(url) if _is_secret(part)]
+    meant = [value for part in _query(url) if _is_secret(part) for _, value in parse_qsl(part)]
+    return [word for word in {*written, *map(unquote, written), *meant} if word]
 
 
 def masked(url: str, mask: str = "****") -> str:
@@ -74,5 +112,17 @@ def masked(url: str, mask: str = "****") -> str:
     user_info, at, place = rest.rpartition("@")
     user, colon, _ = user_info.partition(":")
     secret = mask if colon else ""
-    place = _SECRET_PARTS.sub(lambda part: part[1] + mask, place)
+    for part in _query(place):
+        if _is_secret(part):
+            place = place.replace(part, f"{part.partition('=')[0]}={mask}")
     return f"{scheme}{separator}{user}{colon}{secret}{at}{place}"
+
+
+def _query(url: str) -> list[str]:
+    return url.partition("?")[2].split("&")
+
+
+def _is_secret(part: str) -> bool:
+    """Whether a part of a query gives a secret; its name may be escaped."""
+    name, equals, _ = part.partition("=")
+    return bool(equals) and any(word in unquote_plus(name).lower() for word in _SECRET_NAMES)

@@ -6,7 +6,7 @@ import itertools
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import psycopg
@@ -15,6 +15,29 @@ from sqlalchemy import Engine, make_url
 
 from etl.store import migrations
 from etl.store.engine import open_warehouse
+from tests import secrets
+
+
+@pytest.fixture(autouse=True)
+def no_secret_in_files(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After every test: no file that it left below its `tmp_path` holds the key, journals and locks included."""
+    yield
+    folder = request.node.funcargs.get("tmp_path")
+    assert folder is None or not secrets.in_files(folder), "the key is in a file"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test whose output or log holds the key has failed, whatever else it found."""
+    report = yield
+    said = [(title, text) for title, text in report.sections if title.endswith(report.when or "")]
+    leaked = [title for title, text in said if secrets.in_text(text)]
+    if leaked and report.passed:
+        report.outcome, report.longrepr = "failed", f"the key was printed: {', '.join(leaked)}"
+    return report
+
 
 DATABASES = ("sqlite", "postgresql")
 _numbers = itertools.count()
@@ -64,9 +87,11 @@ def new_postgresql(postgresql_server: str) -> Iterator[Callable[..., str]]:
         return _at(postgresql_server, name)
 
     yield make
+    hits = [f"{name}: {table}" for name in made for table in secrets.in_postgresql(_at(postgresql_server, name))]
     with psycopg.connect(postgresql_server, autocommit=True) as connection:
         for name in made:
             connection.execute(f"drop database {name} with (force)")
+    assert not hits, "the key is in the database"
 
 
 @pytest.fixture(scope="session")

@@ -17,8 +17,9 @@ from etl.pipeline import SyncOptions, sync
 from etl.sandbox.api import Api
 from etl.sandbox.transport import SandboxTransport
 from etl.sandbox.world import World
+from tests.secrets import CANARY
 
-TOKEN = "sandbox-token-for-tests"
+TOKEN = CANARY
 URL = "https://dataapi.example/v2.0"
 
 

@@ -10,10 +10,12 @@ from contextlib import contextmanager
 import pytest
 
 from etl.errors import VnsyncError
+from etl.extract.connection import Bounds
 from etl.extract.http import Poster, new_client
 from tests.rig import FakeClock
+from tests.secrets import CANARY, in_exception
 
-SECRET = b'{"params":{"access_token":"canary-token"}}'
+SECRET = b'{"params":{"access_token":"%b"}}' % CANARY.encode()
 TEXT = b'{"jsonrpc":"2.0","id":1,"result":{"data":[],"metadata":{"total_items":0}}}'
 GZIP = b"Content-Encoding: gzip"
 
@@ -69,19 +71,20 @@ def reply(body: bytes, *headers: bytes, status: bytes = b"200 OK", length: int |
 
 
 @contextmanager
-def posting(*replies: bytes) -> Iterator[tuple[Callable[[], bytes], Server]]:
+def posting(*replies: bytes, bounds: Bounds | None = None) -> Iterator[tuple[Callable[[], bytes], Server]]:
     """A function that posts the secret to a server of these replies, and the server."""
     server = Server(*replies)
     try:
         with new_client() as client:
-            poster = Poster(client, server.url, FakeClock())
+            poster = Poster(client, server.url, FakeClock(), bounds=bounds)
             yield lambda: poster.post(SECRET), server
     finally:
         server.close()
 
 
-def raised(*replies: bytes) -> VnsyncError:
+def raised(*replies: bytes, bounds: Bounds | None = None) -> VnsyncError:
     """The error of one post that is answered so."""
-    with posting(*replies) as (post, _), pytest.raises(VnsyncError) as caught:
+    with posting(*replies, bounds=bounds) as (post, _), pytest.raises(VnsyncError) as caught:
         post()
+    assert not in_exception(caught.value)
     return caught.value

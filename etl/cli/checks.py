@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from etl.errors import AccountRefused, LocalTrouble, Misconfigured, NotAllowed, VnsyncError
+from etl.errors import AccountRefused, IntegrityBroken, LocalTrouble, NotAllowed, VnsyncError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -145,7 +145,10 @@ def check_database(loaded: Loaded) -> Iterator[Finding]:
         yield failed("database", error)
         return
     try:
-        yield _migrations(engine)
+        state = _migrations(engine)
+        yield state
+        if state.state == "ok":
+            yield from _tables(engine)
     except VnsyncError as error:
         yield failed("migrations", error)
 
@@ -162,38 +165,36 @@ def _new_file(loaded: Loaded) -> Finding:
 
 
 def _rights(connection: Connection) -> Finding:
-    """Whether this user may make tables and write rows where the warehouse is."""
+    """Whether this user may make tables, or write rows into those that are there."""
     from sqlalchemy import text
+
+    from etl.secret_file import readable_by_others
+    from etl.store import migrations, rights
+    from etl.store.engine import database_errors
 
     if connection.dialect.name == "sqlite":
         path = Path(str(connection.engine.url.database))
+        if readable_by_others(path):
+            return Finding(check="rights", state="warn", found=f"others may read {path}", remedy=f"chmod 600 {path}")
         if os.access(path, os.W_OK) and os.access(path.absolute().parent, os.W_OK):
             return Finding(check="rights", state="ok", found="the file and its folder are writable")
         return failed("rights", LocalTrouble(f"{path} or its folder is not writable"))
+    try:
+        with database_errors():
+            rights.require_schema(connection)
+            if migrations.is_current(connection):
+                rights.check(connection)
+                return Finding(check="rights", state="ok", found="all that a sync needs")
+    except VnsyncError as error:
+        return failed("rights", error)
     schema = connection.scalar(text("select current_schema()"))
-    if schema is None:
-        return failed("rights", Misconfigured("no schema of the search path exists",
-                                              remedy="Create it, or correct VNSYNC_DATABASE_SCHEMA."))  # fmt: skip
-    may = connection.scalar(text(_MAY_CREATE), {"s": schema})
-    closed = connection.scalars(text(_TABLES_WITHOUT_RIGHTS)).all()
-    if may and not closed:
-        return Finding(check="rights", state="ok", found=f'may create and write in the schema "{schema}"')
-    what = f"write to {', '.join(closed[:3])}" if closed else f'create tables in the schema "{schema}"'
-    error = NotAllowed(
-        f"the database user may not {what}",
-        remedy="Grant it: GRANT CREATE, USAGE ON SCHEMA; or ALTER TABLE ... OWNER TO.",
+    if connection.scalar(text("select has_schema_privilege(:s, 'CREATE')"), {"s": schema}):
+        return Finding(check="rights", state="ok", found=f'may create tables in the schema "{schema}"')
+    refused = NotAllowed(
+        f'the database user may not create tables in the schema "{schema}"',
+        remedy=f"GRANT CREATE ON SCHEMA; or let the schema's owner run `vnsync db upgrade` ({rights.ROLES})",
     )
-    return failed("rights", error)
-
-
-_MAY_CREATE = "select has_schema_privilege(:s, 'CREATE') and has_schema_privilege(:s, 'USAGE')"
-_TABLES_WITHOUT_RIGHTS = """
-select relname from pg_class
-where relnamespace = current_schema()::regnamespace and relname in ('accounts', 'sync_runs', 'virtual_numbers')
-  and not (has_table_privilege(oid, 'INSERT') and has_table_privilege(oid, 'UPDATE')
-    and has_table_privilege(oid, 'DELETE'))
-order by relname
-"""
+    return failed("rights", refused)
 
 
 def _migrations(engine: Engine) -> Finding:
@@ -208,3 +209,19 @@ def _migrations(engine: Engine) -> Finding:
     return Finding(
         check="migrations", state="warn", found=found, remedy="`vnsync sync` or `vnsync db upgrade` mends that."
     )
+
+
+def _tables(engine: Engine) -> Iterator[Finding]:
+    """Whether every table, index, constraint and view still is what the migrations made."""
+    from etl.store import inspection, soundness
+
+    try:
+        changed = inspection.differences(engine)
+        for each in changed:
+            yield failed("tables", IntegrityBroken(each, remedy="Undo the change, or restore a backup."))
+        if not changed:
+            for warning in soundness.check(engine):
+                yield Finding(check="tables", state="warn", found=warning, remedy="Put the file on a local disk.")
+            yield Finding(check="tables", state="ok", found="every definition is as vnsync makes it")
+    except VnsyncError as error:
+        yield failed("tables", error)

@@ -20,14 +20,20 @@ if TYPE_CHECKING:
     from etl.settings import Loaded, Settings
 
 
+_DATABASES = "Use sqlite:///FILE or postgresql://USER@HOST/DATABASE"
+
+
 @contextmanager
 def data_api(loaded: Loaded, *, clock: Clock, report: Report, patience: float = math.inf) -> Iterator[DataApi]:
     """The Data API as the settings say; `patience`: seconds of retries at most, whatever they say."""
     from random import SystemRandom
 
+    from etl.domain.events import Notice
     from etl.extract.jsonrpc import open_api
 
     now = loaded.settings
+    for warning in _loose_files(now):
+        report(Notice(message=warning))
     with open_api(
         now.api_url,
         credentials(now),
@@ -37,6 +43,15 @@ def data_api(loaded: Loaded, *, clock: Clock, report: Report, patience: float = 
         retry_max_seconds=min(now.retry_max_seconds, patience),
     ) as api:
         yield api
+
+
+def _loose_files(settings: Settings) -> Iterator[str]:
+    """What to say of secret files that everybody on this machine may read."""
+    from etl.secret_file import readable_by_all
+
+    for file in (settings.api_token_file, settings.api_password_file):
+        if file and file.expanduser().is_file() and readable_by_all(file.expanduser()):
+            yield f"everybody on this machine may read {file}: run `chmod 600 {file}`"
 
 
 def credentials(settings: Settings) -> Credentials:
@@ -69,9 +84,10 @@ def warehouse(loaded: Loaded) -> Engine:
 
 def warehouse_name(loaded: Loaded) -> str:
     """The database URL without its password."""
+    from etl.report.wording import printable
     from etl.settings import shown
 
-    return str(shown(loaded.settings.database_url))
+    return printable(str(shown("database_url", loaded.settings.database_url)))
 
 
 def is_there(loaded: Loaded) -> bool:
@@ -79,8 +95,12 @@ def is_there(loaded: Loaded) -> bool:
     from pathlib import Path
 
     from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
 
-    url = make_url(loaded.settings.database_url.get_secret_value())
+    try:
+        url = make_url(loaded.settings.database_url.get_secret_value())
+    except (ArgumentError, ValueError):  # what they quote may be a part of a password
+        raise Misconfigured("the database URL cannot be read", remedy=_DATABASES) from None
     return url.get_backend_name() != "sqlite" or url.database is None or Path(url.database).exists()
 
 
@@ -97,7 +117,7 @@ def reporting(loaded: Loaded, *, clock: Clock, level: str | None = None) -> Iter
     if sys.stderr is not None and is_terminal(sys.stderr) and (now.log_format, now.log_level) == ("text", "info"):
         from etl.report.progress import progress
 
-        with progress(sys.stderr, now=clock.now) as report:
+        with progress(sys.stderr, now=clock.now, redact=current_state().redacted) as report:
             yield report
     else:
         wanted = level if level and loaded.origins["log_level"].kind == "default" else now.log_level

@@ -74,10 +74,11 @@ def downgrade(loaded: Loaded, revision: str, output: str) -> None:
 
 def _tell(output: str, sentence: str, engine: Engine | None, **fields: bool) -> None:
     from etl.cli.output import write_json
+    from etl.report.wording import printable
     from etl.store import migrations
 
     if output == "json":
         at = migrations.current(engine) if engine else None
         write_json({"current": at, "head": migrations.head(), **fields})
     else:
-        click.echo(sentence)
+        click.echo(printable(sentence))

@@ -33,7 +33,7 @@ SHARE_CHANGED = 0.02
 """About this share of the agency's numbers changes in a day."""
 SOURCE = "http://127.0.0.1/v2.0"
 """What stands for the vendor's address; nothing is sent there."""
-TOKEN = "sandbox-key"  # noqa: S105 # nosec B105 - opens nothing but the sandbox in this process
+TOKEN = "sandbox-key"  # noqa: S105 - opens nothing but the sandbox in this process
 AGENCY = (
     ("Café Zoë", "Europe/Madrid", 64),
     ("Окна Плюс", "Europe/Moscow", 10_600),
@@ -140,8 +140,9 @@ def _write_text(lived: list[DemoDay], engine: Engine, path: Path) -> None:
     from etl.cli.output import write_table
     from etl.read.summary import table_sizes, travelled_number
     from etl.report.agency import days_table, headline, next_commands, sizes_table, way_table
+    from etl.report.wording import printable
 
-    click.echo(headline(lived, path))
+    click.echo(printable(headline(lived, path), 1000))
     write_table(days_table(lived))
     write_table(sizes_table(table_sizes(engine)))
     travelled = travelled_number(engine)

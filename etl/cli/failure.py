@@ -12,7 +12,7 @@ from typing import Any
 import etl
 from etl.cli.state import State
 from etl.clock import SystemClock
-from etl.errors import VnsyncError
+from etl.errors import LocalTrouble, VnsyncError
 from etl.report.values import iso
 from etl.report.wording import printable
 
@@ -28,13 +28,26 @@ def report_error(error: VnsyncError, state: State) -> int:
 
 
 def report_bug(error: BaseException, state: State) -> int:
-    """Write one line that asks for a report. Its text is left out unless debugging: it may quote data."""
+    """Write one line that asks for a report. Its text is left out unless debugging: it may quote data.
+
+    Running out of memory is no bug, and says so.
+    """
+    if isinstance(error, MemoryError):
+        return report_error(_out_of_memory(error), state)
     kind = type(error).__name__
     cause = f"a bug in vnsync: {kind} at {_place(error)}"
     bug = VnsyncError(cause, remedy=VnsyncError.default_remedy, run_id=getattr(error, "run_id", None))
     _write(one_line(bug, state), state, error=kind, exit_code=bug.exit_code, run_id=bug.run_id)
     _trace(error, state)
     return bug.exit_code
+
+
+def _out_of_memory(error: MemoryError) -> VnsyncError:
+    return LocalTrouble(
+        "out of memory",
+        remedy="Nothing was half-published; give the process more memory (ulimit -v, the container's limit).",
+        run_id=getattr(error, "run_id", None),
+    )
 
 
 def one_line(error: VnsyncError, state: State) -> str:

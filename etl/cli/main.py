@@ -15,6 +15,7 @@ import click
 import etl
 from etl.cli import signals
 from etl.cli.failure import report_bug, report_error
+from etl.cli.hardening import private
 from etl.cli.state import State
 from etl.errors import LocalTrouble, Usage, VnsyncError
 
@@ -71,7 +72,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line; returns the exit code. Nothing is raised: every error becomes one line on stderr."""
     state = State()
     _never_fail_to_encode()
-    with signals.stoppable():
+    with private(), signals.stoppable():
         try:
             code = _invoke(arguments, state)
         except (BrokenPipeError, SystemExit):  # the reader of the pipe has gone; click exits by itself then

@@ -76,9 +76,9 @@ def _load(given: Mapping[str, str | None], config: Path | None) -> Loaded:
 
 def remember(loaded: Loaded, state: State) -> None:
     """Tell the one catch how to show errors, and what must never be shown."""
-    from etl.urls import password_of
+    from etl.urls import passwords_of
 
     now = loaded.settings
     state.log_format, state.debug = now.log_format, now.log_level == "debug"
     state.secrets += [s.get_secret_value() for s in (now.api_token, now.api_password) if s]
-    state.secrets.append(password_of(now.database_url.get_secret_value()))
+    state.secrets += passwords_of(now.database_url.get_secret_value())

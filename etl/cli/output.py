@@ -1,25 +1,39 @@
-"""Results on stdout: JSON for machines, text for people."""
+"""Results on stdout: JSON for machines, text for people. A key that the source sends back is not shown either."""
 
 from __future__ import annotations
 
-import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from etl.cli.state import current_state
+
+if TYPE_CHECKING:
+    from etl.report.tables import Table
+
+CERTAIN = 16
+"""Secrets of so many characters are masked in results; a shorter one may be part of what was asked for."""
 
 
 def write_json(value: Any) -> None:
     """One JSON object on one line of stdout, flushed, so that a reader sees it at once."""
-    from etl.report.values import plain
+    from etl.report.values import as_json, plain, with_strings
 
-    click.echo(json.dumps(plain(value), ensure_ascii=False))
+    click.echo(as_json(with_strings(plain(value), _hide)))
     if sys.stdout is not None:
         sys.stdout.flush()
 
 
-def write_table(table: Any) -> None:
+def write_table(table: Table) -> None:
     """A table on stdout: drawn on a terminal, plain elsewhere."""
-    from etl.report.tables import show
+    from dataclasses import replace
 
-    show(table, sys.stdout)
+    from etl.report.tables import show
+    from etl.report.values import with_strings
+
+    show(replace(table, rows=[with_strings(list(row), _hide) for row in table.rows]), sys.stdout)
+
+
+def _hide(text: str) -> str:
+    return current_state().redacted(text, shortest=CERTAIN)

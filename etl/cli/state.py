@@ -21,11 +21,11 @@ class State:
     outcome: int = 0
     secrets: list[str] = field(default_factory=list, repr=False)
 
-    def redacted(self, text: str) -> str:
-        """The text without any of the secrets, longest first; the very short ones are parts of many words."""
+    def redacted(self, text: str, *, shortest: int = SHORTEST_SECRET) -> str:
+        """The text without any of the secrets, longest first; those below `shortest` are parts of many words."""
         for secret in sorted(self.secrets, key=len, reverse=True):
-            if len(secret) >= SHORTEST_SECRET:
-                text = text.replace(secret, "****")
+            if len(secret) >= shortest:
+                text = text.replace(secret, "****").replace(repr(secret)[1:-1], "****")
         return text
 
 

@@ -134,6 +134,7 @@ class WindowPlan:
     tries: int = 0
     splits: int = 0
     reads: int = 0
+    largest: int = 0
 
     @classmethod
     def start(cls, known: Sequence[int], limit: int) -> WindowPlan:
@@ -148,6 +149,7 @@ class WindowPlan:
     def judge(self, answer: Answer) -> Verdict:
         """Decide on the answer to `window`, and move on."""
         window = self.pending[-1]
+        self.largest = max(self.largest, answer.total or 0)
         verdict = self._verdict(window, answer)
         self.reads += 1
         if isinstance(verdict, Take):
@@ -199,7 +201,7 @@ class WindowPlan:
         return Again(reason) if self.tries < REREADS else last
 
     def _split(self, window: Window, answer: Answer, total: int) -> Verdict:
-        if self.splits > 64 + total // self.limit:
+        if self.splits > 64 + self.largest // self.limit:
             return Refuse(f"total_items stays above {self.limit} however small the window: it cannot be true")
         if window.after is not None and window.upto is not None and window.upto - window.after <= 1:
             return Refuse(f"{total} numbers announced for a single id")

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from etl.errors import AccountRefused, MethodUnknown, SourceUnusable
 from etl.extract.answers import Result
 from etl.extract.jsonrpc import DataApi
 
-T = TypeVar("T")
+T = TypeVar("T", "_User", "_Customer")
+Row = TypeVar("Row", bound=msgspec.Struct)
 
 PAGE = 10_000
+LARGEST_OFFSET = 100_000
+PASSES = 3
+"""How often a list that comes shorter than it says of itself is asked for."""
+Id = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 _NOT_FOR_CUSTOMERS = frozenset({"forbidden", "method_component_disabled"})
 
 
@@ -37,17 +43,17 @@ class Roster:
 
 
 class _User(msgspec.Struct):
-    id: int
-    customer_id: int
+    id: Id
+    customer_id: Id
 
 
 class _Customer(msgspec.Struct):
-    id: int
+    id: Id
     name: str | None = None
 
 
 class _OwnAccount(msgspec.Struct):
-    app_id: int
+    app_id: Id
     name: str | None = None
     timezone: str | None = None
 
@@ -98,18 +104,42 @@ def _account(api: DataApi, params: dict[str, Any]) -> _OwnAccount:
 
 
 def _list(api: DataApi, method: str, kind: type[T]) -> list[T]:
-    rows: list[T] = []
-    while True:
-        result = api.call(method, {"limit": PAGE, "offset": len(rows)})
+    """All rows of a list, by offsets, each once. What stays missing is told: no account is gone for it."""
+    rows: dict[int, T] = {}
+    for _ in range(PASSES):
+        total = _pass(api, method, kind, rows)
+        if len(rows) >= total:
+            break
+    else:
+        api.notice(f"{method} announces {total} rows and sends {len(rows)}: some accounts may be left out of this run")
+    return list(rows.values())
+
+
+def _pass(api: DataApi, method: str, kind: type[T], rows: dict[int, T]) -> int:
+    """Every page of the list once, into `rows`; how many the source announces (what came, where it does not say)."""
+    offset, total = 0, 1
+    before: list[T] = []
+    while offset < total:
+        if offset > LARGEST_OFFSET:
+            raise SourceUnusable(f"{method} announces {total} rows, more than offsets reach")
+        result = api.call(method, {"limit": PAGE, "offset": offset})
         page = _decode(result, method, kind)
-        rows += page
-        total = result.metadata.get("total_items") if isinstance(result.metadata, dict) else None
-        if not page or not isinstance(total, int) or len(rows) >= total:
-            return rows
+        if page and page == before:
+            raise SourceUnusable(f"{method} answers the same page again: the source ignores the offset")
+        rows.update((row.id, row) for row in page)
+        announced, before = _announced(result.metadata), page
+        total = announced if announced is not None else offset + len(page) + (len(page) == PAGE)
+        offset += PAGE
+    return total
 
 
-def _decode(result: Result, method: str, kind: type[T]) -> list[T]:
+def _announced(metadata: object) -> int | None:
+    total = metadata.get("total_items") if isinstance(metadata, dict) else None
+    return total if isinstance(total, int) and not isinstance(total, bool) and total >= 0 else None
+
+
+def _decode(result: Result, method: str, kind: type[Row]) -> list[Row]:
     try:
         return msgspec.json.decode(result.data, type=list[kind])  # type: ignore[valid-type]
-    except msgspec.DecodeError as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise SourceUnusable(f"{method} answered what cannot be read: {exc}") from exc

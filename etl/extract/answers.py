@@ -19,6 +19,7 @@ from etl.errors import (
     TryLater,
     VnsyncError,
 )
+from etl.extract.redaction import NOTHING_SECRET, Redaction
 
 
 class Result(msgspec.Struct, gc=False):
@@ -65,7 +66,8 @@ _REFUSED = frozenset(
 _WRONG_CALL = frozenset({"invalid_request", "batch_operations_not_supported", "notifications_not_supported"})
 _FILTER = frozenset({"filter_prohibited", "unexpected_parameters"})
 _REMEDIES = {
-    "ip_not_whitelisted": "Add this machine's IP address to the whitelist in the client area of that account",
+    "ip_not_whitelisted": "Add this IP address to the whitelist in the client area of that account (the customer's own,"
+    " not its agent's)",
     "forbidden": "Give the API user the rights to virtual numbers in the client area",
     "account_inactive": "The account is switched off at the vendor; ask them, or leave it out with --account",
     "method_component_disabled": "The account's tariff lacks this method; ask the vendor to switch it on",
@@ -77,34 +79,61 @@ _REMEDIES = {
 }
 
 
-def decode(body: bytes, request_id: int) -> Result:
+def decode(body: bytes, request_id: int, redaction: Redaction = NOTHING_SECRET) -> Result:
     """The result of an answer to `request_id`.
 
-    Raises what the answer's error asks for (`raise_for`), `Transient` when the answer is to another request or is no
-    whole JSON, `SourceUnusable` when it is JSON but no answer of this API.
+    Raises what the answer's error asks for (`error_of`), `NotOurs` when it is to another request, `Transient` when it
+    is no whole JSON, `SourceUnusable` when it is JSON but no answer of this API.
     """
-    try:
-        envelope = _decoder.decode(storable(body))
-    except msgspec.ValidationError as exc:
-        raise SourceUnusable(f"the answer is not one of the Data API ({exc})") from exc
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-        remedy = "Check that the URL is the Data API's"
-        raise Transient(f"the answer is not JSON: {_excerpt(body)}", remedy=remedy) from exc
+    envelope = _envelope(body, redaction)
+    answered = envelope.result is not None and envelope.result is not msgspec.UNSET
+    if envelope.error is not None and not answered:
+        if envelope.id is not None and not _same(envelope.id, request_id):
+            raise NotOurs
+        raise error_of(envelope.error, redaction)
+    if not _same(envelope.id, request_id):
+        raise NotOurs
     if envelope.error is not None:
-        if envelope.id is not None and envelope.id != request_id:
-            raise Transient("the answer belongs to another request")
-        raise error_of(envelope.error)
-    if envelope.id != request_id or isinstance(envelope.id, bool):
-        raise Transient("the answer belongs to another request")
+        raise SourceUnusable("the answer has both a result and an error")
     if not isinstance(envelope.result, Result):
         raise SourceUnusable("the answer has neither a result nor an error")
     return envelope.result
 
 
-def decode_login(body: bytes, request_id: int) -> str:
+class NotOurs(Transient):
+    """The answer belongs to another request."""
+
+
+def _same(answer_id: object, request_id: int) -> bool:
+    return answer_id == request_id and not isinstance(answer_id, bool)
+
+
+def _envelope(body: bytes, redaction: Redaction) -> Envelope:
+    try:
+        return _decoder.decode(storable(body))
+    except msgspec.ValidationError as exc:
+        raise SourceUnusable(f"the answer is not one of the Data API ({redaction.quote(exc)})") from exc
+    except RecursionError as exc:
+        raise SourceUnusable("the answer is nested too deeply") from exc
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        if _came_whole(body) and isinstance(exc, msgspec.DecodeError) and "truncated" not in str(exc):
+            raise SourceUnusable(f"the answer holds what is no JSON ({exc})") from exc
+        remedy = "Check that the URL is the Data API's"
+        raise Transient(f"the answer is not JSON: {_excerpt(body, redaction)}", remedy=remedy) from exc
+
+
+def _came_whole(body: bytes) -> bool:
+    """Whether this is an object from its first to its last character, so that asking again will not mend it."""
+    return body[:1] == b"{" and body[-4:].rstrip()[-1:] == b"}"
+
+
+def decode_login(body: bytes, request_id: int, redaction: Redaction = NOTHING_SECRET) -> str:
     """The session key in the answer to `login.user`."""
-    decode(body, request_id)
-    result = _plain.decode(body)["result"]
+    decode(body, request_id, redaction)
+    try:
+        result = _plain.decode(body)["result"]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        raise SourceUnusable("login.user answered what cannot be read") from exc
     data = result.get("data", result)
     token = data.get("access_token") if isinstance(data, dict) else None
     if not isinstance(token, str) or not token:
@@ -112,8 +141,16 @@ def decode_login(body: bytes, request_id: int) -> str:
     return token
 
 
-def _excerpt(body: bytes) -> str:
-    return repr(body[:80].decode("utf-8", "replace")) if body else "it is empty"
+EXCERPT = 80
+
+
+def _excerpt(body: bytes, redaction: Redaction) -> str:
+    beginning = redaction.hidden(body[:_MOST_HIDDEN].decode("utf-8", "replace"))
+    return repr(beginning[:EXCERPT]) if body else "it is empty"
+
+
+_MOST_HIDDEN = 8192
+"""How far into a body secrets are looked for before its beginning is shown; far more than what is shown."""
 
 
 class LimitExceeded(TryLater):
@@ -124,15 +161,15 @@ class LimitExceeded(TryLater):
         self.reset = reset
 
 
-def error_of(error: ErrorBody) -> VnsyncError:
+def error_of(error: ErrorBody, redaction: Redaction = NOTHING_SECRET) -> VnsyncError:
     """The error to raise for an error answer, by its mnemonic; an unknown one stops, it is never retried for ever."""
     mnemonic = error.mnemonic
-    cause = f"the source answers {mnemonic or error.code}: {error.message}"
+    cause = redaction.quote(f"the source answers {mnemonic or error.code}: {error.message}{_named_field(error)}")
     remedy = _REMEDIES.get(mnemonic)
     if mnemonic in _SESSION:
         return SessionExpired(cause, remedy=remedy)
     if mnemonic in _REFUSED:
-        return AccountRefused(_with_address(cause, error), mnemonic=mnemonic, remedy=remedy)
+        return AccountRefused(_with_address(cause, error, redaction), mnemonic=mnemonic, remedy=remedy)
     if mnemonic == "limit_exceeded":
         return _limit(cause, error)
     if mnemonic == "internal_error" or (not mnemonic and error.code == -32603):
@@ -148,16 +185,21 @@ def error_of(error: ErrorBody) -> VnsyncError:
     return SourceUnusable(cause)
 
 
-def _with_address(cause: str, error: ErrorBody) -> str:
+def _named_field(error: ErrorBody) -> str:
+    field = error.details.get("field")
+    return f" (field {field})" if isinstance(field, str) and field and error.code == -32602 else ""
+
+
+def _with_address(cause: str, error: ErrorBody, redaction: Redaction) -> str:
     params = error.details.get("params")
     address = params.get("ip") or params.get("ip_address") if isinstance(params, dict) else None
     value = address or error.details.get("value")
-    return f"{cause} ({value})" if value and error.mnemonic == "ip_not_whitelisted" else cause
+    return f"{cause} ({redaction.quote(value, 60)})" if value and error.mnemonic == "ip_not_whitelisted" else cause
 
 
 def _about_filter(error: ErrorBody) -> bool:
     named = str(error.details.get("field") or "")
-    return error.mnemonic == "filter_prohibited" or named in ("", "id", "filter")
+    return error.mnemonic == "filter_prohibited" or named in ("", "id") or named.startswith("filter")
 
 
 def _limit(cause: str, error: ErrorBody) -> VnsyncError:
@@ -171,6 +213,9 @@ def _limit(cause: str, error: ErrorBody) -> VnsyncError:
 
 def day_limit(reset: object) -> DayLimit:
     """The error for a day whose points are used up; `reset`: seconds until they come back, as the source says."""
-    known = isinstance(reset, int | float) and not isinstance(reset, bool) and reset > 0
-    when = f" in {float(reset) / 3600:.1f} h" if known else " tomorrow"  # type: ignore[arg-type]
+    known = isinstance(reset, int | float) and not isinstance(reset, bool) and 0 < reset <= _LONGEST_DAY
+    when = f" in {reset / 3600:.1f} h" if known else " tomorrow"  # type: ignore[operator]
     return DayLimit("the day's API points are used up", remedy=f"What was published stays; run again{when}")
+
+
+_LONGEST_DAY = 2 * 86_400.0

@@ -2,161 +2,120 @@
 
 from __future__ import annotations
 
-import json
 import ssl
-import zlib
-from collections.abc import Iterator
-from email.utils import parsedate_to_datetime
 
 import httpx
 
 from etl.domain.ports import Clock
-from etl.errors import Misconfigured, NotAllowed, SourceUnusable, Transient, TryLater, VnsyncError
+from etl.errors import Misconfigured, Transient, VnsyncError
+from etl.extract.connection import Bounds, Line, new_client
+from etl.extract.http_status import FORBIDDEN, NOT_FOLLOWED, TooManyRequests, http_date, refused, status_error
+from etl.extract.inflate import read_body
+from etl.extract.redaction import NOTHING_SECRET, Redaction
 
-MAX_BODY = 128 * 1024 * 1024
-"""Most bytes of one answer, inflated. An answer of 10 000 records is about 7 MB."""
-MAX_RATIO = 200
-"""Most bytes that one received byte may inflate to, once past the first MiB."""
-DEADLINE = 120.0
-"""Seconds in which one request must be answered whole, however slowly its bytes trickle."""
-READ_TIMEOUT = 60.0
-CONNECT_TIMEOUT = 10.0
+__all__ = ["Bounds", "Poster", "TooManyRequests", "new_client"]
 
-_HEADERS = {"Content-Type": "application/json; charset=UTF-8", "Accept-Encoding": "gzip, identity"}
-
-
-def new_client(transport: httpx.BaseTransport | None = None) -> httpx.Client:
-    """An httpx client that verifies TLS and follows no redirect: the token is in the body of every request.
-
-    HTTPS_PROXY and the like are honoured, as an operator would expect behind a company's proxy.
-    """
-    timeout = httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT)
-    return httpx.Client(transport=transport, timeout=timeout, follow_redirects=False, headers=_HEADERS)
+_ERROR_BODY = 2**20
+"""Most bytes of an answer that is no 200, when it is read at all."""
+_TLS_PASSES = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+"""Ways in which a handshake breaks off because the connection did."""
 
 
 class Poster:
     """Posts JSON to one URL and returns the body."""
 
-    def __init__(self, client: httpx.Client, url: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        client: httpx.Client,
+        url: str,
+        clock: Clock,
+        *,
+        bounds: Bounds | None = None,
+        redaction: Redaction = NOTHING_SECRET,
+    ) -> None:
         self._client, self._url, self._clock = client, url, clock
+        self._bounds, self._redaction, self._line = bounds or Bounds(), redaction, Line()
         self.server_date: float | None = None
 
     def post(self, body: bytes) -> bytes:
-        """The whole answer to `body`.
+        """The whole answer to `body`: of a 200, or a JSON-RPC error under another status.
 
         Raises `Transient` for what may pass (connection, timeouts, 5xx, a cut body), `Misconfigured`, `NotAllowed`
         or `SourceUnusable` for what will not.
         """
         try:
-            with self._client.stream("POST", self._url, content=body) as response:
-                self._heed(response)
-                return self._read(response)
+            answer = self._answer(body)
         except httpx.TransportError as exc:
-            raise self._unreachable(exc) from exc
+            self._redaction.scrub(exc)
+            raise self._late() if self._line.overdue else self._unreachable(exc) from exc
         except httpx.InvalidURL as exc:
             raise Misconfigured(f"the API URL cannot be used: {exc}") from exc
+        if self._line.overdue:
+            raise self._late()
+        return answer
 
-    def _heed(self, response: httpx.Response) -> None:
-        try:
-            self.server_date = parsedate_to_datetime(response.headers["date"]).timestamp()
-        except (KeyError, ValueError):
-            self.server_date = None
-        if response.status_code != 200:
-            raise _status_error(response)
+    def hang_up(self) -> None:
+        """Trust this connection no longer: the next request opens another."""
+        self._line.cut()
 
-    def _read(self, response: httpx.Response) -> bytes:
-        deadline = self._clock.monotonic() + DEADLINE
-        chunks: list[bytes] = []
-        size = 0
-        for chunk in _inflated(response):
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > MAX_BODY:
-                raise SourceUnusable(f"the answer is larger than {MAX_BODY // 2**20} MiB")
+    def _answer(self, body: bytes) -> bytes:
+        deadline = self._clock.monotonic() + self._bounds.whole
+
+        def on_time() -> None:
             if self._clock.monotonic() > deadline:
-                raise Transient(f"the answer was not whole within {DEADLINE:.0f} s")
-        return b"".join(chunks)
+                raise self._late()
+
+        stream = self._client.stream("POST", self._url, content=body, extensions=self._line.extensions)
+        with self._line.limited(self._bounds.whole), stream as response:
+            self.server_date = http_date(response.headers.get("date"))
+            on_time()
+            if response.status_code == httpx.codes.OK:
+                return read_body(response, self._bounds, on_time)
+            return _worded_error(response, self._bounds) or self._refuse(response)
+
+    def _refuse(self, response: httpx.Response) -> bytes:
+        raise status_error(response, self._redaction, self.server_date or self._clock.now().timestamp())
+
+    def _late(self) -> Transient:
+        return Transient(f"the answer was not whole within {self._bounds.whole:.0f} s")
 
     def _unreachable(self, exc: httpx.TransportError) -> VnsyncError:
-        host = httpx.URL(self._url).host
+        host, said = httpx.URL(self._url).host, self._redaction.quote(str(exc) or type(exc).__name__)
         if isinstance(exc, httpx.UnsupportedProtocol):
-            return Misconfigured(f"the API URL cannot be used: {exc}")
+            return Misconfigured(f"the API URL cannot be used: {said}")
+        if "in location header" in said:  # httpx looks where a redirect leads even when it is not to follow it
+            return Misconfigured("the source redirects to an impossible address", remedy=NOT_FOLLOWED)
+        if isinstance(exc, httpx.ProxyError):
+            return _of_proxy(exc, said)
         if _is_tls_refusal(exc):
-            return Misconfigured(
-                f"TLS with {host} failed: {exc}", remedy="Check the URL, the clock and what sits between; TLS stays on"
-            )
-        return Transient(f"{host} is unreachable: {exc or type(exc).__name__}", remedy="Check the network and the URL")
+            remedy = "Check the URL, the clock and what sits between; TLS stays on"
+            return Misconfigured(f"TLS with {host} failed: {said}", remedy=remedy)
+        return Transient(f"{host} is unreachable: {said}", remedy="Check the network and the URL")
+
+
+def _of_proxy(exc: httpx.ProxyError, said: str) -> VnsyncError:
+    """A proxy answers with a status that is the first word of the message."""
+    status = str(exc)[:3]
+    if status.isdecimal() and int(status) in FORBIDDEN:
+        return refused(int(status))
+    return Transient(f"the proxy does not let through: {said}", remedy="Check the proxy that HTTPS_PROXY names")
+
+
+def _worded_error(response: httpx.Response, bounds: Bounds) -> bytes | None:
+    """The body, where the API itself answers with a JSON-RPC error under a status of its own; else None."""
+    if response.status_code < 400 or "json" not in response.headers.get("content-type", ""):
+        return None
+    try:
+        body = read_body(response, Bounds(body=_ERROR_BODY, ratio=bounds.ratio), lambda: None)
+    except (httpx.TransportError, VnsyncError):
+        return None
+    return body if b'"jsonrpc"' in body and b'"error"' in body else None
 
 
 def _is_tls_refusal(exc: BaseException) -> bool:
+    """Whether a handshake failed for a reason that asking again will not mend."""
     causes: list[BaseException] = [exc]
     while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None and cause not in causes:
         causes.append(cause)
-    return any(isinstance(c, ssl.SSLCertVerificationError) for c in causes)
-
-
-def _inflated(response: httpx.Response) -> Iterator[bytes]:
-    encoding = response.headers.get("content-encoding", "identity").strip().lower()
-    if encoding in ("", "identity"):
-        yield from response.iter_raw()
-    elif encoding == "gzip":
-        yield from _gunzip(response)
-    else:
-        raise SourceUnusable(f"the answer comes in an encoding not asked for: {encoding[:40]}")
-
-
-def _gunzip(response: httpx.Response) -> Iterator[bytes]:
-    """Inflate step by step, so that a bomb is stopped early; end of stream and checksum are required."""
-    inflate, received, inflated = zlib.decompressobj(31), 0, 0
-    try:
-        for chunk in response.iter_raw():
-            received += len(chunk)
-            while chunk and not inflate.eof:
-                piece = inflate.decompress(chunk, 2**20)
-                inflated += len(piece)
-                if inflated > max(2**20, received * MAX_RATIO):
-                    raise SourceUnusable("the compressed answer inflates beyond reason")
-                yield piece
-                chunk = inflate.unconsumed_tail
-    except zlib.error as exc:
-        raise Transient(f"the compressed answer is damaged: {exc}") from exc
-    if not inflate.eof:
-        raise Transient("the compressed answer is cut short")
-
-
-def _status_error(response: httpx.Response) -> VnsyncError:
-    status = response.status_code
-    if response.is_redirect:
-        target = httpx.URL(response.headers.get("location", "")).copy_with(query=None)
-        return Misconfigured(
-            f"the source redirects (HTTP {status}) to {target}", remedy="Redirects are not followed; set the final URL"
-        )
-    if status in (401, 403, 407):
-        return NotAllowed(
-            f"HTTP {status} before the API was reached",
-            remedy="A proxy or gateway refuses, not the token; ask its owner",
-        )
-    if status == 429:
-        return _too_many(response)
-    if status >= 500 or status in (408, 425):
-        return Transient(f"the source answers HTTP {status}", retry_after=_retry_after(response))
-    return Misconfigured(f"the source answers HTTP {status}", remedy="Check host and version of the API URL (/v2.0)")
-
-
-class TooManyRequests(Transient):
-    """The source asks to slow down (HTTP 429)."""
-
-    exit_code = TryLater.exit_code
-
-
-def _too_many(response: httpx.Response) -> TooManyRequests:
-    return TooManyRequests("the source answers HTTP 429: too many requests", retry_after=_retry_after(response))
-
-
-def _retry_after(response: httpx.Response) -> float | None:
-    """Seconds asked for by `Retry-After`; a date is left to the ordinary backoff."""
-    try:
-        seconds = float(json.loads(response.headers.get("retry-after", "null")))
-    except (TypeError, ValueError):
-        return None
-    return max(0.0, seconds)
+    refused = [c for c in causes if isinstance(c, ssl.SSLError) and not isinstance(c, _TLS_PASSES)]
+    return isinstance(exc, httpx.ConnectError) and bool(refused)

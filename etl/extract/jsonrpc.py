@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from etl.domain.events import Notice, Waiting
 from etl.domain.ports import Clock, Random, Report
-from etl.errors import Misconfigured, SessionExpired
-from etl.extract.answers import LimitExceeded, Result, day_limit, decode, decode_login
+from etl.errors import Misconfigured, NotAllowed, SessionExpired
+from etl.extract.answers import LimitExceeded, NotOurs, Result, day_limit, decode, decode_login
+from etl.extract.connection import Bounds, new_client
 from etl.extract.credentials import Credentials, Login, PermanentKey
-from etl.extract.http import Poster, new_client
+from etl.extract.http import Poster
 from etl.extract.points import Pause, Points, Spent, minute_pause
+from etl.extract.redaction import Redaction
 from etl.extract.retry import RetryPolicy
 
 if TYPE_CHECKING:
     import httpx
 
+T = TypeVar("T")
+
+FIRST_IDS = 2**40
+"""Request ids begin at a random number below this, so that an answer to another process cannot pass for ours."""
 MINUTE_WAITS = 10
 """How often in a row one request waits out a minute limit before the run gives up until later."""
 
@@ -27,11 +33,14 @@ MINUTE_WAITS = 10
 class DataApi:
     """One token's way to the API. Counts what it costs: `requests` sent, `retries` among them."""
 
-    def __init__(self, poster: Poster, credentials: Credentials, *, retry: RetryPolicy, url: str) -> None:
+    def __init__(
+        self, poster: Poster, credentials: Credentials, *, retry: RetryPolicy, url: str, redaction: Redaction
+    ) -> None:
         self._poster, self._credentials, self._retry, self.url = poster, credentials, retry, url
-        self._clock, self._report = retry.clock, retry.report
+        self._clock, self._report, self._redaction = retry.clock, retry.report, redaction
         self._token = credentials.token if isinstance(credentials, PermanentKey) else None
-        self._last_id = 0
+        redaction.add(credentials.token if isinstance(credentials, PermanentKey) else credentials.password)
+        self._last_id = retry.random.randrange(FIRST_IDS)
         self._warned = False
         self.points = Points()
         self.requests = self.retries = 0
@@ -49,7 +58,7 @@ class DataApi:
         """
         for _ in range(MINUTE_WAITS):
             try:
-                return self._with_session(lambda: self._retry.call(lambda: self._once(method, params), self._retried))
+                return self._with_session(lambda: self._paced(method, params))
             except LimitExceeded as exc:
                 self._pause(minute_pause(exc.reset))
         raise LimitExceeded(f"the minute's API points stay used up after {MINUTE_WAITS} waits", None)
@@ -63,28 +72,40 @@ class DataApi:
             self._token = None
         return call()
 
-    def _once(self, method: str, params: dict[str, Any] | None) -> Result:
+    def _paced(self, method: str, params: dict[str, Any] | None) -> Result:
         self._pace()
+        return self._retry.call(lambda: self._once(method, params), self._retried)
+
+    def _once(self, method: str, params: dict[str, Any] | None) -> Result:
         token = self._token or self._log_in(self._credentials)
         request_id, body = self._encode(method, {"access_token": token, **(params or {})})
-        result = decode(self._post(body), request_id)
+        result = self._answer(body, lambda answer: decode(answer, request_id, self._redaction))
         self._hear(result.metadata)
         return result
 
     def _log_in(self, credentials: Credentials) -> str:
         assert isinstance(credentials, Login)
         request_id, body = self._encode("login.user", {"login": credentials.login, "password": credentials.password})
-        self._token = decode_login(self._post(body), request_id)
-        return self._token
+        try:
+            token = self._answer(body, lambda answer: decode_login(answer, request_id, self._redaction))
+        except SessionExpired as exc:
+            raise NotAllowed(str(exc), remedy="Check login and password") from exc
+        self._redaction.add(token)
+        self._token = token
+        return token
 
     def _encode(self, method: str, params: dict[str, Any]) -> tuple[int, bytes]:
         self._last_id += 1
         request = {"jsonrpc": "2.0", "id": self._last_id, "method": method, "params": params}
         return self._last_id, msgspec.json.encode(request)
 
-    def _post(self, body: bytes) -> bytes:
+    def _answer(self, body: bytes, read: Callable[[bytes], T]) -> T:
         self.requests += 1
-        return self._poster.post(body)
+        try:
+            return read(self._poster.post(body))
+        except NotOurs:
+            self._poster.hang_up()  # the answers on this connection may be out of step for good
+            raise
 
     def _retried(self) -> None:
         self.retries += 1
@@ -107,8 +128,12 @@ class DataApi:
         version = metadata.get("api_version")
         if isinstance(version, dict) and version.get("current_version_deprecated") and not self._warned:
             self._warned = True
-            latest = version.get("latest_version")
-            self._report(Notice(message=f"the source calls this API version deprecated; the latest is {latest}"))
+            latest = self._redaction.quote(version.get("latest_version"), 40)
+            self.notice(f"the source calls this API version deprecated; the latest is {latest}")
+
+    def notice(self, message: str) -> None:
+        """Tell the operator what no row of a table says."""
+        self._report(Notice(message=message))
 
 
 @contextmanager
@@ -121,11 +146,14 @@ def open_api(
     report: Report,
     retry_max_seconds: float = 300.0,
     transport: httpx.BaseTransport | None = None,
+    bounds: Bounds | None = None,
 ) -> Iterator[DataApi]:
     """A `DataApi` on an HTTP client of its own; `transport` replaces the network (the sandbox in-process)."""
     retry = RetryPolicy(clock=clock, random=random, report=report, max_seconds=retry_max_seconds)
-    with new_client(transport) as client:
-        yield DataApi(Poster(client, checked_url(url), clock), credentials, retry=retry, url=url)
+    redaction = Redaction()
+    with new_client(transport, url=checked_url(url), bounds=bounds) as client:
+        poster = Poster(client, url, clock, bounds=bounds, redaction=redaction)
+        yield DataApi(poster, credentials, retry=retry, url=url, redaction=redaction)
 
 
 def checked_url(url: str) -> str:

@@ -6,47 +6,28 @@ proves that a number is gone before anything else may call it so.
 
 from __future__ import annotations
 
+import contextlib
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
 from etl.domain.runs import Strategy
 from etl.domain.windows import Again, Answer, Refuse, Split, Take, Window, WindowPlan
-from etl.errors import FilterRefused, SourceUnusable
+from etl.errors import DayLimit, FilterRefused, SourceUnusable, Unavailable
 from etl.extract.jsonrpc import DataApi
+from etl.extract.page import METHOD, Page, Record, read_page
+from etl.extract.points import afford
 
-METHOD = "get.virtual_numbers"
+__all__ = ["Listing", "Page", "Proof", "Record", "Tally"]
+
 LIMIT = 10_000
 """The API's largest page."""
 OFFSET_WALL = 110_000
 """How many rows offsets can reach: the largest offset and the page behind it."""
 WITNESSES = 3
-
-
-class _WithId(msgspec.Struct, gc=False):
-    id: int
-
-
-_split = msgspec.json.Decoder(list[msgspec.Raw])
-_ids = msgspec.json.Decoder(list[_WithId])
-_id = msgspec.json.Decoder(_WithId)
-
-Record = bytes | msgspec.Raw
-"""One record's JSON as the source sent it."""
-
-
-@dataclass(frozen=True)
-class Page:
-    """Records of one answer, each number once: `records` by id, `unreadable` those without a usable id."""
-
-    records: dict[int, Record]
-    unreadable: list[Record]
-    total: int | None
-    ids: list[int]
-    duplicates: int = 0
-    conflicts: int = 0
+MOST_UNACCOUNTED = 0.5
+"""Share of the numbers announced by an answer that may stay out of it; beyond that it is no answer to believe."""
 
 
 @dataclass
@@ -114,16 +95,28 @@ class Listing:
     def _by_windows(self) -> Iterator[Page]:
         plan = WindowPlan.start(self._known, self._limit)
         while (window := plan.window) is not None:
+            afford(self._api.points, len(plan.pending))
             page = self._ask(_within(window), 0)
-            verdict = plan.judge(Answer(page.ids, page.total, len(page.unreadable)))
+            verdict = plan.judge(Answer(page.ids, self._at_least(page), len(page.unreadable)))
             if isinstance(verdict, Refuse):
                 raise SourceUnusable(f"the listing cannot be trusted: {verdict.reason}")
             if isinstance(verdict, Take):
-                self.tally.reported_total += page.total or 0
-                self.tally.unaccounted += verdict.unaccounted
+                self._account(page.total or 0, verdict.unaccounted)
                 yield page
             else:
                 assert isinstance(verdict, Again | Split)
+
+    def _at_least(self, page: Page) -> int | None:
+        """How many numbers a window holds, by its answer: one that is full to the brim may have been cut there."""
+        full = page.rows >= self._limit
+        return max(page.total, self._limit + 1) if full and page.total is not None else page.total
+
+    def _account(self, total: int, unaccounted: int) -> None:
+        if unaccounted > max(1, total * MOST_UNACCOUNTED):
+            came = total - unaccounted
+            raise SourceUnusable(f"the listing cannot be trusted: {came} numbers came of {total} announced")
+        self.tally.reported_total += total
+        self.tally.unaccounted += unaccounted
 
     # -- by offsets
 
@@ -139,24 +132,33 @@ class Listing:
             total, unreadable = self._offset_pass(records)
             if len(records) + len(unreadable) >= total:
                 break
-        self.tally.reported_total = total
-        self.tally.unaccounted = max(0, total - len(records) - len(unreadable))
+        self._account(total, max(0, total - len(records) - len(unreadable)))
         yield Page(records, unreadable, total, list(records))
 
     def _offset_pass(self, records: dict[int, Record]) -> tuple[int, list[Record]]:
         unreadable: list[Record] = []
-        offset, total = 0, 1
+        offset, total, before = 0, 1, set[int]()
         while offset < total:
+            afford(self._api.points, math.ceil((total - offset) / self._limit))
             page = self._ask(None, offset)
-            if page.total is None:
-                raise SourceUnusable("the listing cannot be trusted: no usable total_items")
-            if page.total > OFFSET_WALL:
-                raise SourceUnusable(f"{page.total} numbers cannot be listed by offsets, and the id filter is refused")
-            total = page.total
+            total = self._offset_total(page, offset)
+            ids = set(page.ids)
+            if len(ids) > 1 and ids == before:
+                raise SourceUnusable("the listing cannot be trusted: the same page came twice, the offset is ignored")
+            before = ids
             records.update(page.records)
             unreadable += page.unreadable
             offset += self._limit
         return total, unreadable
+
+    def _offset_total(self, page: Page, offset: int) -> int:
+        """How many numbers the account holds, by one page: of a full page's end nothing says that it is the last."""
+        if page.total is None:
+            raise SourceUnusable("the listing cannot be trusted: no usable total_items")
+        total = max(page.total, offset + page.rows + 1) if page.rows >= self._limit else page.total
+        if total > OFFSET_WALL:
+            raise SourceUnusable(f"{total} numbers cannot be listed by offsets, and the id filter is refused")
+        return total
 
     # -- proof of absence
 
@@ -165,21 +167,34 @@ class Listing:
 
         `emptied`: an operator confirmed that the account may be empty, so nothing listed needs no witness.
         """
+        proof = Proof()
         try:
-            proof = self._prove_by_id(missing, emptied)
+            self._prove_by_id(missing, emptied, proof)
         except FilterRefused:
-            proof = self._prove_by_whole_answer(missing)
+            proof = Proof()
+            with self._failing_leaves_open(missing, proof):
+                proof = self._prove_by_whole_answer(missing, emptied and not self.tally.listed)
         self.tally.listed += len(proof.alive)
         self.tally.unaccounted = max(0, self.tally.unaccounted - len(proof.alive))
         return proof
 
-    def _prove_by_id(self, missing: Sequence[int], emptied: bool) -> Proof:
-        proof = Proof()
+    def _prove_by_id(self, missing: Sequence[int], emptied: bool, proof: Proof) -> None:
         room = self._limit - WITNESSES
         for start in range(0, len(missing), room):
             chunk = missing[start : start + room]
-            self._prove_chunk(chunk, proof, emptied and not self.tally.listed)
-        return proof
+            with self._failing_leaves_open(chunk, proof):
+                self._prove_chunk(chunk, proof, emptied and not self.tally.listed)
+
+    @contextlib.contextmanager
+    def _failing_leaves_open(self, chunk: Sequence[int], proof: Proof) -> Iterator[None]:
+        """No proof, no close: a question that fails leaves its numbers as they are; what was listed is still whole."""
+        try:
+            yield
+        except FilterRefused:
+            raise
+        except (Unavailable, SourceUnusable, DayLimit) as exc:
+            proof.suspects.extend(chunk)
+            self._api.notice(f"could not find out whether {len(chunk)} numbers are gone, so they stay open: {exc}")
 
     def _prove_chunk(self, chunk: Sequence[int], proof: Proof, emptied: bool) -> None:
         asked = set(chunk)
@@ -196,12 +211,13 @@ class Listing:
         rest = proof.gone if seen and whole else proof.suspects
         rest.extend(i for i in chunk if i not in came)
 
-    def _prove_by_whole_answer(self, missing: Sequence[int]) -> Proof:
+    def _prove_by_whole_answer(self, missing: Sequence[int], emptied: bool) -> Proof:
         """Where ids cannot be filtered: one answer that holds the whole account at one moment, asked anew."""
         page = self._ask(None, 0)
         asked = set(missing)
         alive = {i: r for i, r in page.records.items() if i in asked}
-        whole = page.total == len(page.records) and len(page.records) > 0 and not page.unreadable
+        some = page.rows > 0 or emptied
+        whole = page.total == len(page.records) and some and page.rows < self._limit and not page.unreadable
         rest = [i for i in missing if i not in alive]
         return Proof(gone=rest, alive=alive) if whole else Proof(suspects=rest, alive=alive)
 
@@ -214,36 +230,10 @@ class Listing:
         if where is not None:
             params["filter"] = where
         result = self._api.call(METHOD, params)
-        page = self._page(result.data, result.metadata)
+        page = read_page(result.data, result.metadata, self._limit)
         if where is None:
             self.announced = max(self.announced, page.total or 0)
         return page
-
-    def _page(self, data: msgspec.Raw, metadata: object) -> Page:
-        try:
-            raws = _split.decode(data)
-        except (msgspec.DecodeError, RecursionError) as exc:
-            raise SourceUnusable(f"{METHOD} answered what cannot be read: {exc}") from exc
-        if len(raws) > self._limit:
-            raise SourceUnusable(f"{METHOD} answered {len(raws)} rows where at most {self._limit} were asked for")
-        total = metadata.get("total_items") if isinstance(metadata, dict) else None
-        usable = isinstance(total, int) and not isinstance(total, bool) and total >= 0
-        return _each_once(raws, _read_ids(data, raws), total if usable else None)
-
-
-def _each_once(raws: list[msgspec.Raw], ids: list[int | None], total: int | None) -> Page:
-    """The page with each number once: of two records of one number, the one whose bytes sort first, in any order."""
-    records: dict[int, Record] = {}
-    unreadable: list[Record] = []
-    duplicates = conflicts = 0
-    for number_id, raw in zip(ids, raws, strict=True):
-        if number_id is None:
-            unreadable.append(raw)
-        elif (other := records.setdefault(number_id, raw)) is not raw:
-            same = bytes(other) == bytes(raw)
-            duplicates, conflicts = duplicates + same, conflicts + (not same)
-            records[number_id] = min(other, raw, key=bytes)
-    return Page(records, unreadable, total, [i for i in ids if i is not None], duplicates, conflicts)
 
 
 def _within(window: Window) -> dict[str, Any] | None:
@@ -253,22 +243,3 @@ def _within(window: Window) -> dict[str, Any] | None:
     if len(filters) < 2:
         return filters[0] if filters else None
     return {"filters": filters, "condition": "and"}
-
-
-_LARGEST = 2**63
-
-
-def _read_ids(data: msgspec.Raw, raws: list[msgspec.Raw]) -> list[int | None]:
-    """Each record's id; None where there is none that a 64-bit column can hold."""
-    try:
-        ids: list[int | None] = [r.id for r in _ids.decode(data)]
-    except (msgspec.DecodeError, RecursionError):
-        ids = [_read_id(raw) for raw in raws]
-    return [i if i is not None and -_LARGEST <= i < _LARGEST else None for i in ids]
-
-
-def _read_id(raw: msgspec.Raw) -> int | None:
-    try:
-        return _id.decode(raw).id
-    except (msgspec.DecodeError, RecursionError):
-        return None

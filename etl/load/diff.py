@@ -162,7 +162,7 @@ def fill_unreported(connection: Connection, account_id: int) -> None:
 
 
 def _keep_known_rules(dialect: str) -> tuple[Executable, Executable]:
-    """Scenario links reported without their rule are taken for the links with a rule that are known, where some are."""
+    """Scenario links reported without their rule are taken for the links that are known, with a rule or without one."""
     diff = _diff(dialect, declared.NUMBER_SCENARIOS.name)
     stage, current = diff.stage, diff.current
     unreported = stage.c.missing.bitwise_and(missing_bit(diff.table, "call_processing_rule_id")) != 0
@@ -170,12 +170,15 @@ def _keep_known_rules(dialect: str) -> tuple[Executable, Executable]:
         current.c.account_id == _ACCOUNT,
         current.c.virtual_number_id == stage.c.virtual_number_id,
         current.c.scenario_id == stage.c.scenario_id,
-        current.c.call_processing_rule_id != 0,
     )
+    with_rule, without = current.c.call_processing_rule_id != 0, current.c.call_processing_rule_id == 0
     values = [current.c[name] for name in (*diff.table.key_names, "is_active")]
-    source = select(*values, stage.c.extra, literal_column("0")).join_from(stage, current, same).where(unreported)
-    known = insert(stage).from_select([c.name for c in stage.columns], source)
-    return known, delete(stage).where(unreported, exists().where(same))
+    told = stage.alias("told")
+    also_reported = exists().where(*(told.c[name] == current.c[name] for name in diff.table.key_names))
+    source = select(*values, stage.c.extra, literal_column("0")).join_from(stage, current, and_(same, with_rule))
+    known = insert(stage).from_select([c.name for c in stage.columns], source.where(unreported, ~also_reported))
+    replaced = and_(exists().where(same, with_rule), ~exists().where(same, without))
+    return known, delete(stage).where(unreported, replaced)
 
 
 def apply(connection: Connection, moment: Moment, *, first: bool) -> dict[str, TableChange]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 from array import array
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from time import sleep
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, exists, func, insert, select
@@ -18,6 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
 from etl.domain.runs import AccountResult, AccountStatus
+from etl.errors import Unavailable
 from etl.load import diff, staging
 from etl.load.diff import Moment
 from etl.load.staging import Rows
@@ -27,6 +29,8 @@ from etl.transform.decode import Rejected
 from etl.transform.drift import Drift
 
 TICK = timedelta(microseconds=1)
+LOOKUP_PAUSES = (0.5, 1, 2, 4, 8, 15)
+"""Seconds between the attempts to ask a database that broke off at the commit whether it had committed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +54,10 @@ class Findings:
 class AccountLoad:
     """An account's rows on their way: stage them, then publish once."""
 
-    def __init__(self, connection: Connection, engine: Engine, account_id: int, run_id: int) -> None:
-        self._connection, self._engine = connection, engine
+    def __init__(
+        self, connection: Connection, engine: Engine, account_id: int, run_id: int, pause: Callable[[float], None]
+    ) -> None:
+        self._connection, self._engine, self._pause = connection, engine, pause
         self._account_id, self._run_id = account_id, run_id
         staging.create(connection)
         self._open = array("q", self._open_ids())
@@ -102,6 +108,7 @@ class AccountLoad:
             self._connection.commit()
             self._connection.execution_options(sqlite_begin="immediate").begin()
         else:
+            runs.make_durable(self._connection)
             staging.analyze(self._connection)
 
     def _write(self, result: AccountResult, now: datetime, findings: Findings, unreported: bool) -> AccountResult:
@@ -167,20 +174,47 @@ class AccountLoad:
         """Commit; when the connection breaks in between, what the database recorded decides, not a guess."""
         try:
             self._connection.commit()
-        except DBAPIError:
-            if not runs.is_recorded(self._engine, self._run_id, self._account_id):
+        except DBAPIError as exc:
+            self._connection.invalidate()  # whatever is left of the transaction ends with its connection
+            if not self._is_recorded(exc):
                 raise
+
+    def _is_recorded(self, lost: DBAPIError) -> bool:
+        for pause in LOOKUP_PAUSES:
+            try:
+                return runs.is_recorded(self._engine, self._run_id, self._account_id)
+            except Unavailable:
+                self._pause(pause)
+        raise Unavailable(
+            f"the database broke off while account {self._account_id} was being committed, and cannot be asked",
+            remedy="It is published or not, never half; `vnsync status` tells which when the database is back",
+        ) from lost
 
 
 @contextlib.contextmanager
-def open_load(engine: Engine, account_id: int, run_id: int) -> Iterator[AccountLoad]:
+def open_load(
+    engine: Engine, account_id: int, run_id: int, *, pause: Callable[[float], None] = sleep
+) -> Iterator[AccountLoad]:
     """A connection and staging tables for one account; nothing stays of them unless they are published."""
     with database_errors():
         connection = engine.connect()
     try:
         with database_errors():
-            load = AccountLoad(connection, engine, account_id, run_id)
+            load = AccountLoad(connection, engine, account_id, run_id, pause)
         yield load
+    except BaseException:
+        _break_off(connection)
+        raise
     finally:
         with contextlib.suppress(DBAPIError):
             connection.close()
+
+
+def _break_off(connection: Connection) -> None:
+    """Stop the statement that a signal interrupted: in the server it would go on, and keep its locks."""
+    if connection.dialect.name == "postgresql" and not connection.invalidated:
+        driver: Any = connection.connection.driver_connection
+        if driver.info.transaction_status.name == "ACTIVE":
+            with contextlib.suppress(Exception):
+                driver.cancel_safe(timeout=2)
+            connection.invalidate()

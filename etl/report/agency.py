@@ -78,7 +78,7 @@ def next_commands(file: Path, number: int | None, *, sqlite_shell: bool) -> Iter
     """Commands that look further, each to be run as it stands."""
     where = f"virtual_number_id = {number}" if number else "valid_to is null limit 20"
     query = f"""select campaign_name, valid_from, valid_to
-    from number_campaign_periods where {where}"""  # noqa: S608 # nosec B608 - a whole number, for people to run
+    from number_campaign_periods where {where}"""  # noqa: S608 - a whole number, for people to run
     yield f"vnsync status --database-url {shlex.quote(f'sqlite:///{file}')}"
     if sqlite_shell:
         yield f'sqlite3 {shlex.quote(str(file))} "{query}"'

@@ -7,12 +7,13 @@ import json
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TextIO
 
 from etl.domain.events import Event
 from etl.report.lines import LEVELS, Line, Narrator
-from etl.report.values import iso
+from etl.report.values import iso, with_strings
 from etl.report.wording import moment
 
 
@@ -42,10 +43,14 @@ class Log:
         """Write the line, if its level is asked for."""
         if self._stream is None or line.level < self._level:
             return
-        text = self._redact(self._format(line, self._now().astimezone(UTC))) + "\n"
+        text = self._format(self._redacted(line), self._now().astimezone(UTC)) + "\n"
         with self._lock, contextlib.suppress(OSError, ValueError):
             self._stream.write(text)
             self._stream.flush()
+
+    def _redacted(self, line: Line) -> Line:
+        """The line without secrets, taken out before they can change their looks by being quoted."""
+        return replace(line, message=self._redact(line.message), fields=with_strings(line.fields, self._redact))
 
 
 def as_text(line: Line, at: datetime) -> str:

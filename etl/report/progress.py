@@ -21,20 +21,20 @@ from etl.report.wording import counted, lasting, printable, thousands
 
 
 @contextmanager
-def progress(stream: TextIO, *, now: Callable[[], datetime]) -> Iterator[Report]:
+def progress(stream: TextIO, *, now: Callable[[], datetime], redact: Callable[[str], str] = str) -> Iterator[Report]:
     """A report that draws on the stream, a terminal; what it drew is gone at the end, except for warnings."""
     what = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis"))
     state = TextColumn("{task.fields[state]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis"))
     bars = Progress(what, BarColumn(bar_width=24), state, TimeElapsedColumn(), console=console(stream), transient=True)
     with bars:
-        yield Display(bars, now)
+        yield Display(bars, now, redact)
 
 
 class Display:
     """The state of what is drawn: a task for the run and one for each account in work."""
 
-    def __init__(self, bars: Progress, now: Callable[[], datetime]) -> None:
-        self._bars, self._now = bars, now
+    def __init__(self, bars: Progress, now: Callable[[], datetime], redact: Callable[[str], str] = str) -> None:
+        self._bars, self._now, self._redact = bars, now, redact
         self._narrator = Narrator()
         self._run: TaskID | None = None
         self._accounts: dict[int, TaskID] = {}
@@ -44,7 +44,7 @@ class Display:
         """Draw what the event changes; print its line above when it is a warning or worse."""
         line = self._narrator.line(event)
         if line.level >= WARNING and not isinstance(event, events.RunFinished):
-            self._bars.console.print(Text(as_text(line, self._now().astimezone(UTC))))
+            self._bars.console.print(Text(self._redact(as_text(line, self._now().astimezone(UTC)))))
         self._draw(event)
 
     def _draw(self, event: events.Event) -> None:
@@ -56,7 +56,7 @@ class Display:
             case events.NumbersRead():
                 self._numbers_read(event)
             case events.Waiting():
-                self._run_state(f"waiting {lasting(event.seconds)}: {printable(event.reason, 60)}")
+                self._run_state(f"waiting {lasting(event.seconds)}: {printable(self._redact(event.reason), 60)}")
             case events.Publishing():
                 self._account(event.account_id, f"{counted(event.listed, 'number')} listed, writing", event.listed)
             case events.AccountFinished():
@@ -65,7 +65,7 @@ class Display:
                 pass
 
     def _account_started(self, event: events.AccountStarted) -> None:
-        name = f" {printable(event.account_name, 24)}" if event.account_name else ""
+        name = f" {printable(self._redact(event.account_name), 24)}" if event.account_name else ""
         task = self._bars.add_task(f"{event.account_id}{name}", total=event.expected or None, state="listing")
         self._accounts[event.account_id] = task
 

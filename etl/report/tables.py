@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ STYLES = {
 """Words that show in a colour of their own, on a terminal."""
 SHORT = 20
 """Columns no wider than this are never folded, on a terminal."""
+_GAP = re.compile(r"(?<=\s)\s")
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,15 @@ class Table:
     title: str | None = None
 
     def cells(self) -> list[list[str]]:
-        """Every cell as text that is safe to print; a missing value is a dash."""
-        return [["-" if c is None else printable(str(c)) for c in row] for row in self.rows]
+        """Every cell as text that is safe to print; a missing value is a dash.
+
+        Two blanks separate columns, so no cell holds two: a name cannot pass for several cells.
+        """
+        return [["-" if c is None else _one_cell(printable(str(c))) for c in row] for row in self.rows]
+
+
+def _one_cell(text: str) -> str:
+    return _GAP.sub(lambda blank: f"\\x{ord(blank[0]):02x}", text)
 
 
 def show(table: Table, stream: TextIO | None) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
+
+from etl.report.wording import is_unsafe
 
 
 def plain(value: Any) -> Any:
@@ -22,6 +25,21 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(v) for v in value]
     return value
+
+
+def as_json(value: Any) -> str:
+    """JSON on one line that is as safe to show as it is to read: what could forge a line or a terminal is escaped."""
+    text = json.dumps(plain(value), ensure_ascii=False)
+    return "".join(json.dumps(c)[1:-1] if is_unsafe(c) else c for c in text)
+
+
+def with_strings(value: Any, change: Callable[[str], str]) -> Any:
+    """A plain value with every string of it, but no name, changed."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {name: with_strings(item, change) for name, item in value.items()}
+    return [with_strings(item, change) for item in value] if isinstance(value, list) else value
 
 
 def iso(instant: datetime) -> str:

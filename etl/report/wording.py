@@ -5,8 +5,10 @@ from __future__ import annotations
 import unicodedata
 from datetime import datetime
 
-_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""Unicode categories that can move the cursor, hide or reorder text, or end a line."""
+_UNSAFE = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
+"""Unicode categories that can move the cursor, hide or reorder text, end a line, or show as anybody likes."""
+_INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+"""Letters, marks and symbols that show nothing at all."""
 
 
 def printable(text: str, limit: int = 300) -> str:
@@ -16,9 +18,15 @@ def printable(text: str, limit: int = 300) -> str:
     """
     if len(text) > limit:
         text = text[: limit - 1] + "…"
-    if text.isprintable():
+    if text.isascii() and text.isprintable():
         return text
-    return "".join(_escaped(c) if unicodedata.category(c) in _UNSAFE else c for c in text)
+    first = text[:1] if unicodedata.combining(text[:1] or " ") else ""  # it would change the character before it
+    return "".join(map(_escaped, first)) + "".join(_escaped(c) if is_unsafe(c) else c for c in text[len(first) :])
+
+
+def is_unsafe(character: str) -> bool:
+    """Whether the character can forge what is shown: by moving, hiding, reordering or ending text, or showing none."""
+    return unicodedata.category(character) in _UNSAFE or character in _INVISIBLE
 
 
 def _escaped(character: str) -> str:
@@ -32,7 +40,8 @@ def named(account_id: int, name: str | None) -> str:
     """An account in a sentence: `account 101 "Acme"`."""
     if name is None:
         return f"account {account_id}"
-    return f'account {account_id} "{printable(name, 80).replace(chr(34), chr(92) + chr(34))}"'
+    quoted = printable(name.replace("\\", "\\\\").replace('"', '\\"'), 80)
+    return f'account {account_id} "{quoted}"'
 
 
 def thousands(number: int | None) -> str:

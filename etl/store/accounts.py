@@ -17,6 +17,8 @@ class KnownAccount:
     account_name: str | None = None
     timezone: str | None = None
     listed_by_user_id: int | None = None
+    synced: bool = False
+    """Whether it was ever published; only then does `listed_by_user_id` None mean: through the account's own token."""
 
 
 def known_accounts(engine: Engine) -> dict[int, KnownAccount]:
@@ -25,4 +27,4 @@ def known_accounts(engine: Engine) -> dict[int, KnownAccount]:
     names = ("account_name", "timezone", "listed_by_user_id")
     with database_errors(), engine.connect() as connection:
         found = connection.execute(select(rows.c.account_id, *(rows.c[n] for n in names)))
-        return {row.account_id: KnownAccount(**{n: getattr(row, n) for n in names}) for row in found}
+        return {row.account_id: KnownAccount(**{n: getattr(row, n) for n in names}, synced=True) for row in found}

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import sqlite3
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, StaticPool
 
-from etl.errors import IntegrityBroken, LocalTrouble, Misconfigured, NotAllowed, TryLater, Unavailable, VnsyncError
+from etl.errors import IntegrityBroken, LocalTrouble, Misconfigured
+from etl.store.driver_errors import DAMAGED, strip, translated
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for another before it gives up until later."""
 SQLITE_MINIMUM = (3, 35)
-POSTGRESQL_MINIMUM = (14,)
+SQLITE_HEADER = 100
+"""Bytes of a SQLite file's header."""
+POSTGRESQL_MINIMUM = 14
+DOUBTFUL = "vnsync_doubtful"
+"""Execution option of an engine whose SQLite file was not closed by its last user: it is checked before it is used."""
 
 
 def open_warehouse(url: str, *, schema: str | None = None) -> Engine:
@@ -52,21 +59,85 @@ def _open_sqlite(url: URL) -> Engine:
     if sqlite3.sqlite_version_info < SQLITE_MINIMUM:
         raise Misconfigured(f"SQLite {sqlite3.sqlite_version} is too old", remedy="Use SQLite 3.35 or newer")
     in_memory = url.database in (None, "", ":memory:")
+    doubtful = False
     if not in_memory:
-        _create_private(Path(str(url.database)))
+        path = Path(str(url.database))
+        _ensure_file(path)
+        doubtful = _left_by_a_killed_process(path)
     pool: dict[str, Any] = {"poolclass": StaticPool if in_memory else NullPool}
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}, **pool)
+    arguments = {"timeout": float(str(url.query.get("timeout", BUSY_SECONDS))), "check_same_thread": False}
+    options = {DOUBTFUL: doubtful}
+    engine = create_engine(url, connect_args=arguments, execution_options=options, hide_parameters=True, **pool)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "handle_error", _strip)
     return engine
 
 
-def _create_private(path: Path) -> None:
-    """Make the file with mode 0600 before SQLite makes it with the umask's; its journal inherits the mode."""
+def _ensure_file(path: Path) -> None:
+    """Make a new warehouse file if there is none. Refuses one that was cut short: SQLite would begin it anew."""
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        with open(path, "rb+") as file:
+            header, size = file.read(SQLITE_HEADER), path.stat().st_size
+    except FileNotFoundError:
+        _make_file(path)
+        return
     except OSError as exc:
         raise LocalTrouble(f"cannot write the database file {path}: {exc.strerror}") from exc
+    if size < SQLITE_HEADER or (size % _page_size(header) and not _has_journal(path)):
+        raise IntegrityBroken(
+            f"the database file {path} was cut short ({size} bytes are left)",
+            remedy="Restore a backup; to begin with an empty warehouse, delete the file",
+        )
+
+
+def _page_size(header: bytes) -> int:
+    """The size of a page as the file says; 1 where it is no SQLite file, which SQLite will say itself."""
+    size = int.from_bytes(header[16:18], "big") if header.startswith(b"SQLite format 3\0") else 1
+    return 65_536 if size == 1 and header.startswith(b"SQLite") else max(size, 1)
+
+
+def _make_file(path: Path) -> None:
+    """Make an empty database in WAL mode, readable by its owner only; its journal inherits the mode.
+
+    It gets its name when it is whole: a process that is killed here leaves no file that looks like a lost warehouse.
+    """
+    new = path.with_name(f"{path.name}.new-{os.getpid()}")
+    try:
+        os.close(os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        with contextlib.closing(sqlite3.connect(new)) as connection:
+            connection.execute("pragma journal_mode=wal").fetchall()
+        _name(new, path)
+    except (OSError, sqlite3.Error) as exc:
+        raise LocalTrouble(f"cannot write the database file {path}: {getattr(exc, 'strerror', exc)}") from exc
+    finally:
+        for left in (new, *(Path(f"{new}{suffix}") for suffix in ("-wal", "-shm", "-journal"))):
+            with contextlib.suppress(OSError):
+                left.unlink(missing_ok=True)
+
+
+def _name(new: Path, path: Path) -> None:
+    """Give the file its name, unless another process has just made one, and make the name last."""
+    with contextlib.suppress(FileExistsError):
+        try:
+            os.link(new, path)
+        except PermissionError:  # a file system without hard links
+            os.rename(new, path)
+    folder = os.open(path.absolute().parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _left_by_a_killed_process(path: Path) -> bool:
+    """Whether a journal or a run's lock lies beside the file: its last user was killed, or is at work right now."""
+    return _has_journal(path) or any(path.parent.glob(f"{glob.escape(path.name)}.run-*.lock"))
+
+
+def _has_journal(path: Path) -> bool:
+    wal = Path(f"{path}-wal")
+    return wal.exists() and wal.stat().st_size > 0
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
@@ -84,16 +155,37 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _open_postgresql(url: URL, schema: str | None) -> Engine:
-    arguments: dict[str, Any] = {"application_name": "vnsync", "connect_timeout": 10}
-    engine = create_engine(url, poolclass=NullPool, connect_args=arguments, use_native_hstore=False)
+    arguments: dict[str, Any] = {"application_name": "vnsync", "connect_timeout": 10, "client_encoding": "utf8"}
+    arguments["prepare_threshold"] = None  # a prepared statement lives in one server session; a pooler changes them
+    engine = create_engine(
+        url, poolclass=NullPool, connect_args=arguments, use_native_hstore=False, hide_parameters=True
+    )
     event.listen(engine, "begin", lambda connection: _begin_postgresql(connection, schema))
+    event.listen(engine, "handle_error", _strip)
     return engine
 
 
 def _begin_postgresql(connection: Connection, schema: str | None) -> None:
-    """Settings of the transaction, not of the session: a pooler between us and the server may change sessions."""
+    """Settings of the transaction, not of the session: a pooler between us and the server may change sessions.
+
+    Whatever the server, database or role have set, times are read alike, nobody is waited for without end, and the
+    lock of a run that listens to the network is not taken for idleness.
+    """
     path = f"set local search_path to {connection.dialect.identifier_preparer.quote(schema)}; " if schema else ""
-    connection.exec_driver_sql(f"{path}set local idle_in_transaction_session_timeout = 0; set local timezone = 'UTC'")
+    connection.exec_driver_sql(f"{_TRANSACTION}{path}{_TIMEOUTS}")
+
+
+_TRANSACTION = (
+    "set transaction isolation level read committed; "
+    "set local idle_in_transaction_session_timeout = 0; "
+    "set local timezone = 'UTC'; set local datestyle = 'ISO'; set local standard_conforming_strings = on; "
+)
+_TIMEOUTS = (
+    "select set_config('lock_timeout', case current_setting('lock_timeout') when '0' then '30s' "
+    "else current_setting('lock_timeout') end, true); "
+    "select set_config('transaction_timeout', '0', true) "  # PostgreSQL 17 and newer
+    "where current_setting('transaction_timeout', true) is not null"
+)
 
 
 @contextlib.contextmanager
@@ -105,22 +197,6 @@ def begin_writing(engine: Engine) -> Iterator[Connection]:
 
 # -- errors
 
-_BY_SQLSTATE: tuple[tuple[str, type[VnsyncError], str | None], ...] = (
-    ("28", NotAllowed, "Check user and password of the database URL"),
-    ("42501", NotAllowed, "Grant the missing right to the role of the database URL"),
-    ("3D000", Misconfigured, "Create the database, or mend its name in the database URL"),
-    ("3F000", Misconfigured, "Create the schema, or mend VNSYNC_DATABASE_SCHEMA"),
-    ("53100", LocalTrouble, "The database server's disk is full"),
-    ("53300", TryLater, "The server has no free connections"),
-    ("25006", NotAllowed, "The database is read-only; connect to the primary server"),
-    ("40", TryLater, None),
-    ("55P03", TryLater, None),
-    ("57014", TryLater, "A statement took longer than the server allows"),
-    ("08", Unavailable, None),
-    ("57", Unavailable, None),
-    ("53", TryLater, None),
-)
-
 
 @contextlib.contextmanager
 def database_errors() -> Iterator[None]:
@@ -128,41 +204,22 @@ def database_errors() -> Iterator[None]:
     try:
         yield
     except DBAPIError as exc:
-        raise _translated(exc) from exc
+        raise translated(exc.orig) from exc
+    except _driver_errors() as exc:  # COPY and SQLite's bulk insert go past SQLAlchemy
+        strip(exc)
+        raise translated(exc) from exc
+    except ValueError as exc:  # what was stored as text or time is neither
+        raise IntegrityBroken(f"a value in the database cannot be read ({type(exc).__name__})", remedy=DAMAGED) from exc
     except SQLAlchemyError as exc:
         raise IntegrityBroken(f"the database layer failed: {type(exc).__name__}") from exc
 
 
-def _translated(exc: DBAPIError) -> VnsyncError:
-    original = exc.orig
-    if isinstance(original, sqlite3.Error):
-        return _of_sqlite(original)
-    state = getattr(original, "sqlstate", None) or ""
-    cause = f"PostgreSQL: {_first_line(original)}"
-    for prefix, kind, remedy in _BY_SQLSTATE:
-        if state.startswith(prefix):
-            return kind(cause, remedy=remedy)
-    if "password authentication failed" in cause or "no password supplied" in cause:
-        return NotAllowed(cause, remedy="Check user and password of the database URL")
-    if 'database "' in cause and "does not exist" in cause:
-        return Misconfigured(cause, remedy="Create the database, or mend its name in the database URL")
-    if state:
-        return IntegrityBroken(cause)
-    return Unavailable(cause, remedy="Check that the server runs and is reachable; nothing was half-published")
+def _driver_errors() -> tuple[type[Exception], ...]:
+    """The drivers' own errors; psycopg is not loaded for them."""
+    psycopg = sys.modules.get("psycopg")
+    return (sqlite3.Error, psycopg.Error) if psycopg else (sqlite3.Error,)
 
 
-def _of_sqlite(error: sqlite3.Error) -> VnsyncError:
-    name = getattr(error, "sqlite_errorname", "") or ""
-    cause = f"SQLite: {_first_line(error)}"
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return TryLater(cause, remedy="Another program writes to the file; run again later")
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return IntegrityBroken(cause, remedy="The file is damaged or no SQLite database; restore a backup")
-    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY")):
-        return LocalTrouble(cause)
-    return IntegrityBroken(cause)
-
-
-def _first_line(error: BaseException | None) -> str:
-    """The first line only: what follows it may quote rows."""
-    return str(error).strip().split("\n")[0]
+def _strip(context: ExceptionContext) -> None:
+    wrapper = context.sqlalchemy_exception
+    strip(context.original_exception, wrapper if isinstance(wrapper, DBAPIError) else None)

@@ -19,48 +19,63 @@ from etl.store.engine import database_errors
 
 
 @contextlib.contextmanager
-def hold_run(engine: Engine, run_id: int) -> Iterator[None]:
-    """Hold the run's lock for the length of the block; it goes with the process, however that ends."""
-    with _hold_in_postgresql(engine, run_id) if engine.name == "postgresql" else _hold_file(engine, run_id):
-        yield
+def hold_run(engine: Engine, run_id: int) -> Iterator[bool]:
+    """Hold the run's lock for the length of the block; it goes with the process, however that ends.
+
+    False when somebody else holds it: another run that began in the same second drew the same id.
+    """
+    with _hold_in_postgresql(engine, run_id) if engine.name == "postgresql" else _hold_file(engine, run_id) as held:
+        yield held
 
 
 def is_dead(connection: Connection, run_id: int) -> bool:
     """Whether nobody holds the run's lock. PostgreSQL keeps it for `connection`'s transaction, should it be free."""
     if connection.dialect.name == "postgresql":
-        return bool(
-            connection.scalar(text("select pg_try_advisory_xact_lock(:key)"), {"key": _key(connection, run_id)})
-        )
+        return _try_lock(connection, run_id)
     path = _lock_file(connection.engine, run_id)
-    if path is None:
-        return True
-    descriptor = _lock(path)
-    if descriptor is None:
-        return False
-    path.unlink(missing_ok=True)
-    os.close(descriptor)
-    return True
+    return path is None or _remove_if_free(path)
+
+
+def sweep(connection: Connection) -> None:
+    """Remove the lock files of dead runs, of those too that died before they had a row; the locks of the living stay.
+
+    The caller is about to write to the SQLite file. PostgreSQL's locks leave nothing behind.
+    """
+    sample = None if connection.dialect.name == "postgresql" else _lock_file(connection.engine, 0)
+    if sample is None:
+        return
+    start, end = sample.name.split("0.lock")[0], ".lock"
+    for entry in os.listdir(sample.parent):
+        if entry.startswith(start) and entry.endswith(end):
+            _remove_if_free(sample.parent / entry)
 
 
 def hold_schema(connection: Connection) -> None:
-    """Wait for, and hold until the transaction ends, the one lock under which claims are made and the schema changes.
+    """Wait for, and hold until the transaction ends, the lock under which runs begin, claim, and the schema changes.
 
-    In SQLite a transaction begun as `immediate` is that lock already.
+    In SQLite a transaction begun as `immediate` is that lock already. Neither is waited for without end.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _key(connection, 0)})
 
 
 @contextlib.contextmanager
-def _hold_in_postgresql(engine: Engine, run_id: int) -> Iterator[None]:
+def _hold_in_postgresql(engine: Engine, run_id: int) -> Iterator[bool]:
     with database_errors():
         connection = engine.connect()
-        connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _key(connection, run_id)})
     try:
-        yield
+        with database_errors():
+            held = _try_lock(connection, run_id)
+        yield held
     finally:
         connection.invalidate()  # closes the connection, and with it the transaction and its lock
         connection.close()
+
+
+def _try_lock(connection: Connection, run_id: int) -> bool:
+    """Without parameters: those would leave the statement open, and its snapshot would keep vacuum from its work."""
+    key = _key(connection, run_id)
+    return bool(connection.exec_driver_sql(f"select pg_try_advisory_xact_lock({key:d})").scalar())
 
 
 def _key(connection: Connection, run_id: int) -> int:
@@ -71,33 +86,52 @@ def _key(connection: Connection, run_id: int) -> int:
 
 
 @contextlib.contextmanager
-def _hold_file(engine: Engine, run_id: int) -> Iterator[None]:
+def _hold_file(engine: Engine, run_id: int) -> Iterator[bool]:
     path = _lock_file(engine, run_id)
     if path is None:
-        yield
+        yield True
         return
     descriptor = _lock(path)
     if descriptor is None:
-        raise LocalTrouble(f"the lock file {path} is held by another program")
+        yield False
+        return
     try:
-        yield
+        yield True
     finally:
         path.unlink(missing_ok=True)
         os.close(descriptor)
 
 
 def _lock_file(engine: Engine, run_id: int) -> Path | None:
-    """Where a run's lock is; None for a database in memory, which no other process can see."""
+    """Where a run's lock is, whatever links lead there; None for a database in memory, which nobody else can see."""
     database = engine.url.database
-    return None if database in (None, "", ":memory:") else Path(f"{database}.run-{run_id}.lock")
+    return None if database in (None, "", ":memory:") else Path(f"{os.path.realpath(database)}.run-{run_id}.lock")
+
+
+def _remove_if_free(path: Path) -> bool:
+    """Remove a lock file that nobody holds; whether that was so."""
+    descriptor = _lock(path)
+    if descriptor is None:
+        return False
+    path.unlink(missing_ok=True)
+    os.close(descriptor)
+    return True
 
 
 def _lock(path: Path) -> int | None:
     """An open descriptor that holds the file's lock; None when somebody else does."""
+    while True:
+        descriptor = _open_locked(path)
+        if descriptor is None or _is_at(path, descriptor):
+            return descriptor
+        os.close(descriptor)  # its last holder removed the file between our two steps: the lock of that one is no lock
+
+
+def _open_locked(path: Path) -> int | None:
     import fcntl
 
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as exc:
         raise LocalTrouble(f"cannot write the lock file {path}: {exc.strerror}") from exc
     try:
@@ -105,4 +139,14 @@ def _lock(path: Path) -> int | None:
     except BlockingIOError:
         os.close(descriptor)
         return None
+    except OSError as exc:
+        os.close(descriptor)
+        raise LocalTrouble(f"cannot lock the file {path}: {exc.strerror}") from exc
     return descriptor
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, inspect, text
 
 import etl
-from etl.errors import Misconfigured
+from etl.errors import IntegrityBroken, Misconfigured, NotAllowed
+from etl.store import rights, soundness
 from etl.store.engine import begin_writing, database_errors
+from etl.store.liveness import refuse_while_running
 from etl.store.locks import hold_schema
 from etl.store.views import NAMES, create_statements, drop_statements
 
@@ -43,6 +47,8 @@ def current(engine: Engine) -> str | None:
 
 
 def _current(connection: Connection) -> str | None:
+    if connection.dialect.name == "postgresql":
+        rights.require_schema(connection)
     if not inspect(connection).has_table(VERSION_TABLE):
         return None
     found = connection.scalar(text(f"select version_num from {VERSION_TABLE}"))  # noqa: S608 - a constant
@@ -58,6 +64,11 @@ def check(engine: Engine) -> None:
         raise Misconfigured(f"the database {what}", remedy="Run `vnsync db upgrade`")
 
 
+def is_current(connection: Connection) -> bool:
+    """Whether the schema that the connection looks at is the one that this program needs."""
+    return _current(connection) == head()
+
+
 def _refuse_newer(found: str | None) -> None:
     if found is not None and found not in revisions():
         raise Misconfigured(
@@ -69,13 +80,13 @@ def _refuse_newer(found: str | None) -> None:
 def upgrade(engine: Engine) -> bool:
     """Bring the schema to `head()` in one transaction; whether anything had to be done.
 
-    Raises `Misconfigured` when the database is newer than this program.
+    Raises `Misconfigured` when the database is newer than this program, `TryLater` while a run is on.
     """
     return _migrate(engine, head())
 
 
 def downgrade(engine: Engine, revision: str) -> None:
-    """Bring the schema down to `revision` ("base": nothing left) in one transaction."""
+    """Bring the schema down to `revision` ("base": nothing left) in one transaction. Raises `TryLater` as `upgrade`."""
     if revision != "base" and revision not in revisions():
         raise Misconfigured(f"there is no revision {revision}", remedy=f"Known are: base, {', '.join(revisions())}")
     _migrate(engine, revision)
@@ -88,8 +99,31 @@ def _migrate(engine: Engine, target: str) -> bool:
         _refuse_newer(found)
         if found == target and _has_views(connection):
             return False
-        _move(connection, found, target)
+        if found == target:
+            soundness.refuse_edited(connection)  # only views are missing: they cannot be made over other tables
+        if found is not None:
+            refuse_while_running(connection)
+        if connection.dialect.name == "postgresql":
+            soundness.check_server(connection)
+        with _owners_work(found, target):
+            _move(connection, found, target)
     return True
+
+
+@contextlib.contextmanager
+def _owners_work(found: str | None, target: str) -> Iterator[None]:
+    """A role that only loads may not change the schema: say so, instead of naming the first object it stumbled on."""
+    try:
+        with database_errors():
+            yield
+    except NotAllowed as exc:
+        way = f"must go from {found or 'nothing'} to {target}" if found != target else "has lost its views"
+        raise NotAllowed(
+            f"the schema {way}, which this database role may not do ({exc})",
+            remedy=f"Run `vnsync db upgrade` as the schema's owner ({rights.ROLES}), or Grant this role CREATE on it",
+        ) from exc
+    except IntegrityBroken as exc:
+        raise IntegrityBroken(f"the schema cannot go from {found or 'nothing'} to {target}: {exc}") from exc
 
 
 def _has_views(connection: Connection) -> bool:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import ColumnElement, Connection, Engine, Row, delete, func, insert, select, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from etl.domain.ports import Clock, Random
-from etl.domain.runs import AccountResult, RunResult, RunStatus
-from etl.errors import TryLater
-from etl.store import schema
+from etl.domain.runs import AccountResult, AccountStatus, RunResult, RunStatus, Strategy
+from etl.errors import IntegrityBroken, TryLater, VnsyncError
+from etl.store import liveness, migrations, schema
 from etl.store.engine import begin_writing, database_errors
-from etl.store.locks import hold_run, hold_schema, is_dead
+from etl.store.locks import hold_run, hold_schema
 
-INTERRUPTED = "the process ended without finishing its run"
+ID_TRIES = 50
+"""How many run ids are drawn before it is no longer chance that each one is taken."""
 
 
 def new_run_id(now: datetime, random: Random) -> int:
@@ -29,19 +32,50 @@ def new_run_id(now: datetime, random: Random) -> int:
 
 @contextlib.contextmanager
 def running(engine: Engine, *, clock: Clock, random: Random, source_url: str, version: str) -> Iterator[int]:
-    """A new run's id, its row committed as running and its lock held for the length of the block."""
-    while True:
+    """A new run's id, its row committed as running and its lock held for the length of the block.
+
+    However the block ends, the row does not stay running, as long as the database can be reached.
+    """
+    for _ in range(ID_TRIES):
         run_id = new_run_id(clock.now(), random)
-        with contextlib.ExitStack() as held:
-            held.enter_context(hold_run(engine, run_id))
-            if _insert(engine, run_id, clock.now(), source_url, version):
+        with hold_run(engine, run_id) as held, _ended(engine, run_id, clock):
+            if held and _insert(engine, run_id, clock.now(), source_url, version):
                 yield run_id
                 return
+    raise IntegrityBroken(f"no run can be recorded: {ID_TRIES} new run ids were refused")
+
+
+@contextlib.contextmanager
+def _ended(engine: Engine, run_id: int, clock: Clock) -> Iterator[None]:
+    """What breaks off a run that has not ended its row (a bug, no memory, a signal at its very start) ends the row."""
+    try:
+        yield
+    except BaseException as exc:
+        if isinstance(exc, VnsyncError):
+            exc.run_id = run_id
+        with contextlib.suppress(VnsyncError):
+            _interrupt(engine, run_id, clock.now(), exc)
+        raise
+
+
+def _interrupt(engine: Engine, run_id: int, now: datetime, reason: BaseException) -> None:
+    runs, claims = schema.sync_runs, schema.account_claims
+    known = isinstance(reason, VnsyncError)
+    error = str(reason) if known else f"{type(reason).__name__} broke it off"
+    ended = {"status": RunStatus.INTERRUPTED.value, "finished_at": now, "error": error}
+    ended["exit_code"] = reason.exit_code if isinstance(reason, VnsyncError) else None
+    with database_errors(), begin_writing(engine) as connection:
+        mine = update(runs).where(*_still_running(run_id)).values(ended)
+        if connection.execute(mine).rowcount:
+            connection.execute(delete(claims).where(claims.c.run_id == run_id))
 
 
 def _insert(engine: Engine, run_id: int, now: datetime, source_url: str, version: str) -> bool:
     row = {"run_id": run_id, "started_at": now, "status": RunStatus.RUNNING.value}
     with database_errors(), contextlib.suppress(IntegrityError), begin_writing(engine) as connection:
+        hold_schema(connection)
+        if not migrations.is_current(connection):
+            raise TryLater("the schema was changed while this run began", remedy="Run again")
         connection.execute(insert(schema.sync_runs), row | {"source_url": source_url, "version": version})
         return True
     return False
@@ -51,36 +85,35 @@ def mark_dead(engine: Engine, now: datetime, run_id: int) -> list[int]:
     """Mark runs that say running and whose process is gone as interrupted; their ids. `run_id`: the caller's own."""
     with database_errors(), begin_writing(engine) as connection:
         hold_schema(connection)
-        return _mark_dead(connection, now, run_id)
-
-
-def _mark_dead(connection: Connection, now: datetime, run_id: int) -> list[int]:
-    runs, claims = schema.sync_runs, schema.account_claims
-    others = select(runs.c.run_id).where(runs.c.status == RunStatus.RUNNING, runs.c.run_id != run_id)
-    dead = [other for other in connection.scalars(others).all() if is_dead(connection, other)]
-    if dead:
-        ended = {"status": RunStatus.INTERRUPTED.value, "finished_at": now, "error": INTERRUPTED}
-        connection.execute(update(runs).where(runs.c.run_id.in_(dead)).values(ended))
-        connection.execute(delete(claims).where(claims.c.run_id.in_(dead)))
-    return dead
+        return liveness.mark_dead(connection, now, run_id)
 
 
 def claim(engine: Engine, run_id: int, account_ids: Sequence[int], now: datetime) -> None:
     """Claim accounts for a run, all or none. Raises `TryLater` when a live run is about to publish one of them."""
-    claims = schema.account_claims
-    with database_errors(), begin_writing(engine) as connection:
+    wanted = sorted(set(account_ids))
+
+    def write(connection: Connection) -> None:
         hold_schema(connection)
-        _mark_dead(connection, now, run_id)
-        wanted = set(account_ids)
-        for taken in connection.execute(select(claims)).all():
-            if taken.account_id in wanted:
-                raise TryLater(
-                    f"account {taken.account_id} is being synced by run {taken.run_id}",
-                    remedy="Let it finish, then run again",
-                )
-        if wanted:
-            rows = [{"account_id": account_id, "run_id": run_id} for account_id in sorted(wanted)]
-            connection.execute(insert(claims), rows)
+        liveness.mark_dead(connection, now, run_id)
+        _take(connection, run_id, wanted)
+
+    _settled(engine, write)
+
+
+def _take(connection: Connection, run_id: int, wanted: list[int]) -> None:
+    claims = schema.account_claims
+    if connection.execute(select(schema.sync_runs.c.run_id).where(*_still_running(run_id))).first() is None:
+        raise TryLater("another run took this one for dead", remedy="Nothing was published; run again")
+    holders = {row.account_id: row.run_id for row in connection.execute(select(claims))}
+    for account_id in wanted:
+        if holders.get(account_id, run_id) != run_id:
+            raise TryLater(
+                f"account {account_id} is being synced by run {holders[account_id]}",
+                remedy="Let it finish, then run again",
+            )
+    rows = [{"account_id": account_id, "run_id": run_id} for account_id in wanted if account_id not in holders]
+    if rows:
+        connection.execute(insert(claims), rows)
 
 
 def consume_claim(connection: Connection, run_id: int, account_id: int) -> None:
@@ -101,27 +134,90 @@ def record(connection: Connection, result: AccountResult) -> None:
     connection.execute(insert(schema.account_syncs), row)
 
 
-def record_unpublished(engine: Engine, result: AccountResult) -> None:
-    """Write the row of an account that is held or failed, and free its claim."""
-    claims = schema.account_claims
-    with database_errors(), begin_writing(engine) as connection:
-        mine = delete(claims).where(claims.c.account_id == result.account_id, claims.c.run_id == result.run_id)
-        connection.execute(mine)
-        record(connection, result)
+def record_unpublished(engine: Engine, result: AccountResult) -> AccountResult:
+    """Write the row of an account that is held or failed, and free its claim; what the row says.
+
+    A row that is there already stays: the account was published, and only the news of it was lost.
+    """
+    recorded = result
+
+    def write(connection: Connection) -> None:
+        nonlocal recorded
+        _give_up(connection, result.run_id, result.account_id)
+        row = _recorded(connection, result.run_id, result.account_id)
+        if row is None:
+            record(connection, result)
+        elif row.status == AccountStatus.SUCCEEDED:
+            recorded = _published(row, result)
+
+    _settled(engine, write)
+    return recorded
+
+
+def _published(row: Row[Any], result: AccountResult) -> AccountResult:
+    """The result that the row of a published account tells."""
+    told = {name: value for name, value in row._mapping.items() if name not in ("status", "strategy")}
+    strategy = None if row.strategy is None else Strategy(row.strategy)
+    return replace(result, **told, status=AccountStatus.SUCCEEDED, strategy=strategy, exit_code=0)
 
 
 def is_recorded(engine: Engine, run_id: int, account_id: int) -> bool:
-    """Whether the account's row of this run is there: after a commit that nobody acknowledged, this is what counts."""
-    rows = schema.account_syncs
-    found = select(rows.c.run_id).where(rows.c.run_id == run_id, rows.c.account_id == account_id)
-    with database_errors(), engine.connect() as connection:
-        return connection.execute(found).first() is not None
+    """Whether the account's row of this run is there: after a commit that nobody acknowledged, this is what counts.
+
+    The claim is given up on the way: where that commit is still going on, this waits for its end.
+    """
+    with database_errors(), begin_writing(engine) as connection:
+        _give_up(connection, run_id, account_id)
+        return _recorded(connection, run_id, account_id) is not None
 
 
 def finish(engine: Engine, result: RunResult) -> None:
-    """Bring the run's row to its last state, and free what it still claims."""
+    """Bring the run's row to its last state, and free what it still claims. A state that is final stays."""
     runs, claims = schema.sync_runs, schema.account_claims
     ended = {name: getattr(result, name) for name in ("status", "exit_code", "finished_at", "error")}
-    with database_errors(), begin_writing(engine) as connection:
-        connection.execute(update(runs).where(runs.c.run_id == result.run_id).values(ended))
+
+    def write(connection: Connection) -> None:
+        connection.execute(update(runs).where(*_still_running(result.run_id)).values(ended))
         connection.execute(delete(claims).where(claims.c.run_id == result.run_id))
+
+    _settled(engine, write)
+
+
+def _still_running(run_id: int) -> tuple[ColumnElement[bool], ...]:
+    runs = schema.sync_runs
+    return runs.c.run_id == run_id, runs.c.status == RunStatus.RUNNING
+
+
+def _give_up(connection: Connection, run_id: int, account_id: int) -> None:
+    claims = schema.account_claims
+    connection.execute(delete(claims).where(claims.c.account_id == account_id, claims.c.run_id == run_id))
+
+
+def _recorded(connection: Connection, run_id: int, account_id: int) -> Row[Any] | None:
+    rows = schema.account_syncs
+    found = select(rows).where(rows.c.run_id == run_id, rows.c.account_id == account_id)
+    return connection.execute(found).first()
+
+
+def _settled(engine: Engine, write: Callable[[Connection], None]) -> None:
+    """Do what may be done twice; once more when the connection broke: nobody knows then whether it was committed."""
+    with database_errors():
+        try:
+            _write(engine, write)
+        except DBAPIError as exc:
+            if not exc.connection_invalidated:
+                raise
+            _write(engine, write)
+
+
+def make_durable(connection: Connection) -> None:
+    """What this transaction writes survives a crash once it is committed, even where the server prefers speed."""
+    if connection.dialect.name == "postgresql":
+        is_off = func.current_setting("synchronous_commit") == "off"
+        connection.execute(select(func.set_config("synchronous_commit", "on", True)).where(is_off))
+
+
+def _write(engine: Engine, write: Callable[[Connection], None]) -> None:
+    with begin_writing(engine) as connection:
+        make_durable(connection)
+        write(connection)

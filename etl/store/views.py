@@ -44,11 +44,11 @@ def _history(table: Table) -> str:
 
 def _assignments(dialect: str) -> str:
     names = {
-        "postgresql": "string_agg(distinct s.scenario_name, ', ' order by s.scenario_name)",
+        "postgresql": "string_agg(s.scenario_name, ', ' order by s.scenario_name)",
         "sqlite": "group_concat(s.scenario_name, ', ')",
     }[dialect]
     source = (
-        "select distinct l.scenario_id, s.scenario_name from virtual_number_scenarios l"
+        "select distinct s.scenario_name from virtual_number_scenarios l"
         " join scenarios s on s.account_id = l.account_id and s.scenario_id = l.scenario_id"
         " where l.account_id = n.account_id and l.virtual_number_id = n.virtual_number_id order by s.scenario_name"
     )
@@ -124,4 +124,8 @@ def _object(dialect: str, pairs: list[tuple[str, str]]) -> str:
 
 def _json(column: Column, alias: str, dialect: str) -> str:
     name = f"{alias}.{column.name}"
-    return f"json({name})" if column.kind is Kind.JSON and dialect == "sqlite" else name
+    if dialect == "sqlite" and column.kind is Kind.JSON:
+        return f"json({name})"
+    if dialect == "sqlite" and column.kind is Kind.BOOLEAN:
+        return f"json(case {name} when 1 then 'true' when 0 then 'false' end)"
+    return name

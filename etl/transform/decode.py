@@ -14,8 +14,10 @@ from typing import Any
 
 import msgspec
 
-from etl.transform.drift import DriftKind, DriftLog
-from etl.transform.records import CATEGORIES, EXTRA, STATUSES, TYPES, Campaign, Number, Scenario, SiteBlock
+from etl.transform.drift import LONGEST_VALUE, DriftKind, DriftLog
+from etl.transform.extras import DEEPEST, deeper_than, take_extras, without_extras
+from etl.transform.records import CATEGORIES, STATUSES, TYPES, Id, Number
+from etl.transform.repeats import keeps_everything, repeated_key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,19 +38,26 @@ class Decoded:
     rejected: list[Rejected]
 
 
+class _WithId(msgspec.Struct, gc=False):
+    id: Id
+
+
+_id = msgspec.json.Decoder(_WithId)
 _page = msgspec.json.Decoder(list[Number])
 _ENUMERATIONS = (("status", STATUSES), ("category", CATEGORIES), ("type", TYPES))
-_ACTIVATION = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
+_ACTIVATION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} (?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]")
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _PLACE = re.compile(r"^(?P<reason>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
 
 
 def decode(records: Collection[bytes | msgspec.Raw], drift: DriftLog) -> Decoded:
     """Decode the records of a page; what departs from the documentation goes into `drift`."""
+    page = b"[" + b",".join(records) + b"]"
     try:
-        numbers = _page.decode(b"[" + b",".join(records) + b"]")
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        numbers = _page.decode(page)
+    except _UNREADABLE:
         return _one_by_one(records, drift)
-    if not all(map(_sound, numbers)):
+    if not all(map(_sound, numbers)) or not keeps_everything(page, numbers):
         return _one_by_one(records, drift)
     _note_unknown_values(numbers, drift)
     return Decoded(numbers, [])
@@ -72,7 +81,7 @@ def _is_local_time(sent: str) -> bool:
 def _note_unknown_values(numbers: Collection[Number], drift: DriftLog) -> None:
     met = ({n.status for n in numbers}, {n.category for n in numbers}, {n.type for n in numbers})
     for (path, known), values in zip(_ENUMERATIONS, met, strict=True):
-        for value in sorted(v or "null" for v in values - known):
+        for value in sorted("null" if v is None else v for v in values - known):
             drift.note(f"$.{path}", DriftKind.UNKNOWN_VALUE, value)
 
 
@@ -88,28 +97,42 @@ def _one_by_one(records: Iterable[bytes | msgspec.Raw], drift: DriftLog) -> Deco
 
 
 def _tolerant(record: bytes, drift: DriftLog) -> Number | Rejected:
-    number_id = None
     try:
         sent = msgspec.json.decode(record)
-        number_id = _usable_id(sent)
-        number = msgspec.convert(_without_extras(sent), Number)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-        return _rejected(record, number_id, str(exc), drift)
-    if not _sound(number):
-        reason = f"not a date and time: {number.activation_date!r} - at `$.activation_date`"
-        return _rejected(record, number_id, reason, drift)
-    _take_extras(number, sent, drift)
+        number = _checked(record, sent)
+    except _UNREADABLE as exc:
+        return _rejected(record, str(exc), drift)
+    take_extras(number, sent, drift)
     _note_unknown_values([number], drift)
     return number
 
 
-def _usable_id(sent: object) -> int | None:
-    value = sent.get("id") if isinstance(sent, dict) else None
-    usable = isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
-    return value if usable else None
+def _checked(record: bytes, sent: Any) -> Number:
+    """The number of a decoded record. Raises what `_UNREADABLE` lists, with the place in its message."""
+    if (name := repeated_key(record, sent)) is not None:
+        raise msgspec.ValidationError(f"the field `{_cut(name)}` comes twice in one object")
+    if deeper_than(sent, DEEPEST):
+        raise msgspec.ValidationError(f"nested in more than {DEEPEST} levels")
+    number = msgspec.convert(without_extras(sent), Number)
+    if not _sound(number):
+        reason = f"not a date and time: {_cut(repr(number.activation_date))}"
+        raise msgspec.ValidationError(f"{reason} - at `$.activation_date`")
+    return number
 
 
-def _rejected(record: bytes, number_id: int | None, message: str, drift: DriftLog) -> Rejected:
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
+
+
+def _id_of(record: bytes) -> int | None:
+    """The id as the listing reads it: also of a record of which nothing else can be read."""
+    try:
+        return _id.decode(record).id
+    except _UNREADABLE:
+        return None
+
+
+def _rejected(record: bytes, message: str, drift: DriftLog) -> Rejected:
     match = _PLACE.match(message)
     assert match is not None
     path, reason = match["path"] or "$", match["reason"]
@@ -118,38 +141,4 @@ def _rejected(record: bytes, number_id: int | None, message: str, drift: DriftLo
         drift.note(general, DriftKind.CHANGED_TYPE, reason)
     elif "missing required field" in reason:
         drift.note(general, DriftKind.MISSING_FIELD, reason.rpartition(" ")[2].strip("`"))
-    return Rejected(virtual_number_id=number_id, path=path, reason=reason, record=record)
-
-
-# -- unknown fields: left out before conversion, attached after it
-
-_FIELDS: dict[type, frozenset[str]] = {
-    kind: frozenset(f.encode_name for f in msgspec.structs.fields(kind)) - {EXTRA}
-    for kind in (Number, Campaign, SiteBlock, Scenario)
-}
-_CHILDREN: dict[type, tuple[tuple[str, type], ...]] = {
-    Number: (("campaigns", Campaign), ("scenarios", Scenario)),
-    Campaign: (("site_blocks", SiteBlock),),
-}
-
-
-def _without_extras(sent: Any, kind: type = Number) -> Any:
-    if not isinstance(sent, dict):
-        return sent
-    known = {k: v for k, v in sent.items() if k in _FIELDS[kind]}
-    for name, child in _CHILDREN.get(kind, ()):
-        if isinstance(known.get(name), list):
-            known[name] = [_without_extras(item, child) for item in known[name]]
-    return known
-
-
-def _take_extras(target: Any, sent: dict[str, Any], drift: DriftLog, path: str = "$") -> None:
-    kind = type(target)
-    extra = {k: v for k, v in sent.items() if k not in _FIELDS[kind]}
-    if extra:
-        target.extra = extra
-        for name in extra:
-            drift.note(f"{path}.{name}", DriftKind.UNKNOWN_FIELD)
-    for name, _ in _CHILDREN.get(kind, ()):
-        for item, raw in zip(getattr(target, name), sent[name], strict=True):
-            _take_extras(item, raw, drift, f"{path}.{name}[]")
+    return Rejected(virtual_number_id=_id_of(record), path=path, reason=reason, record=record)

@@ -7,7 +7,7 @@ one that sorts first is taken, whatever the order in which they came, and the co
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ from msgspec import UNSET
 from etl.domain import tables
 from etl.domain.tables import Table, missing_bit
 from etl.transform.drift import DriftKind, DriftLog
+from etl.transform.phones import RepeatedPhones
 from etl.transform.records import Campaign, Number, Scenario, SiteBlock
 
 Row = tuple[Any, ...]
@@ -59,7 +60,8 @@ class Normalizer:
     def __init__(self, drift: DriftLog) -> None:
         self._drift = drift
         self.shared: dict[str, dict[int, Row]] = {t.name: {} for t in tables.shared_tables()}
-        self.conflicts = 0
+        self._contested: set[tuple[str, Any]] = set()
+        self._phones = RepeatedPhones()
         self.unreported = False
         """Whether some row lacks a field that the source did not report."""
         self._campaigns = self.shared["campaigns"]
@@ -67,8 +69,14 @@ class Normalizer:
         self._blocks = self.shared["site_blocks"]
         self._scenarios = self.shared["scenarios"]
 
-    def rows(self, numbers: Iterable[Number]) -> dict[str, list[Row]]:
+    @property
+    def conflicts(self) -> int:
+        """How many rows were sent in copies that contradict each other."""
+        return len(self._contested)
+
+    def rows(self, numbers: Collection[Number]) -> dict[str, list[Row]]:
         """The rows of the number's own tables, by table name; each key once."""
+        self._phones.see(numbers)
         out: dict[str, list[Row]] = {name: [] for name in NUMBER_TABLES}
         numbers_out, campaigns_out = out["virtual_numbers"], out["virtual_number_campaigns"]
         blocks_out, scenarios_out = out["virtual_number_site_blocks"], out["virtual_number_scenarios"]
@@ -81,8 +89,14 @@ class Normalizer:
         return out
 
     def shared_rows(self) -> dict[str, list[Row]]:
-        """The rows that numbers share, by table name, as all pages together tell them."""
-        return {name: list(rows.values()) for name, rows in self.shared.items()}
+        """The rows that numbers share, by table name, as all pages together tell them; to be asked for at the end.
+
+        Sites are those that some row refers to: of a campaign that was sent with two sites, one copy was taken.
+        """
+        self._phones.tell(self._drift)
+        held = {row[2] for rows in (self._campaigns, self._blocks) for row in rows.values()}
+        sites = [row for site_id, row in self._sites.items() if site_id in held]
+        return {name: list(rows.values()) for name, rows in self.shared.items()} | {"sites": sites}
 
     # -- the number
 
@@ -128,7 +142,7 @@ class Normalizer:
                 row: Row = (number_id, campaign_id, block.site_block_id, block.is_tracking, 0)
                 if block.is_tracking is UNSET:
                     row = self._known(row, tables.NUMBER_SITE_BLOCKS, "$.campaigns[].site_blocks[]")
-                self._keep(blocks, row[:3], row)
+                self._keep(tables.NUMBER_SITE_BLOCKS, blocks, row[:3], row)
         campaigns_out += links
         blocks_out += blocks.values()
 
@@ -137,13 +151,13 @@ class Normalizer:
         if self._campaigns.get(c.campaign_id) != row:
             if UNSET in row:
                 row = self._known(row, tables.CAMPAIGNS, "$.campaigns[]")
-            self._keep(self._campaigns, c.campaign_id, row)
+            self._keep(tables.CAMPAIGNS, self._campaigns, c.campaign_id, row)
         if c.site_id is not None and c.site_id is not UNSET:
             site: Row = (c.site_id, c.site_domain_name, 0)
             if self._sites.get(c.site_id) != site:
                 if c.site_domain_name is UNSET:
                     site = self._known(site, tables.SITES, "$.campaigns[]")
-                self._keep(self._sites, c.site_id, site)
+                self._keep(tables.SITES, self._sites, c.site_id, site)
 
     def _block(self, b: SiteBlock, campaign: Campaign) -> None:
         extra = None if b.extra is None else _json(b.extra)
@@ -151,7 +165,7 @@ class Normalizer:
         if self._blocks.get(b.site_block_id) != row:
             if UNSET in row:
                 row = self._known(row, tables.SITE_BLOCKS, "$.campaigns[].site_blocks[]")
-            self._keep(self._blocks, b.site_block_id, row)
+            self._keep(tables.SITE_BLOCKS, self._blocks, b.site_block_id, row)
 
     # -- scenarios
 
@@ -160,7 +174,7 @@ class Normalizer:
         for scenario in number.scenarios:
             self._scenario(scenario)
             row = self._scenario_link(number.id, scenario)
-            self._keep(links, row[:3], row)
+            self._keep(tables.NUMBER_SCENARIOS, links, row[:3], row)
         out += links.values()
 
     def _scenario(self, s: Scenario) -> None:
@@ -168,7 +182,7 @@ class Normalizer:
         if self._scenarios.get(s.scenario_id) != row:
             if s.scenario_name is UNSET:
                 row = self._known(row, tables.SCENARIOS, "$.scenarios[]")
-            self._keep(self._scenarios, s.scenario_id, row)
+            self._keep(tables.SCENARIOS, self._scenarios, s.scenario_id, row)
 
     def _scenario_link(self, number_id: int, s: Scenario) -> Row:
         extra = None if s.extra is None else _json(s.extra)
@@ -179,9 +193,16 @@ class Normalizer:
 
     # -- one row per key
 
-    def _keep(self, rows: dict[Any, Row], key: Any, row: Row) -> None:
+    def _keep(self, table: Table, rows: dict[Any, Row], key: Any, row: Row) -> None:
+        """Take the row, or of two copies of it the one that reports more, or else the one that sorts first.
+
+        Contested is what came in two copies that report as much as the one taken: so the order changes no count.
+        """
         other = rows.setdefault(key, row)
-        if other is not row and other != row:
-            if other[-1] == row[-1]:
-                self.conflicts += 1
-            rows[key] = min(other, row, key=_order)
+        if other is row or other == row:
+            return
+        rows[key] = min(other, row, key=_order)
+        if other[-1] == row[-1]:
+            self._contested.add((table.name, key))
+        elif row[-1] < other[-1]:
+            self._contested.discard((table.name, key))

@@ -1,4 +1,7 @@
-"""A number's record as the API sends it, both editions. A field that was not sent is UNSET, which is not null."""
+"""A number's record as the API sends it, both editions. A field that was not sent is UNSET, which is not null.
+
+Encoded again, a record has the fields that it was sent with and no others (`omit_defaults`): `repeats` relies on that.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ EXTRA = f"{MARK}extra"
 """The field's name on the wire: none that the source could send, for `domain.text` encodes that character."""
 
 
-class SiteBlock(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+class SiteBlock(msgspec.Struct, gc=False, forbid_unknown_fields=True, omit_defaults=True):
     """A number block of a site, as part of a campaign."""
 
     site_block_id: Id
@@ -30,7 +33,7 @@ class SiteBlock(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     extra: dict[str, Any] | None = msgspec.field(default=None, name=EXTRA)
 
 
-class Campaign(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+class Campaign(msgspec.Struct, gc=False, forbid_unknown_fields=True, omit_defaults=True):
     """An advertising campaign that holds the number."""
 
     campaign_id: Id
@@ -41,7 +44,7 @@ class Campaign(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     extra: dict[str, Any] | None = msgspec.field(default=None, name=EXTRA)
 
 
-class Scenario(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+class Scenario(msgspec.Struct, gc=False, forbid_unknown_fields=True, omit_defaults=True):
     """A scenario that processes the number's calls, by a rule."""
 
     scenario_id: Id
@@ -51,7 +54,7 @@ class Scenario(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     extra: dict[str, Any] | None = msgspec.field(default=None, name=EXTRA)
 
 
-class Number(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+class Number(msgspec.Struct, gc=False, forbid_unknown_fields=True, omit_defaults=True):
     """A virtual number. Required is what makes it one; the rest may be missing in an edition."""
 
     id: Id

@@ -13,8 +13,9 @@ from typing import Any
 from etl.sandbox.api import Api
 from etl.sandbox.server import serve
 from etl.sandbox.world import World
+from tests.secrets import CANARY, in_text, write_secret
 
-TOKEN = "c4nary-t0ken-0123456789abcdef"
+TOKEN = CANARY
 CHECKOUT = Path(__file__).parents[2]
 
 
@@ -25,6 +26,10 @@ class Outcome:
     code: int
     out: str
     err: str
+
+    def __post_init__(self) -> None:
+        """Whatever a command prints, the key is not in it."""
+        assert not in_text(self.out, self.err), "the key was printed"
 
     @property
     def json(self) -> Any:
@@ -64,9 +69,7 @@ def environment() -> dict[str, str]:
 
 def listening(world: World, folder: Path) -> Iterator[Source]:
     """A sandbox over the world, on loopback, and a token file for it."""
-    token = folder / "token"
-    token.write_text(TOKEN + "\n")
-    token.chmod(0o600)
+    token = write_secret(folder / "token")
     api = Api(world, token=TOKEN)
     with serve(api) as server:
         yield Source(world, api, server.url, ("--api-url", server.url, "--api-token-file", str(token)))

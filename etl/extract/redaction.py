@@ -1,0 +1,45 @@
+"""What is quoted from outside, in messages that are shown and kept: without secrets, and short."""
+
+from __future__ import annotations
+
+import json
+
+MASK = "****"
+LONGEST_QUOTE = 300
+
+
+class Redaction:
+    """Knows the secrets in use. Text that quotes the other side goes through it before it is cut: half a key is one."""
+
+    def __init__(self) -> None:
+        self._words: list[str] = []
+
+    def add(self, secret: str) -> None:
+        """Hide this word from now on, also as it is written within JSON."""
+        for word in {secret, json.dumps(secret)[1:-1]} - {"", *self._words}:
+            self._words.append(word)
+        self._words.sort(key=len, reverse=True)
+
+    def hidden(self, text: str) -> str:
+        """The text with every secret masked, longest first."""
+        for word in self._words:
+            text = text.replace(word, MASK)
+        return text
+
+    def quote(self, said: object, most: int = LONGEST_QUOTE) -> str:
+        """What the other side said, masked, then cut to `most` characters."""
+        text = self.hidden(str(said))
+        return text if len(text) <= most else text[: most - 1] + "…"
+
+    def scrub(self, exc: BaseException) -> None:
+        """Mask the secrets in what a library raised, and in what that came from: a traceback would show them."""
+        seen: list[BaseException] = []
+        one: BaseException | None = exc
+        while one is not None and one not in seen:
+            seen.append(one)
+            one.args = tuple(self.hidden(a) if isinstance(a, str) else a for a in one.args)
+            one = one.__cause__ or one.__context__
+
+
+NOTHING_SECRET = Redaction()
+"""For answers that are read where no secret is in use."""

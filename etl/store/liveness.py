@@ -1,0 +1,50 @@
+"""Who is alive: runs whose lock is held. The living mark the dead, and nobody changes the schema under a living run."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, select, update
+
+from etl.domain.runs import RunStatus
+from etl.errors import TryLater
+from etl.store import schema
+from etl.store.locks import is_dead, sweep
+
+INTERRUPTED = "the process ended without finishing its run"
+
+
+def mark_dead(connection: Connection, now: datetime, run_id: int) -> list[int]:
+    """Mark runs that say running and whose process is gone as interrupted; their ids. `run_id`: the caller's own.
+
+    The caller holds the schema's lock. The dead lose their claims: should one of them wake up, it publishes nothing.
+    """
+    runs = schema.sync_runs
+    dead = [other for other in _running(connection) if other != run_id and is_dead(connection, other)]
+    if dead:
+        ended = {"status": RunStatus.INTERRUPTED.value, "finished_at": now, "error": INTERRUPTED}
+        connection.execute(update(runs).where(runs.c.run_id.in_(dead)).values(ended))
+        _free_claims(connection, dead)
+    sweep(connection)
+    return dead
+
+
+def refuse_while_running(connection: Connection) -> None:
+    """Raises `TryLater` while a run is on; else frees the claims of dead runs. The caller holds the schema's lock."""
+    running = _running(connection)
+    for run_id in running:
+        if not is_dead(connection, run_id):
+            raise TryLater(
+                f"run {run_id} is on, and the schema does not change under a run", remedy="Let it finish, then do this"
+            )
+    _free_claims(connection, running)
+
+
+def _running(connection: Connection) -> list[int]:
+    runs = schema.sync_runs
+    return list(connection.scalars(select(runs.c.run_id).where(runs.c.status == RunStatus.RUNNING)))
+
+
+def _free_claims(connection: Connection, run_ids: list[int]) -> None:
+    claims = schema.account_claims
+    connection.execute(delete(claims).where(claims.c.run_id.in_(run_ids)))

@@ -1,0 +1,85 @@
+"""What a PostgreSQL role must be allowed to do for a sync: asked in one query, before anything is read or written.
+
+The grants themselves are in `docs/postgresql-roles.sql`; what a sync needs is declared here once more, by table.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, text
+
+from etl.errors import Misconfigured, NotAllowed
+from etl.store import schema
+
+ROLES = "docs/postgresql-roles.sql"
+READ = ("SELECT",)
+ADD = ("SELECT", "INSERT")
+MOVE = ("SELECT", "INSERT", "DELETE")
+EDIT = ("SELECT", "INSERT", "UPDATE")
+
+NEEDED: dict[str, tuple[str, ...]] = {
+    "alembic_version": READ,
+    "sync_runs": EDIT,
+    "accounts": EDIT,
+    "source_drift": EDIT,
+    "account_syncs": ADD,
+    "quarantine": ADD,
+    "account_claims": MOVE,
+    **{table.name: MOVE for table in schema.current.values()},
+    **{table.name: ADD for table in schema.closed.values()},
+}
+"""Rights by table. Versions that ended are only ever added to: nothing here changes or deletes one."""
+
+_TABLES = """
+select c.relname, array_remove(array[
+    case when has_table_privilege(c.oid, 'SELECT') then 'SELECT' end,
+    case when has_table_privilege(c.oid, 'INSERT') then 'INSERT' end,
+    case when has_any_column_privilege(c.oid, 'UPDATE') then 'UPDATE' end,
+    case when has_table_privilege(c.oid, 'DELETE') then 'DELETE' end], null) as held
+from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where n.nspname = current_schema() and c.relname = any(:names) order by c.relname
+"""
+_AROUND = """
+select current_user::text as role, current_database()::text as database,
+  has_database_privilege(current_database(), 'TEMP') as temporary,
+  (select bool_and(has_sequence_privilege(s.oid, 'USAGE')) from pg_catalog.pg_class s
+    join pg_catalog.pg_namespace n on n.oid = s.relnamespace
+    where n.nspname = current_schema() and s.relname = 'quarantine_quarantine_id_seq') as numbered
+"""
+_CLOSED_SCHEMAS = """
+select nspname from pg_catalog.pg_namespace
+where nspname = any(:names) and not has_schema_privilege(oid, 'USAGE') order by nspname
+"""
+
+
+def check(connection: Connection) -> None:
+    """Raises `NotAllowed` with the first right that is missing, its object and its grant."""
+    role, database, temporary, numbered = connection.execute(text(_AROUND)).one()
+    if not temporary:
+        raise _missing("TEMPORARY", f"DATABASE {database}", role)
+    if numbered is False:
+        raise _missing("USAGE", "SEQUENCE quarantine_quarantine_id_seq", role)
+    for name, held in connection.execute(text(_TABLES), {"names": list(NEEDED)}):
+        missing = [right for right in NEEDED[name] if right not in held]
+        if missing:
+            raise _missing(", ".join(missing), f"TABLE {name}", role)
+
+
+def require_schema(connection: Connection) -> None:
+    """Raises when the search path leads nowhere: to no schema, or to one that the role may not enter."""
+    if connection.scalar(text("select current_schema()")) is not None:
+        return
+    role, path = connection.execute(text("select current_user::text, current_setting('search_path')")).one()
+    names = [name.strip().strip('"').replace("$user", role) for name in path.split(",")]
+    closed = connection.scalars(text(_CLOSED_SCHEMAS), {"names": names}).first()
+    if closed:
+        raise _missing("USAGE", f"SCHEMA {closed}", role)
+    raise Misconfigured(
+        f"none of the schemas of the search path exists ({path})", remedy="Create it, or mend VNSYNC_DATABASE_SCHEMA"
+    )
+
+
+def _missing(right: str, what: str, role: str) -> NotAllowed:
+    return NotAllowed(
+        f"the database role {role} lacks {right} on {what.lower().split()[0]} {what.split()[1]}",
+        remedy=f"GRANT {right} ON {what} TO {role}; {ROLES} holds all grants",
+    )

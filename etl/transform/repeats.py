@@ -1,0 +1,48 @@
+"""Keys that come twice in one JSON object: a decoder takes the last and forgets the other, so such a record is refused.
+
+Found without a parser of our own, and exactly: what was decoded is encoded again, which gives the shortest JSON of what
+was kept. Equal length means that nothing was left out. Where the source writes spaces or escapes, quotes are counted
+instead: every key and every string has two, whatever stands in it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+_encode = msgspec.json.Encoder().encode
+
+
+def keeps_everything(sent: bytes, decoded: Sequence[msgspec.Struct]) -> bool:
+    """Whether `decoded` is all of `sent`: structs without floats, that leave out what they were not given."""
+    kept = _encode(decoded)
+    return len(kept) == len(sent) or _quotes(kept) == _quotes(sent)
+
+
+def repeated_key(sent: bytes, decoded: Any) -> str | None:
+    """A key that comes twice in one object of `sent`; None: there is none. `decoded` was made of it without types."""
+    return None if _quotes(_encode(decoded)) == _quotes(sent) else _named(sent)
+
+
+def _quotes(valid_json: bytes) -> int:
+    """How many quotes stand around keys and strings: all but the escaped ones."""
+    if b"\\" in valid_json:
+        valid_json = valid_json.replace(b"\\\\", b"").replace(b'\\"', b"")
+    return valid_json.count(b'"')
+
+
+def _named(sent: bytes) -> str | None:
+    found: list[str] = []
+
+    def check(pairs: list[tuple[str, Any]]) -> None:
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                found.append(name)
+            seen.add(name)
+
+    json.loads(sent.decode(), object_pairs_hook=check, parse_int=str, parse_float=str)
+    return found[0] if found else None

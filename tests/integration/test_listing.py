@@ -1,0 +1,246 @@
+"""One account's listing against the sandbox, with answers of at most 50 rows: whole, or it says what is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from etl.domain.runs import Strategy
+from etl.errors import SourceUnusable, Unavailable
+from etl.extract.listing import Page
+from etl.sandbox import faults
+from tests.bench import LIMIT, Open, benches
+
+
+@pytest.fixture
+def opened() -> Iterator[Open]:
+    """Makes a bench with so many numbers."""
+    with benches() as make:
+        yield make
+
+
+def _shown(total: object) -> str:
+    """A parameter's id that is the same in every process."""
+    return "missing" if total is faults.MISSING else repr(total)
+
+
+def _ids(pages: list[Page]) -> list[int]:
+    return sorted(number_id for page in pages for number_id in page.records)
+
+
+@pytest.mark.parametrize("numbers", [0, 1, 49])
+def test_what_fits_into_one_answer_is_one_request_without_a_filter(opened: Open, numbers: int) -> None:
+    """One answer is one moment, and needs no filter."""
+    bench = opened(numbers)
+    listing = bench.listing()
+    assert _ids(list(listing.pages())) == bench.ids
+    assert bench.asked() == [{"limit": 50, "offset": 0}]
+    tally = listing.tally
+    assert (tally.listed, tally.reported_total, tally.unaccounted) == (numbers, numbers, 0)
+    assert tally.strategy is Strategy.WINDOWS
+
+
+def test_p12_an_answer_that_is_full_to_the_brim_may_have_been_cut(opened: Open) -> None:
+    """Exactly as many rows as asked for prove nothing, whatever `total_items` says: smaller windows are asked."""
+    bench = opened(120)
+    bench.api.faults.add(faults.TotalItems(LIMIT), when=lambda request: "filter" not in request.params)
+    listing = bench.listing()
+    assert _ids(list(listing.pages())) == bench.ids
+
+
+@pytest.mark.parametrize("numbers", [50, 51, 400])
+def test_overflow_splits_into_windows_that_hold_everything_once(opened: Open, numbers: int) -> None:
+    """A first load of many numbers: windows by the ids that came, each number in exactly one page."""
+    bench = opened(numbers)
+    listing = bench.listing()
+    pages = list(listing.pages())
+    assert _ids(pages) == bench.ids
+    assert all(len(page.records) <= LIMIT for page in pages)
+    assert (listing.tally.listed, listing.tally.unaccounted) == (numbers, 0)
+    assert listing.announced == numbers
+
+
+def test_known_ids_plan_the_windows(opened: Open) -> None:
+    """With the ids known no request is wasted: 400 numbers in ten windows of 40, the outer two open-ended."""
+    bench = opened(400)
+    pages = list(bench.listing(bench.ids).pages())
+    assert _ids(pages) == bench.ids
+    assert [len(page.records) for page in pages] == [40] * 10
+    filters = [params["filter"] for params in bench.asked()]
+    assert filters[0] == {"field": "id", "operator": "<=", "value": bench.ids[39]}
+    assert filters[-1] == {"field": "id", "operator": ">", "value": bench.ids[359]}
+    assert filters[1] == {
+        "filters": [
+            {"field": "id", "operator": ">", "value": bench.ids[39]},
+            {"field": "id", "operator": "<=", "value": bench.ids[79]},
+        ],
+        "condition": "and",
+    }
+
+
+def test_known_ids_that_are_wrong_lose_nothing(opened: Open) -> None:
+    """The known ids shape the windows and nothing else: ids beyond both ends and in no window's plan are listed."""
+    bench = opened(400)
+    assert _ids(list(bench.listing(range(-500, 100)).pages())) == bench.ids
+
+
+@pytest.mark.parametrize(("times", "unaccounted", "requests"), [(1, 0, 2), (2, 0, 3), (None, 1, 3)])
+def test_p13_a_short_answer_is_read_again(opened: Open, times: int | None, unaccounted: int, requests: int) -> None:
+    """N-1 of N: twice asked again; when the row stays away the others are taken and it is on record."""
+    bench = opened(30)
+    bench.api.faults.add(faults.Drop(1), times=times)
+    listing = bench.listing()
+    assert len(_ids(list(listing.pages()))) == 30 - unaccounted
+    assert listing.tally.unaccounted == unaccounted
+    assert len(bench.asked()) == requests
+
+
+def test_p12_a_total_that_is_too_small_does_not_end_the_listing(opened: Open) -> None:
+    """More rows than `total_items` says: asked again, then all of them are taken."""
+    bench = opened(30)
+    bench.api.faults.add(faults.TotalItems(7), times=None)
+    listing = bench.listing()
+    assert _ids(list(listing.pages())) == bench.ids
+    assert listing.tally.unaccounted == 0
+
+
+@pytest.mark.parametrize("total", [faults.MISSING, None, "30", -1, 30.0, True, [30], 10**18, 10**40], ids=_shown)
+def test_p12_a_total_that_is_no_number_refuses_the_listing(opened: Open, total: object) -> None:
+    """Without `total_items` nothing says whether an answer is whole: exit 65, after three requests."""
+    bench = opened(30)
+    bench.api.faults.add(faults.TotalItems(total), times=None)
+    with pytest.raises(SourceUnusable, match="total_items"):
+        list(bench.listing().pages())
+    assert len(bench.asked()) == 3
+
+
+def test_p12_a_total_that_is_always_too_large_ends(opened: Open) -> None:
+    """A source that announces 60 numbers for every window is refused in a bounded number of requests."""
+    bench = opened(30)
+    bench.api.faults.add(faults.TotalItems(60), times=None)
+    with pytest.raises(SourceUnusable):
+        list(bench.listing().pages())
+    assert len(bench.asked()) <= 250
+
+
+def test_p14_an_ignored_filter_is_noticed(opened: Open) -> None:
+    """Rows outside the window asked for: their source ignores the filter, and its answers are worth nothing."""
+    bench = opened(120)
+    bench.api.faults.add(faults.IgnoreFilter(), times=None)
+    with pytest.raises(SourceUnusable, match="ignores the filter"):
+        list(bench.listing(bench.ids).pages())
+    assert len(bench.asked()) == 3
+
+
+def test_a_refused_filter_falls_back_to_offsets(opened: Open) -> None:
+    """Where ids cannot be filtered, pages by offset hold everything too, and the strategy says so."""
+    bench = opened(120)
+    bench.api.id_filter = False
+    listing = bench.listing(bench.ids)
+    assert _ids(list(listing.pages())) == bench.ids
+    tally = listing.tally
+    assert (tally.strategy, tally.listed, tally.reported_total, tally.unaccounted) == (Strategy.OFFSETS, 120, 120, 0)
+    assert [params["offset"] for params in bench.asked()[1:]] == [0, 50, 100]
+
+
+def test_p17_rows_that_move_between_offset_pages_are_found_by_another_pass(opened: Open) -> None:
+    """A number edited on the first page moves to the end of the heap and shifts others: nobody is lost or twice."""
+    bench = opened(120)
+    bench.api.id_filter = False
+    moving = iter(bench.world.numbers(bench.account)[60:63])
+
+    def shift(_request: object) -> None:
+        for number_id in moving:
+            bench.world.remove(bench.account, bench.world.numbers(bench.account)[0])
+            bench.world.edit(bench.account, number_id, comment="moved")
+            return
+
+    bench.api.after_request.append(shift)
+    listing = bench.listing(bench.ids)
+    listed = _ids(list(listing.pages()))
+    assert set(bench.ids) <= set(listed)
+    assert len(listed) == len(set(listed))
+
+
+def test_p18_offsets_have_a_wall(opened: Open) -> None:
+    """More rows than offsets reach are refused, never cut off."""
+    bench = opened(120)
+    bench.api.id_filter = False
+    bench.api.faults.add(faults.TotalItems(110_001), times=None)
+    with pytest.raises(SourceUnusable, match="110001"):
+        list(bench.listing().pages())
+
+
+def test_p14_an_ignored_offset_never_passes_for_a_whole_listing(opened: Open) -> None:
+    """The first page over and over, where the filter is refused: noticed, or what is missing is counted."""
+    bench = opened(120)
+    bench.api.id_filter = False
+    bench.api.faults.add(faults.IgnoreOffset(), times=None)
+    listing = bench.listing(bench.ids)
+    try:
+        listed = _ids(list(listing.pages()))
+    except SourceUnusable:
+        return
+    assert len(listed) + listing.tally.unaccounted == 120
+
+
+def test_p15_p16_a_number_that_comes_twice(opened: Open) -> None:
+    """P15, P16: once in the page; equal copies and contradicting ones are counted apart."""
+    bench = opened(30)
+    bench.api.faults.add(faults.Duplicate())
+    listing = bench.listing()
+    (page,) = listing.pages()
+    assert (len(page.records), listing.tally.duplicates, listing.tally.conflicts) == (30, 1, 0)
+
+
+@pytest.mark.parametrize("comment", ["0 first", "zz last"])
+def test_p16_of_contradicting_rows_the_same_one_wins(opened: Open, comment: str) -> None:
+    """The one whose bytes sort first, whichever came first, so that two runs do not flap."""
+    bench = opened(1)
+    (number_id,) = bench.ids
+    bench.world.edit(bench.account, number_id, comment="m")
+    bench.api.faults.add(faults.Duplicate({"comment": comment}))
+    listing = bench.listing()
+    (page,) = listing.pages()
+    assert (listing.tally.duplicates, listing.tally.conflicts) == (0, 1)
+    assert (f'"comment":"{comment}"'.encode() in bytes(page.records[number_id])) == (comment == "0 first")
+
+
+def test_d07_records_without_a_usable_id_are_handed_on(opened: Open) -> None:
+    """They count as rows that came, and are given apart for the quarantine."""
+    bench = opened(5)
+    strange = [b'{"id":"x"}', b'{"id":99999999999999999999}', b"[]", b"null", b'{"id":1.5}']
+    for number_id, raw in zip(bench.ids, strange, strict=True):
+        bench.world.put_raw(bench.account, number_id, raw)
+    listing = bench.listing()
+    (page,) = listing.pages()
+    assert page.records == {}
+    assert sorted(bytes(raw) for raw in page.unreadable) == sorted(strange)
+    assert (listing.tally.listed, listing.tally.unaccounted) == (5, 0)
+
+
+@pytest.mark.parametrize("data", [None, {}, "rows", 5])
+def test_p04_data_that_is_no_list_is_refused(opened: Open, data: object) -> None:
+    """P04: a result without a list of records is unusable."""
+    bench = opened(5)
+    bench.api.faults.add(faults.reshape(result={"data": data, "metadata": {"total_items": 5}}), times=None)
+    with pytest.raises(SourceUnusable):
+        list(bench.listing().pages())
+
+
+def test_more_rows_than_asked_for_are_refused(opened: Open) -> None:
+    """A source that ignores the limit is not believed."""
+    bench = opened(60)
+    bench.api.before_request.append(lambda request: request["params"].update(limit=60))
+    with pytest.raises(SourceUnusable):
+        list(bench.listing().pages())
+
+
+def test_h14_a_source_that_stays_down_is_unavailable(opened: Open) -> None:
+    """A gateway's 502 is retried eight times on the clock's time, then the listing gives up: exit 69."""
+    bench = opened(5)
+    bench.api.faults.add(faults.http(502), times=None)
+    with pytest.raises(Unavailable, match="502"):
+        list(bench.listing().pages())
+    assert (bench.client.requests, bench.client.retries) == (8, 7)

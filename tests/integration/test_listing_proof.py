@@ -1,0 +1,182 @@
+"""Proof of absence: a number is gone when it is asked for and does not come while a witness does. Else it may live."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from etl.extract.listing import Listing, Proof
+from etl.sandbox import faults
+from etl.sandbox.rpc import Request
+from tests.bench import LIMIT, Bench, Open, benches
+
+
+@pytest.fixture
+def opened() -> Iterator[Open]:
+    """Makes a bench with so many numbers."""
+    with benches() as make:
+        yield make
+
+
+def _listed(bench: Bench) -> Listing:
+    listing = bench.listing()
+    list(listing.pages())
+    return listing
+
+
+def _asks_for_ids(request: Request) -> bool:
+    return request.params.get("filter", {}).get("operator") == "in"
+
+
+def _told(proof: Proof) -> tuple[list[int], list[int], list[int]]:
+    return sorted(proof.gone), sorted(proof.alive), sorted(proof.suspects)
+
+
+def _removed(bench: Bench, count: int) -> list[int]:
+    gone = bench.ids[:count]
+    for number_id in gone:
+        bench.world.remove(bench.account, number_id)
+    return gone
+
+
+def test_a_number_that_left_is_proven_gone_beside_witnesses(opened: Open) -> None:
+    """One question for the missing id and three that were just listed: they come, it does not."""
+    bench = opened(30)
+    (gone,) = _removed(bench, 1)
+    assert _told(_listed(bench).prove([gone])) == ([gone], [], [])
+    asked = bench.asked()[-1]["filter"]["value"]
+    assert asked[0] == gone
+    assert len(asked) == 4
+    assert set(asked[1:]) <= set(bench.ids)
+
+
+def test_a_number_that_the_listing_missed_is_alive(opened: Open) -> None:
+    """N-1 of N in the listing, but asked for by its id it comes: it lives, and is no longer unaccounted for."""
+    bench = opened(30)
+    missed = bench.ids[7]
+    bench.api.faults.add(faults.DropIds(frozenset({missed})), times=3)
+    listing = _listed(bench)
+    assert (listing.tally.listed, listing.tally.unaccounted) == (29, 1)
+    proof = listing.prove([missed])
+    assert _told(proof) == ([], [missed], [])
+    assert (listing.tally.listed, listing.tally.unaccounted) == (30, 0)
+    assert f'"id":{missed}'.encode() in bytes(proof.alive[missed])
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        faults.NoRows(),
+        faults.EmptyPage(),
+        faults.Drop(1),
+        faults.TotalItems(4),
+        faults.TotalItems(faults.MISSING),
+        faults.IgnoreFilter(),
+        faults.Foreign(),
+        faults.Duplicate({"id": "x"}),
+    ],
+    ids=["no rows", "no rows of one", "a row short", "another total", "no total", "filter ignored", "foreign", "no id"],
+)
+def test_an_answer_that_proves_nothing_leaves_suspects(opened: Open, fault: faults.Fault) -> None:
+    """No witness, a total that does not match, rows not asked for: nobody is called gone for such an answer."""
+    bench = opened(30)
+    (gone,) = _removed(bench, 1)
+    listing = _listed(bench)
+    bench.api.faults.add(fault, times=None)
+    assert _told(listing.prove([gone])) == ([], [], [gone])
+
+
+def test_some_that_live_and_some_that_are_gone(opened: Open) -> None:
+    """In one question both are told apart."""
+    bench = opened(30)
+    hidden, gone = bench.ids[20], _removed(bench, 2)
+    bench.api.faults.add(faults.DropIds(frozenset({hidden})), times=3)
+    assert _told(_listed(bench).prove([*gone, hidden])) == (gone, [hidden], [])
+
+
+def test_many_missing_are_asked_in_several_questions(opened: Open) -> None:
+    """Each question holds as many ids as one answer may have rows, its own witnesses among them."""
+    bench = opened(200)
+    gone = _removed(bench, 100)
+    listing = _listed(bench)
+    before = len(bench.asked())
+    assert _told(listing.prove(gone)) == (gone, [], [])
+    questions = [params["filter"]["value"] for params in bench.asked()[before:]]
+    assert [len(q) for q in questions] == [LIMIT, LIMIT, 100 - 2 * (LIMIT - 3) + 3]
+
+
+def test_one_failed_question_leaves_only_its_own_suspects(opened: Open) -> None:
+    """When one of three answers proves nothing, the other two still do."""
+    bench = opened(200)
+    gone = _removed(bench, 100)
+    listing = _listed(bench)
+    bench.api.faults.add(faults.NoRows(), at=2, when=_asks_for_ids)
+    proof = listing.prove(gone)
+    assert (len(proof.gone), len(proof.suspects)) == (100 - (LIMIT - 3), LIMIT - 3)
+
+
+def test_p19_where_nothing_was_listed_nothing_is_proven(opened: Open) -> None:
+    """P19: 0 rows where there were N: no witness exists, no question is asked, all are suspects."""
+    bench = opened(30)
+    missing = bench.ids
+    bench.api.faults.add(faults.NoRows(), times=None)
+    listing = _listed(bench)
+    before = len(bench.asked())
+    assert _told(listing.prove(missing)) == ([], [], missing)
+    assert len(bench.asked()) == before
+
+
+def test_an_emptied_account_is_proven_when_an_operator_says_so(opened: Open) -> None:
+    """With `emptied` an empty answer that agrees with itself is the proof; a living number is still found."""
+    bench = opened(30)
+    gone = _removed(bench, 30)
+    assert _told(_listed(bench).prove(gone, emptied=True)) == (gone, [], [])
+
+
+def test_emptied_does_not_close_what_lives(opened: Open) -> None:
+    """The operator says the account is empty and the listing agrees, but asked by id the numbers come: they live."""
+    bench = opened(30)
+    bench.api.faults.add(faults.NoRows())
+    listing = _listed(bench)
+    assert _told(listing.prove(bench.ids, emptied=True)) == ([], bench.ids, [])
+
+
+@pytest.mark.parametrize("left", [30, 48])
+def test_without_an_id_filter_one_whole_answer_is_the_proof(opened: Open, left: int) -> None:
+    """Where ids cannot be asked for, an answer that holds the whole account at one moment proves who is not in it."""
+    bench = opened(left + 1)
+    bench.api.id_filter = False
+    (gone,) = _removed(bench, 1)
+    assert _told(_listed(bench).prove([gone])) == ([gone], [], [])
+
+
+def _prove_by_offsets(bench: Bench, missing: Sequence[int]) -> Proof:
+    bench.api.id_filter = False
+    return _listed(bench).prove(missing)
+
+
+def test_without_an_id_filter_a_larger_account_proves_nothing(opened: Open) -> None:
+    """An account of several pages is never seen at one moment: who is missing stays a suspect."""
+    bench = opened(120)
+    (gone,) = _removed(bench, 1)
+    assert _told(_prove_by_offsets(bench, [gone])) == ([], [], [gone])
+
+
+def test_without_an_id_filter_an_empty_answer_proves_nothing(opened: Open) -> None:
+    """An empty account and a source that says nothing look the same."""
+    bench = opened(3)
+    gone = _removed(bench, 3)
+    assert _told(_prove_by_offsets(bench, gone)) == ([], [], gone)
+
+
+def test_a_witness_that_left_meanwhile_is_not_alone(opened: Open) -> None:
+    """There are three witnesses, so one that is removed between listing and question spoils nothing."""
+    bench = opened(30)
+    (gone,) = _removed(bench, 1)
+    listing = _listed(bench)
+    bench.api.faults.add(faults.NoRows(), when=_asks_for_ids)
+    listing.prove([gone])
+    for witness in bench.asked()[-1]["filter"]["value"][1:3]:
+        bench.world.remove(bench.account, witness)
+    assert _told(listing.prove([gone])) == ([gone], [], [])

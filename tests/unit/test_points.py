@@ -1,0 +1,86 @@
+"""The pace that the API's points allow: pure numbers in, a pause or a stop out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from etl.extract.points import Pause, Points, Spent, minute_pause
+
+SENSELESS = [None, "5", -1, True, [], {}, "soon"]
+
+
+def _heard(**limits: Any) -> Points:
+    points = Points()
+    points.heard(limits)
+    return points
+
+
+@pytest.mark.parametrize(
+    ("reset", "seconds"),
+    [(30, 31.0), (0, 1.0), (0.5, 1.5), (119, 120.0), (10_000, 121.0), *((value, 61.0) for value in SENSELESS)],
+)
+def test_a_minute_limit_is_waited_out(reset: object, seconds: float) -> None:
+    """The reset and one second; never less than a second, never absurdly long, a minute when it makes no sense."""
+    assert minute_pause(reset) == Pause(seconds)
+
+
+def test_nothing_is_paced_where_nothing_is_limited() -> None:
+    """Limits are absent where none apply: then requests go at once and nothing is known to be left."""
+    points = Points()
+    assert points.before_request() is None
+    assert (points.left, points.day_left()) == (None, None)
+
+
+def test_the_last_point_of_a_minute_pauses_the_next_request_once() -> None:
+    """By the end of the pause the minute is a new one, so the same answer does not pause twice."""
+    points = _heard(minute_remaining=0, minute_reset=12, day_remaining=7)
+    assert points.before_request() == Pause(13.0)
+    assert points.before_request() is None
+    assert points.left == 7
+
+
+def test_the_last_point_of_a_day_stops() -> None:
+    """A spent day is no pause: the run stops and says when the points come back; the minute does not matter then."""
+    points = _heard(day_remaining=0, day_reset=7200, minute_remaining=0, minute_reset=1)
+    assert points.before_request() == Spent(7200.0)
+    assert points.before_request() == Spent(7200.0)
+
+
+@pytest.mark.parametrize("reset", SENSELESS)
+def test_a_day_without_a_usable_reset_still_stops(reset: object) -> None:
+    """When the source does not say when, it is not guessed."""
+    assert _heard(day_remaining=0, day_reset=reset).before_request() == Spent(None)
+
+
+@pytest.mark.parametrize("value", SENSELESS)
+def test_limits_that_make_no_sense_are_no_limits(value: object) -> None:
+    """P10: a limit that is missing, negative, a string or no number neither stops nor loops."""
+    points = _heard(minute_remaining=value, day_remaining=value)
+    assert points.before_request() is None
+    assert points.left is None
+
+
+@pytest.mark.parametrize("limits", [None, [], "none", 3])
+def test_limits_that_are_no_object_leave_what_was_known(limits: object) -> None:
+    """P10: an answer without usable limits does not forget those of the answer before."""
+    points = _heard(day_remaining=5)
+    points.heard(limits)
+    assert points.day_left() == 5
+
+
+def test_left_is_the_tighter_of_minute_and_day() -> None:
+    """What matters to a progress display is how many requests go before the next wait or stop."""
+    assert _heard(minute_remaining=3, day_remaining=900).left == 3
+    assert _heard(minute_remaining=60, day_remaining=2).left == 2
+    assert _heard(minute_remaining=60, day_remaining=2).day_left() == 2
+
+
+@pytest.mark.parametrize("name", ["minute_remaining", "day_remaining", "minute_reset", "day_reset"])
+def test_numbers_beyond_a_float_are_survived(name: str) -> None:
+    """P10: whatever number the source sends as a limit, asking for the pace never fails."""
+    points = _heard(**({"minute_remaining": 0, "day_remaining": 1} | {name: 10**400}))
+    points.before_request()
+    assert points.left is None or points.left >= 0
+    assert minute_pause(10**400).seconds <= 121.0
