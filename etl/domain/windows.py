@@ -14,6 +14,9 @@ from dataclasses import dataclass
 FILL = 0.8
 """How full a planned window is: room for the numbers added since the ids were learnt."""
 
+MOST_PARTS = 4096
+"""Into so many windows one is cut at most, whatever total an answer claims."""
+
 
 @dataclass(frozen=True)
 class Window:
@@ -54,7 +57,7 @@ def split(window: Window, sample: Sequence[int], total: int, limit: int, *, firs
     stored by age (or the highest); so when a sample has already misled (`first` is false) its density is extrapolated.
     """
     ids = sorted(set(sample))
-    parts = max(2, math.ceil(total / (limit * FILL)))
+    parts = max(2, min(MOST_PARTS, math.ceil(total / (limit * FILL))))
     if not first and len(ids) > 1 and (window.upto is None) != (window.after is None):
         step = max(1, (ids[-1] - ids[0]) * (limit * FILL) / len(ids))
         if window.upto is None:
@@ -121,12 +124,16 @@ REREADS = 2
 """How often a window whose answer disagrees with itself is read again before its rows are taken as they are."""
 
 
+MOST_BARREN = 64
+"""So many splits in a row can halve the whole range of 64-bit ids; a true total has given numbers long before."""
+
+
 @dataclass
 class WindowPlan:
     """A paginator over windows: a state machine of plain numbers, told of each answer, naming the next window.
 
-    `pending` is worked on from its end; windows come in ascending order. `splits` bounds the work: a source whose
-    totals cannot be true is refused instead of being asked for ever.
+    `pending` is worked on from its end; windows come in ascending order. `barren` counts the splits since a window last
+    gave numbers, and bounds the work: a source whose totals cannot be true is refused instead of being asked for ever.
     """
 
     limit: int
@@ -134,7 +141,7 @@ class WindowPlan:
     tries: int = 0
     splits: int = 0
     reads: int = 0
-    largest: int = 0
+    barren: int = 0
 
     @classmethod
     def start(cls, known: Sequence[int], limit: int) -> WindowPlan:
@@ -149,14 +156,14 @@ class WindowPlan:
     def judge(self, answer: Answer) -> Verdict:
         """Decide on the answer to `window`, and move on."""
         window = self.pending[-1]
-        self.largest = max(self.largest, answer.total or 0)
         verdict = self._verdict(window, answer)
         self.reads += 1
         if isinstance(verdict, Take):
             self._next([])
             self._merge(answer.ids)
+            self.barren = 0 if answer.ids else self.barren
         elif isinstance(verdict, Split):
-            self.splits += 1
+            self.splits, self.barren = self.splits + 1, self.barren + 1
             self._next(verdict.windows)
         else:
             self.tries += 1
@@ -201,7 +208,7 @@ class WindowPlan:
         return Again(reason) if self.tries < REREADS else last
 
     def _split(self, window: Window, answer: Answer, total: int) -> Verdict:
-        if self.splits > 64 + self.largest // self.limit:
+        if self.barren >= MOST_BARREN:
             return Refuse(f"total_items stays above {self.limit} however small the window: it cannot be true")
         if window.after is not None and window.upto is not None and window.upto - window.after <= 1:
             return Refuse(f"{total} numbers announced for a single id")
