@@ -5,14 +5,17 @@ JOBS ?= auto
 # Wheels run no code of their own while they are installed. One package has none: a public client that only a test uses.
 WHEELS := --only-binary :all: --no-binary comagic-data-api-sdk
 
-.PHONY: demo test check audit bandit bench lock clean
+.PHONY: demo test faults check audit bandit bench lock clean
 
 demo: .venv/ready ## three simulated days of a small agency in a SQLite file
 	@$(BIN)/vnsync demo
 	@command -v vnsync >/dev/null || echo '  (vnsync is .venv/bin/vnsync here; `. .venv/bin/activate` puts it on the path)'
 
 test: .venv/ready ## all tests, on SQLite and on a PostgreSQL of their own
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --cov --cov-report=term:skip-covered --cov-fail-under=90
+	$(BIN)/python -m pytest --ignore tests/faults --ignore tests/simulation -n $(JOBS) --dist worksteal --cov --cov-report=term:skip-covered --cov-fail-under=90
+
+faults: .venv/ready ## every fault of campaigns/fault_rows.py, provoked for real, and the simulation: longer, and still growing
+	$(BIN)/python -m pytest tests/faults tests/simulation -n $(JOBS) --dist worksteal
 
 check: .venv/ready ## types and style
 	$(BIN)/mypy

@@ -1,0 +1,67 @@
+"""Bugs in writing versions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import false, true
+
+from etl.load import diff, publish
+from simulation.canaries.planting import canary
+
+
+@canary(diff.Moment, "parameters", "the clock is read anew for each statement")
+def clock_read_twice(right: Any) -> Any:
+    def parameters(self: diff.Moment) -> dict[str, Any]:
+        told = dict(right.fget(self))
+        _ticks.append(1)
+        return told | {"the_moment": told["the_moment"] + len(_ticks) * publish.TICK}
+
+    return property(parameters)
+
+
+_ticks: list[int] = []
+
+
+@canary(publish.AccountLoad, "_next_moment", "the wall clock is believed when it goes back")
+def clock_goes_back(right: Any) -> Any:
+    return lambda self, now: now
+
+
+@canary(publish.AccountLoad, "publish", "what was learnt later carries the moment when the sync began")
+def moment_of_the_start(right: Any) -> Any:
+    return lambda self, result, *, now, **more: right(self, result, now=result.started_at, **more)
+
+
+@canary(diff._Work, "_run", "each statement commits by itself")
+def no_transaction(right: Any) -> Any:
+    def run(self: Any, statement: Any) -> int:
+        count: int = right(self, statement)
+        self._connection.commit()
+        return count
+
+    return run
+
+
+@canary(diff._Work, "end", "versions that end are deleted")
+def history_is_forgotten(right: Any) -> Any:
+    def end(self: Any, table: Any, condition: Any) -> None:
+        _, remove = self.diff(table).end(condition)
+        self.closed[table.name] += self._run(remove)
+
+    return end
+
+
+@canary(diff.TableDiff, "no_longer_so", "a version that changed is not ended")
+def changes_are_lost(right: Any) -> Any:
+    return lambda self: false()
+
+
+@canary(diff.TableDiff, "unheld", "what nothing refers to any more stays open")
+def shared_rows_stay(right: Any) -> Any:
+    return lambda self: false()
+
+
+@canary(diff.TableDiff, "_differs", "every reading makes a new version")
+def every_reading_is_new(right: Any) -> Any:
+    return lambda self: true()

@@ -1,0 +1,43 @@
+"""How a bug is planted: an attribute of the program is replaced by a wrong version of it, for the length of a block."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Canary:
+    """A bug to plant: what it stands for, and how it is planted."""
+
+    name: str
+    stands_for: str
+    plant: Callable[[], contextlib.AbstractContextManager[None]]
+
+
+CANARIES: dict[str, Canary] = {}
+
+Wrong = Callable[[Any], Callable[..., Any]]
+
+
+def canary(target: Any, attribute: str, stands_for: str) -> Callable[[Wrong], Wrong]:
+    """Register a bug: the decorated function makes the wrong version of an attribute from the right one."""
+
+    def register(wrong: Wrong) -> Wrong:
+        name = wrong.__name__
+
+        @contextlib.contextmanager
+        def plant() -> Iterator[None]:
+            right = vars(target)[attribute]
+            setattr(target, attribute, wrong(right))
+            try:
+                yield
+            finally:
+                setattr(target, attribute, right)
+
+        CANARIES[name] = Canary(name, stands_for, plant)
+        return wrong
+
+    return register

@@ -1,0 +1,163 @@
+"""A number as the source sends it, and what a sent record says: worked out here without any code of the pipeline."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+ABSENT = ("not reported",)
+"""Stands for a field that a record does not carry: not the same as null."""
+
+SCALARS = (
+    "child_customer_id",
+    "virtual_phone_number",
+    "redirection_phone_number",
+    "activation_date",
+    "status",
+    "category",
+    "type",
+    "comment",
+    "name",
+)
+_NUMBER = {"id", "campaigns", "scenarios", *SCALARS}
+_CAMPAIGN = {"campaign_id", "campaign_name", "site_id", "site_domain_name", "site_blocks"}
+_BLOCK = {"site_block_id", "site_block_name", "is_tracking"}
+_SCENARIO = {"scenario_id", "scenario_name", "call_processing_rule_id", "is_active"}
+
+Row = tuple[Any, ...]
+Shared = tuple[str, int, Row]
+
+
+@dataclass(frozen=True)
+class State:
+    """What one record says of one number: the values of its row, its links, and the shared things it names."""
+
+    number: Row
+    campaigns: frozenset[int]
+    blocks: frozenset[Row]
+    scenarios: frozenset[Row]
+    shared: frozenset[Shared]
+
+
+def state_of(record: dict[str, Any]) -> State:
+    """The state that a sound record stands for."""
+    campaigns = record["campaigns"]
+    shared: set[Shared] = set()
+    blocks: set[Row] = set()
+    for campaign in campaigns:
+        _name_campaign(campaign, shared)
+        for block in campaign["site_blocks"]:
+            blocks.add((campaign["campaign_id"], block["site_block_id"], _field(block, "is_tracking")))
+            site = campaign["site_id"]
+            shared.add(
+                ("site_blocks", block["site_block_id"], (_text(block["site_block_name"]), site, _extra(block, _BLOCK)))
+            )
+    scenarios = set()
+    for scenario in record["scenarios"]:
+        shared.add(("scenarios", scenario["scenario_id"], (_text(scenario["scenario_name"]),)))
+        rule = _field(scenario, "call_processing_rule_id")
+        active, extra = _field(scenario, "is_active"), _extra(scenario, _SCENARIO)
+        scenarios.add((scenario["scenario_id"], 0 if rule is None else rule, active, extra))
+    number = (*(_text(_field(record, name)) for name in SCALARS), _extra(record, _NUMBER))
+    ids = frozenset(c["campaign_id"] for c in campaigns)
+    return State(number, ids, frozenset(blocks), frozenset(scenarios), frozenset(shared))
+
+
+def _name_campaign(campaign: dict[str, Any], shared: set[Shared]) -> None:
+    site = campaign["site_id"]
+    row = (_text(campaign["campaign_name"]), site, _extra(campaign, _CAMPAIGN))
+    shared.add(("campaigns", campaign["campaign_id"], row))
+    if site is not None:
+        shared.add(("sites", site, (_text(campaign["site_domain_name"]),)))
+
+
+def _field(item: dict[str, Any], name: str) -> Any:
+    return item.get(name, ABSENT)
+
+
+def _extra(item: dict[str, Any], known: set[str]) -> str | None:
+    if item.keys() <= known:
+        return None
+    return canonical(stored({k: v for k, v in item.items() if k not in known}))
+
+
+def canonical(value: object) -> str:
+    """JSON in one form, to compare."""
+    return json.dumps(value, sort_keys=True)
+
+
+def _text(value: Any) -> Any:
+    return stored(value) if isinstance(value, str) else value
+
+
+_MARK = "\u2400"
+
+
+def stored(value: Any) -> Any:
+    """What a database holds of a sent value: U+0000, lone surrogates and U+2400 as U+2400 and four hex digits."""
+    if isinstance(value, str):
+        return value if value.isascii() and "\0" not in value else "".join(map(_storable, value))
+    if isinstance(value, dict):
+        return {stored(k): stored(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [stored(v) for v in value]
+    return value
+
+
+def _storable(character: str) -> str:
+    code = ord(character)
+    held_back = code == 0 or code == 0x2400 or 0xD800 <= code <= 0xDFFF
+    return f"{_MARK}{code:04x}" if held_back else character
+
+
+# -- what the warehouse holds, and whether a record accounts for it
+
+
+@dataclass(frozen=True)
+class Held:
+    """What the warehouse holds of one number: `number` (None: not open), and its links."""
+
+    number: Row | None
+    campaigns: frozenset[int] = frozenset()
+    blocks: frozenset[Row] = frozenset()
+    scenarios: frozenset[Row] = frozenset()
+
+
+NOTHING = Held(None)
+
+
+def wanted(state: State, before: Held) -> Held:
+    """What must be held after `state` was read over `before`: what a record does not report stays as it was known."""
+    known = before.number or (None,) * len(state.number)
+    number = tuple(k if v is ABSENT else v for v, k in zip(state.number, known, strict=True))
+    return Held(number, state.campaigns, _blocks(state, before), _scenarios(state, before))
+
+
+def _blocks(state: State, before: Held) -> frozenset[Row]:
+    tracking = {row[:2]: row[2] for row in before.blocks}
+    return frozenset((c, b, tracking.get((c, b)) if t is ABSENT else t) for c, b, t in state.blocks)
+
+
+def _scenarios(state: State, before: Held) -> frozenset[Row]:
+    """Links reported without their rule stand for the known links with a rule, where there are some."""
+    out: set[Row] = set()
+    for scenario, rule, active, extra in state.scenarios:
+        known = [row for row in before.scenarios if row[0] == scenario]
+        if rule is not ABSENT:
+            out.add((scenario, rule, None if active is ABSENT else active, extra))
+        elif known:
+            out.update((scenario, row[1], row[2], extra) for row in known)
+        else:
+            out.add((scenario, 0, None if active is ABSENT else active, extra))
+    return frozenset(out)
+
+
+def shared_of(states: Iterable[State]) -> dict[tuple[str, int], set[Row]]:
+    """Every value that the states give to each shared thing."""
+    out: dict[tuple[str, int], set[Row]] = {}
+    for state in states:
+        for table, key, row in state.shared:
+            out.setdefault((table, key), set()).add(row)
+    return out

@@ -1,0 +1,146 @@
+"""One seed: a world, its faults, a phase in which everything may happen, and one in which all must come right."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+
+from etl.errors import VnsyncError
+from etl.store import migrations
+from simulation import verifier
+from simulation.dump import Dump, Picture, picture
+from simulation.harness import Harness, Report
+from simulation.process import Breach, Process
+from simulation.records import NOTHING, Held, Row, shared_of, state_of, wanted
+from simulation.stage import Idle, Stage
+from simulation.swarm import BETWEEN
+from simulation.trace import Trace
+from simulation.world import BURSTS
+
+
+def simulate(seed: int, stage: Stage, *, keep_trace: bool = False) -> Report:
+    """Play a seed; what it found is in the report."""
+    stage.reset()
+    play = _Play(seed, stage, Trace(keep=keep_trace))
+    with contextlib.closing(play.reader):
+        try:
+            play.safety()
+            play.liveness()
+            play.history()
+        except Breach as breach:
+            play.report.problems.append(str(breach))
+        finally:
+            stage.current = Idle
+    play.report.digest, play.report.lines = play.trace.digest, play.trace.lines
+    return play.report
+
+
+class _Play(Harness):
+    """The phases of a seed, and the steps of the first."""
+
+    _backup: Dump | None = None
+
+    def safety(self) -> None:
+        """Steps under faults; the invariants are checked at every commit and after every process."""
+        for _ in range(self.rng.randrange(4, 9)):
+            step = self.rng.choice(("run", "run", "run", "burst", "between"))
+            if step == "run":
+                self._run(self._plans())
+            elif step == "burst":
+                kind = self.rng.choice(BURSTS)
+                self.trace.note(f"burst {kind}")
+                self._world.burst(kind)
+            else:
+                self._between()
+            self._clock.pass_time(self.rng.choice((1, 60, 3600, 86_400)))
+
+    def liveness(self) -> None:
+        """No faults, a frozen world: one run equals the world, and the next writes nothing."""
+        self.trace.note("liveness")
+        self._swarm.calm = self._world.frozen = True
+        self._world.edition = "newer"
+        self._server.user_gone = False
+        small = all(len(c.numbers) < self._limit for c in self._world.customers.values())
+        self._server.filter_known = self._server.filter_known or not small
+        outcome, process = self._run([])
+        if outcome.exit_code == 3:
+            self._require(self._not_excused(process))
+            everyone = frozenset(self._world.customers)
+            outcome, process = self._run([], approve=everyone)
+        if outcome.exit_code != 0:
+            self._require([f"liveness: a clean run ends with {outcome.exit_code}: {outcome}"])
+        self._require(self._unlike_the_world(process))
+        before = self._dump
+        outcome, _ = self._run([])
+        if outcome.exit_code != 0 or (self._dump.current, self._dump.closed) != (before.current, before.closed):
+            self._require([f"I14: the same again ends with {outcome.exit_code} or writes data"])
+
+    def history(self) -> None:
+        """The whole history, by its views."""
+        self._require(verifier.whole(self.reader, self._dump, self._accepted))
+        if self._stage.locks():
+            self._require(["lock files are left behind"])
+
+    def _not_excused(self, process: Process) -> Iterable[str]:
+        """Only what an operator must approve may keep a clean run from 0: a mass close, or another user's eyes."""
+        for sync in self._dump.syncs.values():
+            whole = sync.status == "succeeded" and not sync.suspects
+            other_eyes = sync.suspects and len(self._world.customers[sync.account_id].users) > 1
+            if sync.run_id == process.run_id and not (whole or sync.status == "held" or other_eyes):
+                yield f"liveness: account {sync.account_id} is {sync.status}, {sync.suspects} suspects: {sync.error}"
+
+    def _unlike_the_world(self, process: Process) -> Iterable[str]:
+        for customer in self._world.customers.values():
+            found = picture(self._dump, customer.id)
+            user = process.transport.ears.account(customer.id).users[-1]
+            seen = [state_of(customer.record(n, "newer", self.rng)) for n in customer.visible_to(user)]
+            ids = customer.visible_to(user)
+            numbers = {n: wanted(state, NOTHING) for n, state in zip(ids, seen, strict=True)}
+            shared = {key: rows.pop() for key, rows in shared_of(seen).items()}
+            if found != Picture(numbers, shared):
+                yield f"liveness: account {customer.id} is not as the world: {_difference(found, numbers, shared)}"
+
+    # -- steps between runs
+
+    def _between(self) -> None:
+        """Something else than a run, of what is on."""
+        on = [name for name in BETWEEN if self._swarm.on(name)]
+        if not on:
+            self._world.burst("busy_day")
+            return
+        name = self.rng.choice(on)
+        self.trace.note(f"between {name}")
+        self._swarm.struck[name] += 1
+        if name == "edition":
+            self._world.edition = "older" if self._world.edition == "newer" else "newer"
+        elif name == "filter_unknown":
+            self._server.filter_known = not self._server.filter_known
+        elif name == "other_user":
+            self._server.user_gone = not self._server.user_gone
+        elif name == "upgrade":
+            self._upgrade()
+        else:
+            self._backup_or_restore()
+
+    def _upgrade(self) -> None:
+        with contextlib.suppress(VnsyncError):
+            migrations.upgrade(self._stage.engine)
+
+    def _backup_or_restore(self) -> None:
+        path = str(self._stage.folder / "backup")
+        if self._backup is None or self.rng.random() < 0.5:
+            self.reader.copy_to(path)
+            self._backup = self._dump
+        else:
+            self.reader.restore_from(path)
+            self._dump = self._backup
+            moments = {(s.account_id, s.observed_at) for s in self._dump.syncs.values()}
+            self._accepted = {key: value for key, value in self._accepted.items() if key in moments}
+
+
+def _difference(found: Picture, numbers: dict[int, Held], shared: dict[tuple[str, int], Row]) -> str:
+    more: list[object] = [(n, held) for n, held in found.numbers.items() if numbers.get(n) != held]
+    more += [(key, row) for key, row in found.shared.items() if shared.get(key) != row]
+    less: list[object] = [n for n in numbers if n not in found.numbers]
+    less += [key for key in shared if key not in found.shared]
+    return f"{more[:2]} too many or other, {less[:5]} missing"

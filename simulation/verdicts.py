@@ -1,0 +1,81 @@
+"""Whether the way in which a process ended fits what befell it, what it says, and what the warehouse says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from simulation.dump import Dump
+from simulation.ears import Ears
+from simulation.swarm import LIES, ROSTER, TRANSPORT
+
+NETWORK = frozenset(TRANSPORT)
+CONFUSED = frozenset(("unknown_error", "error_without_data", "filter_prohibited", "filter_unknown", *LIES, *ROSTER))
+MAY_CAUSE: dict[int, frozenset[str]] = {
+    2: frozenset((*ROSTER, "forbidden", "roster_changed")),
+    65: CONFUSED | {"forbidden"},
+    69: NETWORK | {"internal_error", "error_without_data"},
+    70: frozenset({"stranger"}),
+    74: frozenset({"disk_full", "lost_commit", "commit_failed"}),
+    75: frozenset(
+        {
+            "busy",
+            "day_limit",
+            "minute_limit",
+            "odd_limits",
+            "second_runner",
+            "zombie",
+            "same_scope",
+            "http_429",
+            "upgrade",
+        }
+    ),
+    77: frozenset({"forbidden", "session_expired", "http_403", "error_without_data"}),
+    78: frozenset({"http_404", "redirect", "forbidden"}),
+    143: frozenset({"stop"}),
+}
+"""What may end a run with an exit code; anything else is the program's own fault."""
+
+
+def of_ending(
+    dump: Dump, ears: Ears, *, exit_code: int | None, run_id: int | None, faults: Collection[str], scoped: bool
+) -> Iterator[str]:
+    """What does not fit. `faults`: all that befell the process."""
+    if ears.beyond_spent:
+        yield f"I18: {ears.beyond_spent} requests after the day's points were told to be used up"
+    rows = {s.account_id: s for s in dump.syncs.values() if s.run_id == run_id}
+    if exit_code not in (0, 3) and not MAY_CAUSE.get(exit_code or 1, frozenset()) & set(faults):
+        yield f"exit code {exit_code}, and nothing that befell the run explains it: {sorted(faults)}"
+    if exit_code == 0:
+        yield from _complete(rows, ears, scoped)
+    if exit_code == 3 and all(_whole(s) for s in rows.values()) and "zombie" not in faults:
+        yield "exit code 3, and every account is published and whole"
+
+
+def _whole(sync: Any) -> bool:
+    return sync.status == "succeeded" and not sync.suspects and not sync.quarantined
+
+
+def _complete(rows: dict[int, Any], ears: Ears, scoped: bool) -> Iterator[str]:
+    if not rows:
+        yield "exit code 0 without one account sync"
+    for sync in rows.values():
+        if not _whole(sync):
+            yield f"exit code 0, and account {sync.account_id} is {sync.status} with {sync.suspects} suspects"
+    if not scoped and ears.roster is not None and not ears.roster <= rows.keys():
+        yield f"exit code 0, and accounts {sorted(ears.roster - rows.keys())} were left out"
+
+
+def of_result(dump: Dump, result: Any, *, run_id: int | None, excused: bool) -> Iterator[str]:
+    """What a process says of its run against what the warehouse says. `excused`: it was taken for dead meanwhile."""
+    run = None if run_id is None else dump.runs.get(run_id)
+    if run is None or result.run_id != run_id:
+        yield f"a result of run {result.run_id}, which the warehouse does not know"
+        return
+    if not excused and (run.status, run.exit_code) != (result.status, result.exit_code):
+        yield f"run {run_id} says {result.status}/{result.exit_code}, its row {run.status}/{run.exit_code}"
+    for account in result.accounts:
+        sync = dump.syncs.get((run_id or 0, account.account_id))
+        if sync is None or sync.status != account.status:
+            found = None if sync is None else sync.status
+            yield f"run {run_id} says that account {account.account_id} {account.status}, its row {found}"

@@ -1,0 +1,34 @@
+"""Warehouses beyond the one that `tests/conftest.py` gives to each test."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from etl.store.engine import open_warehouse
+
+
+@pytest.fixture
+def sqlite_warehouse(tmp_path: Path, sqlite_template: Path) -> Engine:
+    """For what ends before the database has a say: SQLite alone."""
+    return open_warehouse(f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'warehouse.db')}")
+
+
+@pytest.fixture
+def new_warehouse(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Engine]:
+    """Makes migrated warehouses on this database, as many as asked for."""
+    numbers = itertools.count()
+
+    def make() -> Engine:
+        if database == "postgresql":
+            template = request.getfixturevalue("postgresql_template")
+            return open_warehouse(request.getfixturevalue("new_postgresql")(template))
+        file = tmp_path / f"warehouse-{next(numbers)}.db"
+        return open_warehouse(f"sqlite:///{shutil.copy(request.getfixturevalue('sqlite_template'), file)}")
+
+    return make

@@ -1,0 +1,142 @@
+"""One account whose records say what a test wants: what was stored, and that a sound source makes all well again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Engine, inspect
+
+from etl.domain.runs import AccountResult, RunResult, RunStatus
+from etl.sandbox.world import CustomerPlan, World
+from tests import oracle
+from tests.rig import TOKEN, Rig
+
+
+@dataclass
+class DataCase:
+    """A customer of a few numbers that was synced once."""
+
+    engine: Engine
+    size: int = 12
+    timezone: str | None = None
+    rig: Rig = field(init=False)
+    numbers: list[int] = field(init=False)
+    records: dict[int, dict[str, Any]] = field(init=False)
+    """The true records, by id."""
+
+    def __post_init__(self) -> None:
+        world = World(
+            seed=3, customers=[CustomerPlan(numbers=self.size, timezone=self.timezone)], role="customer", id_step=7
+        )
+        self.rig = Rig(world, self.engine)
+        self.records = {r["id"]: r for r in world.truth(self.account)}
+        self.numbers = sorted(self.records)
+        self.ends(0)
+
+    @property
+    def account(self) -> int:
+        """The one account's id."""
+        return self.rig.only
+
+    # -- what the source sends
+
+    def send(self, number_id: int, **fields: Any) -> bytes:
+        """Serve the number's record with other values, of any JSON type; non-ASCII characters as escapes."""
+        return self.send_raw(number_id, json.dumps(self.records[number_id] | fields).encode())
+
+    def send_raw(self, number_id: int, record: bytes) -> bytes:
+        """Serve these bytes for the number."""
+        self.rig.world.put_raw(self.account, number_id, record)
+        return record
+
+    def leave_out(self, number_id: int, name: str, /, **fields: Any) -> bytes:
+        """Serve the number's record without a field, and with other values in others."""
+        record = {k: v for k, v in self.records[number_id].items() if k != name} | fields
+        return self.send_raw(number_id, json.dumps(record).encode())
+
+    # -- what came of it
+
+    def ends(self, exit_code: int, *, quarantined: int = 0) -> AccountResult:
+        """A run that ends so; its row is terminal, the history's rules hold, and the token is nowhere."""
+        result = self.rig.sync()
+        account = result.accounts[0]
+        assert (result.exit_code, account.quarantined) == (exit_code, quarantined), account.error
+        self._is_closed(result)
+        return account
+
+    def _is_closed(self, result: RunResult) -> None:
+        (row,) = self.rows("select status, exit_code, finished_at from sync_runs where run_id = :r", r=result.run_id)
+        assert row.status in set(RunStatus) - {RunStatus.RUNNING}
+        assert (row.exit_code, row.finished_at is not None) == (result.exit_code, True)
+        assert oracle.broken_invariants(self.engine) == []
+        assert not any(TOKEN in str(row) for name in self._tables() for row in self.rows(f"select * from {name}"))
+
+    def _tables(self) -> list[str]:
+        return inspect(self.engine).get_table_names()
+
+    def rows(self, statement: str, **parameters: Any) -> list[Any]:
+        """The rows of a query."""
+        return self.rig.rows(statement, **parameters)
+
+    def stored(self, number_id: int) -> Any:
+        """The number's current row."""
+        (row,) = self.rows("select * from virtual_numbers where virtual_number_id = :n", n=number_id)
+        return row
+
+    def extra(self, number_id: int) -> Any:
+        """The number's unknown fields, decoded."""
+        value = self.stored(number_id).extra
+        return json.loads(value) if isinstance(value, str) else value
+
+    def image(self) -> oracle.Tables:
+        """The current rows of the eight tables."""
+        return oracle.current(self.engine, self.account)
+
+    def image_of(self, number_id: int) -> Mapping[str, list[Any]]:
+        """The current rows that belong to a number, with their periods."""
+        own = [name for name in oracle.COLUMNS if name.startswith("virtual_number")]
+        return {
+            name: sorted(self.rows(f"select * from {name} where virtual_number_id = :n", n=number_id), key=str)
+            for name in own
+        }
+
+    def versions(self, number_id: int, column: str) -> list[Any]:
+        """A column's values in the number's history, oldest first."""
+        found = self.rows(
+            f"select {column} from virtual_numbers_history where virtual_number_id = :n order by valid_from",
+            n=number_id,
+        )
+        return [row[0] for row in found]
+
+    def drift(self, kind: str) -> list[tuple[str, str]]:
+        """Path and value of the departures of one kind."""
+        found = self.rows("select path, value from source_drift where kind = :k order by 1, 2", k=kind)
+        return [tuple(row) for row in found]
+
+    def quarantined(self) -> list[Any]:
+        """The rows of the quarantine, by number."""
+        return self.rows(
+            "select * from quarantine order by virtual_number_id is null, virtual_number_id, quarantine_id"
+        )
+
+    # -- what must hold afterwards
+
+    def is_true(self) -> None:
+        """The current tables equal the source."""
+        wanted = oracle.expected(self.rig.world.truth(self.account))
+        assert not oracle.differences(self.image(), wanted)
+
+    def is_quiet(self) -> None:
+        """One more run of the same answer writes no data row."""
+        again = self.rig.sync().accounts[0]
+        assert (again.rows_opened, again.rows_closed) == (0, 0)
+
+    def honest(self) -> None:
+        """A source that is sound again: exit 0, the tables equal it, and one more run writes nothing."""
+        self.rig.world.clear_raw(self.account)
+        self.ends(0)
+        self.is_true()
+        self.is_quiet()

@@ -1,0 +1,34 @@
+"""Judges owe the accused nothing: the world, the oracle and the verifier import no code of the program."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import simulation
+
+FOLDER = Path(simulation.__file__).parent
+INDEPENDENT = (
+    "customer", "dump", "ears", "lies", "oracle", "records", "server", "swarm", "trace", "transport", "verdicts",
+    "verifier", "world",
+)  # fmt: skip
+
+
+def _imported(name: str) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse((FOLDER / f"{name}.py").read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module or "")
+    return found
+
+
+@pytest.mark.parametrize("name", INDEPENDENT)
+def test_judge_imports_nothing_of_the_program(name: str) -> None:
+    """Neither directly nor by way of a module that does."""
+    imported = _imported(name)
+    assert not {module for module in imported if module.split(".")[0] == "etl"}
+    assert {m.split(".")[1] for m in imported if m.startswith("simulation.")} <= set(INDEPENDENT)

@@ -1,0 +1,212 @@
+"""The oracle itself: what it lets pass and what it calls false, told with one or two numbers."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from simulation.customer import Customer, Number
+from simulation.dump import Picture, Sync
+from simulation.ears import AccountLog, Heard, Sent
+from simulation.oracle import Case, Oracle
+from simulation.records import NOTHING, shared_of, state_of, wanted
+
+FIELDS = {
+    "child_customer_id": None,
+    "virtual_phone_number": "+7",
+    "redirection_phone_number": None,
+    "activation_date": None,
+    "status": "active",
+    "category": "usual",
+    "type": "va",
+    "comment": "",
+    "name": None,
+}
+
+
+def _customer(*ids: int) -> Customer:
+    customer = Customer(1, "one", "UTC", [10], random.Random(0))
+    for number_id in ids:
+        customer.bear(Number(number_id, dict(FIELDS)), 1)
+    return customer
+
+
+def _record(number_id: int, **fields: Any) -> dict[str, Any]:
+    return {"id": number_id, **FIELDS, "campaigns": [], "scenarios": [], **fields}
+
+
+def _heard(*records: dict[str, Any], tick: int = 5, asked: tuple[int, ...] | None = None, **other: Any) -> Heard:
+    sent = [Sent(r["id"], r) for r in records]
+    values: dict[str, Any] = {"total": len(sent), "lies": [], "hidden": frozenset(), "limit": 100}
+    query = "whole" if asked is None else f"in {asked}"
+    numbers = None if asked is None else frozenset(asked)
+    return Heard(tick=tick, query=query, asked=numbers, whole=asked is None, sent=sent, **(values | other))
+
+
+def _picture(*records: dict[str, Any]) -> Picture:
+    states = {r["id"]: state_of(r) for r in records}
+    shared = {key: rows.pop() for key, rows in shared_of(states.values()).items()}
+    return Picture({n: wanted(state, NOTHING) for n, state in states.items()}, shared)
+
+
+SYNC = Sync(
+    run_id=1,
+    account_id=1,
+    status="succeeded",
+    started_at="",
+    observed_at="",
+    strategy="id_windows",
+    requests=1,
+    retries=0,
+    listed_numbers=1,
+    unaccounted=0,
+    suspects=0,
+    duplicates=0,
+    conflicts=0,
+    quarantined=0,
+    rows_opened=0,
+    rows_closed=0,
+    error=None,
+)
+
+
+def _case(customer: Customer, before: Picture, after: Picture, *heard: Heard, **other: Any) -> Case:
+    log = AccountLog([None], list(heard))
+    values: dict[str, Any] = {"sync": SYNC, "approved": False, "share": 0.5, "undisturbed": True, "user_before": None}
+    return Case(before=before, after=after, log=log, customer=customer, **(values | other))
+
+
+def _says(case: Case) -> list[str]:
+    return list(Oracle().judge(case))
+
+
+def test_what_was_sent_is_open() -> None:
+    """Every number that was sent is open with the value that was sent."""
+    assert (
+        _says(_case(_customer(1, 2), _picture(), _picture(_record(1), _record(2)), _heard(_record(1), _record(2))))
+        == []
+    )
+
+
+def test_lost_number_is_seen() -> None:
+    """A number that lived throughout and is not open is lost, unless the sync reports that one is missing."""
+    case = _case(_customer(1, 2), _picture(), _picture(_record(1)), _heard(_record(1)))
+    assert any("lived throughout" in p for p in _says(case))
+    assert _says(replace(case, sync=replace(SYNC, unaccounted=1))) == []
+
+
+def test_invented_number_is_seen() -> None:
+    """An open number that nobody sent and that was not open before is invented."""
+    case = _case(_customer(1), _picture(), _picture(_record(1), _record(9)), _heard(_record(1)))
+    assert any("number 9 holds what was never sent" in p for p in _says(case))
+
+
+def test_wrong_and_stale_values_are_seen() -> None:
+    """A value that was never sent is wrong, and so is the old one when another was sent."""
+    changed = _picture(_record(1, comment="x"))
+    assert any("never sent" in p for p in _says(_case(_customer(1), _picture(), changed, _heard(_record(1)))))
+    case = _case(_customer(1), changed, changed, _heard(_record(1)))
+    assert any("was sent as" in p and "stayed" in p for p in _says(case))
+
+
+def test_field_that_is_not_reported_stays_as_it_was_known() -> None:
+    """An edition without comments does not say that the comment is null."""
+    before = _picture(_record(1, comment="x"))
+    older = _record(1)
+    del older["comment"]
+    assert _says(_case(_customer(1), before, before, _heard(older))) == []
+    forgotten = _picture(_record(1, comment=None))
+    assert any("never sent" in p for p in _says(_case(_customer(1), before, forgotten, _heard(older))))
+
+
+def _closing(*heard: Heard, alive: bool = False, **other: Any) -> list[str]:
+    customer = _customer(1, 2)
+    if not alive:
+        customer.bury(2, 3)
+    return _says(_case(customer, _picture(_record(1), _record(2)), _picture(_record(1)), *heard, **other))
+
+
+PROOF = _heard(_record(1), tick=6, asked=(1, 2))
+
+
+def test_close_with_proof_passes() -> None:
+    """Asked for by id it did not come, and a number that had been listed did."""
+    assert _closing(_heard(_record(1)), PROOF) == []
+
+
+@pytest.mark.parametrize(
+    "proof",
+    [
+        None,
+        _heard(tick=6, asked=(1, 2)),
+        replace(PROOF, total=2),
+        replace(PROOF, asked=frozenset({1})),
+        _heard(_record(2), tick=6, asked=(2,)),
+    ],
+    ids=["no proof", "no witness", "contradicts itself", "not asked for", "came back"],
+)
+def test_close_without_proof_is_seen(proof: Heard | None) -> None:
+    """Nothing short of a consistent answer with a witness lets a number close."""
+    heard = [_heard(_record(1)), *([] if proof is None else [proof])]
+    assert any("without proof" in p for p in _closing(*heard))
+
+
+def test_close_of_a_living_number_is_seen() -> None:
+    """An honest source that shows nothing of a living number to this user is no reason to close it."""
+    assert any("lived from" in p for p in _closing(_heard(_record(1)), PROOF, alive=True))
+
+
+def test_silent_number_must_be_a_suspect() -> None:
+    """A number that was not heard of may stay open only when the sync reports a suspect."""
+    both = _picture(_record(1), _record(2))
+    customer = _customer(1, 2)
+    customer.bury(2, 3)
+    case = _case(customer, both, both, _heard(_record(1)), undisturbed=False)
+    assert any("not heard of" in p for p in _says(case))
+    assert _says(replace(case, sync=replace(SYNC, suspects=1))) == []
+
+
+def test_mass_close_needs_approval() -> None:
+    """More than the allowed share of numbers closes only when somebody approved it."""
+    customer = _customer(*range(1, 60))
+    for number_id in range(2, 60):
+        customer.bury(number_id, 3)
+    before = _picture(*map(_record, range(1, 60)))
+    heard = (_heard(_record(1)), _heard(_record(1), tick=6, asked=tuple(range(1, 60))))
+    case = _case(customer, before, _picture(_record(1)), *heard)
+    assert any("nobody approved" in p for p in _says(case))
+    assert _says(replace(case, approved=True)) == []
+
+
+def test_unusable_record_must_leave_a_trace() -> None:
+    """A number whose record cannot be used is quarantined, and stays as it was."""
+    bad = _heard(_record(1), _record(2, status=5))
+    bad.sent[1].sound = False
+    both = _picture(_record(1), _record(2))
+    case = _case(_customer(1, 2), both, both, bad)
+    assert any("quarantine" in p for p in _says(case))
+    assert _says(replace(case, sync=replace(SYNC, quarantined=1))) == []
+
+
+def test_other_winner_of_the_same_contradiction_is_seen() -> None:
+    """Of two contradicting records the same one wins, in whatever order they come."""
+    one, two = _record(1, comment="a"), _record(1, comment="b")
+    sync = replace(SYNC, conflicts=1)
+    oracle = Oracle()
+    first = _case(_customer(1), _picture(), _picture(one), _heard(one, two, total=1), sync=sync)
+    assert list(oracle.judge(first)) == []
+    second = _case(_customer(1), _picture(one), _picture(two), _heard(two, one, total=1), sync=sync)
+    assert any("the other one won" in p for p in oracle.judge(second))
+    assert any("came twice" in p for p in _says(replace(first, sync=SYNC)))
+
+
+def test_shared_row_must_be_as_sent() -> None:
+    """A campaign that was sent with a new name and keeps the old one is seen."""
+    campaign = {"campaign_id": 7, "campaign_name": "old", "site_id": None, "site_domain_name": None, "site_blocks": []}
+    before = _picture(_record(1, campaigns=[campaign]))
+    renamed = _record(1, campaigns=[{**campaign, "campaign_name": "new"}])
+    assert any("('campaigns', 7)" in p for p in _says(_case(_customer(1), before, before, _heard(renamed))))
+    assert _says(_case(_customer(1), before, _picture(renamed), _heard(renamed))) == []
