@@ -24,6 +24,7 @@ COMMANDS = {
     "sync": "etl.cli.sync",
     "status": "etl.cli.status",
     "accounts": "etl.cli.accounts",
+    "history": "etl.cli.history",
     "sandbox": "etl.cli.sandbox",
     "db": "etl.cli.db",
     "config": "etl.cli.config",

@@ -35,5 +35,10 @@ def write_table(table: Table) -> None:
     show(replace(table, rows=[with_strings(list(row), _hide) for row in table.rows]), sys.stdout)
 
 
+def write_line(text: str) -> None:
+    """A sentence on stdout."""
+    click.echo(_hide(text))
+
+
 def _hide(text: str) -> str:
     return current_state().redacted(text, shortest=CERTAIN)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from etl.cli import options
+from etl.cli import options, reading
 from etl.cli.state import current_state
 from etl.errors import TryLater
 
@@ -20,6 +20,7 @@ EPILOG = """\b
 Examples:
   vnsync status
   vnsync status --max-age 26h || notify "numbers are stale"
+  vnsync status --as-of 2026-03-01T06:00:00Z      what it would have said then
   vnsync status --output json | jq '.accounts[] | {account_id, age_seconds}'
 
 \b
@@ -44,14 +45,15 @@ class Duration(click.ParamType[timedelta]):
 
 @click.command(epilog=EPILOG, short_help="How fresh each account is; exit 75 for monitors.")
 @click.option("--max-age", type=Duration(), metavar="AGE", help="Exit 75 when something is older: 90m, 26h, 3d.")
+@reading.as_of()
 @options.output
 @options.settings(*options.DATABASE, *options.LOG)
-def status(loaded: Loaded, max_age: timedelta | None, output: str) -> int:
+def status(loaded: Loaded, max_age: timedelta | None, as_of: datetime | None, output: str) -> int:
     """Show the last sync of each account, how old what it observed is, and what it lacks."""
     from etl.read.status import stale
 
     state = current_state()
-    found = _read(loaded)
+    found = _read(loaded, as_of)
     late = stale(found.accounts, max_age) if max_age else []
     error = _too_old(loaded, found, late, max_age)
     state.outcome = error.exit_code if error else 0
@@ -61,20 +63,23 @@ def status(loaded: Loaded, max_age: timedelta | None, output: str) -> int:
     return 0
 
 
-def _read(loaded: Loaded) -> Status:
-    """The status; empty when nothing was ever synced into this warehouse."""
+def _read(loaded: Loaded, as_of: datetime | None) -> Status:
+    """The status at the moment, or now; empty when nothing was ever synced into this warehouse."""
     from etl.cli.connect import is_there, warehouse
     from etl.clock import SystemClock
+    from etl.read.as_of import refuse_future
     from etl.read.status import Status, read_status
     from etl.store import migrations
 
+    now = SystemClock().now()
+    refuse_future(as_of, now, "--as-of")
     if not is_there(loaded):
         return Status()
     engine = warehouse(loaded)
     if migrations.current(engine) is None:
         return Status()
     migrations.check(engine)
-    return read_status(engine, SystemClock().now())
+    return read_status(engine, as_of or now)
 
 
 def _too_old(loaded: Loaded, found: Status, late: list[AccountState], max_age: timedelta | None) -> TryLater | None:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, func, select
+from sqlalchemy import Connection, Engine, Row, Select, func, or_, select
 
-from etl.domain.runs import AccountStatus
+from etl.domain.runs import AccountStatus, RunStatus
+from etl.read import as_of
 from etl.store import schema
-from etl.store.engine import database_errors
+from etl.store.engine import begin_reading, database_errors
 
 GAP_WINDOW = timedelta(days=30)
 """How far back the longest gap between two observations is looked for."""
@@ -61,15 +62,18 @@ class Status:
 
 
 def read_status(engine: Engine, now: datetime) -> Status:
-    """The state of every account that was ever synced or tried, by id, as of `now` (aware)."""
-    with database_errors(), engine.connect() as connection:
-        tried = {row.account_id: row for row in connection.execute(_last_syncs(published=False))}
-        published = {row.account_id: row for row in connection.execute(_last_syncs(published=True))}
+    """The state of every account that was ever synced or tried, by id, as of `now` (aware).
+
+    `now` may be an earlier moment: then it is the status that would have been told at that time.
+    """
+    with database_errors(), begin_reading(engine) as connection:
+        tried = {row.account_id: row for row in connection.execute(_last_syncs(now, published=False))}
+        published = {row.account_id: row for row in connection.execute(_last_syncs(now, published=True))}
         gaps = _longest_gaps(connection, now)
-        names = {row.account_id: row.account_name for row in connection.execute(select(schema.accounts))}
-        last = connection.execute(_last_runs().limit(1)).first()
+        names = {seen.account_id: seen.account_name for seen in as_of.observed(connection, now)}
+        last = connection.execute(_last_runs(now).limit(1)).first()
     states = [_state(row, published.get(i), names.get(i), gaps.get(i), now) for i, row in sorted(tried.items())]
-    return Status(accounts=tuple(states), last_run=_last_run(last) if last else None)
+    return Status(accounts=tuple(states), last_run=_last_run(last, now) if last else None)
 
 
 def stale(accounts: Sequence[AccountState], max_age: timedelta) -> list[AccountState]:
@@ -78,23 +82,24 @@ def stale(accounts: Sequence[AccountState], max_age: timedelta) -> list[AccountS
     return [a for a in accounts if a.age_seconds is None or a.age_seconds > limit]
 
 
-def _last_syncs(*, published: bool) -> Select[Any]:
+def _last_syncs(now: datetime, *, published: bool) -> Select[Any]:
     """The newest row of `account_syncs` of each account, of all or of the published ones.
 
     Times decide, not run ids: two runs of one second have ids in any order.
     """
     syncs = schema.account_syncs
     instant = syncs.c.observed_at if published else syncs.c.started_at
-    newest = select(syncs.c.account_id, func.max(instant).label("instant")).group_by(syncs.c.account_id)
+    known = or_(syncs.c.observed_at <= now, syncs.c.observed_at.is_(None) & (syncs.c.started_at <= now))
+    newest = select(syncs.c.account_id, func.max(instant).label("instant")).where(known).group_by(syncs.c.account_id)
     if published:
         newest = newest.where(syncs.c.status == AccountStatus.SUCCEEDED.value)
     last = newest.subquery()
     return select(syncs).join(last, (syncs.c.account_id == last.c.account_id) & (instant == last.c.instant))
 
 
-def _last_runs() -> Select[Any]:
+def _last_runs(now: datetime) -> Select[Any]:
     runs = schema.sync_runs
-    return select(runs).order_by(runs.c.started_at.desc(), runs.c.run_id.desc())
+    return select(runs).where(runs.c.started_at <= now).order_by(runs.c.started_at.desc(), runs.c.run_id.desc())
 
 
 def _longest_gaps(connection: Connection, now: datetime) -> dict[int, float]:
@@ -141,7 +146,13 @@ def _state(
     )
 
 
-def _last_run(row: Row[Any]) -> LastRun:
+def _last_run(row: Row[Any], now: datetime) -> LastRun:
+    """The run as it was: one that finished after `now` was running then."""
+    if row.finished_at is not None and row.finished_at > now:
+        running = RunStatus.RUNNING.value
+        return LastRun(
+            run_id=row.run_id, status=running, started_at=row.started_at, finished_at=None, exit_code=None, error=None
+        )
     return LastRun(
         run_id=row.run_id,
         status=row.status,

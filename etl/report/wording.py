@@ -38,10 +38,13 @@ def _escaped(character: str) -> str:
 
 def named(account_id: int, name: str | None) -> str:
     """An account in a sentence: `account 101 "Acme"`."""
-    if name is None:
-        return f"account {account_id}"
-    quoted = printable(name.replace("\\", "\\\\").replace('"', '\\"'), 80)
-    return f'account {account_id} "{quoted}"'
+    return f"account {account_id}" if name is None else f"account {account_id} {quoted(name)}"
+
+
+def quoted(name: str, limit: int = 80) -> str:
+    """A name in double quotes that nothing in it can close; what is longer than `limit` is cut off."""
+    escaped = printable(name.replace("\\", "\\\\").replace('"', '\\"'), limit)
+    return f'"{escaped}"'
 
 
 def thousands(number: int | None) -> str:

@@ -25,6 +25,8 @@ SQLITE_MINIMUM = (3, 35)
 SQLITE_HEADER = 100
 """Bytes of a SQLite file's header."""
 POSTGRESQL_MINIMUM = 14
+READING = "vnsync_reading"
+"""Execution option of a connection that reads one moment of the warehouse."""
 DOUBTFUL = "vnsync_doubtful"
 """Execution option of an engine whose SQLite file was not closed by its last user: it is checked before it is used."""
 
@@ -172,11 +174,11 @@ def _begin_postgresql(connection: Connection, schema: str | None) -> None:
     lock of a run that listens to the network is not taken for idleness.
     """
     path = f"set local search_path to {connection.dialect.identifier_preparer.quote(schema)}; " if schema else ""
-    connection.exec_driver_sql(f"{_TRANSACTION}{path}{_TIMEOUTS}")
+    level = "repeatable read, read only" if connection.get_execution_options().get(READING) else "read committed"
+    connection.exec_driver_sql(f"set transaction isolation level {level}; {_TRANSACTION}{path}{_TIMEOUTS}")
 
 
 _TRANSACTION = (
-    "set transaction isolation level read committed; "
     "set local idle_in_transaction_session_timeout = 0; "
     "set local timezone = 'UTC'; set local datestyle = 'ISO'; set local standard_conforming_strings = on; "
 )
@@ -192,6 +194,16 @@ _TIMEOUTS = (
 def begin_writing(engine: Engine) -> Iterator[Connection]:
     """A connection in a transaction that will write: in SQLite it waits for its turn at once, not half-way through."""
     with engine.connect() as connection, connection.execution_options(sqlite_begin="immediate").begin():
+        yield connection
+
+
+@contextlib.contextmanager
+def begin_reading(engine: Engine) -> Iterator[Connection]:
+    """A connection that sees one moment of the warehouse until it is closed, whatever is published meanwhile.
+
+    In PostgreSQL it may not write.
+    """
+    with engine.connect() as connection, connection.execution_options(**{READING: True}).begin():
         yield connection
 
 

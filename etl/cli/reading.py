@@ -1,0 +1,60 @@
+"""What the commands that ask the warehouse share: a moment as an option, the accounts, and a warehouse to read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from etl.domain.moments import parse_moment
+from etl.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from etl.settings import Loaded
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Moment(click.ParamType[datetime]):
+    """An ISO 8601 instant or date, with a zone or in UTC; a date is the instant at which it begins."""
+
+    name = "moment"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """The instant in UTC; a usage error when it is none."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            return parse_moment(str(value))
+        except ValueError as error:
+            self.fail(f"{value!r} is no date or instant: {error}", param, ctx)
+
+
+def as_of(*, required: bool = False) -> Callable[[Command], Command]:
+    """`--as-of T`, given to the command as `as_of`."""
+    words = "As known at T: an ISO 8601 instant or date (its first moment), in UTC unless it has a zone."
+    return click.option("--as-of", type=Moment(), metavar="T", required=required, help=words)
+
+
+def accounts(command: Command) -> Command:
+    """`--account ID`, repeatable, given to the command as `account`."""
+    words = "Look at this account only. Repeatable."
+    return click.option("--account", type=int, multiple=True, metavar="ID", help=words)(command)
+
+
+def readable(loaded: Loaded) -> Engine:
+    """The warehouse, which is there and has this program's schema. Raises `Misconfigured` otherwise."""
+    from etl.cli.connect import is_there, warehouse, warehouse_name
+    from etl.store import migrations
+
+    if not is_there(loaded):
+        raise Misconfigured(
+            f"there is no warehouse at {warehouse_name(loaded)}", remedy="Run `vnsync sync`, or correct --database-url."
+        )
+    engine = warehouse(loaded)
+    migrations.check(engine)
+    return engine

@@ -1,0 +1,152 @@
+"""The warehouse as it was known at a moment: every declared table, and the accounts, by one rule.
+
+A version holds at T when `valid_from <= T < valid_to`. All that an account sync changed carries its `observed_at`, so
+the state of an account at T is that of its last observation not later than T, and holds nothing learnt after T.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, func, null, select, union_all
+from sqlalchemy.sql.selectable import CompoundSelect, FromClause
+
+from etl.domain import tables as declared
+from etl.domain.runs import AccountStatus
+from etl.errors import Usage
+from etl.store import schema
+
+BATCH = 2_000
+"""Rows that a streamed result holds at a time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observed:
+    """An account as its last published sync, as of the moment asked for, saw it."""
+
+    account_id: int
+    account_name: str | None
+    timezone: str | None
+    observed_at: datetime
+    chain_digest: str | None
+    run_id: int
+
+
+def rows(
+    table: declared.Table, moment: datetime | None, accounts: Collection[int] = ()
+) -> Select[Any] | CompoundSelect[Any]:
+    """The rows of `table` as of `moment` (None: now), ordered by key: account_id, its columns, valid_from.
+
+    `accounts`: only these; none: all.
+    """
+    now, ended = schema.current[table.name], schema.closed[table.name]
+    columns = ["account_id", *(c.name for c in table.columns), "valid_from"]
+    keys = columns[: 1 + len(table.key)]
+    open_rows = _of(now, columns, accounts)
+    if moment is None:
+        return open_rows.order_by(*(now.c[k] for k in keys))
+    then = _of(ended, columns, accounts).where(ended.c.valid_from <= moment, ended.c.valid_to > moment)
+    both = union_all(open_rows.where(now.c.valid_from <= moment), then)
+    return both.order_by(*(both.selected_columns[k] for k in keys))
+
+
+def _of(table: Table, columns: Sequence[str], accounts: Collection[int]) -> Select[Any]:
+    chosen = select(*(table.c[name] for name in columns))
+    return chosen.where(table.c.account_id.in_(accounts)) if accounts else chosen
+
+
+def history(table: declared.Table, moment: datetime | None) -> FromClause:
+    """The versions of `table` as they were known at `moment`: what ended later is still open, what began later is not.
+
+    Columns: those of the contract's history view.
+    """
+    now, ended = schema.current[table.name], schema.closed[table.name]
+    names = ["account_id", *(c.name for c in table.columns), "valid_from", "opened_run_id"]
+    open_ones = select(*(now.c[n] for n in names), null().label("valid_to"), null().label("closed_run_id"))
+    closed = select(*(ended.c[n] for n in names), ended.c.valid_to, ended.c.closed_run_id)
+    if moment is not None:
+        open_ones = open_ones.where(now.c.valid_from <= moment)
+        closed = closed.where(ended.c.valid_from <= moment)
+    return union_all(closed, open_ones).subquery(f"{table.name}_known")
+
+
+def stream(connection: Connection, statement: Any) -> Iterator[Row[Any]]:
+    """The rows of a query, in batches: memory holds one of them, on either database."""
+    options = {"stream_results": True, "yield_per": BATCH}
+    with connection.execute(statement, execution_options=options) as result:
+        yield from result
+
+
+def as_value(column: declared.Column, stored: Any) -> Any:
+    """A stored value as Python's: JSON decoded, whichever database it comes from."""
+    return json.loads(stored) if column.kind is declared.Kind.JSON and isinstance(stored, str) else stored
+
+
+# -- who was known
+
+
+def observed(connection: Connection, moment: datetime | None, accounts: Collection[int] = ()) -> list[Observed]:
+    """The accounts that had been published by `moment` (None: now), by id, each as its last sync saw it."""
+    syncs = schema.account_syncs
+    published = _published(moment, accounts)
+    newest = select(syncs.c.account_id, func.max(syncs.c.observed_at).label("instant")).where(published)
+    last = newest.group_by(syncs.c.account_id).subquery()
+    same = and_(syncs.c.account_id == last.c.account_id, syncs.c.observed_at == last.c.instant)
+    found = select(syncs, schema.accounts.c.account_name, schema.accounts.c.timezone).join(last, same)
+    named = found.join(schema.accounts, schema.accounts.c.account_id == syncs.c.account_id)
+    return [_observed(row) for row in connection.execute(named.order_by(syncs.c.account_id))]
+
+
+def _published(moment: datetime | None, accounts: Collection[int]) -> ColumnElement[bool]:
+    syncs = schema.account_syncs.c
+    conditions = [syncs.status == AccountStatus.SUCCEEDED.value]
+    conditions += [] if moment is None else [syncs.observed_at <= moment]
+    conditions += [syncs.account_id.in_(accounts)] if accounts else []
+    return and_(*conditions)
+
+
+def _observed(row: Row[Any]) -> Observed:
+    return Observed(
+        account_id=row.account_id,
+        account_name=row.account_name,
+        timezone=row.timezone,
+        observed_at=row.observed_at,
+        chain_digest=row.chain_digest,
+        run_id=row.run_id,
+    )
+
+
+# -- moments nobody can answer for
+
+
+def refuse_future(moment: datetime | None, now: datetime, option: str) -> None:
+    """Raises `Usage` for a moment that has not come: what is known of it may still change."""
+    if moment is not None and moment > now:
+        raise Usage(f"{option} {_text(moment)} lies in the future", remedy=f"It is {_text(now)} now.")
+
+
+def refuse_unknown(connection: Connection, moment: datetime | None, option: str, accounts: Collection[int]) -> None:
+    """Raises `Usage` when an account of `accounts` is unknown, or when nothing had been observed by `moment`."""
+    syncs = schema.account_syncs
+    first = select(syncs.c.account_id, func.min(syncs.c.observed_at)).where(_published(None, accounts))
+    begun = {row[0]: row[1] for row in connection.execute(first.group_by(syncs.c.account_id))}
+    unknown = sorted(set(accounts) - begun.keys())
+    if unknown:
+        known = "`vnsync status` lists those that are"
+        raise Usage(f"account {unknown[0]} was never published into this warehouse", remedy=f"{known}.")
+    if not begun:
+        raise Usage("nothing was ever published into this warehouse", remedy="Run `vnsync sync` first.")
+    earliest = min(begun.values())
+    if moment is not None and moment < earliest:
+        raise Usage(
+            f"{option} {_text(moment)} lies before the first observation",
+            remedy=f"What was so is known from {_text(earliest)} on.",
+        )
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,215 @@
+"""One number's life: what it was, and what held it from when to when, with the names of the time."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Engine, select, union
+
+from etl.domain import phones
+from etl.domain import tables as declared
+from etl.domain.runs import AccountStatus
+from etl.errors import Usage
+from etl.read import as_of
+from etl.read.timeline import Gap, Names, Span, Version, gaps, spans
+from etl.store import schema
+from etl.store.engine import begin_reading, database_errors
+
+LARGEST_ID = 2**63 - 1
+_NUMBERS = declared.VIRTUAL_NUMBERS
+Known = dict[Any, list[Version]]
+"""Versions of shared rows by their id, ascending."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Life:
+    """A number of an account. `observed_at`: the account's last observation that counts here; `listed`: in it.
+
+    `number`: its own versions; the others: links with what names them. All ascending by `valid_from`.
+    """
+
+    account_id: int
+    account_name: str | None
+    timezone: str | None
+    observed_at: datetime
+    virtual_number_id: int
+    virtual_phone_number: str | None
+    listed: bool
+    number: tuple[Span, ...]
+    gaps: tuple[Gap, ...]
+    campaigns: tuple[Span, ...]
+    site_blocks: tuple[Span, ...]
+    scenarios: tuple[Span, ...]
+
+
+def read_lives(
+    engine: Engine, wanted: str, *, moment: datetime | None = None, accounts: frozenset[int] = frozenset()
+) -> list[Life]:
+    """The lives of all numbers that `wanted` can mean, a phone number or an id, as known at `moment` (None: now).
+
+    Ordered by account and id. Raises `Usage` when there is none, or `wanted` is neither.
+    """
+    if not phones.is_phone(wanted):
+        raise Usage("NUMBER is neither a phone number nor an id", remedy="Write 74951234567, '+7 (495) 123-45-67' or 1")
+    with database_errors(), begin_reading(engine) as connection:
+        as_of.refuse_unknown(connection, moment, "--as-of", accounts)
+        seen = {o.account_id: o for o in as_of.observed(connection, moment, accounts)}
+        found = [(a, n) for a, n in find(connection, wanted, moment) if a in seen]
+        if not found:
+            raise Usage(f"no number {wanted.strip()} was ever listed{_scope(moment, accounts)}", remedy=_SEARCHED)
+        return [_life(connection, seen[account_id], number_id, moment) for account_id, number_id in found]
+
+
+_SEARCHED = "Numbers are found by id or by phone number, with or without its country code."
+
+
+def _scope(moment: datetime | None, accounts: frozenset[int]) -> str:
+    where = f" in account {', '.join(map(str, sorted(accounts)))}" if accounts else ""
+    return where + (f" by {moment:%Y-%m-%d %H:%M:%S} UTC" if moment else "")
+
+
+# -- which numbers are meant
+
+
+def find(connection: Connection, wanted: str, moment: datetime | None) -> list[tuple[int, int]]:
+    """(account_id, virtual_number_id) of the numbers that had this id or phone number at any time, ascending.
+
+    A spelling that the source may have used is looked up by index; only when that finds nothing, all are compared.
+    """
+    conditions: list[dict[str, Sequence[Any]]] = [{"virtual_phone_number": phones.spellings(wanted)}]
+    if wanted.strip().isdecimal() and int(wanted) <= LARGEST_ID:
+        conditions.append({"virtual_number_id": (int(wanted),)})
+    found = {key for condition in conditions for key in _having(connection, condition, moment)}
+    return sorted(found or _ending_alike(connection, wanted, moment))
+
+
+def _having(connection: Connection, values: Mapping[str, Sequence[Any]], moment: datetime | None) -> set[Any]:
+    statements = []
+    for table in (schema.current[_NUMBERS.name], schema.closed[_NUMBERS.name]):
+        wanted = [table.c[name].in_(several) for name, several in values.items()]
+        statements.append(select(table.c.account_id, table.c.virtual_number_id).where(*wanted, *_begun(table, moment)))
+    return {tuple(row) for row in connection.execute(union(*statements))}
+
+
+def _begun(table: Any, moment: datetime | None) -> list[ColumnElement[bool]]:
+    return [] if moment is None else [table.c.valid_from <= moment]
+
+
+def _ending_alike(connection: Connection, wanted: str, moment: datetime | None) -> set[Any]:
+    """By digits alone, whatever stands between them, with the country or area left out."""
+    tail = phones.tail(wanted)
+    if tail is None:
+        return set()
+    found = set()
+    for table in (schema.current[_NUMBERS.name], schema.closed[_NUMBERS.name]):
+        phone = table.c.virtual_phone_number
+        several = select(table.c.account_id, table.c.virtual_number_id, phone).where(
+            phone.is_not(None), *_begun(table, moment)
+        )
+        for row in as_of.stream(connection, several):
+            if phones.digits(row.virtual_phone_number).endswith(tail):
+                found.add((row.account_id, row.virtual_number_id))
+    return found
+
+
+# -- one of them
+
+
+def _life(connection: Connection, seen: as_of.Observed, number_id: int, moment: datetime | None) -> Life:
+    account_id = seen.account_id
+    observed = _observations(connection, account_id, moment)
+    told = _Told(connection, account_id, number_id, moment, observed)
+    own = told.versions(_NUMBERS)
+    return Life(
+        account_id=account_id,
+        account_name=seen.account_name,
+        timezone=seen.timezone,
+        observed_at=seen.observed_at,
+        virtual_number_id=number_id,
+        virtual_phone_number=own[-1].values["virtual_phone_number"],
+        listed=own[-1].valid_to is None,
+        number=told.spans(_NUMBERS, {}, _NUMBERS.value_names),
+        gaps=tuple(gaps(own)),
+        **told.links(),
+    )
+
+
+def _observations(connection: Connection, account_id: int, moment: datetime | None) -> list[datetime]:
+    syncs = schema.account_syncs
+    mine = (syncs.c.account_id == account_id) & (syncs.c.status == AccountStatus.SUCCEEDED.value)
+    until = [] if moment is None else [syncs.c.observed_at <= moment]
+    return list(connection.scalars(select(syncs.c.observed_at).where(mine, *until).order_by(syncs.c.observed_at)))
+
+
+class _Told:
+    """Reads a number's versions and links, and the names that its links had."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        account_id: int,
+        number_id: int,
+        moment: datetime | None,
+        observed: Sequence[datetime],
+    ) -> None:
+        self._connection, self._account_id, self._number_id = connection, account_id, number_id
+        self._moment, self._observed = moment, observed
+
+    def versions(self, table: declared.Table, ids: Mapping[str, Iterable[Any]] | None = None) -> list[Version]:
+        """Versions by key and time; of this number, or of the rows whose columns are among `ids`."""
+        known = as_of.history(table, self._moment)
+        among = ids or {"virtual_number_id": (self._number_id,)}
+        chosen = [known.c.account_id == self._account_id]
+        chosen += [known.c[name].in_(sorted(values)) for name, values in among.items()]
+        order = (*(known.c[k] for k in table.key_names), known.c.valid_from)
+        rows = self._connection.execute(select(known).where(*chosen).order_by(*order)).mappings()
+        return [self._version(table, row) for row in rows]
+
+    def _version(self, table: declared.Table, row: Any) -> Version:
+        later = self._moment is not None and row["valid_to"] is not None and row["valid_to"] > self._moment
+        values = {c.name: as_of.as_value(c, row[c.name]) for c in table.columns}
+        return Version(valid_from=row["valid_from"], valid_to=None if later else row["valid_to"], values=values)
+
+    def spans(self, table: declared.Table, names: Names, shown: Sequence[str]) -> tuple[Span, ...]:
+        """The number's rows of `table`, cut where their names changed."""
+        return _spread(self.versions(table), names, self._observed, shown)
+
+    def _known(self, table: declared.Table, referring: Iterable[Version]) -> Known:
+        (column,) = table.key_names
+        wanted = {v.values[column] for v in referring if v.values[column] is not None}
+        found: Known = defaultdict(list)
+        for version in self.versions(table, {column: wanted}) if wanted else ():
+            found[version.values[column]].append(version)
+        return found
+
+    def links(self) -> dict[str, tuple[Span, ...]]:
+        """What held it: campaigns with their sites, site blocks, scenarios, by the names of `Life`."""
+        campaigns = self._known(declared.CAMPAIGNS, self.versions(declared.NUMBER_CAMPAIGNS))
+        sites = self._known(declared.SITES, (v for each in campaigns.values() for v in each))
+        blocks = self._known(declared.SITE_BLOCKS, self.versions(declared.NUMBER_SITE_BLOCKS))
+        scenarios = self._known(declared.SCENARIOS, self.versions(declared.NUMBER_SCENARIOS))
+        placed: Names = {"campaign_id": campaigns, "site_id": sites}
+        return {
+            "campaigns": self.spans(declared.NUMBER_CAMPAIGNS, placed, _CAMPAIGN),
+            "site_blocks": self.spans(
+                declared.NUMBER_SITE_BLOCKS, {"campaign_id": campaigns, "site_block_id": blocks}, _BLOCK
+            ),
+            "scenarios": self.spans(declared.NUMBER_SCENARIOS, {"scenario_id": scenarios}, _SCENARIO),
+        }
+
+
+_CAMPAIGN = ("campaign_id", "campaign_name", "site_id", "site_domain_name")
+_BLOCK = ("campaign_id", "campaign_name", "site_block_id", "site_block_name", "is_tracking")
+_SCENARIO = ("scenario_id", "scenario_name", "call_processing_rule_id", "is_active", "extra")
+
+
+def _spread(
+    links: Iterable[Version], names: Names, observed: Sequence[datetime], shown: Sequence[str]
+) -> tuple[Span, ...]:
+    """The spans of several links, in the order of time."""
+    told = [span for link in links for span in spans(link, names, observed, shown=shown)]
+    return tuple(sorted(told, key=lambda s: s.valid_from))

@@ -1,0 +1,125 @@
+"""One number's life for the terminal and for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from etl.read.history import Life
+from etl.read.timeline import Gap, Span
+from etl.report.fields import described, differences
+from etl.report.tables import Cell, Table
+from etl.report.values import plain
+from etl.report.wording import counted, moment, named, printable, quoted
+
+EXPLAINED = (
+    "Times are those of observations: a change happened after the one before the time shown, and not later than it."
+)
+
+
+def several(wanted: str, lives: Sequence[Life]) -> str:
+    """What to say when more than one number is meant."""
+    accounts = counted(len({life.account_id for life in lives}), "account")
+    return f"{printable(wanted)} is {counted(len(lives), 'number')} in {accounts}, told one after the other."
+
+
+def heading(life: Life, as_of: datetime | None) -> str:
+    """Which number this is, and whether the last observation listed it; two lines, three as of an earlier moment."""
+    zone = f" ({printable(life.timezone)})" if life.timezone else ""
+    who = f"number {life.virtual_number_id} of {named(life.account_id, life.account_name)}{zone}"
+    phone = printable(life.virtual_phone_number or "without a phone number")
+    known = f"\nAs known at {moment(as_of)} UTC." if as_of else ""
+    return f"{phone}: {who}\n{_state(life)}{known}"
+
+
+def _state(life: Life) -> str:
+    first = f"First seen {moment(life.number[0].valid_from)} UTC"
+    if life.listed:
+        return f"{first}; listed at the last observation, {moment(life.observed_at)}."
+    last = life.number[-1]
+    return f"{first}; gone since {moment(last.valid_to)}; last observation {moment(life.observed_at)}."
+
+
+def tables(life: Life, *, then: bool) -> Iterator[Table]:
+    """What it was, and what held it; `then`: as of an earlier moment, so what is open is open then, not now."""
+    open_end = "then" if then else "now"
+    yield _table("What it was", "what it was", _own_rows(life, open_end))
+    kinds: list[tuple[str, Sequence[Span], Callable[[Span], str]]] = [
+        ("Campaigns", life.campaigns, _campaign),
+        ("Site blocks", life.site_blocks, _block),
+        ("Scenarios and their rules", life.scenarios, _scenario),
+    ]
+    for title, spans, words in kinds:
+        if spans:
+            yield _table(title, "what held it", [_row(s, words(s), open_end) for s in spans])
+
+
+def _table(title: str, what: str, rows: Sequence[Sequence[Cell]]) -> Table:
+    return Table(["from (UTC)", "until", what], rows, title=title)
+
+
+def _row(span: Span | Gap, words: str, open_end: str) -> list[Cell]:
+    return [moment(span.valid_from), moment(span.valid_to) if span.valid_to else open_end, words]
+
+
+def _own_rows(life: Life, open_end: str) -> list[list[Cell]]:
+    """Its versions: the first of each life in full, the others by what changed; and the gaps between lives."""
+    after_gap = {gap.valid_to for gap in life.gaps}
+    rows: list[list[Cell]] = []
+    gaps = {gap.valid_from: gap for gap in life.gaps}
+    for i, span in enumerate(life.number):
+        whole = i == 0 or span.valid_from in after_gap
+        words = described(span.values) if whole else "; ".join(differences(life.number[i - 1].values, span.values))
+        rows.append(_row(span, words, open_end))
+        if span.valid_to in gaps:
+            rows.append(_row(gaps[span.valid_to], "not listed: deleted, and came back", open_end))
+    return rows
+
+
+def _named(kind: str, identifier: Any, name: Any) -> str:
+    return f"{kind} {identifier}" if name is None else f"{quoted(name)} ({identifier})"
+
+
+def _campaign(span: Span) -> str:
+    at = span.values
+    site = "" if at["site_id"] is None else f" on {_named('site', at['site_id'], at['site_domain_name'])}"
+    return _named("campaign", at["campaign_id"], at["campaign_name"]) + site
+
+
+def _block(span: Span) -> str:
+    at = span.values
+    block = _named("block", at["site_block_id"], at["site_block_name"])
+    tracking = {True: ", tracking", False: ", not tracking"}.get(at["is_tracking"], "")
+    return f"{block} of {_named('campaign', at['campaign_id'], at['campaign_name'])}{tracking}"
+
+
+def _scenario(span: Span) -> str:
+    at = span.values
+    rule = f" by rule {at['call_processing_rule_id']}" if at["call_processing_rule_id"] else ""
+    state = {True: ", on", False: ", off"}.get(at["is_active"], "")
+    return _named("scenario", at["scenario_id"], at["scenario_name"]) + rule + state
+
+
+# -- for machines
+
+
+def as_object(wanted: str, lives: Sequence[Life], as_of: datetime | None) -> dict[str, Any]:
+    """The answer as one object: each span is its columns, `valid_from`, `after` and `valid_to`."""
+    return {"number": wanted, "as_of": plain(as_of), "matches": [_life(life) for life in lives]}
+
+
+def _life(life: Life) -> dict[str, Any]:
+    told = {name: _spans(value) if _is_spans(value) else plain(value) for name, value in vars(life).items()}
+    return {**told, "gaps": plain(life.gaps)}
+
+
+def _is_spans(value: Any) -> bool:
+    return isinstance(value, tuple) and all(isinstance(item, Span) for item in value)
+
+
+def _spans(spans: Sequence[Span]) -> list[dict[str, Any]]:
+    return [
+        {**s.values, "valid_from": plain(s.valid_from), "after": plain(s.after), "valid_to": plain(s.valid_to)}
+        for s in spans
+    ]

@@ -1,0 +1,145 @@
+"""One number's life, read from the story's warehouse, on both databases."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from etl.errors import Usage
+from etl.read.history import Life, read_lives
+from etl.read.timeline import Span
+from tests.story import campaign, number, scenario, tell
+
+
+def _day(moment: datetime | None) -> int | None:
+    return moment.day if moment else None
+
+
+def _spans(spans: tuple[Span, ...], *columns: str) -> list[tuple[Any, ...]]:
+    return [(_day(s.valid_from), _day(s.valid_to), *(s.values[c] for c in columns)) for s in spans]
+
+
+def _one(engine: Engine, wanted: str, **options: Any) -> Life:
+    (life,) = read_lives(engine, wanted, **options)
+    return life
+
+
+def test_a_life_with_the_names_of_the_time(told: Engine) -> None:
+    """Campaigns, their sites, blocks and scenarios from when to when; a renamed campaign shows under both names."""
+    life = _one(told, "1")
+    assert (life.account_name, life.timezone, life.listed, _day(life.observed_at)) == (
+        "Seven", "Europe/Moscow", True, 10,
+    )  # fmt: skip
+    assert _spans(life.campaigns, "campaign_name", "site_domain_name") == [
+        (6, 7, "Spring", "a.example"),
+        (7, 8, "Summer", "a.example"),
+        (8, 9, "Winter", "a.example"),
+        (9, None, "Winter", "b.example"),
+    ]
+    assert _spans(life.site_blocks, "campaign_name", "site_block_name", "is_tracking") == [
+        (6, 7, "Spring", "header", True),
+        (7, 8, "Summer", "header", True),
+        (8, None, "Winter", "header", False),
+    ]
+    assert _spans(life.scenarios, "scenario_name", "call_processing_rule_id", "is_active") == [
+        (6, None, "Hello", 1, True),
+        (6, None, "Hello", 2, True),
+        (6, None, "Bye", 1, True),
+    ]
+    assert [_day(s.after) for s in life.campaigns] == [None, 6, 7, 8]
+
+
+def test_a_number_that_came_back_shows_its_gap(told: Engine) -> None:
+    """Two versions, the gap between them, and the comment that the second life kept."""
+    life = _one(told, "2")
+    assert _spans(life.number, "comment") == [(6, 8, None), (8, 9, "spare"), (10, None, "spare")]
+    assert [(_day(g.valid_from), _day(g.valid_to)) for g in life.gaps] == [(9, 10)]
+
+
+@pytest.mark.parametrize(
+    ("day", "listed", "versions", "gaps"),
+    [(6, True, [(6, None)], 0), (9, False, [(6, 8), (8, 9)], 0), (8, True, [(6, 8), (8, None)], 0)],
+)
+def test_as_of_knows_nothing_later(
+    told: Engine, day: int, listed: bool, versions: list[tuple[int, int | None]], gaps: int
+) -> None:
+    """What ended or began later is not told: at T the last version that held then is still open."""
+    life = _one(told, "2", moment=datetime(2026, 1, day, 23, tzinfo=UTC))
+    assert (life.listed, _spans(life.number), len(life.gaps), life.observed_at.day) == (listed, versions, gaps, day)
+
+
+def test_names_as_of_are_those_known_then(told: Engine) -> None:
+    """Before the renaming was seen, the campaign has its first name only."""
+    life = _one(told, "1", moment=datetime(2026, 1, 6, 7, tzinfo=UTC))
+    assert _spans(life.campaigns, "campaign_name") == [(6, None, "Spring")]
+
+
+@pytest.fixture
+def phones(warehouse: Engine) -> Engine:
+    """Numbers stored in several ways, one of them given to another id the next day."""
+    first = [
+        number(10, "74951234567"),
+        number(11, "+7 (495) 765-43-21"),
+        number(12, "442079460958"),
+        number(74951234, "78120000000"),
+    ]
+    second = [number(20, "74951234567"), *first[1:], number(78120000000, "79990000000")]
+    tell(warehouse, {"2026-01-06": first, "2026-01-07": second})
+    return warehouse
+
+
+@pytest.mark.parametrize(
+    ("wanted", "ids"),
+    [
+        ("74951234567", [10, 20]),
+        ("8 (495) 123-45-67", [10, 20]),
+        ("495 123 45 67", [10, 20]),
+        ("123-45-67", [10, 20]),
+        ("+7 495 765 43 21", [11]),
+        ("84957654321", [11]),
+        ("020 7946 0958", [12]),
+        ("+44 20 7946 0958", [12]),
+        ("12", [12]),
+        ("74951234", [74951234]),
+        ("78120000000", [74951234, 78120000000]),
+    ],
+)
+def test_numbers_are_found_in_any_spelling_and_by_id(phones: Engine, wanted: str, ids: list[int]) -> None:
+    """Whatever the source stores and whoever asks; all that it can mean, those of the past too, in order."""
+    assert [life.virtual_number_id for life in read_lives(phones, wanted)] == ids
+
+
+@pytest.mark.parametrize("wanted", ["999", "+7 495 000-00-00", "99999999999999999999", "1234"])
+def test_an_unknown_number_is_a_usage_error(phones: Engine, wanted: str) -> None:
+    """One line that names it, exit 2."""
+    with pytest.raises(Usage, match="was ever listed") as caught:
+        read_lives(phones, wanted)
+    assert caught.value.exit_code == 2
+
+
+def test_what_is_no_number_and_an_unknown_account(phones: Engine) -> None:
+    """Neither is looked for in vain: each has its own line."""
+    with pytest.raises(Usage, match="neither a phone number nor an id"):
+        read_lives(phones, "abc")
+    with pytest.raises(Usage, match="account 8 was never published"):
+        read_lives(phones, "10", accounts=frozenset({8}))
+
+
+def test_a_moment_before_the_first_sync(phones: Engine) -> None:
+    """What was so then nobody knows, and the line says from when on somebody does."""
+    with pytest.raises(Usage, match="before the first observation") as caught:
+        read_lives(phones, "10", moment=datetime(2026, 1, 5, tzinfo=UTC))
+    assert "2026-01-06T06:00:00Z" in caught.value.remedy
+
+
+def test_unknown_fields_are_told_alike_on_both_databases(warehouse: Engine) -> None:
+    """`extra` comes as JSON, whether the database stores text or JSONB."""
+    place = {**campaign(10, "A", "a.example"), "color": "red"}
+    rule = {**scenario(40, "S"), "since": [1, {"b": 2}]}
+    tell(warehouse, {"2026-01-06": [number(1, "1", campaigns=[place], scenarios=[rule], tariff={"a": 1.5})]})
+    life = _one(warehouse, "1")
+    assert life.number[0].values["extra"] == {"tariff": {"a": 1.5}}
+    assert life.scenarios[0].values["extra"] == {"since": [1, {"b": 2}]}
