@@ -18,9 +18,10 @@ def main() -> int:
     """0 when nothing was found (or, of canaries, when each was), else 1."""
     arguments = _arguments()
     if arguments.canaries is not None:
-        return _canaries(arguments.canaries or list(CANARIES), arguments.jobs)
+        simulated = [name for name, canary in CANARIES.items() if canary.test is None]
+        return _canaries(arguments.canaries or simulated, arguments.jobs)
     if arguments.seed is not None:
-        return _one(arguments.seed, trace=arguments.trace)
+        return _one(arguments.seed, tuple(arguments.under), trace=arguments.trace)
     return _many(range(arguments.first, arguments.first + arguments.seeds), arguments.jobs)
 
 
@@ -30,6 +31,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--jobs", type=int, default=1, help="how many processes play")
     parser.add_argument("--seed", type=int, help="play this seed only")
+    parser.add_argument("--under", nargs="*", default=(), metavar="FAULT", help="with --seed: faults to be on")
     parser.add_argument("--trace", action="store_true", help="with --seed: every event")
     parser.add_argument("--canaries", nargs="*", metavar="NAME", help="plant these bugs, or all, one after the other")
     return parser.parse_args()
@@ -47,10 +49,10 @@ def _failed(report: Report) -> None:
     _tell(f"  replay: {report.replay}")
 
 
-def _one(seed: int, *, trace: bool) -> int:
+def _one(seed: int, under: tuple[str, ...], *, trace: bool) -> int:
     stage = Stage()
     try:
-        report = simulate(seed, stage, keep_trace=trace)
+        report = simulate(seed, stage, keep_trace=trace, under=under)
     finally:
         stage.close()
     for line in report.lines or ():

@@ -81,7 +81,7 @@ def hunt(name: str, first: int = 0, seeds: int = SEEDS) -> Hunt:
     try:
         with CANARIES[name].plant():
             for count, seed in enumerate(range(first, first + seeds), start=1):
-                report = simulate(seed, stage)
+                report = simulate(seed, stage, under=CANARIES[name].under)
                 if report.problems:
                     return Hunt(name, report, count)
     finally:

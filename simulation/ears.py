@@ -60,6 +60,11 @@ class Heard:
         return sum(s.id is None for s in self.sent)
 
     @property
+    def announces_more(self) -> bool:
+        """Whether it says that there are more than one answer can hold."""
+        return type(self.total) is int and self.total > self.limit
+
+    @property
     def hides_well(self) -> bool:
         """Whether it held numbers back and announced no more than came."""
         return bool(self.hidden) and type(self.total) is int and self.total <= len(self.ids) + self.nameless
@@ -92,12 +97,13 @@ class AccountLog:
     def used(self) -> Iterator[Sent]:
         """The records that were surely used: of a proof only those that were asked for because they had not come.
 
-        An answer that is full may hold less than there is; by windows it is asked for again in parts. Where ids cannot
-        be filtered, the last answer may have been a proof, so none of its records is sure.
+        An answer that is full, or that announces more than fits, may hold less than there is: by windows it is asked
+        for again in parts. Where ids cannot be filtered, the last answer may have been a proof: none of it is sure.
         """
         seen: set[int] = set()
         for heard in self.kept():
-            sure = len(heard.sent) < heard.limit and not (self.filter_refused and heard is self.heard[-1] and seen)
+            whole = len(heard.sent) < heard.limit and not heard.announces_more
+            sure = whole and not (self.filter_refused and heard is self.heard[-1] and seen)
             for sent in heard.sent:
                 new = heard.asked is None or (sent.id in heard.asked and sent.id not in seen)
                 if sure and new:

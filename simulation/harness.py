@@ -48,10 +48,10 @@ class Report:
 class Harness:
     """The state of one seed, and how its processes are run and judged."""
 
-    def __init__(self, seed: int, stage: Stage, trace: Trace) -> None:
+    def __init__(self, seed: int, stage: Stage, trace: Trace, under: tuple[str, ...] = ()) -> None:
         self.rng, self.trace, self._stage = random.Random(seed), trace, stage
         rng = self.rng
-        self._swarm = Swarm.draw(rng)
+        self._swarm = Swarm.draw(rng, under)
         self._world = World.draw(rng)
         self._server = Server(self._world, self._swarm, rng)
         self._clock = SimClock(rng, self._swarm)
@@ -215,7 +215,7 @@ class Harness:
             customer=self._world.customers[sync.account_id],
             approved=sync.account_id in process.options.approve_close,
             share=self._share,
-            undisturbed=not process.transport.ears.faults,
+            undisturbed=not process.transport.ears.faults and not process.transport.ears.spent,
             user_before=None if account is None else account[3],
         )
         self._require(self._oracle.judge(case))

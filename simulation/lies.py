@@ -92,7 +92,7 @@ class Liar:
 
     def _stranger(self, draft: Draft) -> bool | None:
         record = self.others()
-        if record is None or len(draft.sent) >= self.limit:
+        if record is None or len(draft.sent) >= self.limit or type(draft.total) is not int:
             return False
         draft.sent.append(Sent(record["id"], record))
         draft.total += 1

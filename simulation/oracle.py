@@ -148,8 +148,9 @@ def _visible(case: Case) -> set[int]:
 
 
 def _hidden_consistently(log: AccountLog) -> set[int]:
-    """Numbers that some answer held back without contradicting itself."""
-    return {n for h in log.heard if h.hides_well or "filter_ignored" in h.lies for n in h.hidden}
+    """Numbers that some answer held back without contradicting itself, or without telling how many."""
+    excuses = {"filter_ignored", "total_small"}
+    return {n for h in log.heard if h.hides_well or excuses & set(h.lies) for n in h.hidden}
 
 
 def _nameless(case: Case) -> set[int]:

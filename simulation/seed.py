@@ -18,10 +18,10 @@ from simulation.trace import Trace
 from simulation.world import BURSTS
 
 
-def simulate(seed: int, stage: Stage, *, keep_trace: bool = False) -> Report:
-    """Play a seed; what it found is in the report."""
+def simulate(seed: int, stage: Stage, *, keep_trace: bool = False, under: tuple[str, ...] = ()) -> Report:
+    """Play a seed; what it found is in the report. `under`: faults that are on whatever the seed draws."""
     stage.reset()
-    play = _Play(seed, stage, Trace(keep=keep_trace))
+    play = _Play(seed, stage, Trace(keep=keep_trace), under)
     with contextlib.closing(play.reader):
         try:
             play.safety()

@@ -215,10 +215,12 @@ class Server:
             raise Refusal(-32602, "filter_prohibited", field="id")
         answer.heard = heard = self._heard(customer, params, where)
         data: Any = [s.record for s in heard.sent]
+        total = heard.total
         if self.swarm.strikes("not_a_list"):
             data = self.rng.choice(({"rows": data}, None, 5))
             heard.lies.append("not_a_list")
-        return {"data": data, "metadata": {"total_items": heard.total}}
+            heard.sent, heard.total = [], None  # nobody can read what it said
+        return {"data": data, "metadata": {"total_items": total}}
 
     def _heard(self, customer: Customer, params: dict[str, Any], where: Any) -> Heard:
         matching = [n for n in customer.visible_to(params.get("user_id")) if matches(where, n)]

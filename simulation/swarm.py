@@ -48,11 +48,12 @@ class Swarm:
     """A fault that strikes at every chance during the present run."""
 
     @classmethod
-    def draw(cls, rng: random.Random) -> Swarm:
-        """Which faults are on in this seed, and their rates."""
+    def draw(cls, rng: random.Random, under: tuple[str, ...] = ()) -> Swarm:
+        """Which faults are on in this seed, and their rates. `under`: faults that are on whatever is drawn."""
         on = set(rng.sample(ALL, rng.choice(HOW_MANY)))
         for kind in (PROCESS, LIES, BETWEEN):
             on.update(rng.sample(kind, rng.choice((0, 0, 1, 2))))
+        on.update(under)
         return cls(rng, {name: rng.choice(RATES) for name in sorted(on)})
 
     def on(self, name: str) -> bool:

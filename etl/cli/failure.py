@@ -16,6 +16,8 @@ from etl.errors import LocalTrouble, VnsyncError
 from etl.report.values import iso
 from etl.report.wording import printable
 
+MORE_MEMORY = "give the process more memory (ulimit -v, the container's limit)"
+MORE_THREADS = "let the process have more threads or memory (ulimit -u, ulimit -v, the container's limits)"
 LONGEST = 2000
 """Characters of an error line; causes quote what came from outside."""
 
@@ -30,10 +32,12 @@ def report_error(error: VnsyncError, state: State) -> int:
 def report_bug(error: BaseException, state: State) -> int:
     """Write one line that asks for a report. Its text is left out unless debugging: it may quote data.
 
-    Running out of memory is no bug, and says so.
+    Running out of memory or threads is no bug, and says so.
     """
     if isinstance(error, MemoryError):
-        return report_error(_out_of_memory(error), state)
+        return report_error(_short_of("out of memory", MORE_MEMORY, error), state)
+    if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
+        return report_error(_short_of("no more threads can be started", MORE_THREADS, error), state)
     kind = type(error).__name__
     cause = f"a bug in vnsync: {kind} at {_place(error)}"
     bug = VnsyncError(cause, remedy=VnsyncError.default_remedy, run_id=getattr(error, "run_id", None))
@@ -42,12 +46,8 @@ def report_bug(error: BaseException, state: State) -> int:
     return bug.exit_code
 
 
-def _out_of_memory(error: MemoryError) -> VnsyncError:
-    return LocalTrouble(
-        "out of memory",
-        remedy="Nothing was half-published; give the process more memory (ulimit -v, the container's limit).",
-        run_id=getattr(error, "run_id", None),
-    )
+def _short_of(cause: str, remedy: str, error: BaseException) -> VnsyncError:
+    return LocalTrouble(cause, remedy=f"Nothing was half-published; {remedy}", run_id=getattr(error, "run_id", None))
 
 
 def one_line(error: VnsyncError, state: State) -> str:

@@ -25,6 +25,7 @@ LIMIT = 10_000
 """The API's largest page."""
 OFFSET_WALL = 110_000
 """How many rows offsets can reach: the largest offset and the page behind it."""
+OFFSET_PASSES = 4
 WITNESSES = 3
 MOST_UNACCOUNTED = 0.5
 """Share of the numbers announced by an answer that may stay out of it; beyond that it is no answer to believe."""
@@ -123,14 +124,17 @@ class Listing:
     def _by_offsets(self) -> Iterator[Page]:
         """All pages as one, for a number may come on two of them: the later page wins, being the newer.
 
-        Passes are repeated while numbers are missing; what stays missing is `unaccounted`.
+        Rows move between pages, and one that came may hide that another was passed over: passes are repeated until one
+        brings nothing new. What stays missing after that is `unaccounted`.
         """
         records: dict[int, Record] = {}
         unreadable: list[Record] = []
         total = 0
-        for _ in range(3):
+        for _ in range(OFFSET_PASSES):
+            before = len(records)
             total, unreadable = self._offset_pass(records)
-            if len(records) + len(unreadable) >= total:
+            alone = total < self._limit
+            if len(records) + len(unreadable) >= total and (alone or len(records) == before):
                 break
         self._account(total, max(0, total - len(records) - len(unreadable)))
         yield Page(records, unreadable, total, list(records))
@@ -183,7 +187,7 @@ class Listing:
         for start in range(0, len(missing), room):
             chunk = missing[start : start + room]
             with self._failing_leaves_open(chunk, proof):
-                self._prove_chunk(chunk, proof, emptied and not self.tally.listed)
+                self._prove_chunk(chunk, proof, emptied and not self.tally.listed and not proof.alive)
 
     @contextlib.contextmanager
     def _failing_leaves_open(self, chunk: Sequence[int], proof: Proof) -> Iterator[None]:
@@ -205,6 +209,7 @@ class Listing:
         page = self._ask({"field": "id", "operator": "in", "value": [*chunk, *witnesses]}, 0)
         came = {i: r for i, r in page.records.items() if i in asked}
         proof.alive.update(came)
+        self._witnesses = [*self._witnesses, *list(came)[:WITNESSES]]
         seen = bool(page.records.keys() & set(witnesses)) or emptied
         only_asked = page.records.keys() <= asked | set(witnesses)
         whole = page.total == len(page.records) and not page.unreadable and only_asked

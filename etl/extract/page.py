@@ -56,7 +56,7 @@ def read_page(data: msgspec.Raw, metadata: object, limit: int) -> Page:
 
 
 def _each_once(raws: list[msgspec.Raw], ids: list[int | None], total: int | None) -> Page:
-    """The page with each number once: of two records of one number, the one whose bytes sort first, in any order."""
+    """The page with each number once: of two records of one number, the one that sorts first, in any order."""
     records: dict[int, Record] = {}
     unreadable: list[Record] = []
     duplicates = conflicts = 0
@@ -64,12 +64,30 @@ def _each_once(raws: list[msgspec.Raw], ids: list[int | None], total: int | None
         if number_id is None:
             unreadable.append(raw)
         elif (other := records.setdefault(number_id, raw)) is not raw:
-            same = bytes(other) == bytes(raw)
+            one, two = _canonical(other), _canonical(raw)
+            same = one == two
             duplicates, conflicts = duplicates + same, conflicts + (not same)
-            records[number_id] = min(other, raw, key=bytes)
+            records[number_id] = raw if two < one else other
     return Page(records, unreadable, total, [i for i in ids if i is not None], duplicates, conflicts)
 
 
+def _canonical(raw: Record) -> bytes:
+    """A record's content in one order of keys and elements: the source may send the same in another one tomorrow."""
+    try:
+        return _encode(_ordered(msgspec.json.decode(raw)))
+    except (msgspec.DecodeError, RecursionError):
+        return bytes(raw)
+
+
+def _ordered(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _ordered(value[key]) for key in sorted(value)}
+    if isinstance(value, list):
+        return sorted(map(_ordered, value), key=_encode)
+    return value
+
+
+_encode = msgspec.json.Encoder().encode
 _LARGEST = 2**63
 
 

@@ -24,7 +24,7 @@ from etl.load import diff, staging
 from etl.load.diff import Moment
 from etl.load.staging import Rows
 from etl.store import runs, schema
-from etl.store.engine import database_errors
+from etl.store.engine import break_off, database_errors
 from etl.transform.decode import Rejected
 from etl.transform.drift import Drift
 
@@ -203,18 +203,9 @@ def open_load(
             load = AccountLoad(connection, engine, account_id, run_id, pause)
         yield load
     except BaseException:
-        _break_off(connection)
+        if break_off(connection):
+            connection.invalidate()
         raise
     finally:
         with contextlib.suppress(DBAPIError):
             connection.close()
-
-
-def _break_off(connection: Connection) -> None:
-    """Stop the statement that a signal interrupted: in the server it would go on, and keep its locks."""
-    if connection.dialect.name == "postgresql" and not connection.invalidated:
-        driver: Any = connection.connection.driver_connection
-        if driver.info.transaction_status.name == "ACTIVE":
-            with contextlib.suppress(Exception):
-                driver.cancel_safe(timeout=2)
-            connection.invalidate()

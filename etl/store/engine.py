@@ -164,7 +164,29 @@ def _open_postgresql(url: URL, schema: str | None) -> Engine:
     )
     event.listen(engine, "begin", lambda connection: _begin_postgresql(connection, schema))
     event.listen(engine, "handle_error", _strip)
+    event.listen(engine, "handle_error", _let_go)
     return engine
+
+
+def _let_go(context: ExceptionContext) -> None:
+    """A signal, or want of memory, in the middle of a statement: the connection cannot be used any more."""
+    if context.sqlalchemy_exception is None and context.connection is not None and break_off(context.connection):
+        context.is_disconnect = True
+
+
+def break_off(connection: Connection) -> bool:
+    """Stop the statement that something else than the server interrupted: there it would go on, and keep its locks.
+
+    True when there was one; the connection must not be used again.
+    """
+    if connection.dialect.name != "postgresql" or connection.invalidated or connection.closed:
+        return False
+    driver: Any = connection.connection.driver_connection
+    if driver.info.transaction_status.name != "ACTIVE":
+        return False
+    with contextlib.suppress(Exception):
+        driver.cancel_safe(timeout=2)
+    return True
 
 
 def _begin_postgresql(connection: Connection, schema: str | None) -> None:

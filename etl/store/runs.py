@@ -23,11 +23,12 @@ ID_TRIES = 50
 
 
 def new_run_id(now: datetime, random: Random) -> int:
-    """A run id, made without the database so that every message can carry it: YYMMDDhhmmss (UTC) and four digits.
+    """A run id, made without the database, for every message to name it: YYMMDDhhmmss (UTC), milliseconds, a digit.
 
     It sorts by time, and as a number of 16 digits survives JSON readers that know only doubles.
     """
-    return int(now.strftime("%y%m%d%H%M%S")) * 10_000 + random.randrange(10_000)
+    moment = int(now.strftime("%y%m%d%H%M%S")) * 1000 + now.microsecond // 1000
+    return moment * 10 + random.randrange(10)
 
 
 @contextlib.contextmanager
@@ -51,8 +52,7 @@ def _ended(engine: Engine, run_id: int, clock: Clock) -> Iterator[None]:
     try:
         yield
     except BaseException as exc:
-        if isinstance(exc, VnsyncError):
-            exc.run_id = run_id
+        vars(exc)["run_id"] = run_id  # whatever it is, its line can name the run
         with contextlib.suppress(VnsyncError):
             _interrupt(engine, run_id, clock.now(), exc)
         raise

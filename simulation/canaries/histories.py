@@ -23,7 +23,7 @@ def clock_read_twice(right: Any) -> Any:
 _ticks: list[int] = []
 
 
-@canary(publish.AccountLoad, "_next_moment", "the wall clock is believed when it goes back")
+@canary(publish.AccountLoad, "_next_moment", "the wall clock is believed when it goes back", under=("clock_back",))
 def clock_goes_back(right: Any) -> Any:
     return lambda self, now: now
 

@@ -67,7 +67,7 @@ def last_window_is_closed(right: Any) -> Any:
     return classmethod(start)
 
 
-@canary(page, "_each_once", "of two contradicting records of one number the later one wins")
+@canary(page, "_each_once", "of two contradicting records of one number the later one wins", under=("twice_different",))
 def last_record_wins(right: Any) -> Any:
     def each_once(raws: Any, ids: Any, total: Any) -> Any:
         made = right(raws, ids, total)
@@ -103,6 +103,6 @@ def retry_for_ever(right: Any) -> Any:
     return lambda self, state, start: False
 
 
-@canary(points.Points, "_day_is_spent", "requests go on when the day's points are used up")
+@canary(points.Points, "_day_is_spent", "requests go on when the day's points are used up", under=("day_limit",))
 def day_limit_is_ignored(right: Any) -> Any:
     return lambda self: False

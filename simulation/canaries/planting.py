@@ -10,11 +10,17 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Canary:
-    """A bug to plant: what it stands for, and how it is planted."""
+    """A bug to plant: what it stands for, and how it is planted.
+
+    `under`: the rarer faults without which it cannot show; the hunt has them on in every seed.
+    `test`: the test that finds it, where the bug needs more chances than a hundred worlds give.
+    """
 
     name: str
     stands_for: str
     plant: Callable[[], contextlib.AbstractContextManager[None]]
+    under: tuple[str, ...] = ()
+    test: str | None = None
 
 
 CANARIES: dict[str, Canary] = {}
@@ -22,7 +28,9 @@ CANARIES: dict[str, Canary] = {}
 Wrong = Callable[[Any], Callable[..., Any]]
 
 
-def canary(target: Any, attribute: str, stands_for: str) -> Callable[[Wrong], Wrong]:
+def canary(
+    target: Any, attribute: str, stands_for: str, *, under: tuple[str, ...] = (), test: str | None = None
+) -> Callable[[Wrong], Wrong]:
     """Register a bug: the decorated function makes the wrong version of an attribute from the right one."""
 
     def register(wrong: Wrong) -> Wrong:
@@ -37,7 +45,7 @@ def canary(target: Any, attribute: str, stands_for: str) -> Callable[[Wrong], Wr
             finally:
                 setattr(target, attribute, right)
 
-        CANARIES[name] = Canary(name, stands_for, plant)
+        CANARIES[name] = Canary(name, stands_for, plant, under, test)
         return wrong
 
     return register

@@ -31,7 +31,7 @@ def no_witness(right: Any) -> Any:
     return lambda self, chunk, proof, emptied: right(self, chunk, proof, True)
 
 
-@canary(Listing, "_failing_leaves_open", "a proof that fails counts as proof")
+@canary(Listing, "_failing_leaves_open", "a proof that fails counts as proof", test="tests/faults/test_p_absence.py")
 def close_on_failure(right: Any) -> Any:
     @contextlib.contextmanager
     def failing(self: Listing, chunk: Any, proof: Proof) -> Iterator[None]:
@@ -60,7 +60,12 @@ def no_guard(right: Any) -> Any:
     return lambda self, load, proof: None
 
 
-@canary(account_sync.AccountSync, "_sees_differently", "what another user cannot see is closed")
+@canary(
+    account_sync.AccountSync,
+    "_sees_differently",
+    "what another user cannot see is closed",
+    test="tests/integration/test_agency.py",
+)
 def eyes_are_alike(right: Any) -> Any:
     return lambda self, user_id: False
 

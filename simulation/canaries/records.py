@@ -19,7 +19,7 @@ def quarantine_is_silent(right: Any) -> Any:
     return take
 
 
-@canary(account_sync.AccountSync, "_refuse_strangers", "another customer's numbers are taken in")
+@canary(account_sync.AccountSync, "_refuse_strangers", "another customer's numbers are taken in", under=("stranger",))
 def strangers_are_welcome(right: Any) -> Any:
     return lambda self, numbers: None
 
@@ -83,7 +83,12 @@ def order_matters(right: Any) -> Any:
     return number
 
 
-@canary(normalize.Normalizer, "_keep", "of contradicting copies of a shared row the last one wins")
+@canary(
+    normalize.Normalizer,
+    "_keep",
+    "of contradicting copies of a shared row the last one wins",
+    test="tests/unit/test_normalize.py",
+)
 def last_copy_wins(right: Any) -> Any:
     def keep(self: Any, *arguments: Any) -> None:
         key, row = arguments[-2:]

@@ -52,11 +52,6 @@ def no_lock(right: Any) -> Any:
     return lambda engine, run_id: contextlib.nullcontext(True)
 
 
-@canary(publish.AccountLoad, "_commit", "a commit without an answer is taken for a failure")
-def no_answer_is_failure(right: Any) -> Any:
-    return lambda self: self._connection.commit()
-
-
 @canary(publish.AccountLoad, "_commit", "a commit without an answer is taken for done")
 def no_answer_is_success(right: Any) -> Any:
     def commit(self: Any) -> None:
@@ -113,7 +108,12 @@ def all_is_well(right: Any) -> Any:
     return lambda accounts: (RunStatus.SUCCEEDED, 0)
 
 
-@canary(pipeline._Run, "_notice_vanished", "an account that the token no longer reaches is deleted")
+@canary(
+    pipeline._Run,
+    "_notice_vanished",
+    "an account that the token no longer reaches is deleted",
+    under=("customers_shrunk",),
+)
 def vanished_is_deleted(right: Any) -> Any:
     def notice(self: Any, known: Any, accounts: Any) -> None:
         gone = set(known) - {a.account_id for a in accounts}

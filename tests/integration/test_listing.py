@@ -141,7 +141,8 @@ def test_a_refused_filter_falls_back_to_offsets(opened: Open) -> None:
     assert _ids(list(listing.pages())) == bench.ids
     tally = listing.tally
     assert (tally.strategy, tally.listed, tally.reported_total, tally.unaccounted) == (Strategy.OFFSETS, 120, 120, 0)
-    assert [params["offset"] for params in bench.asked()[1:]] == [0, 50, 100]
+    once = [0, 50, 100]
+    assert [params["offset"] for params in bench.asked()[1:]] == once * 2, "a second pass shows that nothing is new"
 
 
 def test_p17_rows_that_move_between_offset_pages_are_found_by_another_pass(opened: Open) -> None:

@@ -15,6 +15,8 @@ KEPT = {
     21: "an account whose commit was not answered was told as failed, and was published",
     24: "a run whose last commit was not answered overwrote its final state",
     502: "scenario links without a rule were closed when an older edition answered",
+    20135: "of two records that contradict each other the one won whose keys and elements came in a certain order",
+    20255: "a number that answered to the proof was no witness for the rest of it",
     563: "an emptied account could never be closed where ids cannot be filtered",
 }
 """Seeds that found a bug of the program, and which. The world has been rearranged since: each keeps what it can."""

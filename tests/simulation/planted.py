@@ -1,0 +1,22 @@
+"""A pytest plugin that plants the canary named by `PLANT` into the whole session: tests that look for it must fail."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+import pytest
+
+from simulation.canaries import CANARIES
+
+_planted = contextlib.ExitStack()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Before any test."""
+    _planted.enter_context(CANARIES[os.environ["PLANT"]].plant())
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """After the last test."""
+    _planted.close()
