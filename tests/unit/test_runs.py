@@ -73,9 +73,13 @@ def test_run_ids_sort_by_time() -> None:
     assert ids == sorted(set(ids))
 
 
-def test_run_ids_of_one_second_differ_at_random() -> None:
-    """Two runs that start in the same second rarely meet; the four digits are drawn from all ten thousand."""
-    drawn = {new_run_id(STARTED, random.Random(seed)) % 10_000 for seed in range(300)}
-    assert len(drawn) > 250
-    assert max(drawn) > 9_000
-    assert min(drawn) < 1_000
+def test_run_ids_of_one_millisecond_differ_at_random() -> None:
+    """Two runs that start in the same millisecond draw one of ten digits; whoever draws a taken id draws again."""
+    drawn = {new_run_id(STARTED, random.Random(seed)) % 10 for seed in range(300)}
+    assert len(drawn) == 10
+
+
+def test_run_ids_sort_by_the_millisecond() -> None:
+    """Whatever the digits: the later run has the larger id."""
+    later = STARTED.replace(microsecond=STARTED.microsecond + 1000)
+    assert all(new_run_id(STARTED, random.Random(n)) < new_run_id(later, random.Random(-n)) for n in range(50))
