@@ -25,6 +25,7 @@ COMMANDS = {
     "status": "etl.cli.status",
     "accounts": "etl.cli.accounts",
     "history": "etl.cli.history",
+    "changes": "etl.cli.changes",
     "sandbox": "etl.cli.sandbox",
     "db": "etl.cli.db",
     "config": "etl.cli.config",

@@ -16,11 +16,16 @@ CERTAIN = 16
 """Secrets of so many characters are masked in results; a shorter one may be part of what was asked for."""
 
 
-def write_json(value: Any) -> None:
-    """One JSON object on one line of stdout, flushed, so that a reader sees it at once."""
+def json_text(value: Any) -> str:
+    """A value as JSON on one line."""
     from etl.report.values import as_json, plain, with_strings
 
-    click.echo(as_json(with_strings(plain(value), _hide)))
+    return as_json(with_strings(plain(value), _hide))
+
+
+def write_json(value: Any) -> None:
+    """One JSON object on one line of stdout, flushed, so that a reader sees it at once."""
+    click.echo(json_text(value))
     if sys.stdout is not None:
         sys.stdout.flush()
 
@@ -37,7 +42,13 @@ def write_table(table: Table) -> None:
 
 def write_line(text: str) -> None:
     """A sentence on stdout."""
-    click.echo(_hide(text))
+    write_text(f"{text}\n")
+
+
+def write_text(text: str) -> None:
+    """A part of a line on stdout, or more than one: of a result that is written as it is read."""
+    if sys.stdout is not None:
+        sys.stdout.write(_hide(text))
 
 
 def _hide(text: str) -> str:

@@ -35,13 +35,13 @@ def value(column: str, told: Any) -> str:
     return told if column in _BARE and plain else quoted(told, 200)
 
 
-def described(values: Mapping[str, Any]) -> str:
-    """All that is known of a number, in one line."""
+def described(values: Mapping[str, Any], *, phone: bool = True) -> str:
+    """All that is known of a number, in one line; with its phone number, unless that has been said."""
     bare = [value(c, values[c]) for c in ("status", "category", "type") if values.get(c) is not None]
     rest = [c for c in LABELS if c not in ("virtual_phone_number", "status", "category", "type")]
     more = [f"{LABELS[c]} {value(c, values[c])}" for c in rest if values.get(c) is not None]
-    phone = [value("virtual_phone_number", values["virtual_phone_number"])]
-    return ", ".join([*phone, *bare, *more])
+    first = [value("virtual_phone_number", values["virtual_phone_number"])] if phone else []
+    return ", ".join([*first, *bare, *more])
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:

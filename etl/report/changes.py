@@ -1,0 +1,286 @@
+"""What changed, in sentences for people, and as rows and objects for machines."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from etl.read.as_of import Observed
+from etl.read.changes import Change, Window
+from etl.read.csv_text import Cell as CsvCell
+from etl.read.happenings import Happening, Kind, Thing
+from etl.report.fields import LABELS, described, value
+from etl.report.tables import Cell, Table
+from etl.report.values import as_json, iso, plain
+from etl.report.wording import moment, named, printable, quoted, thousands
+
+FIELDS = {
+    Kind.STATUS_CHANGED: "status",
+    Kind.LOCKED: "status",
+    Kind.UNLOCKED: "status",
+    Kind.NAME_CHANGED: "name",
+    Kind.COMMENT_CHANGED: "comment",
+    Kind.REDIRECTED: "redirection_phone_number",
+    Kind.TYPE_CHANGED: "type",
+    Kind.CATEGORY_CHANGED: "category",
+    Kind.PHONE_CHANGED: "virtual_phone_number",
+    Kind.ACTIVATION_CHANGED: "activation_date",
+    Kind.CUSTOMER_CHANGED: "child_customer_id",
+    Kind.FIELDS_CHANGED: "extra",
+}
+"""The field of a number that a kind of change is about."""
+TOTALS = {
+    Kind.NUMBER_FIRST_SEEN: "numbers seen for the first time",
+    Kind.NUMBER_ADDED: "numbers added",
+    Kind.NUMBER_CAME_BACK: "numbers that came back",
+    Kind.NUMBER_REMOVED: "numbers removed",
+    Kind.MOVED: "moved to another campaign",
+    Kind.CAMPAIGN_JOINED: "added to a campaign",
+    Kind.CAMPAIGN_LEFT: "taken out of a campaign",
+    Kind.LOCKED: "locked",
+    Kind.UNLOCKED: "unlocked",
+    Kind.STATUS_CHANGED: "another status",
+    Kind.NAME_CHANGED: "another name",
+    Kind.COMMENT_CHANGED: "another comment",
+    Kind.REDIRECTED: "redirected elsewhere",
+    Kind.TYPE_CHANGED: "another type",
+    Kind.CATEGORY_CHANGED: "another category",
+    Kind.PHONE_CHANGED: "another phone number",
+    Kind.ACTIVATION_CHANGED: "another activation date",
+    Kind.CUSTOMER_CHANGED: "another customer",
+    Kind.FIELDS_CHANGED: "other fields changed",
+    Kind.RULE_SWITCHED_ON: "rules switched on",
+    Kind.RULE_SWITCHED_OFF: "rules switched off",
+    Kind.RULE_REPORTED: "rules reported for the first time",
+    Kind.RULE_CHANGED: "rules changed",
+    Kind.SCENARIO_GIVEN: "given a scenario",
+    Kind.SCENARIO_TAKEN: "taken from a scenario",
+    Kind.BLOCK_JOINED: "added to a site block",
+    Kind.BLOCK_LEFT: "taken out of a site block",
+    Kind.TRACKING_SWITCHED_ON: "tracking switched on",
+    Kind.TRACKING_SWITCHED_OFF: "tracking switched off",
+    Kind.TRACKING_REPORTED: "tracking reported for the first time",
+    Kind.FIRST_SEEN: "{} seen for the first time",
+    Kind.APPEARED: "{} that came into use",
+    Kind.CAME_BACK: "{} that are in use again",
+    Kind.DISAPPEARED: "{} that no number uses any more",
+    Kind.RENAMED: "{} renamed",
+    Kind.SITE_CHANGED: "{} on another site",
+    Kind.CHANGED: "{} with other fields changed",
+}
+_ORDER = {kind: place for place, kind in enumerate(Kind)}
+
+
+# -- totals
+
+
+def total_words(kind: Kind, entity: str) -> str:
+    """What a total counts: `numbers added`, `campaigns renamed`."""
+    return TOTALS[kind].format(f"{entity}s")
+
+
+def totals_table(counts: Mapping[int, Counter[tuple[Kind, str]]], known: Mapping[int, Observed]) -> Table:
+    """One row for each account and kind of change; the account is named in its first row."""
+    rows: list[list[Cell]] = []
+    for account_id, found in sorted(counts.items()):
+        first: list[Cell] = [account_id, known[account_id].account_name if account_id in known else None]
+        for kind, entity in sorted(found, key=lambda k: (_ORDER[k[0]], k[1])):
+            rows.append([*first, thousands(found[kind, entity]), total_words(kind, entity)])
+            first = ["", ""]
+    return Table(["account", "name", "count", "what"], rows, frozenset({"account", "count"}))
+
+
+def headline(window: Window, counts: Mapping[int, Counter[tuple[Kind, str]]]) -> str:
+    """How much changed in which time, in one sentence."""
+    number = sum(sum(found.values()) for found in counts.values())
+    many = f"{thousands(number)} change{'' if number == 1 else 's'}" if number else "Nothing changed"
+    since = f"observed after {moment(window.start)}" if window.start else "observed since the first sync"
+    until = f" and not later than {moment(window.end)}" if window.end else ""
+    return f"{many}, {since}{until} (UTC)."
+
+
+# -- one change
+
+
+def interval(change: Change, known: Mapping[int, Observed]) -> str:
+    """Whose change it is, and between which observations it happened."""
+    name = known[change.account_id].account_name if change.account_id in known else None
+    after = change.previous_observed_at
+    began = f"after {moment(after)}, not later than " if after else "seen by the first observation, "
+    return f"{named(change.account_id, name)}: {began}{moment(change.observed_at)} UTC"
+
+
+def sentence(told: Happening) -> str:
+    """What happened, in one line that nothing in it can forge: `74951234567 (100037): moved from ... to ...`."""
+    subject = told.number or told.thing
+    if subject is None:
+        return printable(told.kind.value)
+    if told.number:
+        return f"{_number(subject)}: {_of_number(told)}"
+    name = str(subject.id) if told.kind is Kind.RENAMED else _name(subject)
+    return f"{subject.entity} {name}: {_of_thing(told)}"
+
+
+def _number(number: Thing) -> str:
+    return f"{value('virtual_phone_number', number.name)} ({number.id})" if number.name else f"number {number.id}"
+
+
+def _name(thing: Thing) -> str:
+    return f"{quoted(thing.name)} ({thing.id})" if thing.name is not None else str(thing.id)
+
+
+def _names(things: Sequence[Thing]) -> str:
+    return ", ".join(_name(thing) for thing in things)
+
+
+def _whole(told: Mapping[str, Any]) -> str:
+    parts = [described(told, phone=False)]
+    if told["campaigns"]:
+        parts.append(f"in {_names(told['campaigns'])}")
+    if told["scenarios"]:
+        parts.append("processed by " + ", ".join(_scenario(s) for s in told["scenarios"]))
+    return "; ".join(parts)
+
+
+def _scenario(thing: Thing | None) -> str:
+    if thing is None:
+        return "a scenario"
+    return f"{_name(thing)} by rule {thing.of.id}" if thing.of else _name(thing)
+
+
+def _block(thing: Thing | None) -> str:
+    if thing is None:
+        return "a site block"
+    return f"site block {_name(thing)}" + (f" of campaign {_name(thing.of)}" if thing.of else "")
+
+
+def _of_number(told: Happening) -> str:
+    if told.kind in FIELDS:
+        return _field(told)
+    thing = told.thing
+    match told.kind:
+        case Kind.NUMBER_FIRST_SEEN:
+            return f"seen for the first time: {_whole(told.after)}"
+        case Kind.NUMBER_ADDED:
+            return f"added: {_whole(told.after)}"
+        case Kind.NUMBER_CAME_BACK:
+            return f"came back: {_whole(told.after)}"
+        case Kind.NUMBER_REMOVED:
+            return f"removed; it was {_whole(told.before)}"
+        case Kind.MOVED:
+            return f"moved from campaign {_names(told.before)} to {_names(told.after)}"
+        case Kind.CAMPAIGN_JOINED:
+            return f"added to campaign {_name(thing)}" if thing else "added to a campaign"
+        case Kind.CAMPAIGN_LEFT:
+            return f"taken out of campaign {_name(thing)}" if thing else "taken out of a campaign"
+        case Kind.BLOCK_JOINED:
+            return f"added to {_block(thing)}"
+        case Kind.BLOCK_LEFT:
+            return f"taken out of {_block(thing)}"
+        case Kind.TRACKING_SWITCHED_ON | Kind.TRACKING_SWITCHED_OFF:
+            return f"tracking switched {'on' if told.after else 'off'} in {_block(thing)}"
+        case Kind.TRACKING_REPORTED:
+            return f"tracking in {_block(thing)}: {_truth(told.before)} -> {_truth(told.after)}"
+        case Kind.SCENARIO_GIVEN:
+            return f"given scenario {_scenario(thing)}"
+        case Kind.SCENARIO_TAKEN:
+            return f"taken from scenario {_scenario(thing)}"
+        case Kind.RULE_SWITCHED_ON | Kind.RULE_SWITCHED_OFF:
+            return f"rule switched {'on' if told.after else 'off'}: scenario {_scenario(thing)}"
+        case Kind.RULE_REPORTED:
+            return f"the rule of scenario {_scenario(thing)} is known now"
+        case _:
+            return f"scenario {_scenario(thing)} changed: {_compared(told.before, told.after)}"
+
+
+def _truth(told: Any) -> str:
+    return {True: "on", False: "off"}.get(told, "unknown")
+
+
+def _field(told: Happening) -> str:
+    column = FIELDS[told.kind]
+    change = f"{value(column, told.before)} -> {value(column, told.after)}"
+    verb = {Kind.LOCKED: "locked, status", Kind.UNLOCKED: "unlocked, status"}.get(told.kind, LABELS[column])
+    return f"{verb} {change}"
+
+
+def _compared(before: Any, after: Any) -> str:
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        return "; ".join(
+            f"{name} {value('', before.get(name))} -> {value('', after[name])}"
+            for name in after
+            if before.get(name) != after[name]
+        )
+    return f"{value('', before)} -> {value('', after)}"
+
+
+def _of_thing(told: Happening) -> str:
+    match told.kind:
+        case Kind.FIRST_SEEN:
+            return "seen for the first time"
+        case Kind.APPEARED:
+            return "came into use"
+        case Kind.CAME_BACK:
+            return "in use again"
+        case Kind.DISAPPEARED:
+            return "no number uses it any more"
+        case Kind.RENAMED:
+            return f"renamed from {_compared(told.before, told.after).replace(' -> ', ' to ', 1)}"
+        case Kind.SITE_CHANGED:
+            return f"on another site: {_compared(told.before, told.after)}"
+        case _:
+            return f"other fields {_compared(told.before, told.after)}"
+
+
+# -- for machines
+
+
+def as_object(change: Change) -> dict[str, Any]:
+    """One change as an object."""
+    told = change.happening
+    return {
+        "account_id": change.account_id,
+        "previous_observed_at": plain(change.previous_observed_at),
+        "observed_at": iso(change.observed_at),
+        "run_id": change.run_id,
+        "kind": told.kind.value,
+        "virtual_number_id": told.number.id if told.number else None,
+        "virtual_phone_number": told.number.name if told.number else None,
+        "entity": told.thing.entity if told.thing else "number",
+        "entity_id": told.thing.id if told.thing else told.number.id if told.number else None,
+        "entity_name": told.thing.name if told.thing else None,
+        "before": plain(told.before),
+        "after": plain(told.after),
+        "sentence": sentence(told),
+    }
+
+
+COLUMNS = (
+    "account_id", "previous_observed_at", "observed_at", "run_id", "kind", "virtual_number_id", "virtual_phone_number",
+    "entity", "entity_id", "entity_name", "before", "after", "sentence",
+)  # fmt: skip
+"""The columns of the CSV, and the names of an object's members."""
+
+
+def as_cells(change: Change) -> Iterator[CsvCell]:
+    """One change as the fields of a CSV line; values that are neither text nor figures are JSON."""
+    for told in as_object(change).values():
+        yield told if told is None or isinstance(told, str | int) else as_json(told)
+
+
+def totals_object(
+    counts: Mapping[int, Counter[tuple[Kind, str]]], known: Mapping[int, Observed]
+) -> list[dict[str, Any]]:
+    """Each account with what happened in it how often."""
+    return [
+        {
+            "account_id": account_id,
+            "account_name": known[account_id].account_name if account_id in known else None,
+            "totals": [
+                {"kind": kind.value, "entity": entity, "count": found[kind, entity]}
+                for kind, entity in sorted(found, key=lambda k: (_ORDER[k[0]], k[1]))
+            ],
+        }
+        for account_id, found in sorted(counts.items())
+    ]
