@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Engine
 
@@ -10,6 +11,7 @@ from etl.domain.events import AccountStarted, NumbersRead, Publishing
 from etl.domain.guard import allowed_to_close
 from etl.domain.ports import Clock, Report
 from etl.domain.runs import AccountResult, AccountStatus
+from etl.domain.witness import NOBODY, Publication, Witness
 from etl.errors import Held, IntegrityBroken, SourceUnusable, VnsyncError
 from etl.extract.accounts import Account, describe
 from etl.extract.jsonrpc import DataApi
@@ -29,13 +31,15 @@ MOST_QUARANTINED = 0.5
 class SyncOptions:
     """What a run is asked to do: which accounts (none: all), and how many numbers it may close unasked.
 
-    `page_limit`: the most numbers that one answer is asked to hold.
+    `page_limit`: the most numbers that one answer is asked to hold. `bounds`: the ids at which an account's listing is
+    first cut, by account; where none are given, what the warehouse knows decides.
     """
 
     accounts: frozenset[int] = frozenset()
     approve_close: frozenset[int] = frozenset()
     max_close_share: float = 0.5
     page_limit: int = LIMIT
+    bounds: Mapping[int, Sequence[int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +52,7 @@ class Surroundings:
     clock: Clock
     report: Report
     run_id: int
+    witness: Witness = NOBODY
 
 
 class AccountSync:
@@ -72,7 +77,9 @@ class AccountSync:
             name = account.account_name
             run.report(AccountStarted(account_id=account.account_id, account_name=name, expected=expected))
             limit = run.options.page_limit
-            self._listing = listing = Listing(run.api, user_id=user_id, known=load.open_ids, limit=limit)
+            bounds = run.options.bounds.get(account.account_id)
+            self._listing = listing = Listing(run.api, user_id=user_id, known=load.open_ids, limit=limit, bounds=bounds)
+            run.witness.plans(account.account_id, listing.bounds)
             for page in listing.pages():
                 self._take(page, load)
                 self._tell(listing, expected)
@@ -84,7 +91,21 @@ class AccountSync:
             findings = Findings(facts=self._facts(account, user_id), rejected=self._rejected, drift=self._drift.seen)
             unreported = self._normalizer.unreported
             draft = self._result(AccountStatus.SUCCEEDED)
-            return load.publish(draft, now=now, gone=proof.gone, findings=findings, unreported=unreported)
+
+            def last_word(published: AccountResult) -> None:
+                facts = findings.facts
+                run.witness.publishes(
+                    Publication(
+                        result=published,
+                        previous=load.previous,
+                        timezone=facts.timezone,
+                        listed_by_user_id=facts.listed_by_user_id,
+                    )
+                )
+
+            return load.publish(
+                draft, now=now, gone=proof.gone, findings=findings, unreported=unreported, last_word=last_word
+            )
 
     def failed(self, exc: VnsyncError) -> AccountResult:
         """The result of a sync that published nothing, because of `exc`."""

@@ -13,6 +13,7 @@ from etl.account_sync import AccountSync, Surroundings, SyncOptions
 from etl.domain.events import AccountFinished, Notice, RunFinished, RunStarted
 from etl.domain.ports import Clock, Random, Report
 from etl.domain.runs import AccountResult, AccountStatus, RunResult, RunStatus, outcome
+from etl.domain.witness import NOBODY, Beginning, Witness
 from etl.errors import DayLimit, SessionExpired, SourceUnusable, Stopped, Unavailable, Usage, VnsyncError
 from etl.extract.accounts import Account, Roster, discover
 from etl.extract.jsonrpc import DataApi
@@ -26,9 +27,18 @@ MOST_UNREACHABLE = 3
 
 
 def sync(
-    api: DataApi, engine: Engine, *, options: SyncOptions, clock: Clock, random: Random, report: Report
+    api: DataApi,
+    engine: Engine,
+    *,
+    options: SyncOptions,
+    clock: Clock,
+    random: Random,
+    report: Report,
+    witness: Witness = NOBODY,
 ) -> RunResult:
     """Sync every account that the token reaches, or those asked for; each is published whole or not at all.
+
+    `witness`: is told what evidence needs, and may prevent a commit.
 
     What fails for one account is in the result; `VnsyncError` with the run id is raised when nothing could be tried.
     """
@@ -37,7 +47,9 @@ def sync(
         report(Notice(message=warning))
     started = clock.now()
     with runs.running(engine, clock=clock, random=random, source_url=api.url, version=etl.__version__) as run_id:
-        shared = Surroundings(api=api, engine=engine, options=options, clock=clock, report=report, run_id=run_id)
+        shared = Surroundings(
+            api=api, engine=engine, options=options, clock=clock, report=report, run_id=run_id, witness=witness
+        )
         run = _Run(shared, started)
         with run.ended_by_errors():
             return run.work()
@@ -49,18 +61,34 @@ class _Run:
     def __init__(self, shared: Surroundings, started: datetime) -> None:
         self._shared, self._started = shared, started
         self._run_id, self._clock, self._engine = shared.run_id, shared.clock, shared.engine
-        self._options, self._report = shared.options, shared.report
+        self._options, self._report, self._witness = shared.options, shared.report, shared.witness
         self._results: list[AccountResult] = []
 
     def work(self) -> RunResult:
         runs.mark_dead(self._engine, self._clock.now(), self._run_id)
-        accounts = self._wanted(discover(self._shared.api))
+        self._witness.begins(self._beginning())
+        roster = discover(self._shared.api)
+        self._witness.reaches({a.account_id: a.user_ids for a in roster.accounts})
+        accounts = self._wanted(roster)
         runs.claim(self._engine, self._run_id, [a.account_id for a in accounts], self._clock.now())
         self._report(RunStarted(run_id=self._run_id, source_url=self._shared.api.url, accounts=len(accounts)))
         known = known_accounts(self._engine)
         self._each(accounts, known)
         self._notice_vanished(known, accounts)
         return self._finish(*outcome(self._results))
+
+    def _beginning(self) -> Beginning:
+        options = self._options
+        return Beginning(
+            run_id=self._run_id,
+            source_url=self._shared.api.url,
+            version=etl.__version__,
+            started_at=self._started,
+            accounts=options.accounts,
+            approve_close=options.approve_close,
+            max_close_share=options.max_close_share,
+            page_limit=options.page_limit,
+        )
 
     def _each(self, accounts: tuple[Account, ...], known: dict[int, KnownAccount]) -> None:
         unreachable = 0
@@ -82,8 +110,7 @@ class _Run:
         except VnsyncError as exc:
             self._record(sync.failed(exc))
             return exc
-        self._results.append(result)
-        self._report(AccountFinished(result=result))
+        self._keep(result)
         return None
 
     def _wanted(self, roster: Roster) -> tuple[Account, ...]:
@@ -119,9 +146,12 @@ class _Run:
             self._report(Notice(message=message, account_id=account_id))
 
     def _record(self, result: AccountResult) -> None:
-        recorded = runs.record_unpublished(self._engine, result)
-        self._results.append(recorded)
-        self._report(AccountFinished(result=recorded))
+        self._keep(runs.record_unpublished(self._engine, result))
+
+    def _keep(self, result: AccountResult) -> None:
+        self._results.append(result)
+        self._witness.settles(result)
+        self._report(AccountFinished(result=result))
 
     def _finish(self, status: RunStatus, exit_code: int, error: str | None = None) -> RunResult:
         troubled = [f"account {r.account_id}: {r.error}" for r in self._results if r.error]
@@ -135,6 +165,7 @@ class _Run:
             error=error or (troubled[0] if troubled else None),
         )
         runs.finish(self._engine, result)
+        self._witness.ends(result)
         self._report(RunFinished(result=result))
         return result
 

@@ -52,6 +52,7 @@ class Settings(BaseSettings):
     database_schema: Annotated[str, AfterValidator(urls.schema_name)] | None = Field(
         None, description="the name of a PostgreSQL schema"
     )
+    archive: Path | None = Field(None, description="the path of a folder of its own")
     max_close_share: float = Field(0.5, gt=0, le=1, description="a share above 0 and up to 1")
     retry_max_seconds: float = Field(300.0, gt=0, allow_inf_nan=False, description="seconds above 0")
     log_format: Literal["text", "json"] = Field("text", description="text or json")
@@ -156,7 +157,7 @@ def shown(name: str, value: object) -> str | float | None:
     if isinstance(value, SecretStr):
         return urls.masked(value.get_secret_value(), MASK) if name == "database_url" else MASK
     if isinstance(value, Path):
-        return shown_path(value)
+        return shown_path(value) if name.endswith("_file") else str(value)
     if value is None or isinstance(value, float):
         return value
     return str(value)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, text
 
+from etl.archive.recorder import Recorder
 from etl.domain.events import Event
 from etl.domain.runs import RunResult
+from etl.domain.witness import NOBODY
 from etl.extract.credentials import Credentials, PermanentKey
 from etl.extract.jsonrpc import open_api
 from etl.pipeline import SyncOptions, sync
@@ -54,6 +57,7 @@ class Rig:
     clock: FakeClock = field(default_factory=FakeClock)
     random: random.Random = field(default_factory=lambda: random.Random(1))
     events: list[Event] = field(default_factory=list)
+    archive: Path | None = None
     api: Api = field(init=False)
 
     def __post_init__(self) -> None:
@@ -64,6 +68,7 @@ class Rig:
     ) -> RunResult:
         """One run, a day after the last."""
         self.clock.pass_time(86_400)
+        recorder = Recorder(self.archive, self.events.append) if self.archive else None
         with open_api(
             URL,
             credentials or PermanentKey(TOKEN),
@@ -72,6 +77,7 @@ class Rig:
             report=self.events.append,
             retry_max_seconds=retry_max_seconds,
             transport=SandboxTransport(self.api),
+            tap=recorder.heard if recorder else None,
         ) as api:
             return sync(
                 api,
@@ -80,6 +86,7 @@ class Rig:
                 clock=self.clock,
                 random=self.random,
                 report=self.events.append,
+                witness=recorder or NOBODY,
             )
 
     def rows(self, statement: str, **parameters: Any) -> list[Any]:

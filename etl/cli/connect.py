@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from etl.domain.ports import Clock, Report
+    from etl.domain.witness import Tap, Witness
     from etl.extract.credentials import Credentials
     from etl.extract.jsonrpc import DataApi
     from etl.settings import Loaded, Settings
@@ -24,8 +25,13 @@ _DATABASES = "Use sqlite:///FILE or postgresql://USER@HOST/DATABASE"
 
 
 @contextmanager
-def data_api(loaded: Loaded, *, clock: Clock, report: Report, patience: float = math.inf) -> Iterator[DataApi]:
-    """The Data API as the settings say; `patience`: seconds of retries at most, whatever they say."""
+def data_api(
+    loaded: Loaded, *, clock: Clock, report: Report, patience: float = math.inf, tap: Tap | None = None
+) -> Iterator[DataApi]:
+    """The Data API as the settings say; `patience`: seconds of retries at most, whatever they say.
+
+    `tap`: takes every exchange.
+    """
     from random import SystemRandom
 
     from etl.domain.events import Notice
@@ -41,6 +47,7 @@ def data_api(loaded: Loaded, *, clock: Clock, report: Report, patience: float = 
         random=SystemRandom(),
         report=report,
         retry_max_seconds=min(now.retry_max_seconds, patience),
+        tap=tap,
     ) as api:
         yield api
 
@@ -52,6 +59,19 @@ def _loose_files(settings: Settings) -> Iterator[str]:
     for file in (settings.api_token_file, settings.api_password_file):
         if file and file.expanduser().is_file() and readable_by_all(file.expanduser()):
             yield f"everybody on this machine may read {file}: run `chmod 600 {file}`"
+
+
+def recording(loaded: Loaded, report: Report) -> tuple[Witness, Tap | None]:
+    """Who keeps evidence of a run, and the tap to the source that goes with it; nobody where no archive is set."""
+    from etl.domain.witness import NOBODY
+
+    folder = loaded.settings.archive
+    if folder is None:
+        return NOBODY, None
+    from etl.archive.recorder import Recorder
+
+    recorder = Recorder(folder.expanduser(), report)
+    return recorder, recorder.heard
 
 
 def credentials(settings: Settings) -> Credentials:

@@ -26,6 +26,7 @@ _HELP = {
     "retry_max_seconds": ("SECONDS", "How long one request may be retried before its account fails. Default 300."),
     "database_url": ("URL", "sqlite:///FILE or postgresql://... Default sqlite:///vnsync.db."),
     "database_schema": ("NAME", "The PostgreSQL schema. Default: the search path's."),
+    "archive": ("DIR", "Keep every response there as it was received. Default off."),
     "max_close_share": ("SHARE", "Hold an account when more than this share of its numbers is gone. Default 0.5."),
     "log_format": ("text|json", "How the log on stderr looks."),
     "log_level": ("LEVEL", "debug, info, warning or error. Debug adds tracebacks."),

@@ -23,6 +23,7 @@ Examples:
   vnsync sync --account 101 --account 102            only these
   vnsync sync --database-url postgresql://u@host/db  into PostgreSQL
   vnsync sync --approve-close 101                    publish what the mass-close guard held
+  vnsync sync --archive /srv/vnsync-archive          keep every response, for `vnsync replay`
   vnsync sync --output json --log-format json        for machines
 
 \b
@@ -37,7 +38,7 @@ Exit codes: 0 done; 3 some accounts failed or are held, the others are published
 @click.option("--no-upgrade", is_flag=True, help="Refuse an empty or older database instead of upgrading it.")
 @click.option("--details", is_flag=True, help="Also show what changed table by table.")
 @options.output
-@options.settings("max_close_share", *options.API, *options.DATABASE, *options.LOG)
+@options.settings("archive", "max_close_share", *options.API, *options.DATABASE, *options.LOG)
 def sync(
     loaded: Loaded,
     account: tuple[int, ...],
@@ -96,15 +97,19 @@ def _run(
     from random import SystemRandom
 
     from etl import pipeline
-    from etl.cli.connect import data_api, reporting
+    from etl.cli.connect import data_api, recording, reporting
 
     chosen = pipeline.SyncOptions(
         accounts=frozenset(accounts),
         approve_close=frozenset(approve_close),
         max_close_share=loaded.settings.max_close_share,
     )
-    with reporting(loaded, clock=clock) as report, data_api(loaded, clock=clock, report=report) as api:
-        return pipeline.sync(api, engine, options=chosen, clock=clock, random=SystemRandom(), report=report)
+    with reporting(loaded, clock=clock) as report:
+        witness, tap = recording(loaded, report)
+        with data_api(loaded, clock=clock, report=report, tap=tap) as api:
+            return pipeline.sync(
+                api, engine, options=chosen, clock=clock, random=SystemRandom(), report=report, witness=witness
+            )
 
 
 def _write_failed_run(error: VnsyncError) -> None:

@@ -148,6 +148,16 @@ class WindowPlan:
         """A plan for an account whose open ids are `known`, ascending."""
         return cls(limit=limit, pending=plan(known, limit)[::-1])
 
+    @classmethod
+    def cut_at(cls, bounds: Sequence[int], limit: int) -> WindowPlan:
+        """A plan whose windows are cut at these ids, ascending: as they once were."""
+        return cls(limit=limit, pending=cut(WHOLE, bounds)[::-1])
+
+    @property
+    def bounds(self) -> list[int]:
+        """The ids at which the pending windows are cut."""
+        return [window.upto for window in reversed(self.pending) if window.upto is not None]
+
     @property
     def window(self) -> Window | None:
         """The window to ask for next; None when the listing is whole."""

@@ -36,6 +36,8 @@ class Poster:
         self._client, self._url, self._clock = client, url, clock
         self._bounds, self._redaction, self._line = bounds or Bounds(), redaction, Line()
         self.server_date: float | None = None
+        self.status: int | None = None
+        """The HTTP status of the last answer; None when there was none."""
 
     def post(self, body: bytes) -> bytes:
         """The whole answer to `body`: of a 200, or a JSON-RPC error under another status.
@@ -60,6 +62,7 @@ class Poster:
 
     def _answer(self, body: bytes) -> bytes:
         deadline = self._clock.monotonic() + self._bounds.whole
+        self.status = None
 
         def on_time() -> None:
             if self._clock.monotonic() > deadline:
@@ -67,7 +70,7 @@ class Poster:
 
         stream = self._client.stream("POST", self._url, content=body, extensions=self._line.extensions)
         with self._line.limited(self._bounds.whole), stream as response:
-            self.server_date = http_date(response.headers.get("date"))
+            self.status, self.server_date = response.status_code, http_date(response.headers.get("date"))
             on_time()
             if response.status_code == httpx.codes.OK:
                 return read_body(response, self._bounds, on_time)

@@ -10,8 +10,10 @@ import msgspec
 
 from etl.domain.events import Notice, Waiting
 from etl.domain.ports import Clock, Random, Report
-from etl.errors import Misconfigured, NotAllowed, SessionExpired
+from etl.domain.witness import Tap
+from etl.errors import Misconfigured, NotAllowed, SessionExpired, VnsyncError
 from etl.extract.answers import LimitExceeded, NotOurs, Result, day_limit, decode, decode_login
+from etl.extract.archive import Asked, Ear
 from etl.extract.connection import Bounds, new_client
 from etl.extract.credentials import Credentials, Login, PermanentKey
 from etl.extract.http import Poster
@@ -34,12 +36,20 @@ class DataApi:
     """One token's way to the API. Counts what it costs: `requests` sent, `retries` among them."""
 
     def __init__(
-        self, poster: Poster, credentials: Credentials, *, retry: RetryPolicy, url: str, redaction: Redaction
+        self,
+        poster: Poster,
+        credentials: Credentials,
+        *,
+        retry: RetryPolicy,
+        url: str,
+        redaction: Redaction,
+        tap: Tap | None = None,
     ) -> None:
         self._poster, self._credentials, self._retry, self.url = poster, credentials, retry, url
         self._clock, self._report, self._redaction = retry.clock, retry.report, redaction
         self._token = credentials.token if isinstance(credentials, PermanentKey) else None
         redaction.add(credentials.token if isinstance(credentials, PermanentKey) else credentials.password)
+        self._ear = Ear(tap, retry.clock, redaction)
         self._last_id = retry.random.randrange(FIRST_IDS)
         self._warned = False
         self.points = Points()
@@ -79,7 +89,8 @@ class DataApi:
     def _once(self, method: str, params: dict[str, Any] | None) -> Result:
         token = self._token or self._log_in(self._credentials)
         request_id, body = self._encode(method, {"access_token": token, **(params or {})})
-        result = self._answer(body, lambda answer: decode(answer, request_id, self._redaction))
+        asked = Asked(method, params or {}, request_id)
+        result = self._answer(body, lambda answer: decode(answer, request_id, self._redaction), asked)
         self._hear(result.metadata)
         return result
 
@@ -99,13 +110,25 @@ class DataApi:
         request = {"jsonrpc": "2.0", "id": self._last_id, "method": method, "params": params}
         return self._last_id, msgspec.json.encode(request)
 
-    def _answer(self, body: bytes, read: Callable[[bytes], T]) -> T:
+    def _answer(self, body: bytes, read: Callable[[bytes], T], asked: Asked | None = None) -> T:
         self.requests += 1
         try:
-            return read(self._poster.post(body))
+            return read(self._post(body, asked))
         except NotOurs:
             self._poster.hang_up()  # the answers on this connection may be out of step for good
             raise
+
+    def _post(self, body: bytes, asked: Asked | None) -> bytes:
+        """The answer to `body`; `asked` tells the ear what it was. A login has none, for its answer is a key."""
+        try:
+            answer = self._poster.post(body)
+        except VnsyncError as exc:
+            if asked is not None:
+                self._ear.missed(asked, exc, self._poster.status)
+            raise
+        if asked is not None:
+            self._ear.heard(asked, answer, self._poster.status)
+        return answer
 
     def _retried(self) -> None:
         self.retries += 1
@@ -147,13 +170,17 @@ def open_api(
     retry_max_seconds: float = 300.0,
     transport: httpx.BaseTransport | None = None,
     bounds: Bounds | None = None,
+    tap: Tap | None = None,
 ) -> Iterator[DataApi]:
-    """A `DataApi` on an HTTP client of its own; `transport` replaces the network (the sandbox in-process)."""
+    """A `DataApi` on an HTTP client of its own; `transport` replaces the network (the sandbox in-process).
+
+    `tap`: takes every exchange, for evidence.
+    """
     retry = RetryPolicy(clock=clock, random=random, report=report, max_seconds=retry_max_seconds)
     redaction = Redaction()
     with new_client(transport, url=checked_url(url), bounds=bounds) as client:
         poster = Poster(client, url, clock, bounds=bounds, redaction=redaction)
-        yield DataApi(poster, credentials, retry=retry, url=url, redaction=redaction)
+        yield DataApi(poster, credentials, retry=retry, url=url, redaction=redaction, tap=tap)
 
 
 def checked_url(url: str) -> str:

@@ -55,11 +55,23 @@ class Proof:
 class Listing:
     """One account's listing through the eyes of `user_id` (None: a customer's own token).
 
-    `known`: the open ids of the warehouse, ascending; they shape the windows and nothing else.
+    `known`: the open ids of the warehouse, ascending; they shape the windows and nothing else. `bounds`: the ids at
+    which the windows are cut instead, as they once were.
     """
 
-    def __init__(self, api: DataApi, *, user_id: int | None, known: Sequence[int], limit: int = LIMIT) -> None:
-        self._api, self._user_id, self._known, self._limit = api, user_id, known, limit
+    def __init__(
+        self,
+        api: DataApi,
+        *,
+        user_id: int | None,
+        known: Sequence[int],
+        limit: int = LIMIT,
+        bounds: Sequence[int] | None = None,
+    ) -> None:
+        self._api, self._user_id, self._limit = api, user_id, limit
+        self._plan = WindowPlan.start(known, limit) if bounds is None else WindowPlan.cut_at(bounds, limit)
+        self.bounds = self._plan.bounds
+        """The ids at which the account is first cut into windows."""
         self._witnesses: list[int] = []
         self.tally = Tally()
         self.announced = 0
@@ -94,7 +106,7 @@ class Listing:
     # -- by id windows
 
     def _by_windows(self) -> Iterator[Page]:
-        plan = WindowPlan.start(self._known, self._limit)
+        plan = self._plan
         while (window := plan.window) is not None:
             afford(self._api.points, len(plan.pending))
             page = self._ask(_within(window), 0)

@@ -6,6 +6,8 @@ import json
 
 MASK = "****"
 LONGEST_QUOTE = 300
+CERTAIN = 16
+"""A word of so many characters is in an answer because the source sent it back, not by chance."""
 
 
 class Redaction:
@@ -30,6 +32,17 @@ class Redaction:
         """What the other side said, masked, then cut to `most` characters."""
         text = self.hidden(str(said))
         return text if len(text) <= most else text[: most - 1] + "…"
+
+    def hidden_in(self, body: bytes) -> bytes:
+        """An answer's bytes with every secret masked; the very same object where none is in it (the usual case).
+
+        Data may hold a short word by chance: those below `CERTAIN` characters are looked for in errors only.
+        """
+        shortest = CERTAIN if b'"result"' in body else 1
+        for word in self._words:
+            if len(word) >= shortest and word.encode() in body:
+                body = body.replace(word.encode(), MASK.encode())
+        return body
 
     def scrub(self, exc: BaseException) -> None:
         """Mask the secrets in what a library raised, and in what that came from: a traceback would show them."""

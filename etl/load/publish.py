@@ -59,6 +59,8 @@ class AccountLoad:
     ) -> None:
         self._connection, self._engine, self._pause = connection, engine, pause
         self._account_id, self._run_id = account_id, run_id
+        self.previous: datetime | None = None
+        """The account's last observation before the one that is being published."""
         staging.create(connection)
         self._open = array("q", self._open_ids())
 
@@ -88,11 +90,19 @@ class AccountLoad:
             return list(self._connection.scalars(unread.order_by(numbers.c.virtual_number_id)))
 
     def publish(
-        self, result: AccountResult, *, now: datetime, gone: Iterable[int], findings: Findings, unreported: bool
+        self,
+        result: AccountResult,
+        *,
+        now: datetime,
+        gone: Iterable[int],
+        findings: Findings,
+        unreported: bool,
+        last_word: Callable[[AccountResult], None] = lambda _: None,
     ) -> AccountResult:
         """Compare, write and commit; the result with `observed_at`, the counts and the changes filled in.
 
-        `now`: when the listing was whole; `gone`: numbers proven gone; `unreported`: some staged rows lack fields.
+        `now`: when the listing was whole; `gone`: numbers proven gone; `unreported`: some staged rows lack fields;
+        `last_word`: is told of it before the commit, and may raise to prevent it.
         Raises `TryLater` when another run took the account over, and what `database_errors` makes of the rest.
         """
         with database_errors():
@@ -100,6 +110,7 @@ class AccountLoad:
             self._turn_to_writing()
             runs.consume_claim(self._connection, self._run_id, self._account_id)
             published = self._write(result, now, findings, unreported)
+            last_word(published)
             self._commit()
             return published
 
@@ -134,8 +145,8 @@ class AccountLoad:
         """`now`, or just after the account's last moment: whatever the clock does, time does not go back."""
         syncs = schema.account_syncs
         last = select(func.max(syncs.c.observed_at)).where(syncs.c.account_id == self._account_id)
-        latest = self._connection.scalar(last)
-        return now if latest is None else max(now, latest + TICK)
+        self.previous = self._connection.scalar(last)
+        return now if self.previous is None else max(now, self.previous + TICK)
 
     def _save_account(self, facts: AccountFacts) -> None:
         known = {

@@ -15,15 +15,17 @@ PACKAGE = Path(etl.__file__).parent
 
 _BASE = {"errors", "domain"}
 _STAGES = _BASE | {"extract", "transform", "store"}
+_ARCHIVE = _BASE | {"archive"}
 _BELOW_RUNS = _STAGES | {"load", "read"}
 _RUNS = _BELOW_RUNS | {"report", "pipeline", "account_sync"}
-_TOP = _RUNS | {"clock", "settings", "urls", "secret_file", "sandbox", "cli"}
+_TOP = _RUNS | _ARCHIVE | {"clock", "settings", "urls", "secret_file", "sandbox", "cli"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "domain": _BASE,
     "clock": _BASE,
     "extract": _BASE | {"extract"},
     "transform": _BASE | {"transform"},
+    "archive": _ARCHIVE,
     "store": _BASE | {"store"},
     "load": _STAGES | {"load"},
     "read": _STAGES | {"read"},

@@ -47,6 +47,14 @@ def test_defaults_need_nothing() -> None:
     assert {source for _, _, source in loaded.rows()} == {"default"}
 
 
+def test_archive_is_a_folder_that_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The archive is off by default; a long name of a folder that is not there yet is not taken for a secret."""
+    assert load().settings.archive is None
+    monkeypatch.setenv("VNSYNC_ARCHIVE", "vnsync-archive-of-2026")
+    assert ("archive", "vnsync-archive-of-2026", "environment VNSYNC_ARCHIVE") in list(load().rows())
+    assert load({"archive": "/a"}).settings.archive == Path("/a")
+
+
 def test_first_of_option_environment_file_default_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each source beats those after it, and the listing names the one that won."""
     sources = []

@@ -1,0 +1,181 @@
+"""Where things are in an archive, and how they get there: private, whole, and durable before anybody relies on them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from etl.errors import IntegrityBroken, LocalTrouble, Usage
+
+MARKER = "vnsync-archive.json"
+FORMAT = 1
+_MARK = {"format": "vnsync-archive", "version": FORMAT}
+DIGEST = re.compile(r"[0-9a-f]{64}")
+RUN = re.compile(r"([0-9]{1,19})\.jsonl")
+TOMBSTONE = re.compile(r"([0-9]{1,19})\.pruned\.json")
+ERASURE = re.compile(r"([0-9]{1,9})\.json")
+TEMPORARY = re.compile(r"\.new-.*")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The places of an archive at `folder`."""
+
+    folder: Path
+
+    @property
+    def runs(self) -> Path:
+        """The folder of manifests and tombstones."""
+        return self.folder / "runs"
+
+    @property
+    def objects(self) -> Path:
+        """The folder of responses."""
+        return self.folder / "objects"
+
+    @property
+    def erasures(self) -> Path:
+        """The folder of erasures."""
+        return self.folder / "erasures"
+
+    def manifest(self, run_id: int) -> Path:
+        """A run's manifest."""
+        return self.runs / f"{run_id}.jsonl"
+
+    def tombstone(self, run_id: int) -> Path:
+        """What is left of a pruned run."""
+        return self.runs / f"{run_id}.pruned.json"
+
+    def object(self, digest: str) -> Path:
+        """A response, by the SHA-256 of its bytes."""
+        return self.objects / digest[:2] / f"{digest[2:]}.gz"
+
+    def run_ids(self) -> list[int]:
+        """The runs that have a manifest, oldest first."""
+        return _numbers(self.runs, RUN)
+
+    def pruned_ids(self) -> list[int]:
+        """The runs of which only a tombstone is left, oldest first."""
+        return _numbers(self.runs, TOMBSTONE)
+
+    def digests(self) -> Iterator[str]:
+        """The digests of all objects, in order."""
+        for folder in sorted(listed(self.objects)):
+            for name in sorted(listed(self.objects / folder)):
+                digest = folder + name.removesuffix(".gz")
+                if name.endswith(".gz") and DIGEST.fullmatch(digest):
+                    yield digest
+
+
+def _numbers(folder: Path, pattern: re.Pattern[str]) -> list[int]:
+    return sorted(int(found[1]) for name in listed(folder) if (found := pattern.fullmatch(name)))
+
+
+def listed(folder: Path) -> list[str]:
+    """The names in a folder; none when there is no such folder."""
+    with local_trouble(folder):
+        return os.listdir(folder) if folder.is_dir() else []
+
+
+def existing(folder: Path) -> Layout:
+    """An archive that is there. Raises `Usage` for a folder that is none, `IntegrityBroken` for another format."""
+    marker = folder / MARKER
+    if not marker.is_file():
+        raise Usage(f"{folder} is no vnsync archive", remedy="Name the folder that `vnsync sync --archive` wrote")
+    with local_trouble(marker):
+        text = marker.read_bytes()
+    try:
+        found = json.loads(text)
+        known = found["format"] == _MARK["format"] and found["version"] == FORMAT
+    except (ValueError, KeyError, TypeError):
+        known = False
+    if not known:
+        raise IntegrityBroken(f"{marker} does not say format {FORMAT}", remedy="Read it with the vnsync that wrote it")
+    return Layout(folder)
+
+
+def prepared(folder: Path) -> Layout:
+    """An archive to write to; made when there is none. Raises `LocalTrouble` for a folder that holds other things."""
+    layout = Layout(folder)
+    marker = folder / MARKER
+    with local_trouble(folder):
+        _make(folder)
+        if not marker.exists():
+            foreign = [name for name in os.listdir(folder) if not TEMPORARY.fullmatch(name) and name != "objects"]
+            if foreign:
+                raise LocalTrouble(f"{folder} is not empty, and no vnsync archive", remedy="Name a new or empty folder")
+            write_whole(marker, json.dumps(_MARK).encode() + b"\n")
+        for part in (layout.objects, layout.runs):
+            _make(part)
+        if not os.access(layout.runs, os.W_OK | os.X_OK):
+            raise LocalTrouble(f"{layout.runs} cannot be written", remedy="Check the archive's owner and permissions")
+    return existing(folder)
+
+
+def _make(folder: Path) -> None:
+    """Make a folder for its owner alone, with those above it."""
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder, 0o700)
+            os.chmod(folder, 0o700)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that is there whole or not at all, for its owner alone; its name is durable on return."""
+    new = path.with_name(f".new-{path.name}-{os.getpid()}-{threading.get_ident()}")
+    with local_trouble(path):
+        _make(path.parent)
+        try:
+            write_private(new, content)
+            os.replace(new, path)
+        finally:
+            with contextlib.suppress(OSError):
+                new.unlink(missing_ok=True)
+        sync_folder(path.parent)
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a new file for its owner alone, down to the disk."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        os.fchmod(descriptor, 0o600)
+        write_all(descriptor, content)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_all(descriptor: int, content: bytes) -> None:
+    """Write all of it, however little the system takes at once."""
+    left = memoryview(content)
+    while left:
+        left = left[os.write(descriptor, left) :]
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder last."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def local_trouble(path: Path) -> Iterator[None]:
+    """Turn what the operating system says of the archive into an error of our own."""
+    try:
+        yield
+    except OSError as exc:
+        where = exc.filename or path
+        raise LocalTrouble(
+            f"the archive cannot be used ({where}): {exc.strerror or exc}",
+            remedy="Check its disk's free space and its permissions; nothing is published without its evidence",
+        ) from exc

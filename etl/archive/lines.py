@@ -1,0 +1,123 @@
+"""The lines of a run's manifest, one JSON object each, told apart by `kind`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+
+class Before(Struct, frozen=True, kw_only=True):
+    """The newest manifest that was there when a run began: its first `bytes` bytes have this digest."""
+
+    run_id: int
+    bytes: int
+    sha256: str
+
+
+class Run(Struct, tag_field="kind", tag="run", frozen=True, kw_only=True, omit_defaults=True):
+    """The first line: the run and what it was asked to do."""
+
+    format: int
+    run_id: int
+    source_url: str
+    version: str
+    started_at: datetime
+    accounts: list[int] = []
+    approve_close: list[int] = []
+    max_close_share: float
+    page_limit: int
+    previous: Before | None = None
+
+
+class Roster(Struct, tag_field="kind", tag="roster", frozen=True, kw_only=True):
+    """What the token reaches: pairs of an account and its users."""
+
+    accounts: list[tuple[int, list[int]]]
+
+
+class Response(Struct, tag_field="kind", tag="response", frozen=True, kw_only=True, omit_defaults=True):
+    """A request and the response that was kept; without `sha256` nothing whole came, and `error` says why.
+
+    `erased`: the digests that it had before personal content was erased from it, oldest first.
+    """
+
+    account_id: int | None = None
+    method: str
+    params: dict[str, Any]
+    request_id: int
+    received_at: datetime
+    status: int | None = None
+    sha256: str | None = None
+    size: int = 0
+    redacted: bool = False
+    error: str | None = None
+    erased: list[str] = []
+
+
+class Plan(Struct, tag_field="kind", tag="plan", frozen=True, kw_only=True):
+    """The ids at which the account's listing was first cut into windows."""
+
+    account_id: int
+    bounds: list[int]
+
+
+class Publishes(Struct, tag_field="kind", tag="publishes", frozen=True, kw_only=True):
+    """About to be committed. `changes`: versions opened and closed, by table; `previous`: the observation before."""
+
+    account_id: int
+    account_name: str | None
+    timezone: str | None
+    listed_by_user_id: int | None
+    previous: datetime | None
+    observed_at: datetime
+    listed_numbers: int | None
+    quarantined: int
+    changes: dict[str, tuple[int, int]]
+    chain_digest: str | None
+
+
+class Account(Struct, tag_field="kind", tag="account", frozen=True, kw_only=True, omit_defaults=True):
+    """How an account sync ended."""
+
+    account_id: int
+    status: str
+    error: str | None = None
+    exit_code: int = 0
+
+
+class End(Struct, tag_field="kind", tag="end", frozen=True, kw_only=True, omit_defaults=True):
+    """How the run ended."""
+
+    status: str
+    exit_code: int
+    finished_at: datetime
+    error: str | None = None
+
+
+class Seal(Struct, tag_field="kind", tag="seal", frozen=True, kw_only=True):
+    """The last line: how many lines stand before it, and the digest of their bytes."""
+
+    lines: int
+    sha256: str
+
+
+Line = Run | Roster | Response | Plan | Publishes | Account | End | Seal
+
+_decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
+_encoder = msgspec.json.Encoder(order="deterministic")
+
+
+def encoded(line: Line) -> bytes:
+    """The line as it stands in a manifest."""
+    return _encoder.encode(line) + b"\n"
+
+
+def decoded(text: bytes) -> Line:
+    """The line that `text` is. Raises `ValueError` when it is none."""
+    try:
+        return _decoder.decode(text)
+    except (msgspec.MsgspecError, RecursionError) as exc:
+        raise ValueError(str(exc)) from None

@@ -1,0 +1,194 @@
+"""Writes a run into the archive as it goes: the witness that `sync --archive` gives to the pipeline.
+
+Each response is on the disk before anything is made of it. An account is committed only when all that led to it has
+been made durable; so there may be evidence of what was never published, but nothing published without evidence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from etl.archive import lines
+from etl.archive.layout import FORMAT, Layout, local_trouble, prepared, write_all, write_whole
+from etl.archive.objects import Objects
+from etl.domain.events import Notice
+from etl.domain.ports import Report
+from etl.domain.runs import AccountResult, RunResult
+from etl.domain.witness import Beginning, Exchange, Publication
+from etl.errors import LocalTrouble, VnsyncError
+
+
+class Recorder:
+    """One run's way into the archive at `folder`, which is made when it is not there.
+
+    Raises `LocalTrouble` at once where the folder cannot be used: before the source is asked anything.
+    """
+
+    def __init__(self, folder: Path, report: Report) -> None:
+        self._layout, self._report = prepared(folder), report
+        self._objects = Objects(self._layout)
+        self._lock = threading.Lock()
+        self._manifest: _Manifest | None = None
+        self._accounts: dict[int, int] = {}
+        self._only: int | None = None
+
+    # -- what a witness is told
+
+    def begins(self, run: Beginning) -> None:
+        """Open the run's manifest, which names the newest one before it."""
+        first = lines.Run(
+            format=FORMAT,
+            run_id=run.run_id,
+            source_url=run.source_url,
+            version=run.version,
+            started_at=run.started_at,
+            accounts=sorted(run.accounts),
+            approve_close=sorted(run.approve_close),
+            max_close_share=run.max_close_share,
+            page_limit=run.page_limit,
+            previous=_newest(self._layout),
+        )
+        self._manifest = _Manifest(self._layout, first)
+
+    def reaches(self, accounts: Mapping[int, Sequence[int]]) -> None:
+        """Learn whose eyes belong to which account: from then on each response has its account's label."""
+        self._accounts = {user: account for account, users in accounts.items() for user in users}
+        self._only = next(iter(accounts)) if len(accounts) == 1 else None
+        self._write(lines.Roster(accounts=[(account, list(users)) for account, users in sorted(accounts.items())]))
+
+    def heard(self, exchange: Exchange) -> None:
+        """Keep one response; this is the tap that the way to the source has."""
+        body = exchange.body
+        self._write(
+            lines.Response(
+                account_id=self._accounts.get(exchange.params.get("user_id", 0), self._only),
+                method=exchange.method,
+                params=dict(exchange.params),
+                request_id=exchange.request_id,
+                received_at=exchange.received_at,
+                status=exchange.status,
+                sha256=None if body is None else self._objects.put(body),
+                size=0 if body is None else len(body),
+                redacted=exchange.redacted,
+                error=None if exchange.error is None else _utf8(exchange.error),
+            )
+        )
+
+    def plans(self, account_id: int, bounds: Sequence[int]) -> None:
+        """Keep how the listing began: what a replay cannot know when a normalizer was mended."""
+        self._write(lines.Plan(account_id=account_id, bounds=list(bounds)))
+
+    def publishes(self, publication: Publication) -> None:
+        """Make everything so far durable, and say what is about to be committed."""
+        result = publication.result
+        assert result.observed_at is not None
+        self._write(
+            lines.Publishes(
+                account_id=result.account_id,
+                account_name=result.account_name,
+                timezone=publication.timezone,
+                listed_by_user_id=publication.listed_by_user_id,
+                previous=publication.previous,
+                observed_at=result.observed_at,
+                listed_numbers=result.listed_numbers,
+                quarantined=result.quarantined,
+                changes={name: (c.opened, c.closed) for name, c in result.changes.items()},
+                chain_digest=result.chain_digest,
+            ),
+            durable=True,
+        )
+
+    def settles(self, result: AccountResult) -> None:
+        """Say how an account ended. What was published is, whatever happens here."""
+        error = None if result.error is None else _utf8(result.error)
+        line = lines.Account(
+            account_id=result.account_id, status=result.status.value, error=error, exit_code=result.exit_code
+        )
+        self._afterwards(line)
+
+    def ends(self, result: RunResult) -> None:
+        """Say how the run ended, and seal its manifest."""
+        error = None if result.error is None else _utf8(result.error)
+        self._afterwards(
+            lines.End(
+                status=result.status.value, exit_code=result.exit_code, finished_at=result.finished_at, error=error
+            )
+        )
+        manifest, self._manifest = self._manifest, None
+        if manifest is not None:
+            with self._lock:
+                self._told(manifest.seal)
+
+    # -- how it is written
+
+    def _write(self, line: lines.Line, *, durable: bool = False) -> None:
+        with self._lock:
+            if self._manifest is not None:
+                self._manifest.add(line, durable=durable)
+
+    def _afterwards(self, line: lines.Line) -> None:
+        with self._lock:
+            if self._manifest is not None:
+                manifest = self._manifest
+                self._told(lambda: manifest.add(line))
+
+    def _told(self, write: Callable[[], None]) -> None:
+        """What cannot be written when all is published is told: the manifest then looks like an interrupted run's."""
+        try:
+            write()
+        except VnsyncError as exc:
+            self._report(Notice(message=f"the archive lacks the end of this run: {exc}"))
+
+
+class _Manifest:
+    """A manifest that grows line by line; a line that could not be written whole is taken back."""
+
+    def __init__(self, layout: Layout, first: lines.Run) -> None:
+        self._path, run_id = layout.manifest(first.run_id), first.run_id
+        if self._path.exists() or layout.tombstone(run_id).exists():
+            raise LocalTrouble(f"the archive holds run {run_id} already", remedy="Give each warehouse its own archive")
+        text = lines.encoded(first)
+        write_whole(self._path, text)
+        self._hash, self._lines, self._size = hashlib.sha256(text), 1, len(text)
+        with local_trouble(self._path):
+            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+
+    def add(self, line: lines.Line, *, durable: bool = False) -> None:
+        """Add a line; `durable`: it, and all before it, are on the disk on return."""
+        text = lines.encoded(line)
+        with local_trouble(self._path):
+            try:
+                write_all(self._descriptor, text)
+                if durable:
+                    os.fsync(self._descriptor)
+            except OSError:
+                os.ftruncate(self._descriptor, self._size)
+                raise
+        self._hash.update(text)
+        self._lines, self._size = self._lines + 1, self._size + len(text)
+
+    def seal(self) -> None:
+        """Add the seal, and let go of the file."""
+        try:
+            self.add(lines.Seal(lines=self._lines, sha256=self._hash.hexdigest()), durable=True)
+        finally:
+            os.close(self._descriptor)
+
+
+def _newest(layout: Layout) -> lines.Before | None:
+    """The newest manifest as it is now; it may be one that is still being written."""
+    for run_id in reversed(layout.run_ids()):
+        with local_trouble(layout.manifest(run_id)):
+            text = layout.manifest(run_id).read_bytes()
+        whole = text[: text.rfind(b"\n") + 1]
+        return lines.Before(run_id=run_id, bytes=len(whole), sha256=hashlib.sha256(whole).hexdigest())
+    return None
+
+
+def _utf8(text: str) -> str:
+    """Text that JSON can hold: lone surrogates become visible escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()

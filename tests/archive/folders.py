@@ -1,0 +1,43 @@
+"""What tests ask of an archive's folder, read with the standard library alone: the format is public."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine
+
+from etl.sandbox.world import CustomerPlan, World
+from tests.rig import Rig
+
+
+def archived(engine: Engine, folder: Path, *, numbers: int = 60, customers: int = 1, **more: Any) -> Rig:
+    """A rig whose runs are kept in an archive at `folder`."""
+    plans = [CustomerPlan(numbers=numbers) for _ in range(customers)]
+    role = "customer" if customers == 1 else "agent"
+    return Rig(World(seed=5, customers=plans, role=role, **more), engine, archive=folder)
+
+
+def manifest(folder: Path, run_id: int) -> list[dict[str, Any]]:
+    """The lines of a run's manifest."""
+    return [json.loads(line) for line in (folder / "runs" / f"{run_id}.jsonl").read_text().splitlines()]
+
+
+def kind(found: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    """The lines of one kind."""
+    return [line for line in found if line["kind"] == name]
+
+
+def body(folder: Path, digest: str) -> bytes:
+    """A response by its digest, which is checked."""
+    content = gzip.decompress((folder / "objects" / digest[:2] / f"{digest[2:]}.gz").read_bytes())
+    assert hashlib.sha256(content).hexdigest() == digest
+    return content
+
+
+def modes(folder: Path) -> set[tuple[str, int]]:
+    """Kind and permissions of everything in the folder, itself included."""
+    return {("d" if p.is_dir() else "f", p.stat().st_mode & 0o777) for p in (folder, *folder.rglob("*"))}
