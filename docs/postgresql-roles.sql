@@ -35,19 +35,20 @@ begin
     select c.relname as name, c.relkind as kind, case c.relkind when 'v' then 'view' else 'table' end as word
     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     where n.nspname = home and c.relkind in ('r', 'v') and (
-      c.relname in ('alembic_version', 'sync_runs', 'accounts', 'account_syncs', 'account_claims', 'quarantine',
-        'source_drift', 'number_assignments', 'number_campaign_periods', 'changes')
+      c.relname in ('alembic_version', 'sync_runs', 'accounts', 'account_syncs', 'chain_sections',
+        'account_claims', 'erasures', 'quarantine', 'source_drift', 'number_assignments', 'number_campaign_periods',
+        'changes')
       or c.relname ~ ('^(virtual_numbers|campaigns|sites|site_blocks|scenarios|virtual_number_campaigns'
         '|virtual_number_site_blocks|virtual_number_scenarios)(_closed|_history)?$'))
   loop
     execute format('alter %s %I.%I owner to vnsync_owner', item.word, home, item.name);
     execute format('revoke all on %I.%I from public, vnsync_loader, vnsync_reader', home, item.name);
     execute format('grant select on %I.%I to vnsync_loader, vnsync_reader', home, item.name);
-    continue when item.kind = 'v' or item.name = 'alembic_version';
+    continue when item.kind = 'v' or item.name in ('alembic_version', 'erasures');
 
     -- History and records of what happened: added to, never changed.
     execute format('grant insert on %I.%I to vnsync_loader', home, item.name);
-    continue when item.name like '%\_closed' or item.name in ('account_syncs', 'quarantine');
+    continue when item.name like '%\_closed' or item.name in ('account_syncs', 'chain_sections', 'quarantine');
 
     -- The state of runs and accounts: the columns that change, no others.
     if item.name = 'sync_runs' then

@@ -49,6 +49,8 @@ class AccountResult:
     run_id: int
     account_id: int
     account_name: str | None = None
+    timezone: str | None = None
+    listed_by_user_id: int | None = None
     status: AccountStatus
     started_at: datetime
     observed_at: datetime | None = None

@@ -25,6 +25,8 @@ class Column:
 
     name: str
     kind: Kind
+    personal: bool = False
+    """Whether it may tell of a person: an erasure empties it, and the chain holds a digest of it only."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,13 +63,18 @@ class Table:
         return tuple(c.name for c in self.key)
 
     @property
+    def personal(self) -> tuple[Column, ...]:
+        """The columns that an erasure empties."""
+        return tuple(c for c in self.columns if c.personal)
+
+    @property
     def value_names(self) -> tuple[str, ...]:
         """Names of the value columns."""
         return tuple(c.name for c in self.values)
 
 
-def _columns(kind: Kind, *names: str) -> tuple[Column, ...]:
-    return tuple(Column(name=name, kind=kind) for name in names)
+def _columns(kind: Kind, *names: str, personal: bool = False) -> tuple[Column, ...]:
+    return tuple(Column(name=name, kind=kind, personal=personal) for name in names)
 
 
 _integers = Kind.INTEGER
@@ -83,9 +90,10 @@ VIRTUAL_NUMBERS = Table(
     key=_columns(_integers, "virtual_number_id"),
     values=(
         *_columns(_integers, "child_customer_id"),
-        *_columns(_text, "virtual_phone_number", "redirection_phone_number", "activation_date"),
-        *_columns(_text, "status", "category", "type", "comment", "name"),
-        *_extra,
+        *_columns(_text, "virtual_phone_number", "redirection_phone_number", personal=True),
+        *_columns(_text, "activation_date", "status", "category", "type"),
+        *_columns(_text, "comment", "name", personal=True),
+        *_columns(Kind.JSON, "extra", personal=True),
     ),
 )
 CAMPAIGNS = Table(

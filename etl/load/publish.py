@@ -14,14 +14,16 @@ from datetime import datetime, timedelta
 from time import sleep
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, exists, func, insert, select
+from sqlalchemy import Connection, Engine, Table, exists, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
-from etl.domain.runs import AccountResult, AccountStatus
+from etl.domain.chain import Link
+from etl.domain.runs import AccountResult, AccountStatus, TableChange
 from etl.errors import Unavailable
 from etl.load import diff, staging
 from etl.load.diff import Moment
+from etl.load.seal import seal
 from etl.load.staging import Rows
 from etl.store import runs, schema
 from etl.store.engine import break_off, database_errors
@@ -123,7 +125,8 @@ class AccountLoad:
             staging.analyze(self._connection)
 
     def _write(self, result: AccountResult, now: datetime, findings: Findings, unreported: bool) -> AccountResult:
-        observed_at = self._next_moment(now)
+        self.previous, digest = self._last_link()
+        observed_at = now if self.previous is None else max(now, self.previous + TICK)
         self._save_account(findings.facts)
         if unreported:
             diff.fill_unreported(self._connection, self._account_id)
@@ -133,6 +136,10 @@ class AccountLoad:
             result,
             status=AccountStatus.SUCCEEDED,
             observed_at=observed_at,
+            account_name=findings.facts.account_name,
+            timezone=findings.facts.timezone,
+            listed_by_user_id=findings.facts.listed_by_user_id,
+            chain_digest=self._seal(digest, observed_at, findings.facts, changes),
             changes=changes,
             rows_opened=sum(c.opened for c in changes.values()),
             rows_closed=sum(c.closed for c in changes.values()),
@@ -141,12 +148,25 @@ class AccountLoad:
         runs.record(self._connection, published)
         return published
 
-    def _next_moment(self, now: datetime) -> datetime:
-        """`now`, or just after the account's last moment: whatever the clock does, time does not go back."""
+    def _last_link(self) -> tuple[datetime | None, str | None]:
+        """The account's last moment, which the next one must pass whatever the clock does, and its digest."""
         syncs = schema.account_syncs
-        last = select(func.max(syncs.c.observed_at)).where(syncs.c.account_id == self._account_id)
-        self.previous = self._connection.scalar(last)
-        return now if self.previous is None else max(now, self.previous + TICK)
+        mine = (syncs.c.account_id == self._account_id) & (syncs.c.observed_at.is_not(None))
+        last = select(syncs.c.observed_at, syncs.c.chain_digest).where(mine).order_by(syncs.c.observed_at.desc())
+        row = self._connection.execute(last.limit(1)).first()
+        return (None, None) if row is None else (row.observed_at, row.chain_digest)
+
+    def _seal(
+        self, previous: str | None, observed_at: datetime, facts: AccountFacts, changes: dict[str, TableChange]
+    ) -> str:
+        link = Link(
+            previous=previous,
+            account_id=self._account_id,
+            observed_at=observed_at,
+            account_name=facts.account_name,
+            timezone=facts.timezone,
+        )
+        return seal(self._connection, link, self._run_id, changes)
 
     def _save_account(self, facts: AccountFacts) -> None:
         known = {

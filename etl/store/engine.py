@@ -7,7 +7,7 @@ import glob
 import os
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, StaticPool
 
+from etl.domain import canonical
 from etl.errors import IntegrityBroken, LocalTrouble, Misconfigured
 from etl.store.driver_errors import DAMAGED, strip, translated
 
@@ -142,10 +143,20 @@ def _has_journal(path: Path) -> bool:
     return wal.exists() and wal.stat().st_size > 0
 
 
+_FUNCTIONS: tuple[tuple[str, int, Callable[..., str | None]], ...] = (
+    ("vnsync_field", 1, canonical.field),
+    ("vnsync_json", 1, canonical.json_text),
+    ("vnsync_digest", -1, canonical.digest_of_fields),
+)
+"""SQL functions for `lines`: what PostgreSQL can do by itself."""
+
+
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # transactions begin where SQLAlchemy says, by the statement below
     for pragma in ("journal_mode=wal", "synchronous=full", "cache_size=-65536", "mmap_size=268435456"):
         connection.execute(f"pragma {pragma}").fetchall()
+    for name, arity, function in _FUNCTIONS:
+        connection.create_function(name, arity, function, deterministic=True)
 
 
 def _begin_sqlite(connection: Connection) -> None:

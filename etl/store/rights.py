@@ -22,6 +22,7 @@ NEEDED: dict[str, tuple[str, ...]] = {
     "accounts": EDIT,
     "source_drift": EDIT,
     "account_syncs": ADD,
+    "chain_sections": ADD,
     "quarantine": ADD,
     "account_claims": MOVE,
     **{table.name: MOVE for table in schema.current.values()},

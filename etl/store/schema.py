@@ -70,6 +70,9 @@ account_syncs = Table(
         Column(name, Integer, nullable=False)
         for name in ("unaccounted", "suspects", "duplicates", "conflicts", "quarantined", "rows_opened", "rows_closed")
     ),
+    Column("account_name", Text),
+    Column("timezone", Text),
+    Column("listed_by_user_id", ID),
     Column("chain_digest", Text),
     Column("error", Text),
     CheckConstraint("status in ('succeeded', 'held', 'failed')", name="status"),
@@ -77,6 +80,21 @@ account_syncs = Table(
     Index("ix_account_syncs_account_id_observed_at", "account_id", "observed_at", unique=True),
     *_runs("run_id"),
 )
+
+chain_sections = Table(
+    "chain_sections",
+    metadata,
+    _key("account_id"),
+    _key("run_id"),
+    Column("table_name", Text, primary_key=True),
+    Column("change", Text, primary_key=True),
+    Column("versions", Integer, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("locator", Text, nullable=False),
+    CheckConstraint("change in ('closed', 'opened')", name="change"),
+    *_runs("run_id"),
+)
+"""What the links of the chain are made of, so that `verify` can name the table and the row that was edited."""
 
 quarantine = Table(
     "quarantine",
@@ -103,6 +121,18 @@ source_drift = Table(
     Column("last_run_id", ID, nullable=False),
     *_runs("first_run_id", "last_run_id"),
 )
+
+erasures = Table(
+    "erasures",
+    metadata,
+    _key("account_id"),
+    _key("virtual_number_id"),
+    Column("valid_from", UtcDateTime, primary_key=True, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("erased_at", UtcDateTime, nullable=False),
+    Column("reason", Text),
+)
+"""Versions of numbers whose personal columns were emptied, with the digest of what stood there: the chain goes on."""
 
 account_claims = Table(
     "account_claims",

@@ -77,6 +77,7 @@ def upgrade() -> None:
     _runs()
     _accounts()
     _findings()
+    _erasures()
     for name, (key, values, references) in DATA.items():
         _current(name, key, values, references)
         _closed(name, key, values)
@@ -87,7 +88,9 @@ def downgrade() -> None:
         op.drop_table(f"{name}_closed")
     for name in reversed(DATA):
         op.drop_table(name)
-    for name in ("account_claims", "source_drift", "quarantine", "account_syncs", "accounts", "sync_runs"):
+    for name in ("account_claims", "erasures", "source_drift", "quarantine", "chain_sections"):
+        op.drop_table(name)
+    for name in ("account_syncs", "accounts", "sync_runs"):
         op.drop_table(name)
 
 
@@ -149,6 +152,9 @@ def _accounts() -> None:
         sa.Column("reported_total", sa.Integer),
         sa.Column("listed_numbers", sa.Integer),
         *(sa.Column(name, sa.Integer, nullable=False) for name in counts),
+        sa.Column("account_name", sa.Text),
+        sa.Column("timezone", sa.Text),
+        _id("listed_by_user_id", nullable=True),
         sa.Column("chain_digest", sa.Text),
         sa.Column("error", sa.Text),
         _key("account_syncs", "run_id", "account_id"),
@@ -158,6 +164,19 @@ def _accounts() -> None:
     )
     op.create_index(
         "ix_account_syncs_account_id_observed_at", "account_syncs", ["account_id", "observed_at"], unique=True
+    )
+    op.create_table(
+        "chain_sections",
+        _id("account_id", autoincrement=False),
+        _id("run_id", autoincrement=False),
+        sa.Column("table_name", sa.Text, nullable=False),
+        sa.Column("change", sa.Text, nullable=False),
+        sa.Column("versions", sa.Integer, nullable=False),
+        sa.Column("digest", sa.Text, nullable=False),
+        sa.Column("locator", sa.Text, nullable=False),
+        _key("chain_sections", "account_id", "run_id", "table_name", "change"),
+        *_run_keys("chain_sections", "run_id"),
+        sa.CheckConstraint("change in ('closed', 'opened')", name=op.f("ck_chain_sections_change")),
     )
     op.create_table(
         "account_claims",
@@ -192,6 +211,19 @@ def _findings() -> None:
         _id("last_run_id"),
         _key("source_drift", "account_id", "path", "kind", "value"),
         *_run_keys("source_drift", "first_run_id", "last_run_id"),
+    )
+
+
+def _erasures() -> None:
+    op.create_table(
+        "erasures",
+        _id("account_id", autoincrement=False),
+        _id("virtual_number_id", autoincrement=False),
+        sa.Column("valid_from", TIME, nullable=False),
+        sa.Column("digest", sa.Text, nullable=False),
+        sa.Column("erased_at", TIME, nullable=False),
+        sa.Column("reason", sa.Text),
+        _key("erasures", "account_id", "virtual_number_id", "valid_from"),
     )
 
 

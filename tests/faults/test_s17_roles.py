@@ -16,10 +16,10 @@ from tests.faults.scenes import Scene, scene
 SQL = Path(__file__).parents[2] / "docs" / "postgresql-roles.sql"
 CLOSED = [table.name for table in schema.closed.values()]
 CURRENT = [table.name for table in schema.current.values()]
-RECORDS = ["account_syncs", "quarantine"]
+RECORDS = ["account_syncs", "chain_sections", "quarantine"]
 STATES = {"sync_runs": "status", "accounts": "account_name", "source_drift": "last_run_id"}
 FIXED = {"sync_runs": "started_at", "accounts": "first_run_id", "source_drift": "first_run_id"}
-TABLES = [*CURRENT, *CLOSED, *RECORDS, *STATES, "account_claims", "alembic_version"]
+TABLES = [*CURRENT, *CLOSED, *RECORDS, *STATES, "account_claims", "erasures", "alembic_version"]
 VERBS = ("select", "insert", "update", "delete", "truncate", "drop", "alter", "index", "trigger", "rule", "owner")
 
 
@@ -74,7 +74,7 @@ def allowed(cluster: Cluster, database: str, role: str, sql: str) -> bool:
 
 def loader_may(table: str) -> set[str]:
     """What the loader may do to a table, written out once more beside the SQL on purpose."""
-    if table == "alembic_version":
+    if table in ("alembic_version", "erasures"):
         return {"select"}
     if table in CURRENT or table == "account_claims":
         return {"select", "insert", "delete"}

@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+"""Verifies the hash chains of a vnsync warehouse in SQLite, with Python's standard library alone (docs/chain.md).
+
+Usage: python verify_chain.py WAREHOUSE.db [HEAD...]
+
+Each HEAD is a digest that was kept elsewhere; it must be one of the chain's. Exit 0 when everything fits, else 1.
+This script shares no code with vnsync, so that it can disagree.
+"""
+
+import hashlib
+import json
+import sqlite3
+import sys
+from decimal import Decimal
+
+TABLES = {  # table: (key columns, plain value columns, personal columns)
+    "virtual_numbers": (
+        ["virtual_number_id"],
+        ["child_customer_id", "activation_date", "status", "category", "type"],
+        ["virtual_phone_number", "redirection_phone_number", "comment", "name", "extra"],
+    ),
+    "campaigns": (["campaign_id"], ["campaign_name", "site_id", "extra"], []),
+    "sites": (["site_id"], ["site_domain_name"], []),
+    "site_blocks": (["site_block_id"], ["site_block_name", "site_id", "extra"], []),
+    "scenarios": (["scenario_id"], ["scenario_name"], []),
+    "virtual_number_campaigns": (["virtual_number_id", "campaign_id"], [], []),
+    "virtual_number_site_blocks": (["virtual_number_id", "campaign_id", "site_block_id"], ["is_tracking"], []),
+    "virtual_number_scenarios": (
+        ["virtual_number_id", "scenario_id", "call_processing_rule_id"],
+        ["is_active", "extra"],
+        [],
+    ),
+}
+ESCAPES = {92: "\\\\", 8: "\\b", 9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r"}
+
+
+class Number(str):
+    """A JSON number as it is written."""
+
+
+def jsonb(value):
+    """JSON as PostgreSQL's JSONB writes it."""
+    if isinstance(value, Number):
+        return format(Decimal(value), "f")
+    if isinstance(value, dict):
+        names = sorted(value, key=lambda name: (len(name.encode()), name.encode()))
+        return "{" + ", ".join(f"{json.dumps(n, ensure_ascii=False)}: {jsonb(value[n])}" for n in names) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(jsonb(item) for item in value) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def field(value, column=""):
+    """One field of a line."""
+    if value is None:
+        return "\\N"
+    if column.startswith("is_"):
+        return "t" if value else "f"
+    if column == "extra":
+        value = jsonb(json.loads(value, parse_int=Number, parse_float=Number))
+    return str(value).translate(ESCAPES)
+
+
+def sections(db, account):
+    """What each sync closed (0) and opened (1): {moment: {(place of the table, 0 or 1): [count, hash]}}."""
+    erased = {(n, since): d for n, since, d in db.execute(
+        "select virtual_number_id, valid_from, digest from erasures where account_id = ?", [account])}  # fmt: skip
+    found = {}
+
+    def add(moment, place, change, fields):
+        section = found.setdefault(moment, {}).setdefault((place, change), [0, hashlib.sha256()])
+        section[0] += 1
+        section[1].update(("\t".join(fields) + "\n").encode())
+
+    for place, (table, (key, values, personal)) in enumerate(TABLES.items()):
+        columns = [*key, *values, *personal]
+        names = ", ".join(columns)
+        order = ", ".join(key)
+        rows = db.execute(
+            f"select {names}, valid_from, valid_to from {table}_history"
+            f" where account_id = ? order by {order}, valid_from",
+            [account],
+        )
+        for *row, since, until in rows:
+            made = [field(value, column) for value, column in zip(row, columns, strict=True)]
+            plain = made[: len(key) + len(values)]
+            if personal:
+                kept = made[len(plain) :]
+                digest = hashlib.sha256("\t".join(kept).encode()).hexdigest()
+                emptied = all(value == "\\N" for value in kept)  # by an erasure, if there is one on record
+                plain.append(erased.get((row[0], since), digest) if emptied else digest)
+            add(since, place, 1, plain)
+            if until is not None:
+                add(until, place, 0, [*made[: len(key)], since])
+    return found
+
+
+def chain(db, account):
+    """The links (run, moment, digest as computed, digest as stored), and moments of which no sync tells."""
+    found = sections(db, account)
+    previous = ""
+    links = []
+    for run, moment, name, timezone, stored in db.execute(
+        "select run_id, observed_at, account_name, timezone, chain_digest from account_syncs"
+        " where account_id = ? and status = 'succeeded' order by observed_at",
+        [account],
+    ).fetchall():
+        lines = ["vnsync chain 1", f"previous {previous}", f"account {account}", f"observed {moment}"]
+        lines += [f"name {field(name)}", f"timezone {field(timezone)}"]
+        for (place, change), (count, digest) in sorted(found.pop(moment, {}).items()):
+            lines.append(f"{'opened' if change else 'closed'} {list(TABLES)[place]} {count} {digest.hexdigest()}")
+        computed = hashlib.sha256(("\n".join(lines) + "\n").encode()).hexdigest()
+        links.append((run, moment, computed, stored))
+        previous = stored or ""
+    return links, sorted(found)
+
+
+def main(path, *heads):
+    """Verify every account; the exit code."""
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    problems, digests = [], set()
+    for (account,) in db.execute("select distinct account_id from account_syncs order by 1").fetchall():
+        links, unsealed = chain(db, account)
+        for run, moment, computed, stored in links:
+            digests.add(stored)
+            if computed != stored:
+                problems.append(f"account {account}, run {run}, {moment}: sealed as {stored}, is {computed}")
+        problems += [f"account {account}: versions of {moment}, of which no sync tells" for moment in unsealed]
+        print(f"account {account}: {len(links)} links, head {links[-1][3] if links else 'none'}")
+    problems += [f"the head {head} is not in any chain" for head in heads if head not in digests]
+    print("\n".join(problems) or "everything fits")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]) if len(sys.argv) > 1 else __doc__)

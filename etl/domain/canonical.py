@@ -1,0 +1,76 @@
+"""The canonical text of values: what the chain hashes, the same whichever database holds them.
+
+It is the text format of PostgreSQL's COPY, for PostgreSQL writes that by itself: fields divided by tabs, null as `\\N`,
+and in text a backslash before the backslash and for the control characters that have a letter. JSON is written as
+PostgreSQL's JSONB writes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from decimal import Decimal
+from typing import Any
+
+NULL = "\\N"
+ESCAPES = {"\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\v": "\\v", "\f": "\\f", "\r": "\\r"}
+"""What stands for a character in a field of text."""
+
+_TO_ESCAPE = re.compile(r"[\\\x08-\x0d]")
+_TABLE = str.maketrans(ESCAPES)
+
+
+def field(value: Any) -> str:
+    """A value as a field of a line: `\\N` for None, t and f for truth, escaped text, numbers in decimal."""
+    if value is None:
+        return NULL
+    if value is True or value is False:
+        return "t" if value else "f"
+    text = value if isinstance(value, str) else str(value)
+    return text.translate(_TABLE) if _TO_ESCAPE.search(text) else text
+
+
+def digest_of_fields(*values: Any) -> str:
+    """The SHA-256, in hex, of the line that these values make."""
+    return hashlib.sha256("\t".join(map(field, values)).encode()).hexdigest()
+
+
+def json_text(text: str | None) -> str | None:
+    """JSON as JSONB writes it: `{"b": 1, "aa": [1.5, null]}`, shorter names first, numbers without exponent.
+
+    Text that is no JSON is given back as it is: it can stand in SQLite only, and after an edit by hand.
+    """
+    if text is None:
+        return None
+    try:
+        return _written(json.loads(text, parse_int=_Number, parse_float=_Number, parse_constant=_refused))
+    except (ValueError, ArithmeticError, RecursionError, TypeError):
+        return text
+
+
+class _Number(str):
+    """A number as it was written."""
+
+    __slots__ = ()
+
+
+def _refused(constant: str) -> Any:
+    raise ValueError(constant)
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, _Number):
+        plain = format(Decimal(value), "f")
+        return plain[1:] if plain.startswith("-") and not plain.strip("-0.") else plain
+    if isinstance(value, dict):
+        names = sorted(value, key=_name_order)
+        return "{" + ", ".join(f"{_written(name)}: {_written(value[name])}" for name in names) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_written, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _name_order(name: str) -> tuple[int, bytes]:
+    encoded = name.encode()
+    return len(encoded), encoded

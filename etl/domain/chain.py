@@ -1,0 +1,115 @@
+"""The chain of an account: one link for each published account sync, made of the versions that it closed and opened.
+
+A link is a small text: what the link before it was, whose it is, when it was observed, the account's name and time
+zone, and a digest for each table in which versions were closed or opened. Its SHA-256 is the sync's `chain_digest`.
+`docs/chain.md` describes it to the byte.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from itertools import count
+from operator import mul
+from zlib import crc32
+
+from etl.domain.canonical import field
+
+FORMAT = "vnsync chain 1"
+
+
+class Change(StrEnum):
+    """What happened to the versions of a section; in a link the closed ones come first."""
+
+    CLOSED = "closed"
+    OPENED = "opened"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """The versions of one table that one sync closed, or opened: how many, and the SHA-256 of their lines.
+
+    `locator` says which row differs, should a single one be edited later (see `Lines`).
+    """
+
+    table: str
+    change: Change
+    versions: int
+    digest: str
+    locator: str
+
+
+class Lines:
+    """Takes the lines of a section, in the order of their keys, and digests them in no memory.
+
+    The locator is two sums over the lines' CRC-32: plain, and weighted with their places. An edited line changes the
+    first by d and the second by d times its place.
+    """
+
+    __slots__ = ("_hash", "plain", "versions", "weighted")
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self.versions = self.plain = self.weighted = 0
+
+    def add(self, line: bytes) -> None:
+        """One line, with its newline."""
+        crc = crc32(line)
+        self._hash.update(line)
+        self.plain += crc
+        self.weighted += crc * self.versions
+        self.versions += 1
+
+    def extend(self, lines: list[bytes]) -> None:
+        """Some thousand lines at once: quicker."""
+        sums = list(map(crc32, lines))
+        self._hash.update(b"".join(lines))
+        self.plain += sum(sums)
+        self.weighted += sum(map(mul, sums, count(self.versions)))
+        self.versions += len(lines)
+
+    def section(self, table: str, change: Change) -> Section:
+        """What the lines made."""
+        return Section(
+            table=table,
+            change=change,
+            versions=self.versions,
+            digest=self._hash.hexdigest(),
+            locator=f"{self.plain}:{self.weighted}",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """Everything that one account sync seals but the rows themselves. `previous`: None for the first."""
+
+    previous: str | None
+    account_id: int
+    observed_at: datetime
+    account_name: str | None
+    timezone: str | None
+
+    def text(self, sections: Iterable[Section]) -> str:
+        """The link's text. Sections: in the order of the declared tables, closed before opened, none of them empty."""
+        head = [
+            FORMAT,
+            f"previous {self.previous or ''}",
+            f"account {self.account_id}",
+            f"observed {moment(self.observed_at)}",
+            f"name {field(self.account_name)}",
+            f"timezone {field(self.timezone)}",
+        ]
+        made = [f"{s.change} {s.table} {s.versions} {s.digest}" for s in sections]
+        return "\n".join([*head, *made, ""])
+
+    def digest(self, sections: Iterable[Section]) -> str:
+        """The link's digest, in hex: the account's `chain_digest`."""
+        return hashlib.sha256(self.text(sections).encode()).hexdigest()
+
+
+def moment(instant: datetime) -> str:
+    """An instant (UTC) as the chain writes it, and SQLite too: `YYYY-MM-DD HH:MM:SS.ffffff`."""
+    return f"{instant:%Y-%m-%d %H:%M:%S.%f}"

@@ -1,0 +1,104 @@
+"""Rows as canonical lines, computed by the database from the one declaration, and streamed: what the chain hashes.
+
+`etl/domain/canonical.py` says what a line is. PostgreSQL writes it by COPY; in SQLite it is put together in SQL, with
+functions that `engine` registers on every connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Connection
+
+from etl.domain.canonical import ESCAPES
+from etl.domain.chain import moment
+from etl.domain.tables import Column, Kind, Table
+
+BATCH = 2000
+"""Lines that are handed on at once."""
+
+Fields = list[str]
+"""SQL expressions; each is one field of a line."""
+
+
+def opened(table: Table, dialect: str) -> Fields:
+    """The fields of an opened version `v`: key, values, and for what is personal one digest at the end."""
+    fields = [_field(c, dialect) for c in table.columns if not c.personal]
+    return [*fields, _personal(table, dialect)] if table.personal else fields
+
+
+def closed(table: Table, dialect: str) -> Fields:
+    """The fields of a closed version `v`: key, and when it began."""
+    return [*(f"v.{name}" for name in table.key_names), instant("v.valid_from", dialect)]
+
+
+def instant(expression: str, dialect: str) -> str:
+    """An instant as the chain writes it; SQLite stores it so."""
+    if dialect == "sqlite":
+        return expression
+    return f"to_char({expression} at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')"
+
+
+def _field(column: Column, dialect: str) -> str:
+    name = f"v.{column.name}"
+    if dialect == "postgresql":
+        return name  # COPY does the rest
+    if column.kind is Kind.BOOLEAN:
+        return f"case {name} when 1 then 't' when 0 then 'f' else coalesce({name}, '\\N') end"
+    if column.kind is Kind.TEXT:
+        return f"case when {name} glob '*['||char(8)||'-'||char(13)||'\\]*' then vnsync_field({name}) " + (
+            f"else coalesce({name}, '\\N') end"
+        )
+    if column.kind is Kind.JSON:
+        return f"case when {name} is null then '\\N' else vnsync_field(vnsync_json({name})) end"
+    return f"coalesce({name}, '\\N')"
+
+
+def _personal(table: Table, dialect: str) -> str:
+    """The SHA-256 of the line that the personal columns make."""
+    if dialect == "sqlite":
+        values = [f"vnsync_json(v.{c.name})" if c.kind is Kind.JSON else f"v.{c.name}" for c in table.personal]
+        return f"vnsync_digest({', '.join(values)})"
+    line = " || chr(9) || ".join(f"coalesce({_escaped(c)}, '\\N')" for c in table.personal)
+    return f"encode(sha256(convert_to({line}, 'UTF8')), 'hex')"
+
+
+def _escaped(column: Column) -> str:
+    expression = f"v.{column.name}" if column.kind is Kind.TEXT else f"v.{column.name}::text"
+    for character, escape in ESCAPES.items():
+        expression = f"replace({expression}, chr({ord(character)}), '{escape}')"
+    return expression
+
+
+def parameter(name: str, dialect: str) -> str:
+    """A parameter of the statements here."""
+    return f":{name}" if dialect == "sqlite" else f"%({name})s"
+
+
+def stream(connection: Connection, fields: Fields, source: str, parameters: Mapping[str, Any]) -> Iterator[list[bytes]]:
+    """The lines of `select fields source`, each with its newline, some thousand at a time.
+
+    `source`: everything from `from` on; `parameters`: whole numbers, and aware datetimes in UTC.
+    """
+    rows = _copied(connection, fields, source, parameters)
+    if connection.dialect.name == "sqlite":
+        rows = _selected(connection, fields, source, parameters)
+    while batch := list(islice(rows, BATCH)):
+        yield batch
+
+
+def _copied(connection: Connection, fields: Fields, source: str, parameters: Mapping[str, Any]) -> Iterator[bytes]:
+    driver: Any = connection.connection.driver_connection
+    with driver.cursor().copy(f"copy (select {', '.join(fields)} {source}) to stdout", parameters) as copy:
+        yield from copy
+
+
+def _selected(connection: Connection, fields: Fields, source: str, parameters: Mapping[str, Any]) -> Iterator[bytes]:
+    driver: Any = connection.connection.driver_connection
+    stored = {name: moment(v) if isinstance(v, datetime) else v for name, v in parameters.items()}
+    line = "||char(9)||".join(fields)
+    for (text,) in driver.execute(f"select {line}||char(10) {source}", stored):
+        yield text.encode()

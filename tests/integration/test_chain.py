@@ -1,0 +1,177 @@
+"""The chain: the same digests on both databases, and those that the history tables give when they are read again."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+
+from etl.sandbox.world import CustomerPlan, World
+from etl.store.engine import open_warehouse
+from tests.rig import Rig
+
+SCRIPT = Path(__file__).parents[2] / "docs" / "verify_chain.py"
+ODD: list[dict[str, Any]] = [
+    {"comment": "tab\tnewline\nreturn\r\b\f\v\\ \\N", "name": "\\N"},
+    {"comment": "", "name": None},
+    {"comment": "\u0000 and \u2400 and \ud800", "name": "Ünïcödé \U0001f600 \u202e\x7f\x01"},
+    {"weight": 1.0, "zz": 1, "b": 1e300, "c": 1.5e-10, "d": [0.1, 1e22, -0.0, 12345678901234567890123], "é": {"ab": 1}},
+    {"weight": 1, "nested": {"long name": [[], {}, "", {"\\": '\\\n\t"/\u2028'}], "s": None, "t": True}},
+    {"text": "a\u0000b\u2400c", "aa": "A", "B": 2, "a": 3},
+]
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    """The stand-alone verifier, as it is."""
+    spec = importlib.util.spec_from_file_location("verify_chain", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _world() -> World:
+    return World(seed=3, customers=[CustomerPlan(numbers=250), CustomerPlan(numbers=40)], role="agent")
+
+
+def _make_odd(world: World, shift: int) -> None:
+    """Numbers, campaigns and scenarios with values that are hard to write down, moved on by `shift` each day."""
+    account_id = world.customer_ids[0]
+    world.clear_raw(account_id)
+    records = world.truth(account_id)
+    noted = world.campaign_ids(account_id)[0]
+    for record, fields in zip(records, [*ODD[shift:], *ODD[:shift], *[{}] * len(records)], strict=False):
+        record |= fields
+        for scenario in record["scenarios"]:
+            scenario |= fields and {"note": fields}
+        for campaign in record["campaigns"]:
+            campaign |= {"note": ODD[shift]} if campaign["campaign_id"] == noted else {}
+        world.put_raw(account_id, record["id"], json.dumps(record).encode())
+    world.rename_campaign(account_id, world.campaign_ids(account_id)[-1], f"day\t{shift}\\")
+
+
+def _days(engine: Engine) -> Rig:
+    """Five days, one of them quiet, one in which everything of the smaller account is gone."""
+    rig = Rig(_world(), engine)
+    rig.sync()
+    for day in range(3):
+        rig.world.pass_day(share=0.05)
+        _make_odd(rig.world, day)
+        rig.sync()
+    rig.sync()
+    small = rig.world.customer_ids[1]
+    for number_id in list(rig.world.numbers(small)):
+        rig.world.remove(small, number_id)
+    rig.sync(approve_close=frozenset({small}))
+    rig.world.add(small, 3)
+    rig.sync()
+    return rig
+
+
+def _digests(rig: Rig) -> list[tuple[Any, ...]]:
+    return [
+        tuple(row)
+        for row in rig.rows(
+            "select account_id, chain_digest, rows_opened, rows_closed from account_syncs"
+            " where status = 'succeeded' order by account_id, observed_at"
+        )
+    ]
+
+
+def test_both_databases_give_the_same_digests(
+    sqlite_template: Path, postgresql_template: str, new_postgresql: Callable[..., str], tmp_path: Path,
+    script: ModuleType,
+) -> None:  # fmt: skip
+    """The same days, with odd values, seal to the same digests; an independent script recomputes them from SQLite."""
+    path = tmp_path / "chain.db"
+    shutil.copy(sqlite_template, path)
+    one = _days(open_warehouse(f"sqlite:///{path}"))
+    other = _days(open_warehouse(new_postgresql(postgresql_template)))
+    for table in ("virtual_numbers", "campaigns_closed", "virtual_number_scenarios_closed"):
+        assert one.rows(f"select count(*) from {table} where extra is not null") != [(0,)]
+    digests = _digests(one)
+    assert digests == _digests(other)
+    assert len({d[1] for d in digests}) == len(digests) == 14
+    sections = "select table_name, change, versions, digest, locator from chain_sections order by 1, 2, 4"
+    assert one.rows(sections) == other.rows(sections)
+    assert script.main(str(path), digests[0][1], digests[-1][1]) == 0
+
+
+def test_a_quiet_sync_is_a_link_too(warehouse: Engine) -> None:
+    """A sync that changes nothing has a digest of its own and writes no section."""
+    rig = Rig(_world(), warehouse)
+    first, second = rig.sync(), rig.sync()
+    assert len({a.chain_digest for run in (first, second) for a in run.accounts}) == 4
+    assert rig.rows("select distinct run_id from chain_sections") == [(first.run_id,)]
+    assert rig.rows("select count(*) from account_syncs where length(chain_digest) = 64") == [(4,)]
+
+
+def test_the_sync_keeps_the_account_s_facts(warehouse: Engine) -> None:
+    """Name, time zone and user stand with the sync that learnt them, as they stand in `accounts`."""
+    rig = Rig(_world(), warehouse)
+    run = rig.sync()
+    facts = "account_id, account_name, timezone, listed_by_user_id"
+    kept = rig.rows(f"select {facts} from account_syncs order by 1")
+    assert kept == rig.rows(f"select {facts} from accounts order by 1")
+    assert [(a.account_id, a.account_name, a.timezone, a.listed_by_user_id) for a in run.accounts] == kept
+    assert all(kept[0])
+
+
+MUTATIONS = {
+    "a comment now": "update virtual_numbers set comment = 'mine' where virtual_number_id = :n",
+    "a comment then": "update virtual_numbers_closed set comment = 'mine' where virtual_number_id = :m",
+    "the end of a version": "update virtual_numbers_closed set valid_to = '2027-01-01 00:00:00.000000'"
+    " where virtual_number_id = :m",
+    "a link less": "delete from virtual_number_campaigns where virtual_number_id = :n",
+    "the time zone": "update account_syncs set timezone = 'Asia/Omsk'"
+    " where run_id = (select min(run_id) from sync_runs)",
+    "a sync less": "delete from account_syncs where run_id = (select max(run_id) from sync_runs)",
+}
+
+
+@pytest.mark.parametrize("mutation", list(MUTATIONS))
+def test_the_stand_alone_script_finds_an_edit(
+    mutation: str, sqlite_template: Path, tmp_path: Path, script: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the head kept elsewhere, an edited past, present or sync does not verify; without an edit it does."""
+    path = tmp_path / "chain.db"
+    shutil.copy(sqlite_template, path)
+    world = World(seed=3, customers=[CustomerPlan(numbers=60)], role="customer")
+    rig = Rig(world, open_warehouse(f"sqlite:///{path}"))
+    for _ in range(3):
+        head = rig.sync().accounts[0].chain_digest
+        world.edit(rig.only, world.numbers(rig.only)[0], comment=str(_))
+    assert script.main(str(path), head) == 0
+    edited = rig.rows("select max(virtual_number_id) from virtual_numbers_closed")[0][0]
+    linked = rig.rows("select max(virtual_number_id) from virtual_number_campaigns")[0][0]
+    with sqlite3.connect(path) as connection:
+        names = {"n": linked, "m": edited}
+        assert connection.execute(MUTATIONS[mutation], names).rowcount >= 1
+    connection.close()
+    capsys.readouterr()
+    assert script.main(str(path), head) == 1
+    assert "account" in capsys.readouterr().out
+    rig.engine.dispose()
+
+
+def test_the_functions_that_sqlite_lacks_are_on_every_connection(sqlite_template: Path) -> None:
+    """A field, JSON's canonical text and a digest, in SQL."""
+    engine = open_warehouse(f"sqlite:///{sqlite_template}")
+    wanted = {
+        "vnsync_field('a' || char(9))": "a\\t",
+        "vnsync_json('[1e1]')": "[10]",
+        "vnsync_json(null)": None,
+        "length(vnsync_digest(1, 'a', null))": 64,
+    }
+    with engine.connect() as connection:
+        assert connection.execute(text(f"select {', '.join(wanted)}")).one() == tuple(wanted.values())
