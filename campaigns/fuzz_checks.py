@@ -51,6 +51,9 @@ class Source:
             minute_pause(limits.get("minute_reset"))
             answers.day_limit(limits.get("day_reset"))
 
+    def afford(self, _requests: int) -> None:
+        """There are points for everything."""
+
     def notice(self, message: str) -> None:
         """Something the operator should know."""
         _storable_text(message, "a notice")

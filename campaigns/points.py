@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,16 @@ class _Counter:
     def __init__(self, phase: str, number: int, deed: str, trace: str | None, only: str) -> None:
         self._phase, self._number, self._deed, self._trace, self._only = phase, number, deed, trace, only
         self._seen = {"publishing": 0, "elsewhere": 0}
-        self.now = "elsewhere"
+        self._thread = threading.local()
+
+    @property
+    def now(self) -> str:
+        """The phase of the thread that asks: accounts go side by side."""
+        return str(getattr(self._thread, "phase", "elsewhere"))
+
+    @now.setter
+    def now(self, phase: str) -> None:
+        self._thread.phase = phase
 
     def pass_by(self, name: str) -> None:
         if self._only not in name:

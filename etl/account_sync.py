@@ -31,14 +31,16 @@ MOST_QUARANTINED = 0.5
 class SyncOptions:
     """What a run is asked to do: which accounts (none: all), and how many numbers it may close unasked.
 
-    `page_limit`: the most numbers that one answer is asked to hold. `bounds`: the ids at which an account's listing is
-    first cut, by account; where none are given, what the warehouse knows decides.
+    `page_limit`: the most numbers that one answer is asked to hold; `concurrency`: how many accounts go side by side.
+    `bounds`: the ids at which an account's listing is first cut, by account; where none are given, what the warehouse
+    knows decides.
     """
 
     accounts: frozenset[int] = frozenset()
     approve_close: frozenset[int] = frozenset()
     max_close_share: float = 0.5
     page_limit: int = LIMIT
+    concurrency: int = 1
     bounds: Mapping[int, Sequence[int]] = field(default_factory=dict)
 
 

@@ -1,23 +1,27 @@
-"""One run: which accounts, one after the other, and what became of each."""
+"""One run: which accounts, one after the other or a few at a time, and what became of each."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Engine
 
 import etl
 from etl.account_sync import AccountSync, Surroundings, SyncOptions
-from etl.domain.events import AccountFinished, Notice, RunFinished, RunStarted
+from etl.domain.events import AccountFinished, Event, Notice, RunFinished, RunStarted, Waiting
 from etl.domain.ports import Clock, Random, Report
 from etl.domain.runs import AccountResult, AccountStatus, RunResult, RunStatus, outcome
 from etl.domain.witness import NOBODY, Beginning, Witness
 from etl.errors import DayLimit, SessionExpired, SourceUnusable, Stopped, Unavailable, Usage, VnsyncError
 from etl.extract.accounts import Account, Roster, discover
 from etl.extract.jsonrpc import DataApi
-from etl.store import migrations, runs, soundness
+from etl.lanes import Halt, HaltingClock, side_by_side
+from etl.store import migrations, runs, soundness, threads
 from etl.store.accounts import KnownAccount, known_accounts
 
 __all__ = ["SyncOptions", "sync"]
@@ -55,6 +59,47 @@ def sync(
             return run.work()
 
 
+class _Pending:
+    """The accounts that nobody has begun, for several lanes to take from; and whether there is any use in going on."""
+
+    def __init__(self, accounts: Sequence[Account]) -> None:
+        self._rest, self._lock = deque(accounts), threading.Lock()
+        self._unreachable = 0
+        self.hopeless: VnsyncError | None = None
+        """Why none of the rest can go on."""
+
+    def next(self) -> Account | None:
+        """The next account to begin; None when there is none, or no use."""
+        with self._lock:
+            return self._rest.popleft() if self._rest and self.hopeless is None else None
+
+    def ended(self, error: VnsyncError | None) -> None:
+        """An account has ended, with an error or well."""
+        with self._lock:
+            self._unreachable = self._unreachable + 1 if isinstance(error, Unavailable) else 0
+            if isinstance(error, DayLimit | SessionExpired) or self._unreachable >= MOST_UNREACHABLE:
+                self.hopeless = self.hopeless or error
+
+    def rest(self) -> list[Account]:
+        """Those that nobody began."""
+        with self._lock:
+            return list(self._rest)
+
+
+@dataclass
+class _Teller:
+    """Reports what happens in a lane, and says of which account it happened."""
+
+    report: Report
+    account_id: int | None = None
+
+    def __call__(self, event: Event) -> None:
+        """Pass the event on."""
+        if isinstance(event, Waiting | Notice) and event.account_id is None:
+            event = replace(event, account_id=self.account_id)
+        self.report(event)
+
+
 class _Run:
     """The state of one run."""
 
@@ -62,20 +107,27 @@ class _Run:
         self._shared, self._started = shared, started
         self._run_id, self._clock, self._engine = shared.run_id, shared.clock, shared.engine
         self._options, self._report, self._witness = shared.options, shared.report, shared.witness
-        self._results: list[AccountResult] = []
+        self._accounts: tuple[Account, ...] = ()
+        self._done: dict[int, AccountResult] = {}
+        self._halt = Halt()
 
     def work(self) -> RunResult:
         runs.mark_dead(self._engine, self._clock.now(), self._run_id)
         self._witness.begins(self._beginning())
         roster = discover(self._shared.api)
         self._witness.reaches({a.account_id: a.user_ids for a in roster.accounts})
-        accounts = self._wanted(roster)
+        self._accounts = accounts = self._wanted(roster)
         runs.claim(self._engine, self._run_id, [a.account_id for a in accounts], self._clock.now())
         self._report(RunStarted(run_id=self._run_id, source_url=self._shared.api.url, accounts=len(accounts)))
         known = known_accounts(self._engine)
-        self._each(accounts, known)
+        self._each(_Pending(accounts), known)
         self._notice_vanished(known, accounts)
         return self._finish(*outcome(self._results))
+
+    @property
+    def _results(self) -> list[AccountResult]:
+        """What became of the accounts so far, in the roster's order, whichever ended first."""
+        return [self._done[a.account_id] for a in self._accounts if a.account_id in self._done]
 
     def _beginning(self) -> Beginning:
         options = self._options
@@ -90,24 +142,56 @@ class _Run:
             page_limit=options.page_limit,
         )
 
-    def _each(self, accounts: tuple[Account, ...], known: dict[int, KnownAccount]) -> None:
-        unreachable = 0
-        for index, account in enumerate(accounts):
-            error = self._one(account, known.get(account.account_id, KnownAccount()))
-            unreachable = unreachable + 1 if isinstance(error, Unavailable) else 0
-            if isinstance(error, DayLimit | SessionExpired) or unreachable >= MOST_UNREACHABLE:
-                assert error is not None
-                self._give_up(accounts[index + 1 :], error)
-                return
+    def _each(self, pending: _Pending, known: dict[int, KnownAccount]) -> None:
+        lanes = min(self._options.concurrency, len(self._accounts)) if threads.takes_threads(self._engine) else 1
+        if lanes == 1:
+            self._lane(self._shared, pending, known)
+        else:
+            self._lanes(lanes, pending, known)
+        if pending.hopeless is not None:
+            self._give_up(pending.rest(), pending.hopeless)
 
-    def _one(self, account: Account, known: KnownAccount) -> VnsyncError | None:
+    def _lanes(self, lanes: int, pending: _Pending, known: dict[int, KnownAccount]) -> None:
+        """Work on several accounts at once, each lane with a connection of its own to the source and the warehouse."""
+        clock, open_apis = HaltingClock(self._clock, self._halt), list[DataApi]()
+
+        def work() -> None:
+            teller = _Teller(self._report)
+            with self._shared.api.beside(clock=clock, report=teller) as api:
+                open_apis.append(api)
+                shared = replace(self._shared, api=api, clock=clock, report=teller)
+                self._lane(shared, pending, known, teller)
+
+        def interrupt() -> None:
+            for api in open_apis:
+                api.abandon()
+            threads.interrupt(self._engine)
+
+        side_by_side(lanes, work, halt=self._halt, interrupt=interrupt)
+
+    def _lane(
+        self,
+        shared: Surroundings,
+        pending: _Pending,
+        known: dict[int, KnownAccount],
+        teller: _Teller | None = None,
+    ) -> None:
+        """Take one account after the other until none is left, or none can go on."""
+        while (account := pending.next()) is not None:
+            if teller is not None:
+                teller.account_id = account.account_id
+            with shared.api.account():
+                pending.ended(self._one(shared, account, known.get(account.account_id, KnownAccount())))
+
+    def _one(self, shared: Surroundings, account: Account, known: KnownAccount) -> VnsyncError | None:
         """Sync one account and record what became of it; the error that it failed with."""
-        sync = AccountSync(self._shared, account, known)
+        sync = AccountSync(shared, account, known)
         try:
             result = sync.publish()
         except Stopped:
             raise
         except VnsyncError as exc:
+            self._halt.heed()  # what was broken off has not failed
             self._record(sync.failed(exc))
             return exc
         self._keep(result)
@@ -123,7 +207,7 @@ class _Run:
             raise Usage(f"the token does not reach account {min(unknown)}", remedy="See `vnsync accounts`")
         return tuple(a for a in roster.accounts if a.account_id in self._options.accounts)
 
-    def _give_up(self, rest: tuple[Account, ...], reason: VnsyncError) -> None:
+    def _give_up(self, rest: Sequence[Account], reason: VnsyncError) -> None:
         """No account can go on: those not reached are recorded as failed, for the same reason."""
         for account in rest:
             untried = AccountResult(
@@ -149,7 +233,7 @@ class _Run:
         self._keep(runs.record_unpublished(self._engine, result))
 
     def _keep(self, result: AccountResult) -> None:
-        self._results.append(result)
+        self._done[result.account_id] = result
         self._witness.settles(result)
         self._report(AccountFinished(result=result))
 

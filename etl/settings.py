@@ -55,6 +55,7 @@ class Settings(BaseSettings):
     archive: Path | None = Field(None, description="the path of a folder of its own")
     max_close_share: float = Field(0.5, gt=0, le=1, description="a share above 0 and up to 1")
     retry_max_seconds: float = Field(300.0, gt=0, allow_inf_nan=False, description="seconds above 0")
+    concurrency: int = Field(4, ge=1, le=32, description="a whole number from 1 to 32")
     log_format: Literal["text", "json"] = Field("text", description="text or json")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
 
@@ -158,7 +159,7 @@ def shown(name: str, value: object) -> str | float | None:
         return urls.masked(value.get_secret_value(), MASK) if name == "database_url" else MASK
     if isinstance(value, Path):
         return shown_path(value) if name.endswith("_file") else str(value)
-    if value is None or isinstance(value, float):
+    if value is None or isinstance(value, float | int):
         return value
     return str(value)
 

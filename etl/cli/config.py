@@ -29,7 +29,7 @@ Examples:
 
 @click.command(epilog=EPILOG, short_help="Every setting, its value and where it comes from.")
 @options.output
-@options.settings("archive", "max_close_share", *options.API, *options.DATABASE, *options.LOG)
+@options.settings("archive", "max_close_share", "concurrency", *options.API, *options.DATABASE, *options.LOG)
 def config(loaded: Loaded, output: str) -> None:
     """Show every setting, its value and where it comes from. Secrets are masked."""
     from etl.cli.output import write_json, write_table

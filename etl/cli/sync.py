@@ -22,6 +22,7 @@ Examples:
   vnsync sync                                        every account that the token reaches
   vnsync sync --account 101 --account 102            only these
   vnsync sync --database-url postgresql://u@host/db  into PostgreSQL
+  vnsync sync --concurrency 1                        one account after the other
   vnsync sync --approve-close 101                    publish what the mass-close guard held
   vnsync sync --archive /srv/vnsync-archive          keep every response, for `vnsync replay`
   vnsync sync --output json --log-format json        for machines
@@ -38,7 +39,7 @@ Exit codes: 0 done; 3 some accounts failed or are held, the others are published
 @click.option("--no-upgrade", is_flag=True, help="Refuse an empty or older database instead of upgrading it.")
 @click.option("--details", is_flag=True, help="Also show what changed table by table.")
 @options.output
-@options.settings("archive", "max_close_share", *options.API, *options.DATABASE, *options.LOG)
+@options.settings("archive", "max_close_share", "concurrency", *options.API, *options.DATABASE, *options.LOG)
 def sync(
     loaded: Loaded,
     account: tuple[int, ...],
@@ -103,6 +104,7 @@ def _run(
         accounts=frozenset(accounts),
         approve_close=frozenset(approve_close),
         max_close_share=loaded.settings.max_close_share,
+        concurrency=loaded.settings.concurrency,
     )
     with reporting(loaded, clock=clock) as report:
         witness, tap = recording(loaded, report)

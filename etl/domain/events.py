@@ -37,10 +37,14 @@ class NumbersRead:
 
 @dataclass(frozen=True, kw_only=True)
 class Waiting:
-    """The run pauses for `seconds` because of `reason` (a minute limit, a retry)."""
+    """The run pauses for `seconds` because of `reason` (a minute limit, a retry).
+
+    `account_id`: the account that pauses, where several are under way.
+    """
 
     seconds: float
     reason: str
+    account_id: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -78,6 +78,7 @@ class Line:
         self._socket: socket.socket | None = None
         self.overdue = False
         """Whether the last request was cut at its deadline."""
+        self._abandoned = False
 
     @property
     def extensions(self) -> dict[str, Any]:
@@ -87,8 +88,13 @@ class Line:
     def _heard(self, event: str, info: Mapping[str, Any]) -> None:
         if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
             self._socket = info["return_value"].get_extra_info("socket")
-            if self.overdue:
+            if self.overdue or self._abandoned:
                 self.cut()
+
+    def abandon(self) -> None:
+        """From another thread: end the connection, and every later one as soon as it is made."""
+        self._abandoned = True
+        self.cut()
 
     def cut(self) -> None:
         """End the connection at once, whatever it is waiting for; the next request gets a new one."""

@@ -60,6 +60,10 @@ class Poster:
         """Trust this connection no longer: the next request opens another."""
         self._line.cut()
 
+    def abandon(self) -> None:
+        """From another thread: no request comes through any more, one that is on its way ends at once."""
+        self._line.abandon()
+
     def _answer(self, body: bytes) -> bytes:
         deadline = self._clock.monotonic() + self._bounds.whole
         self.status = None

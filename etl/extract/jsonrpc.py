@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from etl.domain.events import Notice, Waiting
+from etl.domain.events import Notice
 from etl.domain.ports import Clock, Random, Report
 from etl.domain.witness import Tap
 from etl.errors import Misconfigured, NotAllowed, SessionExpired, VnsyncError
-from etl.extract.answers import LimitExceeded, NotOurs, Result, day_limit, decode, decode_login
+from etl.extract.answers import LimitExceeded, NotOurs, Result, decode, decode_login
 from etl.extract.archive import Asked, Ear
 from etl.extract.connection import Bounds, new_client
 from etl.extract.credentials import Credentials, Login, PermanentKey
 from etl.extract.http import Poster
-from etl.extract.points import Pause, Points, Spent, minute_pause
+from etl.extract.pace import Pace
+from etl.extract.points import Points, minute_pause
 from etl.extract.redaction import Redaction
 from etl.extract.retry import RetryPolicy
+from etl.extract.session import Session
 
 if TYPE_CHECKING:
     import httpx
@@ -32,33 +37,60 @@ MINUTE_WAITS = 10
 """How often in a row one request waits out a minute limit before the run gives up until later."""
 
 
-class DataApi:
-    """One token's way to the API. Counts what it costs: `requests` sent, `retries` among them."""
+@dataclass(frozen=True, kw_only=True)
+class _Shared:
+    """What everybody has in common who uses one token; safe to use from several threads."""
 
-    def __init__(
-        self,
-        poster: Poster,
-        credentials: Credentials,
-        *,
-        retry: RetryPolicy,
-        url: str,
-        redaction: Redaction,
-        tap: Tap | None = None,
-    ) -> None:
-        self._poster, self._credentials, self._retry, self.url = poster, credentials, retry, url
-        self._clock, self._report, self._redaction = retry.clock, retry.report, redaction
-        self._token = credentials.token if isinstance(credentials, PermanentKey) else None
-        redaction.add(credentials.token if isinstance(credentials, PermanentKey) else credentials.password)
-        self._ear = Ear(tap, retry.clock, redaction)
-        self._last_id = retry.random.randrange(FIRST_IDS)
-        self._warned = False
-        self.points = Points()
+    url: str
+    session: Session
+    redaction: Redaction
+    ids: Iterator[int]
+    tap: Tap | None
+    open_poster: Callable[[Clock], AbstractContextManager[Poster]]
+    pace: Pace = field(default_factory=Pace)
+    warned: threading.Event = field(default_factory=threading.Event)
+
+
+class DataApi:
+    """A way to the API, for one thread at a time. Counts what it costs: `requests` sent, `retries` among them.
+
+    `beside` opens another for the same token; session, points and pace are common to both, connection and counts not.
+    """
+
+    def __init__(self, shared: _Shared, poster: Poster, retry: RetryPolicy) -> None:
+        self._shared, self._poster, self._retry, self.url = shared, poster, retry, shared.url
+        self._clock, self._report, self._redaction = retry.clock, retry.report, shared.redaction
+        self._ear = Ear(shared.tap, retry.clock, shared.redaction)
+        self._token: str | None = None
         self.requests = self.retries = 0
+
+    @property
+    def points(self) -> Points:
+        """What is known of the token's points."""
+        return self._shared.pace.points
 
     @property
     def server_date(self) -> float | None:
         """The source's clock at its last answer, seconds since 1970; None when it did not say."""
         return self._poster.server_date
+
+    @contextmanager
+    def beside(self, *, clock: Clock, report: Report) -> Iterator[DataApi]:
+        """Another way with the same token, for another thread: it waits on `clock` and tells `report`."""
+        with self._shared.open_poster(clock) as poster:
+            yield DataApi(self._shared, poster, replace(self._retry, clock=clock, report=report))
+
+    def account(self) -> AbstractContextManager[None]:
+        """Within it one account is listed beside others: its points are set aside, see `Pace.account`."""
+        return self._shared.pace.account(self, self._clock)
+
+    def abandon(self) -> None:
+        """From another thread: whatever is on its way ends at once, and nothing comes through any more."""
+        self._poster.abandon()
+
+    def afford(self, requests: int) -> None:
+        """Refuse to begin what takes more requests than today's points allow. Raises `TooFewPoints`."""
+        self._shared.pace.afford(self, requests)
 
     def call(self, method: str, params: dict[str, Any] | None = None) -> Result:
         """The result of one method call.
@@ -70,45 +102,43 @@ class DataApi:
             try:
                 return self._with_session(lambda: self._paced(method, params))
             except LimitExceeded as exc:
-                self._pause(minute_pause(exc.reset))
+                self._shared.pace.pause(minute_pause(exc.reset), self._clock, self._report)
         raise LimitExceeded(f"the minute's API points stay used up after {MINUTE_WAITS} waits", None)
 
     def _with_session(self, call: Callable[[], Result]) -> Result:
         try:
             return call()
         except SessionExpired:
-            if not isinstance(self._credentials, Login):
+            if not self._shared.session.expired(self._token):
                 raise
-            self._token = None
         return call()
 
     def _paced(self, method: str, params: dict[str, Any] | None) -> Result:
-        self._pace()
-        return self._retry.call(lambda: self._once(method, params), self._retried)
-
-    def _once(self, method: str, params: dict[str, Any] | None) -> Result:
-        token = self._token or self._log_in(self._credentials)
-        request_id, body = self._encode(method, {"access_token": token, **(params or {})})
-        asked = Asked(method, params or {}, request_id)
-        result = self._answer(body, lambda answer: decode(answer, request_id, self._redaction), asked)
-        self._hear(result.metadata)
+        with self._shared.pace.turn(self, self._clock, self._report) as turn:
+            result = self._retry.call(lambda: self._once(method, params), self._retried)
+            known = result.metadata if isinstance(result.metadata, dict) else {}
+            turn.heard(known.get("limits"))
+        self._heed_version(known.get("api_version"))
         return result
 
-    def _log_in(self, credentials: Credentials) -> str:
-        assert isinstance(credentials, Login)
+    def _once(self, method: str, params: dict[str, Any] | None) -> Result:
+        self._token = self._shared.session.token(self._log_in)
+        request_id, body = self._encode(method, {"access_token": self._token, **(params or {})})
+        asked = Asked(method, params or {}, request_id)
+        return self._answer(body, lambda answer: decode(answer, request_id, self._redaction), asked)
+
+    def _log_in(self, credentials: Login) -> str:
         request_id, body = self._encode("login.user", {"login": credentials.login, "password": credentials.password})
         try:
             token = self._answer(body, lambda answer: decode_login(answer, request_id, self._redaction))
         except SessionExpired as exc:
             raise NotAllowed(str(exc), remedy="Check login and password") from exc
         self._redaction.add(token)
-        self._token = token
         return token
 
     def _encode(self, method: str, params: dict[str, Any]) -> tuple[int, bytes]:
-        self._last_id += 1
-        request = {"jsonrpc": "2.0", "id": self._last_id, "method": method, "params": params}
-        return self._last_id, msgspec.json.encode(request)
+        request_id = next(self._shared.ids)
+        return request_id, msgspec.json.encode({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params})
 
     def _answer(self, body: bytes, read: Callable[[bytes], T], asked: Asked | None = None) -> T:
         self.requests += 1
@@ -133,24 +163,10 @@ class DataApi:
     def _retried(self) -> None:
         self.retries += 1
 
-    def _pace(self) -> None:
-        advice = self.points.before_request()
-        if isinstance(advice, Spent):
-            raise day_limit(advice.reset)
-        if isinstance(advice, Pause):
-            self._pause(advice)
-
-    def _pause(self, pause: Pause) -> None:
-        self._report(Waiting(seconds=pause.seconds, reason="the minute's API points are used up"))
-        self._clock.sleep(pause.seconds)
-
-    def _hear(self, metadata: object) -> None:
-        if not isinstance(metadata, dict):
-            return
-        self.points.heard(metadata.get("limits"))
-        version = metadata.get("api_version")
-        if isinstance(version, dict) and version.get("current_version_deprecated") and not self._warned:
-            self._warned = True
+    def _heed_version(self, version: object) -> None:
+        warned = self._shared.warned
+        if isinstance(version, dict) and version.get("current_version_deprecated") and not warned.is_set():
+            warned.set()
             latest = self._redaction.quote(version.get("latest_version"), 40)
             self.notice(f"the source calls this API version deprecated; the latest is {latest}")
 
@@ -178,9 +194,20 @@ def open_api(
     """
     retry = RetryPolicy(clock=clock, random=random, report=report, max_seconds=retry_max_seconds)
     redaction = Redaction()
-    with new_client(transport, url=checked_url(url), bounds=bounds) as client:
-        poster = Poster(client, url, clock, bounds=bounds, redaction=redaction)
-        yield DataApi(poster, credentials, retry=retry, url=url, redaction=redaction, tap=tap)
+    redaction.add(credentials.token if isinstance(credentials, PermanentKey) else credentials.password)
+    checked_url(url)
+
+    @contextmanager
+    def open_poster(clock: Clock) -> Iterator[Poster]:
+        with new_client(transport, url=url, bounds=bounds) as client:
+            yield Poster(client, url, clock, bounds=bounds, redaction=redaction)
+
+    ids = itertools.count(random.randrange(FIRST_IDS) + 1)
+    shared = _Shared(
+        url=url, session=Session(credentials), redaction=redaction, ids=ids, tap=tap, open_poster=open_poster
+    )
+    with open_poster(clock) as poster:
+        yield DataApi(shared, poster, retry)
 
 
 def checked_url(url: str) -> str:

@@ -17,7 +17,6 @@ from etl.domain.windows import Again, Answer, Refuse, Split, Take, Window, Windo
 from etl.errors import DayLimit, FilterRefused, SourceUnusable, Unavailable
 from etl.extract.jsonrpc import DataApi
 from etl.extract.page import METHOD, Page, Record, read_page
-from etl.extract.points import afford
 
 __all__ = ["Listing", "Page", "Proof", "Record", "Tally"]
 
@@ -108,7 +107,7 @@ class Listing:
     def _by_windows(self) -> Iterator[Page]:
         plan = self._plan
         while (window := plan.window) is not None:
-            afford(self._api.points, len(plan.pending))
+            self._api.afford(len(plan.pending))
             page = self._ask(_within(window), 0)
             verdict = plan.judge(Answer(page.ids, self._at_least(page), len(page.unreadable)))
             if isinstance(verdict, Refuse):
@@ -155,7 +154,7 @@ class Listing:
         unreadable: list[Record] = []
         offset, total, before = 0, 1, set[int]()
         while offset < total:
-            afford(self._api.points, math.ceil((total - offset) / self._limit))
+            self._api.afford(math.ceil((total - offset) / self._limit))
             page = self._ask(None, offset)
             total = self._offset_total(page, offset)
             ids = set(page.ids)

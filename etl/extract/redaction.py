@@ -18,9 +18,8 @@ class Redaction:
 
     def add(self, secret: str) -> None:
         """Hide this word from now on, also as it is written within JSON."""
-        for word in {secret, json.dumps(secret)[1:-1]} - {"", *self._words}:
-            self._words.append(word)
-        self._words.sort(key=len, reverse=True)
+        words = {secret, json.dumps(secret)[1:-1], *self._words} - {""}
+        self._words = sorted(words, key=len, reverse=True)  # a new list: other threads may be reading the old one
 
     def hidden(self, text: str) -> str:
         """The text with every secret masked, longest first."""

@@ -25,7 +25,7 @@ from etl.load import diff, staging
 from etl.load.diff import Moment
 from etl.load.seal import seal
 from etl.load.staging import Rows
-from etl.store import runs, schema
+from etl.store import runs, schema, threads
 from etl.store.engine import break_off, database_errors
 from etl.transform.decode import Rejected
 from etl.transform.drift import Drift
@@ -107,7 +107,7 @@ class AccountLoad:
         `last_word`: is told of it before the commit, and may raise to prevent it.
         Raises `TryLater` when another run took the account over, and what `database_errors` makes of the rest.
         """
-        with database_errors():
+        with database_errors(), threads.turn_to_write(self._connection):
             staging.put_gone(self._connection, gone)
             self._turn_to_writing()
             runs.consume_claim(self._connection, self._run_id, self._account_id)

@@ -99,8 +99,9 @@ class Narrator:
 
     def _waiting(self, event: events.Waiting) -> Line:
         reason = printable(event.reason)
-        message = f"waiting {lasting(event.seconds)}: {reason}"
-        return self._line(INFO, EventName.WAITING, message, seconds=event.seconds, reason=reason)
+        about = "" if event.account_id is None else f"{self.account(event.account_id)}: "
+        message = f"{about}waiting {lasting(event.seconds)}: {reason}"
+        return self._line(INFO, EventName.WAITING, message, event.account_id, seconds=event.seconds, reason=reason)
 
     def _publishing(self, event: events.Publishing) -> Line:
         message = f"{self.account(event.account_id)}: {counted(event.listed, 'number')} listed, comparing and writing"

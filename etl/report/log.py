@@ -36,7 +36,7 @@ class Log:
         self._lock = threading.Lock()
 
     def __call__(self, event: Event) -> None:
-        """Write the event's line, if its level is asked for."""
+        """Write the event's line, if its level is asked for. From any thread."""
         self.write(self._narrator.line(event))
 
     def write(self, line: Line) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -39,13 +40,15 @@ class Display:
         self._run: TaskID | None = None
         self._accounts: dict[int, TaskID] = {}
         self._opened = self._closed = 0
+        self._lock = threading.Lock()
 
     def __call__(self, event: events.Event) -> None:
-        """Draw what the event changes; print its line above when it is a warning or worse."""
-        line = self._narrator.line(event)
-        if line.level >= WARNING and not isinstance(event, events.RunFinished):
-            self._bars.console.print(Text(self._redact(as_text(line, self._now().astimezone(UTC)))))
-        self._draw(event)
+        """Draw what the event changes; print its line above when it is a warning or worse. From any thread."""
+        with self._lock:
+            line = self._narrator.line(event)
+            if line.level >= WARNING and not isinstance(event, events.RunFinished):
+                self._bars.console.print(Text(self._redact(as_text(line, self._now().astimezone(UTC)))))
+            self._draw(event)
 
     def _draw(self, event: events.Event) -> None:
         match event:
@@ -56,7 +59,7 @@ class Display:
             case events.NumbersRead():
                 self._numbers_read(event)
             case events.Waiting():
-                self._run_state(f"waiting {lasting(event.seconds)}: {printable(self._redact(event.reason), 60)}")
+                self._waiting(event)
             case events.Publishing():
                 self._account(event.account_id, f"{counted(event.listed, 'number')} listed, writing", event.listed)
             case events.AccountFinished():
@@ -77,6 +80,13 @@ class Display:
             self._bars.update(task, total=event.expected or None)
         self._account(event.account_id, f"{thousands(event.read)}{of} numbers{points}", event.read)
         self._run_state(self._totals())
+
+    def _waiting(self, event: events.Waiting) -> None:
+        state = f"waiting {lasting(event.seconds)}: {printable(self._redact(event.reason), 60)}"
+        if event.account_id in self._accounts:
+            self._bars.update(self._accounts[event.account_id], state=state)
+        else:
+            self._run_state(state)
 
     def _account_finished(self, event: events.AccountFinished) -> None:
         self._opened += event.result.rows_opened

@@ -18,6 +18,7 @@ from sqlalchemy.pool import NullPool, StaticPool
 
 from etl.domain import canonical
 from etl.errors import IntegrityBroken, LocalTrouble, Misconfigured
+from etl.store import threads
 from etl.store.driver_errors import DAMAGED, strip, translated
 
 BUSY_SECONDS = 30.0
@@ -74,6 +75,7 @@ def _open_sqlite(url: URL) -> Engine:
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     event.listen(engine, "handle_error", _strip)
+    threads.prepare(engine)
     return engine
 
 
@@ -176,6 +178,7 @@ def _open_postgresql(url: URL, schema: str | None) -> Engine:
     event.listen(engine, "begin", lambda connection: _begin_postgresql(connection, schema))
     event.listen(engine, "handle_error", _strip)
     event.listen(engine, "handle_error", _let_go)
+    threads.prepare(engine)
     return engine
 
 
@@ -226,7 +229,11 @@ _TIMEOUTS = (
 @contextlib.contextmanager
 def begin_writing(engine: Engine) -> Iterator[Connection]:
     """A connection in a transaction that will write: in SQLite it waits for its turn at once, not half-way through."""
-    with engine.connect() as connection, connection.execution_options(sqlite_begin="immediate").begin():
+    with (
+        threads.turn_to_write(engine),
+        engine.connect() as connection,
+        connection.execution_options(sqlite_begin="immediate").begin(),
+    ):
         yield connection
 
 

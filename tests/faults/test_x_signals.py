@@ -21,6 +21,8 @@ SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 PLACES = [("elsewhere", 1, "request"), ("elsewhere", 6, "request"), ("elsewhere", 1, "after bulk"),
           ("publishing", 1, ""), ("publishing", 9, ""), ("publishing", 1, "after commit")]  # fmt: skip
 
+ALONE = ("--concurrency", "1")
+"""So that no other lane is stopped while it writes to SQLite, which would keep the second run waiting."""
 OUR_LOCKS = """from pg_locks where locktype = 'advisory' and granted
   and database = (select oid from pg_database where datname = current_database())"""
 
@@ -134,7 +136,7 @@ def images_of(play: Stage) -> dict[int, object]:
 def test_x12_zombie_publishes_nothing(play: Stage, database: str) -> None:
     """A run that was stopped while another took its accounts over wakes up, finds that out, and ends with 75."""
     play.pass_day()
-    pid = halt(play, "elsewhere", 2, only="after bulk")
+    pid = halt(play, "elsewhere", 2, only="after bulk", words=ALONE)
     _let_its_lock_go(play, database)
     play.pass_day()
     with beside(play) as other:

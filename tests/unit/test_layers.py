@@ -17,7 +17,7 @@ _BASE = {"errors", "domain"}
 _STAGES = _BASE | {"extract", "transform", "store"}
 _ARCHIVE = _BASE | {"archive"}
 _BELOW_RUNS = _STAGES | {"load", "read"}
-_RUNS = _BELOW_RUNS | {"report", "pipeline", "account_sync"}
+_RUNS = _BELOW_RUNS | {"report", "pipeline", "account_sync", "lanes"}
 _TOP = _RUNS | _ARCHIVE | {"clock", "settings", "urls", "secret_file", "sandbox", "cli"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
@@ -31,7 +31,8 @@ ALLOWED: dict[str, set[str]] = {
     "read": _STAGES | {"read"},
     "report": _BELOW_RUNS | {"report"},
     "account_sync": _BELOW_RUNS | {"account_sync"},
-    "pipeline": _BELOW_RUNS | {"pipeline", "account_sync"},
+    "lanes": _BASE,
+    "pipeline": _BELOW_RUNS | {"pipeline", "account_sync", "lanes"},
     "settings": _BASE | {"urls", "secret_file"},
     "urls": _BASE,
     "secret_file": _BASE,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from etl.extract.points import Pause, Points, Spent, minute_pause
+from etl.extract.points import Later, Pause, Points, Spent, TooFewPoints, minute_pause
 
 SENSELESS = [None, "5", -1, True, [], {}, "soon"]
 
@@ -84,3 +84,91 @@ def test_numbers_beyond_a_float_are_survived(name: str) -> None:
     points.before_request()
     assert points.left is None or points.left >= 0
     assert minute_pause(10**400).seconds <= 121.0
+
+
+# -- requests that overlap
+
+
+def _answered(points: Points, sent: int, **limits: Any) -> None:
+    points.heard(limits, sent)
+    points.ended()
+
+
+def test_nothing_overlaps_before_the_first_answer() -> None:
+    """What is not known may be little: the first request goes alone, and finds out."""
+    points = Points()
+    first = points.sent()
+    assert points.before_request() == Later()
+    _answered(points, first)
+    points.sent()
+    assert points.before_request() is None
+
+
+@pytest.mark.parametrize("kind", ["minute", "day"])
+def test_a_request_under_way_has_its_point(kind: str) -> None:
+    """Three are left: three go at once, the fourth waits for an answer, and is told to pause or stop only then."""
+    points = _heard(**{f"{kind}_remaining": 3, f"{kind}_reset": 9})
+    sent = []
+    for _ in range(3):
+        assert points.before_request() is None
+        sent.append(points.sent())
+    assert points.before_request() == Later()
+    for left, mark in zip((2, 1), sent, strict=False):
+        _answered(points, mark, **{f"{kind}_remaining": left, f"{kind}_reset": 9})
+        assert points.before_request() == Later()
+    _answered(points, sent[2], **{f"{kind}_remaining": 0, f"{kind}_reset": 9})
+    assert points.before_request() == (Pause(10.0) if kind == "minute" else Spent(9.0))
+
+
+def test_a_request_that_failed_gives_its_point_back() -> None:
+    """Only successful calls cost."""
+    points = _heard(minute_remaining=1)
+    points.sent()
+    assert points.before_request() == Later()
+    points.ended()
+    assert points.before_request() is None
+
+
+def test_of_answers_that_crossed_the_lowest_is_believed() -> None:
+    """The answer that was given first may come last: it knows of fewer requests, not of more points."""
+    points = _heard(minute_remaining=10)
+    one, two = points.sent(), points.sent()
+    _answered(points, two, minute_remaining=8)
+    _answered(points, one, minute_remaining=9)
+    assert points.left == 8
+    _answered(points, points.sent(), minute_remaining=60)
+    assert points.left == 60
+
+
+def test_after_a_minute_was_waited_out_one_request_asks_for_all() -> None:
+    """What the new minute allows is not known yet."""
+    points = _heard(minute_remaining=0, minute_reset=5)
+    assert points.before_request() == Pause(6.0)
+    assert points.before_request() is None
+    points.sent()
+    assert points.before_request() == Later()
+
+
+def test_what_is_promised_to_one_is_not_promised_to_another() -> None:
+    """Seven points: a listing of five leaves two for others, and less with every promise; what is spent is not kept."""
+    points = _heard(day_remaining=7)
+    points.promise("a", 2)
+    points.afford("a", 5)
+    assert points.fits("b", 2)
+    assert not points.fits("b", 3)
+    points.promise("b", 2)
+    with pytest.raises(TooFewPoints, match="takes 3 more API points, and 2 are left"):
+        points.afford("b", 3)
+    points.sent()
+    points.ended("a")
+    points.afford("b", 3)
+    points.release("a")
+    points.afford("b", 7)
+
+
+def test_a_single_account_has_all_points_to_itself() -> None:
+    """Without others only what is left of the day counts, as the source says."""
+    points = _heard(day_remaining=3)
+    points.afford("a", 3)
+    with pytest.raises(TooFewPoints):
+        points.afford("a", 4)

@@ -1,0 +1,113 @@
+"""Work side by side in a few threads, and a way to stop all of them at once: the first failure, or a signal, does."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from queue import SimpleQueue
+
+from etl.domain.ports import Clock
+
+STEP = 0.25
+"""Seconds of a pause after which a lane looks whether it has to stop."""
+LAST_LOOKS = 50
+"""How often, every `LOOK` seconds, lanes that have to stop are interrupted before they are left behind."""
+LOOK = 0.1
+
+
+class Halted(BaseException):
+    """The run is being stopped, so this lane leaves off what it does. Nobody but the lane itself catches it."""
+
+
+class Halt:
+    """Whether the run is being stopped."""
+
+    def __init__(self) -> None:
+        self._called = threading.Event()
+
+    def call(self) -> None:
+        """Everybody is to stop."""
+        self._called.set()
+
+    @property
+    def called(self) -> bool:
+        """Whether it was called."""
+        return self._called.is_set()
+
+    def heed(self) -> None:
+        """Raises `Halted` when it was called."""
+        if self.called:
+            raise Halted
+
+
+@dataclass(frozen=True)
+class HaltingClock:
+    """A clock for lanes: whoever reads it or waits on it learns that the run is being stopped, by `Halted`."""
+
+    clock: Clock
+    halt: Halt
+
+    def now(self) -> datetime:
+        """The wall clock, aware, UTC."""
+        self.halt.heed()
+        return self.clock.now()
+
+    def monotonic(self) -> float:
+        """Seconds from some start; never goes back."""
+        self.halt.heed()
+        return self.clock.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait for `seconds`."""
+        self.halt.heed()
+        while seconds > 0:
+            step = min(seconds, STEP)
+            self.clock.sleep(step)
+            self.halt.heed()
+            seconds -= step
+
+
+def side_by_side(lanes: int, work: Callable[[], None], *, halt: Halt, interrupt: Callable[[], None]) -> None:
+    """Do `work` in so many threads at once; return when it is done in all of them.
+
+    What one of them raises, or what a signal raises here, halts the others and is raised here. `interrupt`: breaks off
+    what they wait for; it is called until they have stopped. Those that do not stop are left behind as daemons.
+    """
+    ends: SimpleQueue[BaseException | None] = SimpleQueue()
+    threads = [threading.Thread(target=_lane, args=(work, ends), name=f"lane {n}", daemon=True) for n in range(lanes)]
+    started: list[threading.Thread] = []
+    try:
+        for thread in threads:
+            with contextlib.suppress(RuntimeError):  # no more threads: those that there are do it
+                thread.start()
+                started.append(thread)
+        if not started:
+            work()
+        for _ in started:
+            if (failure := ends.get()) is not None:
+                raise failure
+    except BaseException:
+        halt.call()
+        _wait_out(started, interrupt)
+        raise
+
+
+def _lane(work: Callable[[], None], ends: SimpleQueue[BaseException | None]) -> None:
+    try:
+        work()
+    except BaseException as exc:  # noqa: BLE001 - whatever it is, it is raised where the lanes are waited for
+        ends.put(exc)
+    else:
+        ends.put(None)
+
+
+def _wait_out(threads: list[threading.Thread], interrupt: Callable[[], None]) -> None:
+    for _ in range(LAST_LOOKS):
+        alive = [thread for thread in threads if thread.is_alive()]
+        if not alive:
+            return
+        interrupt()
+        alive[0].join(LOOK)

@@ -1,0 +1,74 @@
+"""Threads side by side: all do the work, the first failure stops all, and a clock that says so."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from etl.lanes import Halt, Halted, HaltingClock, side_by_side
+from tests.rig import FakeClock
+
+PATIENCE = 20.0
+
+
+def test_all_lanes_work_at_once() -> None:
+    """Work that waits for three others is done, so four were at it together."""
+    together = threading.Barrier(4)
+    done: list[int] = []
+
+    def work() -> None:
+        done.append(together.wait(PATIENCE))
+
+    side_by_side(4, work, halt=Halt(), interrupt=lambda: None)
+    assert sorted(done) == [0, 1, 2, 3]
+
+
+def test_the_first_failure_stops_the_others_and_is_raised() -> None:
+    """A lane that waits on the clock leaves off; one that waits for something else is interrupted."""
+    halt, other = Halt(), threading.Event()
+    clock = HaltingClock(FakeClock(), halt)
+    turn = iter(range(3))
+    lock = threading.Lock()
+    ready = threading.Barrier(3)
+
+    def work() -> None:
+        with lock:
+            mine = next(turn)
+        ready.wait(PATIENCE)
+        if mine == 0:
+            raise ValueError("the first failure")
+        while mine == 1:
+            clock.sleep(1000)
+        assert other.wait(PATIENCE)
+
+    with pytest.raises(ValueError, match="the first failure"):
+        side_by_side(3, work, halt=halt, interrupt=other.set)
+    assert halt.called
+    assert not any(t.name.startswith("lane") for t in threading.enumerate())
+
+
+def test_a_halted_clock_is_neither_read_nor_waited_on() -> None:
+    """Reading it, or waiting on it, ends the lane; a pause under way ends within a step."""
+    halt, inner = Halt(), FakeClock()
+    clock = HaltingClock(inner, halt)
+    clock.sleep(1.1)
+    assert inner.ticks == pytest.approx(1.1)
+    assert max(inner.slept) <= 0.25
+    halt.call()
+    for read in (clock.now, clock.monotonic, lambda: clock.sleep(1.0)):
+        with pytest.raises(Halted):
+            read()
+    assert inner.ticks == pytest.approx(1.1)
+
+
+def test_where_no_thread_can_be_had_the_caller_does_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit on threads makes a run slower, it does not stop it."""
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    done: list[threading.Thread] = []
+    side_by_side(4, lambda: done.append(threading.current_thread()), halt=Halt(), interrupt=lambda: None)
+    assert done == [threading.current_thread()]
