@@ -1,0 +1,1 @@
+"""How fast vnsync is beside others: `make bench`, or `python -m benchmarks --help`."""
