@@ -26,6 +26,7 @@ COMMANDS = {
     "accounts": "etl.cli.accounts",
     "history": "etl.cli.history",
     "changes": "etl.cli.changes",
+    "snapshot": "etl.cli.snapshot",
     "sandbox": "etl.cli.sandbox",
     "db": "etl.cli.db",
     "config": "etl.cli.config",

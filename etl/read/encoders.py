@@ -1,0 +1,135 @@
+"""The rows of a snapshot's table as CSV, NDJSON or Parquet: the same rows give the same bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import IO, Any, Protocol
+
+from etl.domain.tables import Kind
+from etl.errors import Misconfigured
+from etl.read import csv_text
+from etl.read.exported import Moment, Row, Sheet, time_text
+
+ROW_GROUP = 50_000
+"""Rows of a Parquet row group, however the rows arrive."""
+_NEEDS_PYARROW = "Run `pip install 'vnsync[parquet]'`, or choose --format csv,ndjson"
+
+
+class Encoder(Protocol):
+    """Writes rows to a binary stream, which it does not close."""
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """More rows, in order."""
+
+    def finish(self) -> None:
+        """No more rows."""
+
+
+class CsvEncoder:
+    """See `csv_text` for the rules; the first line has the columns' names."""
+
+    def __init__(self, sheet: Sheet, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._times = [i for i, (_, kind) in enumerate(sheet.columns) if kind is Moment.TIME]
+        self._put([csv_text.line(sheet.names)])
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """More lines."""
+        self._put([csv_text.line(self._cells(row)) for row in rows])
+
+    def _cells(self, row: Row) -> Sequence[Any]:
+        values = list(row)
+        for i in self._times:
+            values[i] = time_text(values[i])
+        return values
+
+    def _put(self, lines: Sequence[str]) -> None:
+        self._stream.write("".join(lines).encode())
+
+    def finish(self) -> None:
+        """Nothing is left to write."""
+
+
+_LINE_ENDS = str.maketrans({"\u0085": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+"""What some readers take for the end of a line, as JSON escapes."""
+
+
+class NdjsonEncoder:
+    """One JSON object on each line, with the columns in their order; `extra` is an object, times are ISO 8601."""
+
+    def __init__(self, sheet: Sheet, stream: IO[bytes]) -> None:
+        self._stream = stream
+        heads = ["{" + json.dumps(sheet.names[0]), *("," + json.dumps(name) for name in sheet.names[1:])]
+        self._columns = [(f"{head}:", _json(kind)) for head, (_, kind) in zip(heads, sheet.columns, strict=True)]
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """More lines."""
+        columns = self._columns
+        text = "".join(
+            "".join([head + as_json(value) for (head, as_json), value in zip(columns, row, strict=True)]) + "}\n"
+            for row in rows
+        )
+        self._stream.write(text.translate(_LINE_ENDS).encode() if not text.isascii() else text.encode())
+
+    def finish(self) -> None:
+        """Nothing is left to write."""
+
+
+_text = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def _json(kind: Kind | Moment) -> Callable[[Any], str]:
+    if kind is Moment.TIME:
+        return lambda value: f'"{time_text(value)}"'
+    if kind is Kind.JSON:
+        return lambda value: "null" if value is None else str(value)
+    return _text
+
+
+class ParquetEncoder:
+    """Parquet by pyarrow, zstd, row groups of one size; `extra` is JSON text. Each version of pyarrow has its bytes."""
+
+    def __init__(self, sheet: Sheet, stream: IO[bytes]) -> None:
+        try:
+            import pyarrow as pa
+            import pyarrow.parquet as pq
+        except ImportError as exc:
+            raise Misconfigured("Parquet needs pyarrow, which is not installed", remedy=_NEEDS_PYARROW) from exc
+        types = {
+            Kind.INTEGER: pa.int64(),
+            Kind.TEXT: pa.string(),
+            Kind.JSON: pa.string(),
+            Kind.BOOLEAN: pa.bool_(),
+            Moment.TIME: pa.timestamp("us", tz="UTC"),
+        }
+        fields = [pa.field(name, types[kind], nullable=i >= sheet.keys) for i, (name, kind) in enumerate(sheet.columns)]
+        self._pa, self._schema = pa, pa.schema(fields)
+        self._rows: list[Row] = []
+        self._writer = pq.ParquetWriter(stream, self._schema, compression="zstd", version="2.6")
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """More rows; they are written when a row group is full."""
+        self._rows += rows
+        while len(self._rows) >= ROW_GROUP:
+            self._group(self._rows[:ROW_GROUP])
+            del self._rows[:ROW_GROUP]
+
+    def _group(self, rows: Sequence[Row]) -> None:
+        columns = list(zip(*rows, strict=True))
+        arrays = [self._pa.array(c, type=f.type) for c, f in zip(columns, self._schema, strict=True)]
+        self._writer.write_table(self._pa.Table.from_arrays(arrays, schema=self._schema), row_group_size=ROW_GROUP)
+
+    def finish(self) -> None:
+        """The last row group and the footer."""
+        if self._rows:
+            self._group(self._rows)
+        self._writer.close()
+
+
+ENCODERS: dict[str, Callable[[Sheet, IO[bytes]], Encoder]] = {
+    "parquet": ParquetEncoder,
+    "csv": CsvEncoder,
+    "ndjson": NdjsonEncoder,
+}
+"""By the format's name, which is the files' suffix too; in the order of the files."""

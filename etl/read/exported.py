@@ -1,0 +1,96 @@
+"""The nine tables of a snapshot: their columns, and their rows as of a moment, the same on both databases.
+
+Run ids are left out: they say how rows got there, not what was so, and a warehouse that was rebuilt from an archive has
+others. What remains is the same wherever the same was observed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from sqlalchemy import Connection
+
+from etl.domain import tables as declared
+from etl.domain.tables import Kind
+from etl.read import as_of
+
+Row = tuple[Any, ...]
+
+
+class Moment(Enum):
+    """The one kind of column that data tables do not declare."""
+
+    TIME = "time"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sheet:
+    """A table of a snapshot: names and kinds of its columns; its rows are ordered by the first `keys` of them."""
+
+    name: str
+    columns: tuple[tuple[str, Kind | Moment], ...]
+    keys: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return tuple(name for name, _ in self.columns)
+
+
+ACCOUNTS = Sheet(
+    name="accounts",
+    columns=(("account_id", Kind.INTEGER), ("account_name", Kind.TEXT), ("timezone", Kind.TEXT)),
+    keys=1,
+)
+
+
+def _sheet(table: declared.Table) -> Sheet:
+    own = tuple((c.name, c.kind) for c in table.columns)
+    columns: tuple[tuple[str, Kind | Moment], ...] = (("account_id", Kind.INTEGER), *own, ("valid_from", Moment.TIME))
+    return Sheet(name=table.name, columns=columns, keys=1 + len(table.key))
+
+
+SHEETS: tuple[Sheet, ...] = (ACCOUNTS, *(_sheet(table) for table in declared.TABLES))
+"""All nine, `accounts` first."""
+
+
+def batches(connection: Connection, sheet: Sheet, moment: datetime) -> Iterator[list[Row]]:
+    """The sheet's rows as of the moment, by key, a bounded number at a time.
+
+    Values are None, int, bool and str (JSON as canonical text), and aware datetimes in UTC.
+    """
+    if sheet is ACCOUNTS:
+        yield [(seen.account_id, seen.account_name, seen.timezone) for seen in as_of.observed(connection, moment)]
+        return
+    texts = [i for i, (_, kind) in enumerate(sheet.columns) if kind is Kind.JSON]
+    batch: list[Row] = []
+    for row in as_of.stream(connection, as_of.rows(declared.BY_NAME[sheet.name], moment)):
+        batch.append(_with_text(row, texts) if texts else tuple(row))
+        if len(batch) == as_of.BATCH:
+            yield batch
+            batch = []
+    yield batch
+
+
+def _with_text(row: Sequence[Any], texts: Sequence[int]) -> Row:
+    values = list(row)
+    for i in texts:
+        if values[i] is not None:
+            values[i] = _canonical(values[i])
+    return tuple(values)
+
+
+def _canonical(stored: Any) -> str:
+    """JSON in one spelling: keys sorted, no blanks, whichever way the database keeps it."""
+    value = json.loads(stored) if isinstance(stored, str) else stored
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def time_text(instant: datetime) -> str:
+    """An instant in UTC, always to the microsecond: `2026-01-31T09:30:00.000000Z`."""
+    return instant.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,75 @@
+"""A snapshot's manifest: what was written, of which observations; and the one way to spell it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+FORMAT_VERSION = 1
+NAME = "manifest.json"
+LARGEST = 64 * 1024 * 1024
+"""Bytes of a manifest at most: some hundred for each account."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeenAccount:
+    """An account, the last observation that counts here, and the head of its chain then."""
+
+    account_id: int
+    observed_at: str
+    chain_digest: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """A file of the snapshot: its name, SHA-256, size, and how many rows it holds."""
+
+    path: str
+    sha256: str
+    bytes: int
+    rows: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """`as_of`: the moment asked for; times are ISO 8601 in UTC. `notes`: how to read the formats."""
+
+    as_of: str
+    format_version: int
+    vnsync_version: str
+    accounts: tuple[SeenAccount, ...]
+    files: tuple[File, ...]
+    notes: dict[str, str]
+
+
+def dumps(manifest: Manifest) -> bytes:
+    """The manifest's bytes; the last member is the SHA-256 of all before it, so that an edit shows."""
+    text = json.dumps(asdict(manifest), indent=1, ensure_ascii=False).removesuffix("\n}")
+    return f'{text},\n "digest": "{hashlib.sha256(text.encode()).hexdigest()}"\n}}\n'.encode()
+
+
+def loads(content: bytes) -> Manifest:
+    """The manifest of these bytes. Raises ValueError when they are none; `dumps` tells whether they were edited."""
+    try:
+        told: Any = json.loads(content)
+        del told["digest"]
+        accounts = tuple(SeenAccount(**account) for account in told.pop("accounts"))
+        files = tuple(File(**file) for file in told.pop("files"))
+        manifest = Manifest(**told, accounts=accounts, files=files)
+    except (KeyError, TypeError, AttributeError, RecursionError, UnicodeDecodeError) as exc:
+        raise ValueError(f"no snapshot's manifest ({type(exc).__name__})") from exc
+    _check_types(manifest)
+    return manifest
+
+
+def _check_types(manifest: Manifest) -> None:
+    texts = [manifest.as_of, *(f.path for f in manifest.files), *(f.sha256 for f in manifest.files)]
+    texts += [a.observed_at for a in manifest.accounts]
+    numbers = [manifest.format_version, *(f.bytes for f in manifest.files), *(f.rows for f in manifest.files)]
+    numbers += [a.account_id for a in manifest.accounts]
+    if not all(isinstance(t, str) for t in texts) or not all(type(n) is int for n in numbers):
+        raise ValueError("no snapshot's manifest (a value has another type)")
+    if manifest.format_version != FORMAT_VERSION:
+        raise ValueError(f"a manifest of format {manifest.format_version}, which this vnsync does not know")

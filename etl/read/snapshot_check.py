@@ -1,0 +1,223 @@
+"""Whether a snapshot is what its manifest says, and, with the warehouse at hand, what was known at that moment.
+
+Without the warehouse, every file that was edited, cut, added or lost is found, and every edit of the manifest that does
+not make all of its digests anew. With it, nothing has to be believed: each table is written again and compared.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any
+
+from sqlalchemy import Connection, Engine
+
+from etl.domain.moments import parse_moment
+from etl.errors import IntegrityBroken, LocalTrouble, Usage
+from etl.read.encoders import ENCODERS
+from etl.read.exported import SHEETS, Sheet, batches
+from etl.read.manifest import LARGEST, NAME, Manifest, dumps, loads
+from etl.read.snapshot import seen_accounts
+from etl.store.engine import begin_reading, database_errors
+
+CHUNK = 1 << 20
+_SHEETS = {sheet.name: sheet for sheet in SHEETS}
+_NAMES = {f"{sheet.name}.{name}" for sheet in SHEETS for name in ENCODERS}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """Something that is not as it should be; `where`: the file, or the account."""
+
+    where: str
+    what: str
+
+
+def is_snapshot(folder: Path) -> bool:
+    """Whether the folder holds a manifest, or files that only a snapshot has."""
+    try:
+        return (folder / NAME).exists() or any(path.name in _NAMES for path in folder.iterdir())
+    except OSError:
+        return False
+
+
+def check(folder: Path, engine: Engine | None) -> Iterator[Problem]:
+    """Everything that is wrong with the snapshot, in the order of its files.
+
+    `engine`: the warehouse to compare with, if there is one. Raises `Usage` when the folder is no snapshot,
+    `IntegrityBroken` when its manifest is lost or cannot be read, `LocalTrouble` when a file cannot.
+    """
+    content = _manifest(folder)
+    try:
+        manifest = loads(content)
+        moment = parse_moment(manifest.as_of)
+    except ValueError as exc:
+        raise IntegrityBroken(f"{folder / NAME} cannot be read: {exc}", remedy="Take the snapshot anew") from exc
+    if dumps(manifest) != content:
+        yield Problem(where=NAME, what="was edited: its digest is not that of its contents")
+    broken = list(_files(folder, manifest))
+    yield from broken
+    if engine is not None:
+        yield from _against(engine, folder, manifest, moment, {problem.where for problem in broken})
+
+
+def _manifest(folder: Path) -> bytes:
+    path = folder / NAME
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(LARGEST)
+    except FileNotFoundError:
+        if not is_snapshot(folder):
+            raise Usage(
+                f"{folder} is no snapshot: it has no {NAME}", remedy="Name a folder that `snapshot` made."
+            ) from None
+        raise IntegrityBroken(f"{path} is missing", remedy="Take the snapshot anew") from None
+    except OSError as exc:
+        raise LocalTrouble(f"cannot read {path}: {exc.strerror}") from exc
+
+
+# -- the files, by the manifest
+
+
+def _files(folder: Path, manifest: Manifest) -> Iterator[Problem]:
+    listed = [file.path for file in manifest.files]
+    formats = {path.rpartition(".")[2] for path in listed}
+    wanted = {f"{sheet.name}.{name}" for sheet in SHEETS for name in formats}
+    if set(listed) != wanted or len(listed) != len(wanted) or not wanted <= _NAMES:
+        yield Problem(where=NAME, what="does not name each table once in each format")
+    for file in manifest.files:
+        if file.path in _NAMES:
+            yield from _file(folder / file.path, file.bytes, file.sha256)
+    for path in sorted(folder.iterdir()):
+        if path.name not in {*listed, NAME}:
+            yield Problem(where=path.name, what="is not in the manifest")
+
+
+def _file(path: Path, size: int, sha256: str) -> Iterator[Problem]:
+    try:
+        if path.is_symlink() or not path.is_file():
+            there = path.is_symlink() or path.exists()
+            yield Problem(where=path.name, what="is not a file" if there else "is missing")
+            return
+        found = path.stat().st_size
+        if found != size:
+            yield Problem(where=path.name, what=f"has {found} bytes, the manifest says {size}")
+        elif _sha256(path) != sha256:
+            yield Problem(where=path.name, what="was edited: its SHA-256 is not that of the manifest")
+    except OSError as exc:
+        raise LocalTrouble(f"cannot read {path}: {exc.strerror}") from exc
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+# -- the same, written again from the warehouse
+
+
+def _against(engine: Engine, folder: Path, manifest: Manifest, moment: datetime, broken: set[str]) -> Iterator[Problem]:
+    with database_errors(), begin_reading(engine) as connection:
+        yield from _accounts(connection, manifest, moment)
+        for file in manifest.files:
+            sheet, _, name = file.path.rpartition(".")
+            if file.path in _NAMES and file.path not in broken:
+                yield from _compared(connection, _SHEETS[sheet], name, folder / file.path, moment)
+
+
+def _accounts(connection: Connection, manifest: Manifest, moment: datetime) -> Iterator[Problem]:
+    """The accounts, their observations and the heads of their chains."""
+    told = {seen.account_id: seen for seen in manifest.accounts}
+    known = {seen.account_id: seen for seen in seen_accounts(connection, moment)}
+    for account_id in sorted(told.keys() | known.keys()):
+        one, other = told.get(account_id), known.get(account_id)
+        where = f"account {account_id}"
+        if one is None or other is None:
+            yield Problem(where=where, what=f"is only in the {'warehouse' if one is None else 'snapshot'}")
+        elif one.observed_at != other.observed_at:
+            yield Problem(where=where, what=f"was observed at {other.observed_at}, the snapshot says {one.observed_at}")
+        elif one.chain_digest != other.chain_digest:
+            yield Problem(where=where, what="has another chain digest in the warehouse")
+
+
+def _compared(connection: Connection, sheet: Sheet, name: str, path: Path, moment: datetime) -> Iterator[Problem]:
+    with open(path, "rb") as stream:
+        twin = _Twin(stream)
+        _encode(connection, sheet, name, moment, twin)
+        if twin.same():
+            return
+    if name == "parquet":
+        yield from _parquet_rows(connection, sheet, path, moment)
+    else:
+        yield Problem(where=path.name, what=f"line {twin.line} is not what the warehouse knows of that moment")
+
+
+def _encode(connection: Connection, sheet: Sheet, name: str, moment: datetime, stream: Any) -> None:
+    encoder = ENCODERS[name](sheet, stream)
+    for batch in batches(connection, sheet, moment):
+        encoder.write(batch)
+    encoder.finish()
+
+
+def _parquet_rows(connection: Connection, sheet: Sheet, path: Path, moment: datetime) -> Iterator[Problem]:
+    """Another version of pyarrow writes the same rows in other bytes: then the rows decide."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        told = _row_digest(
+            tuple(row.values()) for group in pq.ParquetFile(path).iter_batches(CHUNK >> 8) for row in group.to_pylist()
+        )
+    except (pa.ArrowException, OSError, ValueError) as exc:
+        yield Problem(where=path.name, what=f"cannot be read ({type(exc).__name__})")
+        return
+    known = _row_digest(row for batch in batches(connection, sheet, moment) for row in batch)
+    if told != known:
+        yield Problem(where=path.name, what="does not hold what the warehouse knows of that moment")
+
+
+def _row_digest(rows: Iterator[tuple[Any, ...]]) -> str:
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(repr([str(v) if isinstance(v, datetime) else v for v in row]).encode())
+    return digest.hexdigest()
+
+
+class _Twin(io.RawIOBase):
+    """A stream that keeps nothing: it compares what is written with a file, and knows the line where they part."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream, self._written, self._parted = stream, 0, False
+        self.line = 1
+
+    def writable(self) -> bool:
+        """It is for writing."""
+        return True
+
+    def tell(self) -> int:
+        """How much was written."""
+        return self._written
+
+    def write(self, data: Any) -> int:
+        """Compare with as many bytes of the file."""
+        self._written += len(data)
+        if not self._parted:
+            self._compare(bytes(data))
+        return len(data)
+
+    def _compare(self, ours: bytes) -> None:
+        theirs = self._stream.read(len(ours))
+        if ours == theirs:
+            self.line += ours.count(b"\n")
+            return
+        self._parted = True
+        common = next((i for i, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), len(theirs))
+        self.line += ours[:common].count(b"\n")
+
+    def same(self) -> bool:
+        """Whether all that was written is all that the file holds."""
+        return not self._parted and not self._stream.read(1)

@@ -1,0 +1,346 @@
+"""Snapshots: of each day the API's truth, the same bytes every time, whole or not there, and checked."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import shutil
+import stat
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet
+import pytest
+from sqlalchemy import Engine, text
+
+from etl.errors import IntegrityBroken, LocalTrouble, Usage
+from etl.read import snapshot
+from etl.read.csv_text import RULE, original
+from etl.read.exported import batches
+from etl.read.manifest import loads
+from etl.read.snapshot import write_snapshot
+from etl.read.snapshot_check import Problem, check
+from etl.sandbox.world import CustomerPlan, World
+from etl.store.engine import open_warehouse
+from tests import oracle
+from tests.rig import FakeClock, Rig
+from tests.sqlish import SQLISH
+from tests.story import number, tell
+
+FORMATS = ("parquet", "csv", "ndjson")
+
+
+# -- reading a snapshot back, as somebody else would
+
+
+def _unquoted(line: str) -> list[str | None]:
+    """The fields of a CSV line by the documented rule: an empty field without quotes is null."""
+    (values,) = csv.reader([line], strict=True)
+    bare, rest = [], line.rstrip("\n")
+    while True:
+        quoted = rest.startswith('"')
+        end = 0
+        if quoted:
+            end = 1
+            while rest[end : end + 1] != '"' or rest[end : end + 2] == '""':
+                end += 2 if rest[end : end + 2] == '""' else 1
+            end += 1
+        else:
+            end = rest.find(",") if "," in rest else len(rest)
+        bare.append(not quoted)
+        if end >= len(rest):
+            break
+        rest = rest[end + 1 :]
+    return [None if plain and not v else v if plain else original(v) for plain, v in zip(bare, values, strict=True)]
+
+
+def _csv_rows(path: Path) -> Iterator[dict[str, Any]]:
+    content = path.read_text(encoding="utf-8")
+    lines = content.split("\n")
+    names = next(csv.reader([lines[0]]))
+    for line in lines[1:-1]:
+        yield dict(zip(names, _unquoted(line), strict=True))
+
+
+def _rows(folder: Path, table: str, kind: str) -> list[dict[str, Any]]:
+    path = folder / f"{table}.{kind}"
+    if kind == "parquet":
+        return list(pyarrow.parquet.read_table(path).to_pylist())
+    if kind == "ndjson":
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return list(_csv_rows(path))
+
+
+def _typed(value: Any, column: str, kind: str) -> Any:
+    if value is None:
+        return None
+    if column == "extra":
+        return json.dumps(json.loads(value) if kind != "ndjson" else value, sort_keys=True)
+    if kind == "csv" and column.startswith("is_"):
+        return value == "true"
+    if kind == "csv" and column.endswith("_id"):
+        return int(value)
+    return value
+
+
+def _tables(folder: Path, account_id: int, kind: str) -> oracle.Tables:
+    return {
+        name: {
+            tuple(_typed(row[c], c, kind) for c in columns.split(", "))
+            for row in _rows(folder, name, kind)
+            if int(row["account_id"]) == account_id
+        }
+        for name, columns in oracle.COLUMNS.items()
+    }
+
+
+# -- the days
+
+
+def _days(engine: Engine, days: int, numbers: int) -> tuple[Rig, list[tuple[datetime, dict[int, oracle.Tables]]]]:
+    plans = [CustomerPlan(numbers=numbers, timezone="Asia/Tokyo"), CustomerPlan(numbers=numbers // 3)]
+    rig = Rig(World(seed=8, customers=plans, role="agent", id_step=7), engine)
+    lived = []
+    for _ in range(days):
+        assert rig.sync().exit_code == 0
+        truth = {a: oracle.expected(rig.world.truth(a)) for a in rig.world.customer_ids}
+        lived.append((rig.clock.now() + timedelta(hours=1), truth))
+        rig.world.pass_day(share=0.1)
+    return rig, lived
+
+
+@pytest.mark.slow
+def test_a_snapshot_of_each_of_30_days_is_that_day_s_truth(warehouse: Engine, tmp_path: Path) -> None:
+    """Whatever changed later, the tables hold what the API said that day, as the oracle judges: each format in turn."""
+    rig, lived = _days(warehouse, 30, 45)
+    for day, (moment, truth) in enumerate(lived):
+        folder, kind = tmp_path / f"day{day}", FORMATS[day % 3]
+        write_snapshot(warehouse, moment, folder, (kind,))
+        for account_id in rig.world.customer_ids:
+            assert not oracle.differences(_tables(folder, account_id, kind), truth[account_id]), (day, kind)
+    names = {row["account_id"]: row["account_name"] for row in _rows(folder, "accounts", kind)}
+    assert names == {a: rig.world.customer(a).name for a in rig.world.customer_ids}
+
+
+def test_the_same_moment_gives_the_same_bytes_on_both_databases(
+    tmp_path: Path, sqlite_template: Path, postgresql_template: str, new_postgresql: Any
+) -> None:
+    """Later syncs change nothing of it, and the other database writes the very same files."""
+    shutil.copy(sqlite_template, tmp_path / "w.db")
+    urls = {"sqlite": f"sqlite:///{tmp_path / 'w.db'}", "postgresql": new_postgresql(postgresql_template)}
+    for name, url in urls.items():
+        engine = open_warehouse(str(url))
+        rig, lived = _days(engine, 3, 40)
+        moment = lived[1][0]
+        write_snapshot(engine, moment, tmp_path / name, FORMATS)
+        rig.sync()
+        write_snapshot(engine, moment, tmp_path / f"{name}-again", FORMATS)
+        assert _bytes(tmp_path / name) == _bytes(tmp_path / f"{name}-again")
+    assert _bytes(tmp_path / "sqlite") == _bytes(tmp_path / "postgresql")
+
+
+def _bytes(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+HOSTILE = ["=1+1", "'=1", "", 'quote " and ""', "line\nend", "\u2028", "\x85", "a,b;=c", *SQLISH]
+
+
+@pytest.fixture
+def taken(warehouse: Engine, tmp_path: Path) -> Path:
+    """A snapshot of numbers with hostile comments and unknown fields."""
+    numbers = [number(i, f"+7{i:04}", comment=c, tariff={"b": 1.5, "a": [c]}) for i, c in enumerate(HOSTILE, start=1)]
+    tell(warehouse, {"2026-01-06": [*numbers, number(1000, "7", comment=None)]})
+    write_snapshot(warehouse, FakeClock().now() + timedelta(days=1), tmp_path / "taken", FORMATS)
+    return tmp_path / "taken"
+
+
+@pytest.mark.parametrize("kind", ["parquet", "ndjson"])
+def test_every_text_survives(taken: Path, kind: str) -> None:
+    """Null, empty text, quotes, line ends, what looks like SQL or a formula: all come back as they were."""
+    rows = _rows(taken, "virtual_numbers", kind)
+    assert [row["comment"] for row in rows] == [*HOSTILE, None]
+    extras = [row["extra"] if kind == "ndjson" or not row["extra"] else json.loads(row["extra"]) for row in rows]
+    assert [extra["tariff"] for extra in extras if extra] == [{"a": [c], "b": 1.5} for c in HOSTILE]
+
+
+def test_every_text_survives_csv_and_is_no_formula(taken: Path) -> None:
+    """By the rule that the manifest tells; null is bare, empty text is quoted."""
+    content = (taken / "virtual_numbers.csv").read_text(encoding="utf-8")
+    with open(taken / "virtual_numbers.csv", encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [original(row["comment"]) for row in rows] == [*HOSTILE, ""]
+    assert not [cell for row in rows for cell in row.values() if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+    assert ',"va","",' in content
+    assert content.splitlines()[-1].startswith('7,1000,,"7",,,"active","usual","va",,,,"2026')
+    assert json.loads((taken / "manifest.json").read_bytes())["notes"]["csv"] == RULE
+
+
+def test_the_manifest_names_observations_and_files(warehouse: Engine, taken: Path) -> None:
+    """The moment, each account's last observation and chain head, and each file with its digest, size and rows."""
+    told = json.loads((taken / "manifest.json").read_text(encoding="utf-8"))
+    assert (told["as_of"], told["format_version"]) == ("2026-01-06T06:00:00.000000Z", 1)
+    with warehouse.connect() as connection:
+        digest = connection.scalar(text("select chain_digest from account_syncs"))
+    assert told["accounts"] == [{"account_id": 7, "observed_at": "2026-01-06T06:00:00.000000Z", "chain_digest": digest}]
+    assert len(told["files"]) == 27
+    rows = {file["path"]: file["rows"] for file in told["files"]}
+    assert (rows["virtual_numbers.csv"], rows["accounts.parquet"], rows["sites.ndjson"]) == (len(HOSTILE) + 1, 1, 0)
+
+
+def test_nobody_else_may_read_it(taken: Path) -> None:
+    """Folder 0700, files 0600, whatever the umask."""
+    assert stat.S_IMODE(taken.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in taken.iterdir()} == {0o600}
+
+
+# -- whole or not there
+
+
+def test_an_interrupted_snapshot_leaves_nothing(told: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped after half of the tables, or out of space: no folder, no part of one."""
+    for error, raised in ((KeyboardInterrupt(), KeyboardInterrupt), (OSError(28, "No space left"), LocalTrouble)):
+        monkeypatch.setattr(snapshot, "batches", _breaking_off(error))
+        with pytest.raises(raised):
+            write_snapshot(told, FakeClock().now() + timedelta(days=3), tmp_path / "out", ("csv",))
+        assert [*tmp_path.glob("*out*"), *tmp_path.glob(".*out*")] == []
+
+
+def _breaking_off(error: BaseException) -> Any:
+    """Reads five tables, and no sixth."""
+    calls = iter(range(100))
+
+    def read(*arguments: Any) -> Any:
+        if next(calls) == 5:
+            raise error
+        return batches(*arguments)
+
+    return read
+
+
+def test_a_folder_that_is_there_is_left_alone(told: Engine, tmp_path: Path) -> None:
+    """An empty one is taken; one that holds something, a file and a link are refused."""
+    moment = FakeClock().now() + timedelta(days=3)
+    (tmp_path / "empty").mkdir()
+    write_snapshot(told, moment, tmp_path / "empty", ("csv",))
+    assert (tmp_path / "empty" / "manifest.json").exists()
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for name in ("empty", "file", "link"):
+        with pytest.raises(Usage, match="is there already"):
+            write_snapshot(told, moment, tmp_path / name, ("csv",))
+
+
+# -- checking
+
+
+def test_a_good_snapshot_has_no_problem(warehouse: Engine, taken: Path) -> None:
+    """Neither against its manifest nor against the warehouse."""
+    assert list(check(taken, None)) == []
+    assert list(check(taken, warehouse)) == []
+
+
+def test_every_edited_byte_is_found_and_its_file_named(taken: Path) -> None:
+    """Any one byte of any file, the manifest included, changed, added or cut off."""
+    dice = random.Random(3)
+    for path in sorted(taken.iterdir()):
+        content = path.read_bytes()
+        for _ in range(8):
+            place = dice.randrange(len(content)) if content else 0
+            flipped = bytes([content[place] ^ (1 << dice.randrange(8))]) if content else b"x"
+            for edited in (content[:place] + flipped + content[place + 1 :], content[:place], content + b"\n"):
+                if edited != content:
+                    path.write_bytes(edited)
+                    assert path.name in _found(taken), (path.name, place)
+        path.write_bytes(content)
+    assert list(check(taken, None)) == []
+
+
+def _found(folder: Path) -> str:
+    try:
+        return " ".join(problem.where for problem in check(folder, None))
+    except IntegrityBroken as error:
+        return str(error)
+
+
+def test_missing_and_added_files_are_named(taken: Path) -> None:
+    """A file that was lost, one that was added, a folder or a link in a file's place."""
+    (taken / "sites.csv").unlink()
+    (taken / "sites.ndjson").unlink()
+    (taken / "sites.ndjson").symlink_to(taken / "sites.parquet")
+    (taken / "more.csv").touch()
+    assert list(check(taken, None)) == [
+        Problem(where="sites.csv", what="is missing"),
+        Problem(where="sites.ndjson", what="is not a file"),
+        Problem(where="more.csv", what="is not in the manifest"),
+    ]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_forgery_with_new_digests_is_found_by_the_warehouse(warehouse: Engine, tmp_path: Path, kind: str) -> None:
+    """Whoever edits a table and makes all digests anew deceives the manifest, not the warehouse."""
+    tell(warehouse, {"2026-01-06": [number(1, "7495", comment="true"), number(2, "7496")]})
+    moment = FakeClock().now() + timedelta(days=1)
+    write_snapshot(warehouse, moment, tmp_path / "out", (kind,))
+    with warehouse.begin() as connection:
+        connection.execute(text("update virtual_numbers set comment = 'false' where virtual_number_id = 1"))
+    assert list(check(tmp_path / "out", None)) == []
+    (problem,) = check(tmp_path / "out", warehouse)
+    assert problem.where == f"virtual_numbers.{kind}"
+    assert kind == "parquet" or problem.what.startswith(f"line {2 if kind == 'csv' else 1} ")
+
+
+def test_another_warehouse_s_snapshot(warehouse: Engine, taken: Path) -> None:
+    """An account that the warehouse does not have at that moment, or observed at another, is named."""
+    with warehouse.begin() as connection:
+        connection.execute(text("update account_syncs set account_id = 8"))
+        connection.execute(text("update accounts set account_id = 8"))
+    found = list(check(taken, warehouse))
+    assert {problem.where for problem in found} >= {"account 7", "account 8"}
+
+
+def test_parquet_of_another_version_is_compared_by_rows(warehouse: Engine, taken: Path) -> None:
+    """Other bytes with the same rows are no difference to the warehouse."""
+    path = taken / "virtual_numbers.parquet"
+    table = pyarrow.parquet.read_table(path)
+    pyarrow.parquet.write_table(table, path, compression="none", row_group_size=3)
+    manifest = loads((taken / "manifest.json").read_bytes())
+    _forge(taken, manifest)
+    assert list(check(taken, warehouse)) == []
+    pyarrow.parquet.write_table(table.slice(1), path, compression="none")
+    _forge(taken, manifest)
+    assert [problem.where for problem in check(taken, warehouse)] == ["virtual_numbers.parquet"]
+
+
+def _forge(folder: Path, manifest: Any) -> None:
+    """Make the manifest's digests anew."""
+    import hashlib
+    from dataclasses import replace
+
+    from etl.read.manifest import dumps
+
+    contents = {file.path: (folder / file.path).read_bytes() for file in manifest.files}
+    files = [
+        replace(f, sha256=hashlib.sha256(contents[f.path]).hexdigest(), bytes=len(contents[f.path]))
+        for f in manifest.files
+    ]
+    (folder / "manifest.json").write_bytes(dumps(replace(manifest, files=tuple(files))))
+
+
+def test_what_is_no_snapshot_gets_one_line(tmp_path: Path) -> None:
+    """An empty folder and a missing one are a usage error; tables without a manifest, or a broken one, are damage."""
+    for folder in (tmp_path / "nowhere", tmp_path):
+        with pytest.raises(Usage, match="is no snapshot"):
+            list(check(folder, None))
+    (tmp_path / "sites.csv").touch()
+    with pytest.raises(IntegrityBroken, match=r"manifest\.json is missing"):
+        list(check(tmp_path, None))
+    for content in (b"", b"{}", b"[1]", b"\xff", b'{"digest": 1, "accounts": [], "files": [{}]}', b"[" * 100_000):
+        (tmp_path / "manifest.json").write_bytes(content)
+        with pytest.raises(IntegrityBroken, match="cannot be read"):
+            list(check(tmp_path, None))
+    os.chmod(tmp_path, 0o700)
