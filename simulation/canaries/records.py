@@ -19,7 +19,12 @@ def quarantine_is_silent(right: Any) -> Any:
     return take
 
 
-@canary(account_sync.AccountSync, "_refuse_strangers", "another customer's numbers are taken in", under=("stranger",))
+@canary(
+    account_sync.AccountSync,
+    "_refuse_strangers",
+    "another customer's numbers are taken in",
+    test="tests/integration/test_agency.py",
+)
 def strangers_are_welcome(right: Any) -> Any:
     return lambda self, numbers: None
 
