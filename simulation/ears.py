@@ -103,7 +103,7 @@ class AccountLog:
         seen: set[int] = set()
         for heard in self.kept():
             whole = len(heard.sent) < heard.limit and not heard.announces_more
-            sure = whole and not (self.filter_refused and heard is self.heard[-1] and seen)
+            sure = whole and not (self.filter_refused and heard is self.heard[-1] and len(self.heard) > 1)
             for sent in heard.sent:
                 new = heard.asked is None or (sent.id in heard.asked and sent.id not in seen)
                 if sure and new:
