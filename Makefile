@@ -12,9 +12,9 @@ demo: .venv/ready ## three simulated days of a small agency in a SQLite file
 	@command -v vnsync >/dev/null || echo '  (vnsync is .venv/bin/vnsync here; `. .venv/bin/activate` puts it on the path)'
 
 test: .venv/ready ## all tests, on SQLite and on a PostgreSQL of their own
-	$(BIN)/python -m pytest --ignore tests/faults --ignore tests/simulation -n $(JOBS) --dist worksteal --cov --cov-report=term:skip-covered --cov-fail-under=90
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --cov --cov-report=term:skip-covered --cov-fail-under=90
 
-faults: .venv/ready ## every fault of campaigns/fault_rows.py, provoked for real, and the simulation: longer, and still growing
+faults: .venv/ready ## of all tests only those that provoke faults for real, and the simulation
 	$(BIN)/python -m pytest tests/faults tests/simulation -n $(JOBS) --dist worksteal
 
 check: .venv/ready ## types and style

@@ -86,7 +86,7 @@ class RunResult:
 
 
 def outcome(accounts: Sequence[AccountResult]) -> tuple[RunStatus, int]:
-    """Status and exit code of a run from its accounts: all well 0, some published 3, else what stopped them.
+    """Status and exit code of a run from its accounts: all well 0, some published 3, else what stopped the first.
 
     A quarantined record or a suspect leaves its account published but not whole: `partial`, exit 3.
     """
@@ -99,4 +99,4 @@ def outcome(accounts: Sequence[AccountResult]) -> tuple[RunStatus, int]:
     failed = [a.exit_code for a in accounts if a.status is AccountStatus.FAILED]
     if not failed:
         return RunStatus.HELD, 3
-    return RunStatus.FAILED, failed[0] if len(set(failed)) == 1 else 3
+    return RunStatus.FAILED, failed[0]
