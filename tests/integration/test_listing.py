@@ -197,7 +197,7 @@ def test_p15_p16_a_number_that_comes_twice(opened: Open) -> None:
 
 @pytest.mark.parametrize("comment", ["0 first", "zz last"])
 def test_p16_of_contradicting_rows_the_same_one_wins(opened: Open, comment: str) -> None:
-    """The one whose bytes sort first, whichever came first, so that two runs do not flap."""
+    """The one whose content sorts first, whichever came first, so that two runs do not flap."""
     bench = opened(1)
     (number_id,) = bench.ids
     bench.world.edit(bench.account, number_id, comment="m")

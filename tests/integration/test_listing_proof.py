@@ -142,6 +142,27 @@ def test_emptied_does_not_close_what_lives(opened: Open) -> None:
     assert _told(listing.prove(bench.ids, emptied=True)) == ([], bench.ids, [])
 
 
+def test_a_number_that_answered_is_a_witness_for_the_rest(opened: Open) -> None:
+    """Said to be empty and not empty after all: from then on an empty answer proves nothing without that number."""
+    bench = opened(100)
+    bench.api.faults.add(faults.NoRows())
+    listing = _listed(bench)
+    alive = bench.ids[3]
+    for number_id in bench.ids:
+        if number_id != alive:
+            bench.world.remove(bench.account, number_id)
+    bench.api.faults.add(faults.NoRows(), times=None, when=lambda request: alive not in _wanted(request)[:40])
+    gone, living, suspects = _told(listing.prove(bench.ids, emptied=True))
+    assert (living, alive in gone) == ([alive], False)
+    assert suspects == [i for i in bench.ids if i not in gone and i != alive]
+    assert suspects
+
+
+def _wanted(request: Request) -> list[int]:
+    wanted: list[int] = request.params.get("filter", {}).get("value", [])
+    return wanted
+
+
 @pytest.mark.parametrize("left", [30, 48])
 def test_without_an_id_filter_one_whole_answer_is_the_proof(opened: Open, left: int) -> None:
     """Where ids cannot be asked for, an answer that holds the whole account at one moment proves who is not in it."""
