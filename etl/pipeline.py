@@ -17,12 +17,21 @@ from etl.domain.events import AccountFinished, Event, Notice, RunFinished, RunSt
 from etl.domain.ports import Clock, Random, Report
 from etl.domain.runs import AccountResult, AccountStatus, RunResult, RunStatus, outcome
 from etl.domain.witness import NOBODY, Beginning, Witness
-from etl.errors import DayLimit, SessionExpired, SourceUnusable, Stopped, Unavailable, Usage, VnsyncError
+from etl.errors import (
+    AccountRefused,
+    DayLimit,
+    SessionExpired,
+    SourceUnusable,
+    Stopped,
+    Unavailable,
+    Usage,
+    VnsyncError,
+)
 from etl.extract.accounts import Account, Roster, discover
 from etl.extract.jsonrpc import DataApi
 from etl.lanes import Halt, HaltingClock, side_by_side
 from etl.store import migrations, runs, soundness, threads
-from etl.store.accounts import KnownAccount, known_accounts
+from etl.store.accounts import GONE, KnownAccount, known_accounts
 
 __all__ = ["SyncOptions", "sync"]
 
@@ -222,12 +231,33 @@ class _Run:
             self._record(untried)
 
     def _notice_vanished(self, known: dict[int, KnownAccount], accounts: tuple[Account, ...]) -> None:
-        """A customer that the token no longer reaches is not a customer whose numbers are gone."""
+        """A customer that the token no longer reaches is not a customer whose numbers are gone.
+
+        One that was still tried together with the others the last time is on record as failed, once; of the others in
+        the warehouse, which may be another token's, a notice is enough.
+        """
         if self._options.accounts:
             return
-        for account_id in sorted(known.keys() - {a.account_id for a in accounts}):
-            message = "is in the warehouse, but the token does not reach it; its rows stay as they were"
-            self._report(Notice(message=message, account_id=account_id))
+        reached = {a.account_id for a in accounts}
+        together = {known[i].last_run_id for i in reached & known.keys()}
+        for account_id in sorted(known.keys() - reached):
+            if known[account_id].last_run_id in together and not known[account_id].missed:
+                self._record_vanished(account_id, known[account_id])
+            else:
+                self._report(Notice(message=f"is in the warehouse, but {GONE}", account_id=account_id))
+
+    def _record_vanished(self, account_id: int, known: KnownAccount) -> None:
+        vanished = AccountResult(
+            run_id=self._run_id,
+            account_id=account_id,
+            account_name=known.account_name,
+            status=AccountStatus.FAILED,
+            started_at=self._clock.now(),
+            error=f"{GONE}. If the customer has left, nothing needs to be done: this is told once",
+            exit_code=AccountRefused.exit_code,
+        )
+        self._accounts = (*self._accounts, Account(account_id=account_id, account_name=known.account_name))
+        self._record(vanished)
 
     def _record(self, result: AccountResult) -> None:
         self._keep(runs.record_unpublished(self._engine, result))

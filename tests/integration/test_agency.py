@@ -88,10 +88,33 @@ def test_p20_a_customer_that_vanished_closes_nothing(warehouse: Engine) -> None:
     before = oracle.current(warehouse, vanished)
     rig.world.remove_customer(vanished)
     result = rig.sync()
-    assert [a.account_id for a in result.accounts] == rig.world.customer_ids
+    assert [a.account_id for a in result.accounts] == [*rig.world.customer_ids, vanished]
     assert oracle.current(warehouse, vanished) == before
     assert rig.rows("select count(*) from virtual_numbers_closed") == [(0,)]
-    assert [e.account_id for e in rig.events if isinstance(e, Notice)] == [vanished]
+    assert (result.exit_code, result.accounts[-1].status) == (3, AccountStatus.FAILED)
+    assert "does not reach it any more" in str(result.accounts[-1].error)
+
+
+def test_p20_a_customer_that_vanished_fails_one_run_only(warehouse: Engine) -> None:
+    """Once it is on record, a notice is enough: an operator who is told every night stops to listen."""
+    rig = _rig(warehouse, 20, 20)
+    rig.sync()
+    vanished = rig.world.customer_ids[0]
+    rig.world.remove_customer(vanished)
+    assert [rig.sync().exit_code for _ in range(3)] == [3, 0, 0]
+    assert [e.account_id for e in rig.events if isinstance(e, Notice)] == [vanished] * 2
+
+
+def test_p20_accounts_of_another_token_are_not_missed(warehouse: Engine) -> None:
+    """Two tokens feed one warehouse, in turn: neither run fails for the accounts of the other."""
+    one, other = _rig(warehouse, 20, 10), _rig(warehouse, 20, 10)
+    first, second = one.world.customer_ids
+    one.world.remove_customer(second)
+    other.world.remove_customer(first)
+    for _ in range(2):
+        assert [one.sync().exit_code, other.sync().exit_code] == [0, 0]
+        other.clock.pass_time(86_400)
+        one.clock.pass_time(86_400)
 
 
 def test_p20_a_run_for_one_account_does_not_miss_the_others(warehouse: Engine) -> None:
