@@ -36,8 +36,8 @@ begin
     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     where n.nspname = home and c.relkind in ('r', 'v') and (
       c.relname in ('alembic_version', 'sync_runs', 'accounts', 'account_syncs', 'chain_sections',
-        'account_claims', 'erasures', 'quarantine', 'source_drift', 'number_assignments', 'number_campaign_periods',
-        'changes')
+        'account_claims', 'erasures', 'quarantine', 'source_drift', 'listing_states', 'listing_windows',
+        'number_assignments', 'number_campaign_periods', 'changes')
       or c.relname ~ ('^(virtual_numbers|campaigns|sites|site_blocks|scenarios|virtual_number_campaigns'
         '|virtual_number_site_blocks|virtual_number_scenarios)(_closed|_history)?$'))
   loop
@@ -59,7 +59,7 @@ begin
     elsif item.name = 'source_drift' then
       execute format('grant update (last_run_id) on %I.source_drift to vnsync_loader', home);
     else
-      -- Claims, and current rows: a version that ends leaves the table and is added to the history.
+      -- Claims, what is remembered of listings, and current rows: a version that ends leaves the table and is added to the history.
       execute format('grant delete on %I.%I to vnsync_loader', home, item.name);
     end if;
   end loop;

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Engine
 
 from etl.domain.events import AccountStarted, NumbersRead, Publishing
+from etl.domain.fingerprints import ListingPrint
 from etl.domain.guard import allowed_to_close
 from etl.domain.ports import Clock, Report
 from etl.domain.runs import AccountResult, AccountStatus
 from etl.domain.witness import NOBODY, Publication, Witness
 from etl.errors import Held, IntegrityBroken, SourceUnusable, VnsyncError
 from etl.extract.accounts import Account, describe
+from etl.extract.ahead import Begin, Fetcher, inline
 from etl.extract.jsonrpc import DataApi
 from etl.extract.listing import LIMIT, Listing, Page, Proof
+from etl.load.memory import ListingMemory
 from etl.load.publish import AccountFacts, AccountLoad, Findings, open_load
 from etl.store.accounts import KnownAccount
 from etl.transform.decode import Rejected, decode
@@ -33,7 +37,7 @@ class SyncOptions:
 
     `page_limit`: the most numbers that one answer is asked to hold; `concurrency`: how many accounts go side by side.
     `bounds`: the ids at which an account's listing is first cut, by account; where none are given, what the warehouse
-    knows decides.
+    knows decides. `shortcuts`: what came as before is not read again.
     """
 
     accounts: frozenset[int] = frozenset()
@@ -42,6 +46,7 @@ class SyncOptions:
     page_limit: int = LIMIT
     concurrency: int = 1
     bounds: Mapping[int, Sequence[int]] = field(default_factory=dict)
+    shortcuts: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +60,7 @@ class Surroundings:
     report: Report
     run_id: int
     witness: Witness = NOBODY
+    fetcher: Fetcher = inline
 
 
 class AccountSync:
@@ -74,25 +80,22 @@ class AccountSync:
         """Do it all. Raises `VnsyncError` when nothing was published."""
         account, run = self._described(), self._run
         user_id = self._user(account)
-        with open_load(run.engine, account.account_id, run.run_id, pause=run.clock.sleep) as load:
-            expected = len(load.open_ids)
-            name = account.account_name
-            run.report(AccountStarted(account_id=account.account_id, account_name=name, expected=expected))
-            limit = run.options.page_limit
-            bounds = run.options.bounds.get(account.account_id)
-            self._listing = listing = Listing(run.api, user_id=user_id, known=load.open_ids, limit=limit, bounds=bounds)
+        self._name = account.account_name
+        with self._run.fetcher() as begin, self._load() as load:
+            self._announce(load)
+            self._memory = memory = ListingMemory(self._remembered(load), self._normalizer, self._drift)
+            self._listing = listing = self._new_listing(load, user_id, begin)
             run.witness.plans(account.account_id, listing.bounds)
             for page in listing.pages():
                 self._take(page, load)
-                self._tell(listing, expected)
+                self._tell(listing, load.open_numbers)
             proof = self._prove(load, listing, user_id)
-            load.stage(self._normalizer.shared_rows())
+            memory.complete()
+            self._stage_shared(load, proof)
             now = run.clock.now()
             self._guard(load, proof)
             run.report(Publishing(account_id=account.account_id, listed=listing.tally.listed))
-            findings = Findings(facts=self._facts(account, user_id), rejected=self._rejected, drift=self._drift.seen)
-            unreported = self._normalizer.unreported
-            draft = self._result(AccountStatus.SUCCEEDED)
+            findings = self._findings(account, user_id)
 
             def last_word(published: AccountResult) -> None:
                 facts = findings.facts
@@ -106,8 +109,45 @@ class AccountSync:
                 )
 
             return load.publish(
-                draft, now=now, gone=proof.gone, findings=findings, unreported=unreported, last_word=last_word
+                self._result(AccountStatus.SUCCEEDED),
+                now=now,
+                gone=proof.gone,
+                findings=findings,
+                unreported=self._normalizer.unreported,
+                memory=memory,
+                last_word=last_word,
             )
+
+    def _load(self) -> AbstractContextManager[AccountLoad]:
+        run = self._run
+        return open_load(run.engine, self._account.account_id, run.run_id, pause=run.clock.sleep)
+
+    def _announce(self, load: AccountLoad) -> None:
+        account_id, name = self._account.account_id, self._name
+        self._run.report(AccountStarted(account_id=account_id, account_name=name, expected=load.open_numbers))
+
+    def _remembered(self, load: AccountLoad) -> ListingPrint | None:
+        return load.remembered() if self._run.options.shortcuts else None
+
+    def _new_listing(self, load: AccountLoad, user_id: int | None, begin: Begin) -> Listing:
+        options = self._run.options
+        before = self._memory.windows(options.page_limit)
+        bounds = options.bounds.get(self._account.account_id)
+        if bounds is None and before:
+            bounds = [one.window.upto for one in before if one.window.upto is not None]
+        known: Sequence[int] = () if bounds is not None else load.open_ids
+        return Listing(
+            self._run.api,
+            user_id=user_id,
+            known=known,
+            limit=options.page_limit,
+            bounds=bounds,
+            before=before,
+            begin=begin,
+        )
+
+    def _findings(self, account: Account, user_id: int | None) -> Findings:
+        return Findings(facts=self._facts(account, user_id), rejected=self._rejected, drift=self._drift.seen)
 
     def failed(self, exc: VnsyncError) -> AccountResult:
         """The result of a sync that published nothing, because of `exc`."""
@@ -145,10 +185,35 @@ class AccountSync:
     # -- what
 
     def _take(self, page: Page, load: AccountLoad) -> None:
+        if page.as_before and page.before is not None:
+            self._memory.keep(page.before)
+            return
+        with self._drift.apart() as noted:
+            numbers = self._read(page, load)
+        self._memory.take(page, numbers, noted.seen)
+
+    def _read(self, page: Page, load: AccountLoad) -> list[Number]:
+        """The usable numbers of a page, once they are staged."""
         decoded = decode([*page.records.values(), *page.unreadable], self._drift)
         self._rejected += decoded.rejected
         self._refuse_strangers(decoded.numbers)
         load.stage(self._normalizer.rows(decoded.numbers))
+        return decoded.numbers
+
+    def _stage_shared(self, load: AccountLoad, proof: Proof) -> None:
+        """Stage what numbers share, as all records together tell it, those that were not read among them."""
+        load.stage(self._normalizer.shared_rows())
+        if not self._memory.skipped:
+            return
+        unlisted = {*proof.gone, *proof.suspects, *self._unusable()}
+        contradicted = load.contradicted(unlisted)
+        for table, row in contradicted:
+            self._normalizer.recall(table, row)
+        if contradicted:
+            load.restage(self._normalizer.shared_rows())
+
+    def _unusable(self) -> set[int | None]:
+        return {r.virtual_number_id for r in self._rejected}
 
     def _refuse_strangers(self, numbers: list[Number]) -> None:
         if not self._account.user_ids:
@@ -176,14 +241,16 @@ class AccountSync:
 
     def _prove(self, load: AccountLoad, listing: Listing, user_id: int | None) -> Proof:
         self._refuse_mass_quarantine(listing)
-        kept = {r.virtual_number_id for r in self._rejected}
-        missing = [i for i in load.missing() if i not in kept]
+        if self._memory.nothing_missing(load.open_numbers):
+            return Proof()
+        kept = self._unusable()
+        missing = [i for i in self._memory.missing(load.open_ids) if i not in kept]
         if not missing:
             return Proof()
         approved = self._account.account_id in self._run.options.approve_close
         proof = listing.prove(missing, emptied=approved)
         if proof.alive:
-            self._take(Page(proof.alive, [], None, []), load)
+            self._read(Page(proof.alive, [], None, []), load)
         if self._sees_differently(user_id) and not approved:
             proof = replace(proof, gone=[], suspects=[*proof.suspects, *proof.gone])
         self._suspects = len(proof.suspects)
@@ -198,7 +265,7 @@ class AccountSync:
             )
 
     def _guard(self, load: AccountLoad, proof: Proof) -> None:
-        open_numbers, options = len(load.open_ids), self._run.options
+        open_numbers, options = load.open_numbers, self._run.options
         account_id = self._account.account_id
         if account_id in options.approve_close:
             return

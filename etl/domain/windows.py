@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 FILL = 0.8
@@ -45,9 +45,22 @@ def _inside(window: Window, bound: int) -> bool:
 
 def plan(known: Sequence[int], limit: int) -> list[Window]:
     """Windows for an account whose open ids are `known` (ascending): one if they fit, else each about 80 % full."""
-    if len(known) <= limit:
-        return [WHOLE]
-    return cut(WHOLE, _quantiles(known, math.ceil(len(known) / (limit * FILL))))
+    needed = _needed(len(known), limit)
+    return cut(WHOLE, _quantiles(known, needed)) if needed > 1 else [WHOLE]
+
+
+def _needed(numbers: int, limit: int) -> int:
+    return 1 if numbers <= limit else math.ceil(numbers / (limit * FILL))
+
+
+def still_fit(windows: Sequence[Window], numbers: int, limit: int) -> bool:
+    """Whether ascending `windows` can list `numbers` once more: they leave no gap and are hardly more than needed."""
+    edges = [(one.upto, following.after) for one, following in itertools.pairwise(windows)]
+    gapless = all(upto is not None and upto == after for upto, after in edges)
+    if not windows or not gapless or windows[0].after is not None or windows[-1].upto is not None:
+        return False
+    needed = _needed(numbers, limit)
+    return len(windows) <= needed + needed // 4
 
 
 def split(window: Window, sample: Sequence[int], total: int, limit: int, *, first: bool = True) -> list[Window]:
@@ -179,6 +192,21 @@ class WindowPlan:
             self.tries += 1
         return verdict
 
+    def pass_over(self, numbers: int, ids: Callable[[], Sequence[int]]) -> Take:
+        """The answer to `window` is, byte for byte, one that was taken before: move on, as `judge` would.
+
+        `numbers`: how many it holds; `ids`: the way to them, gone only where it matters.
+        """
+        self.reads += 1
+        self._next([])
+        if self._is_sparse(numbers):
+            self._merge(ids())
+        self.barren = 0 if numbers else self.barren
+        return Take()
+
+    def _is_sparse(self, numbers: int) -> bool:
+        return 0 < numbers * 2 <= self.limit * FILL
+
     def _next(self, windows: list[Window]) -> None:
         self.pending.pop()
         self.pending.extend(reversed(windows))
@@ -189,7 +217,7 @@ class WindowPlan:
 
         A plan made from a lopsided sample has windows that come almost empty; each would cost a request.
         """
-        if not ids or len(ids) * 2 > self.limit * FILL:
+        if not self._is_sparse(len(ids)):
             return
         reach = max(ids) + (max(ids) - min(ids) + 1) * self.limit * FILL / len(ids)
         while len(self.pending) > 1 and (end := self.pending[-2].upto) is not None and end <= reach:

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
+from etl.domain.fingerprints import WindowPrint
 from etl.domain.runs import Strategy
-from etl.domain.windows import Again, Answer, Refuse, Split, Take, Window, WindowPlan
+from etl.domain.windows import WHOLE, Again, Answer, Refuse, Split, Take, Verdict, Window, WindowPlan
 from etl.errors import DayLimit, FilterRefused, SourceUnusable, Unavailable
+from etl.extract.ahead import Begin
+from etl.extract.answers import Result
 from etl.extract.jsonrpc import DataApi
-from etl.extract.page import METHOD, Page, Record, read_page
+from etl.extract.page import METHOD, WITNESSES, Page, Record, read_page
 
 __all__ = ["Listing", "Page", "Proof", "Record", "Tally"]
 
@@ -25,7 +29,6 @@ LIMIT = 10_000
 OFFSET_WALL = 110_000
 """How many rows offsets can reach: the largest offset and the page behind it."""
 OFFSET_PASSES = 4
-WITNESSES = 3
 MOST_UNACCOUNTED = 0.5
 """Share of the numbers announced by an answer that may stay out of it; beyond that it is no answer to believe."""
 
@@ -55,7 +58,8 @@ class Listing:
     """One account's listing through the eyes of `user_id` (None: a customer's own token).
 
     `known`: the open ids of the warehouse, ascending; they shape the windows and nothing else. `bounds`: the ids at
-    which the windows are cut instead, as they once were.
+    which the windows are cut instead, as they once were. `before`: the windows of the last listing; what is as before
+    in one of them is not read. `begin`: how the next window is asked for while this one is worked on.
     """
 
     def __init__(
@@ -66,11 +70,15 @@ class Listing:
         known: Sequence[int],
         limit: int = LIMIT,
         bounds: Sequence[int] | None = None,
+        before: Sequence[WindowPrint] = (),
+        begin: Begin | None = None,
     ) -> None:
         self._api, self._user_id, self._limit = api, user_id, limit
         self._plan = WindowPlan.start(known, limit) if bounds is None else WindowPlan.cut_at(bounds, limit)
         self.bounds = self._plan.bounds
         """The ids at which the account is first cut into windows."""
+        self._before = {one.window: one for one in before}
+        self._begin = begin
         self._witnesses: list[int] = []
         self.tally = Tally()
         self.announced = 0
@@ -92,31 +100,46 @@ class Listing:
 
     def _counted(self, pages: Iterator[Page]) -> Iterator[Page]:
         for page in pages:
-            self.tally.listed += len(page.records) + len(page.unreadable)
+            self.tally.listed += page.numbers
             self.tally.duplicates += page.duplicates
             self.tally.conflicts += page.conflicts
             self._remember_witnesses(page)
             yield page
 
     def _remember_witnesses(self, page: Page) -> None:
-        ids = list(page.records)
-        self._witnesses = [*self._witnesses, *ids[: WITNESSES * 3 : 3], *ids[-1:]][-WITNESSES * 2 :]
+        self._witnesses = [*self._witnesses, *page.witnesses][-WITNESSES * 2 :]
 
     # -- by id windows
 
     def _by_windows(self) -> Iterator[Page]:
         plan = self._plan
-        while (window := plan.window) is not None:
-            self._api.afford(len(plan.pending))
-            page = self._ask(_within(window), 0)
-            verdict = plan.judge(Answer(page.ids, self._at_least(page), len(page.unreadable)))
+        answer = self._asked_for(plan)
+        while (window := plan.window) is not None and answer is not None:
+            before = self._before.get(window)
+            page = replace(self._read(answer(), whole=window == WHOLE, before=before), window=window)
+            verdict = self._judged(plan, page)
             if isinstance(verdict, Refuse):
                 raise SourceUnusable(f"the listing cannot be trusted: {verdict.reason}")
+            answer = self._asked_for(plan)
             if isinstance(verdict, Take):
                 self._account(page.total or 0, verdict.unaccounted)
                 yield page
             else:
                 assert isinstance(verdict, Again | Split)
+
+    def _asked_for(self, plan: WindowPlan) -> Callable[[], Result] | None:
+        """The way to the answer to the next window, which may be on its way already; None at the end."""
+        if plan.window is None:
+            return None
+        self._api.afford(len(plan.pending))
+        call = partial(self._call, _within(plan.window), 0)
+        return self._begin(call) if self._begin else call
+
+    def _judged(self, plan: WindowPlan, page: Page) -> Verdict:
+        if page.as_before and page.before is not None:
+            before = page.before
+            return plan.pass_over(before.numbers, lambda: before.records().ids)
+        return plan.judge(Answer(page.ids, self._at_least(page), len(page.unreadable)))
 
     def _at_least(self, page: Page) -> int | None:
         """How many numbers a window holds, by its answer: one that is full to the brim may have been cut there."""
@@ -240,14 +263,20 @@ class Listing:
     # -- one request
 
     def _ask(self, where: dict[str, Any] | None, offset: int) -> Page:
+        return self._read(self._call(where, offset), whole=where is None)
+
+    def _call(self, where: dict[str, Any] | None, offset: int) -> Result:
         params: dict[str, Any] = {"limit": self._limit, "offset": offset}
         if self._user_id is not None:
             params["user_id"] = self._user_id
         if where is not None:
             params["filter"] = where
-        result = self._api.call(METHOD, params)
-        page = read_page(result.data, result.metadata, self._limit)
-        if where is None:
+        return self._api.call(METHOD, params)
+
+    def _read(self, answer: Result, *, whole: bool, before: WindowPrint | None = None) -> Page:
+        """The page in an answer; `whole`: the question was for the whole account."""
+        page = read_page(answer.data, answer.metadata, self._limit, before)
+        if whole:
             self.announced = max(self.announced, page.total or 0)
         return page
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
+from etl.domain.fingerprints import DIGEST, WindowPrint
+from etl.domain.windows import Window
 from etl.errors import SourceUnusable
 
 METHOD = "get.virtual_numbers"
+WITNESSES = 3
+"""How many ids that were just listed are asked for beside those that may be gone."""
 MOST_NUMBERS = 50_000_000
 """More than any account holds: a larger `total_items` is none."""
 
@@ -27,7 +32,11 @@ Record = bytes | msgspec.Raw
 
 @dataclass(frozen=True)
 class Page:
-    """Records of one answer, each number once: `records` by id, `unreadable` those without a usable id."""
+    """Records of one answer, each number once: `records` by id, `unreadable` those without a usable id.
+
+    `digests`: of the bytes of all records by id, those of `unchanged` ones among them, whose bytes are as `before` and
+    which are in no other part. `as_before`: the whole answer is, so nothing of it was read.
+    """
 
     records: dict[int, Record]
     unreadable: list[Record]
@@ -35,27 +44,88 @@ class Page:
     ids: list[int]
     duplicates: int = 0
     conflicts: int = 0
+    window: Window | None = None
+    digest: bytes = b""
+    digests: dict[int, bytes] = field(default_factory=dict)
+    unchanged: dict[int, int] = field(default_factory=dict)
+    """Where in the records of `before` each unchanged one is, by id."""
+    before: WindowPrint | None = None
+    as_before: bool = False
 
     @property
     def rows(self) -> int:
         """How many rows the answer had."""
-        return len(self.ids) + len(self.unreadable)
+        return self.before.numbers if self.as_before and self.before else len(self.ids) + len(self.unreadable)
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers it told of, those that came twice counted once."""
+        return self.rows if self.as_before else len(self.records) + len(self.unchanged) + len(self.unreadable)
+
+    @property
+    def witnesses(self) -> tuple[int, ...]:
+        """Some ids that were in the answer, from its beginning and its end."""
+        if self.as_before and self.before:
+            return self.before.witnesses
+        ids = self.ids
+        return (*ids[: WITNESSES * 3 : 3], *ids[-1:])
 
 
-def read_page(data: msgspec.Raw, metadata: object, limit: int) -> Page:
-    """The page in an answer to a request for `limit` rows. Raises `SourceUnusable` when it is no list, or too long."""
+def digest_of(data: bytes | msgspec.Raw) -> bytes:
+    """A digest that nobody can aim at: whoever writes a number's comment could else hide a change behind it."""
+    return hashlib.sha256(data).digest()[:DIGEST]
+
+
+def read_page(data: msgspec.Raw, metadata: object, limit: int, before: WindowPrint | None = None) -> Page:
+    """The page in an answer to a request for `limit` rows; what is as `before` is not read again.
+
+    Raises `SourceUnusable` when it is no list, or too long.
+    """
+    total = _total(metadata)
+    digest = digest_of(data)
+    if before is not None and before.digest == digest and before.numbers == total and total < limit:
+        return Page({}, [], total, [], digest=digest, before=before, as_before=True)
     try:
         raws = _split.decode(data)
     except (msgspec.DecodeError, RecursionError) as exc:
         raise SourceUnusable(f"{METHOD} answered what cannot be read: {exc}") from exc
     if len(raws) > limit:
         raise SourceUnusable(f"{METHOD} answered {len(raws)} rows where at most {limit} were asked for")
+    digests = [digest_of(raw) for raw in raws]
+    page = _compared(raws, digests, total, before) if before is not None and not before.departures else None
+    if page is None:
+        page = _each_once(raws, digests, _read_ids(data, raws), total)
+    return replace(page, digest=digest)
+
+
+def _total(metadata: object) -> int | None:
+    """How many rows match, as far as the answer says so."""
     total = metadata.get("total_items") if isinstance(metadata, dict) else None
     usable = isinstance(total, int) and not isinstance(total, bool) and 0 <= total <= MOST_NUMBERS
-    return _each_once(raws, _read_ids(data, raws), total if usable else None)
+    return total if usable else None
 
 
-def _each_once(raws: list[msgspec.Raw], ids: list[int | None], total: int | None) -> Page:
+def _compared(raws: list[msgspec.Raw], digests: list[bytes], total: int | None, before: WindowPrint) -> Page | None:
+    """The page without the records whose bytes are as before; None where a number may have come twice."""
+    known = before.records()
+    places = known.places()
+    page = Page({}, [], total, [], before=before)
+    for raw, digest in zip(raws, digests, strict=True):
+        place = places.get(digest)
+        number_id = _usable(_read_id(raw)) if place is None else known.ids[place]
+        if number_id is None:
+            page.unreadable.append(raw)
+            continue
+        page.ids.append(number_id)
+        page.digests[number_id] = digest
+        if place is None:
+            page.records[number_id] = raw
+        else:
+            page.unchanged[number_id] = place
+    return page if len(page.digests) == len(page.ids) else None
+
+
+def _each_once(raws: list[msgspec.Raw], digests: list[bytes], ids: list[int | None], total: int | None) -> Page:
     """The page with each number once: of two records of one number, the one that sorts first, in any order."""
     records: dict[int, Record] = {}
     unreadable: list[Record] = []
@@ -68,7 +138,9 @@ def _each_once(raws: list[msgspec.Raw], ids: list[int | None], total: int | None
             same = one == two
             duplicates, conflicts = duplicates + same, conflicts + (not same)
             records[number_id] = raw if two < one else other
-    return Page(records, unreadable, total, [i for i in ids if i is not None], duplicates, conflicts)
+    readable = [i for i in ids if i is not None]
+    by_id = {i: digest for i, digest in zip(ids, digests, strict=True) if i is not None}
+    return Page(records, unreadable, total, readable, duplicates, conflicts, digests=by_id)
 
 
 def _canonical(raw: Record) -> bytes:
@@ -97,7 +169,11 @@ def _read_ids(data: msgspec.Raw, raws: list[msgspec.Raw]) -> list[int | None]:
         ids: list[int | None] = [r.id for r in _ids.decode(data)]
     except (msgspec.DecodeError, RecursionError):
         ids = [_read_id(raw) for raw in raws]
-    return [i if i is not None and -_LARGEST <= i < _LARGEST else None for i in ids]
+    return [_usable(i) for i in ids]
+
+
+def _usable(number_id: int | None) -> int | None:
+    return number_id if number_id is not None and -_LARGEST <= number_id < _LARGEST else None
 
 
 def _read_id(raw: msgspec.Raw) -> int | None:

@@ -79,7 +79,8 @@ class TableDiff:
 
     # -- conditions
 
-    def _same_key(self) -> ColumnElement[bool]:
+    def same_key(self) -> ColumnElement[bool]:
+        """A staged and a current row have the same key."""
         return and_(*(self.stage.c[k] == self.current.c[k] for k in self.table.key_names))
 
     def _staged(self, column: declared.Column) -> ColumnElement[Any]:
@@ -87,7 +88,8 @@ class TableDiff:
         as_json = column.kind is Kind.JSON and self.dialect == "postgresql"
         return cast(value, JSON_TEXT) if as_json else value
 
-    def _differs(self) -> ColumnElement[bool]:
+    def differs(self) -> ColumnElement[bool]:
+        """A staged row says something else than the current row of its key."""
         pairs = [self._staged(c).is_distinct_from(self.current.c[c.name]) for c in self.table.values]
         return or_(*pairs)
 
@@ -97,11 +99,11 @@ class TableDiff:
     def no_longer_so(self) -> ColumnElement[bool]:
         """The current row was read again, and its record now says something else."""
         if not self.table.per_number:
-            return and_(self._ours(), exists().where(self._same_key(), self._differs()))
+            return and_(self._ours(), exists().where(self.same_key(), self.differs()))
         same = [self._staged(c).is_not_distinct_from(self.current.c[c.name]) for c in self.table.values]
         numbers = stage_for(self.dialect).tables["virtual_numbers"]
         read = exists().where(numbers.c.virtual_number_id == self.current.c.virtual_number_id)
-        return and_(self._ours(), read, ~exists().where(self._same_key(), *same))
+        return and_(self._ours(), read, ~exists().where(self.same_key(), *same))
 
     def gone(self) -> ColumnElement[bool]:
         """The current row's number is proven gone."""
@@ -132,14 +134,14 @@ class TableDiff:
         values = [self._staged(c) for c in self.table.columns]
         source = select(_ACCOUNT, *values, _NOW, _RUN).select_from(self.stage)
         if not first:
-            source = source.where(~exists().where(self._ours(), self._same_key()))
+            source = source.where(~exists().where(self._ours(), self.same_key()))
         names = ["account_id", *(c.name for c in self.table.columns), "valid_from", "opened_run_id"]
         return insert(self.current).from_select(names, source)
 
     def fill(self) -> Iterator[Executable]:
         """Statements that give staged rows the known values of columns that the source did not report."""
         for column in self.table.values:
-            known = select(self.current.c[column.name]).where(self._ours(), self._same_key()).scalar_subquery()
+            known = select(self.current.c[column.name]).where(self._ours(), self.same_key()).scalar_subquery()
             unreported = self.stage.c.missing.bitwise_and(missing_bit(self.table, column.name)) != 0
             if column.kind is not Kind.JSON:
                 yield update(self.stage).where(unreported).values({column.name: known})
@@ -195,6 +197,11 @@ def apply(connection: Connection, moment: Moment, *, first: bool) -> dict[str, T
         for table in declared.shared_tables():
             work.end(table, work.diff(table).unheld())
     return {name: TableChange(opened=work.opened[name], closed=work.closed[name]) for name in work.opened}
+
+
+def no_changes() -> dict[str, TableChange]:
+    """What `apply` would say where nothing was staged."""
+    return {t.name: TableChange() for t in declared.TABLES}
 
 
 class _Work:

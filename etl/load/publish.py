@@ -8,28 +8,36 @@ from __future__ import annotations
 
 import contextlib
 from array import array
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from time import sleep
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, exists, insert, select
+from sqlalchemy import Connection, Engine, Table, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
+import etl
 from etl.domain.chain import Link
+from etl.domain.fingerprints import ListingPrint
 from etl.domain.runs import AccountResult, AccountStatus, TableChange
 from etl.errors import Unavailable
-from etl.load import diff, staging
+from etl.load import contradictions, diff, staging
 from etl.load.diff import Moment
+from etl.load.memory import ListingMemory
 from etl.load.seal import seal
-from etl.load.staging import Rows
-from etl.store import runs, schema, threads
+from etl.load.staging import Row, Rows
+from etl.store import fingerprints, runs, schema, threads
 from etl.store.engine import break_off, database_errors
+from etl.store.fingerprints import Origin
 from etl.transform.decode import Rejected
 from etl.transform.drift import Drift
+from etl.transform.normalize import ROWS_VERSION
 
+VERSION = f"{etl.__version__}/{ROWS_VERSION}"
+"""What made rows of the records: another version makes other rows, so it reads every record anew."""
 TICK = timedelta(microseconds=1)
 LOOKUP_PAUSES = (0.5, 1, 2, 4, 8, 15)
 """Seconds between the attempts to ask a database that broke off at the commit whether it had committed."""
@@ -63,58 +71,89 @@ class AccountLoad:
         self._account_id, self._run_id = account_id, run_id
         self.previous: datetime | None = None
         """The account's last observation before the one that is being published."""
-        staging.create(connection)
-        self._open = array("q", self._open_ids())
+        self._numbers = schema.current["virtual_numbers"]
+        self._staged = False
+        self.open_numbers: int = self._count()
+        """How many of the account's numbers are open in the warehouse."""
 
-    @property
+    def _count(self) -> int:
+        mine = select(func.count()).where(self._numbers.c.account_id == self._account_id)
+        return int(self._connection.scalar(mine) or 0)
+
+    @cached_property
     def open_ids(self) -> array[int]:
-        """The ids of the account's numbers that are open in the warehouse, ascending."""
-        return self._open
+        """The ids of those numbers, ascending."""
+        mine = select(self._numbers.c.virtual_number_id).where(self._numbers.c.account_id == self._account_id)
+        with database_errors():
+            return array("q", self._connection.scalars(mine.order_by(self._numbers.c.virtual_number_id)))
 
-    def _open_ids(self) -> list[int]:
-        numbers = schema.current["virtual_numbers"]
-        mine = select(numbers.c.virtual_number_id).where(numbers.c.account_id == self._account_id)
-        return list(self._connection.scalars(mine.order_by(numbers.c.virtual_number_id)))
+    def remembered(self) -> ListingPrint | None:
+        """What may be remembered of the account's last listing."""
+        with database_errors():
+            return fingerprints.read(self._connection, self._account_id, VERSION)
 
     def stage(self, rows: Rows) -> None:
         """Add rows that were read, by table name; each key once in all calls together."""
+        if not any(rows.values()):
+            return
         with database_errors():
+            self._make_stage()
             staging.put(self._connection, rows)
 
-    def missing(self) -> list[int]:
-        """The open ids of which no record was staged, ascending."""
-        numbers = schema.current["virtual_numbers"]
-        staged = staging.stage_for(self._connection.dialect.name).tables["virtual_numbers"]
-        read = exists().where(staged.c.virtual_number_id == numbers.c.virtual_number_id)
-        unread = select(numbers.c.virtual_number_id).where(numbers.c.account_id == self._account_id, ~read)
+    def _make_stage(self) -> None:
+        if not self._staged:
+            staging.create(self._connection)
+            self._staged = True
+
+    def contradicted(self, unlisted: Set[int | None]) -> list[tuple[str, Row]]:
+        """Current rows that numbers share, of which staged rows say something else than records that were not read.
+
+        `unlisted`: open numbers of which no usable record was listed.
+        """
+        if not self._staged:
+            return []
         with database_errors():
             staging.analyze(self._connection)
-            return list(self._connection.scalars(unread.order_by(numbers.c.virtual_number_id)))
+            return list(contradictions.contradicted(self._connection, self._account_id, unlisted))
+
+    def restage(self, shared: Rows) -> None:
+        """Stage these rows that numbers share in place of those that were staged before."""
+        with database_errors():
+            staging.replace_shared(self._connection, shared)
 
     def publish(
         self,
         result: AccountResult,
         *,
         now: datetime,
-        gone: Iterable[int],
+        gone: Collection[int],
         findings: Findings,
         unreported: bool,
+        memory: ListingMemory,
         last_word: Callable[[AccountResult], None] = lambda _: None,
     ) -> AccountResult:
         """Compare, write and commit; the result with `observed_at`, the counts and the changes filled in.
 
         `now`: when the listing was whole; `gone`: numbers proven gone; `unreported`: some staged rows lack fields;
-        `last_word`: is told of it before the commit, and may raise to prevent it.
+        `memory`: of this listing, to be written with its data; `last_word`: is told of it before the commit, and may
+        raise to prevent it.
         Raises `TryLater` when another run took the account over, and what `database_errors` makes of the rest.
         """
         with database_errors(), threads.turn_to_write(self._connection):
-            staging.put_gone(self._connection, gone)
+            if gone:
+                self._make_stage()
+                staging.put_gone(self._connection, gone)
             self._turn_to_writing()
             runs.consume_claim(self._connection, self._run_id, self._account_id)
             published = self._write(result, now, findings, unreported)
+            memory.write(self._connection, self._account_id, self._origin(published))
             last_word(published)
             self._commit()
             return published
+
+    def _origin(self, published: AccountResult) -> Origin:
+        assert published.observed_at is not None
+        return Origin(run_id=self._run_id, observed_at=published.observed_at, version=VERSION)
 
     def _turn_to_writing(self) -> None:
         if self._connection.dialect.name == "sqlite":
@@ -122,7 +161,8 @@ class AccountLoad:
             self._connection.execution_options(sqlite_begin="immediate").begin()
         else:
             runs.make_durable(self._connection)
-            staging.analyze(self._connection)
+            if self._staged:
+                staging.analyze(self._connection)
 
     def _write(self, result: AccountResult, now: datetime, findings: Findings, unreported: bool) -> AccountResult:
         self.previous, digest = self._last_link()
@@ -131,7 +171,7 @@ class AccountLoad:
         if unreported:
             diff.fill_unreported(self._connection, self._account_id)
         moment = Moment(self._account_id, self._run_id, observed_at)
-        changes = diff.apply(self._connection, moment, first=not self._open)
+        changes = self._changes(moment)
         published = replace(
             result,
             status=AccountStatus.SUCCEEDED,
@@ -147,6 +187,11 @@ class AccountLoad:
         self._save_findings(findings)
         runs.record(self._connection, published)
         return published
+
+    def _changes(self, moment: Moment) -> dict[str, TableChange]:
+        if not self._staged:
+            return diff.no_changes()
+        return diff.apply(self._connection, moment, first=not self.open_numbers)
 
     def _last_link(self) -> tuple[datetime | None, str | None]:
         """The account's last moment, which the next one must pass whatever the clock does, and its digest."""

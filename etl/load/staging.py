@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, MetaData, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import BigInteger, Column, Connection, MetaData, PrimaryKeyConstraint, Table, Text, delete
 
 from etl.domain import tables as declared
 from etl.domain.tables import Kind
@@ -81,6 +81,14 @@ def put(connection: Connection, rows: Rows) -> None:
 def _put(connection: Connection, table: declared.Table, batch: Sequence[Row]) -> None:
     kinds = [_COPY_TYPES[c.kind] for c in table.columns] + (["int8"] if table.values else [])
     _bulk(connection, f"stage_{table.name}", kinds, batch)
+
+
+def replace_shared(connection: Connection, rows: Rows) -> None:
+    """Stage these rows that numbers share in place of those that were staged before."""
+    stage = stage_for(connection.dialect.name)
+    for table in declared.shared_tables():
+        connection.execute(delete(stage.tables[table.name]))
+    put(connection, rows)
 
 
 def put_gone(connection: Connection, number_ids: Iterable[int]) -> None:

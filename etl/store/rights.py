@@ -25,6 +25,8 @@ NEEDED: dict[str, tuple[str, ...]] = {
     "chain_sections": ADD,
     "quarantine": ADD,
     "account_claims": MOVE,
+    "listing_states": MOVE,
+    "listing_windows": MOVE,
     **{table.name: MOVE for table in schema.current.values()},
     **{table.name: ADD for table in schema.closed.values()},
 }

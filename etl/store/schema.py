@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, Index, Integer, MetaData, Table, Text
+from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, Index, Integer, LargeBinary, MetaData, Table, Text
 
 from etl.domain import tables as declared
 from etl.store.types import ID, TYPES, UtcDateTime
@@ -142,6 +142,34 @@ account_claims = Table(
     *_runs("run_id"),
 )
 """Which live run is about to publish an account. A claim whose run is dead means nothing."""
+
+listing_states = Table(
+    "listing_states",
+    metadata,
+    _key("account_id"),
+    Column("run_id", ID, nullable=False),
+    Column("observed_at", UtcDateTime, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("departures", Text, nullable=False),
+    *_runs("run_id"),
+)
+"""Which published sync the rows of `listing_windows` remember. Both may be emptied at any time."""
+
+listing_windows = Table(
+    "listing_windows",
+    metadata,
+    _key("account_id"),
+    _key("after_id"),
+    Column("upto_id", ID),
+    Column("numbers", Integer, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("witnesses", LargeBinary, nullable=False),
+    Column("departures", Text, nullable=False),
+    Column("ids", LargeBinary, nullable=False),
+    Column("digests", LargeBinary, nullable=False),
+    Column("phones", LargeBinary, nullable=False),
+)
+"""Fingerprints of the listing, a row for each window; ids and the rest packed, for they are read as a whole."""
 
 
 def _data_columns(table: declared.Table) -> list[Column[object]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, KeysView
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -36,19 +38,39 @@ class Drift:
 
 
 class DriftLog:
-    """The departures met in one account sync."""
+    """The departures met in one account sync, in the order in which they were met."""
 
     def __init__(self) -> None:
-        self.seen: set[Drift] = set()
+        self._seen: dict[Drift, None] = {}
         self._counts: Counter[tuple[DriftKind, str]] = Counter()
+        self._part: DriftLog | None = None
+
+    @property
+    def seen(self) -> KeysView[Drift]:
+        """The departures, each once."""
+        return self._seen.keys()
 
     def note(self, path: str, kind: DriftKind, value: str = "") -> None:
         """Remember a departure."""
         drift = Drift(path[:LONGEST_VALUE], kind, value[:LONGEST_VALUE])
-        if drift in self.seen:
+        self._add(drift)
+        if self._part is not None:
+            self._part._add(drift)
+
+    def _add(self, drift: Drift) -> None:
+        if drift in self._seen:
             return
-        group = (kind, "" if kind is DriftKind.UNKNOWN_FIELD else drift.path)
-        if kind in _COUNTED and self._counts[group] == MOST_VALUES:
+        group = (drift.kind, "" if drift.kind is DriftKind.UNKNOWN_FIELD else drift.path)
+        if drift.kind in _COUNTED and self._counts[group] == MOST_VALUES:
             return
         self._counts[group] += 1
-        self.seen.add(drift)
+        self._seen[drift] = None
+
+    @contextmanager
+    def apart(self) -> Iterator[DriftLog]:
+        """What is noted within the block, also by itself: as a log of that alone would have it."""
+        part = self._part = DriftLog()
+        try:
+            yield part
+        finally:
+            self._part = None

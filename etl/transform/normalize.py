@@ -22,6 +22,9 @@ from etl.transform.records import Campaign, Number, Scenario, SiteBlock
 Row = tuple[Any, ...]
 Key = tuple[int, ...]
 
+ROWS_VERSION = 1
+"""To be raised when other rows are made of the same bytes, here or in decoding: then no record is as before."""
+
 NUMBER_TABLES = tuple(t.name for t in tables.TABLES if t.per_number)
 _to_json = msgspec.json.Encoder(order="deterministic").encode
 
@@ -61,9 +64,11 @@ class Normalizer:
         self._drift = drift
         self.shared: dict[str, dict[int, Row]] = {t.name: {} for t in tables.shared_tables()}
         self._contested: set[tuple[str, Any]] = set()
-        self._phones = RepeatedPhones()
+        self.phones = RepeatedPhones()
         self.unreported = False
         """Whether some row lacks a field that the source did not report."""
+        self.unreported_shared = False
+        """Whether that was so for a row that numbers share."""
         self._campaigns = self.shared["campaigns"]
         self._sites = self.shared["sites"]
         self._blocks = self.shared["site_blocks"]
@@ -76,7 +81,7 @@ class Normalizer:
 
     def rows(self, numbers: Collection[Number]) -> dict[str, list[Row]]:
         """The rows of the number's own tables, by table name; each key once."""
-        self._phones.see(numbers)
+        self.phones.see(numbers)
         out: dict[str, list[Row]] = {name: [] for name in NUMBER_TABLES}
         numbers_out, campaigns_out = out["virtual_numbers"], out["virtual_number_campaigns"]
         blocks_out, scenarios_out = out["virtual_number_site_blocks"], out["virtual_number_scenarios"]
@@ -88,12 +93,16 @@ class Normalizer:
                 self._scenario_links(number, scenarios_out)
         return out
 
+    def recall(self, table: str, row: Row) -> None:
+        """Take a row that numbers share as told once more, by a record that was not read again."""
+        self._keep(tables.BY_NAME[table], self.shared[table], row[0], row)
+
     def shared_rows(self) -> dict[str, list[Row]]:
         """The rows that numbers share, by table name, as all pages together tell them; to be asked for at the end.
 
         Sites are those that some row refers to: of a campaign that was sent with two sites, one copy was taken.
         """
-        self._phones.tell(self._drift)
+        self.phones.tell(self._drift)
         held = {row[2] for rows in (self._campaigns, self._blocks) for row in rows.values()}
         sites = [row for site_id, row in self._sites.items() if site_id in held]
         return {name: list(rows.values()) for name, rows in self.shared.items()} | {"sites": sites}
@@ -120,6 +129,7 @@ class Normalizer:
     def _known(self, row: Row, table: Table, path: str) -> Row:
         """The row with null for what was not sent, the bits that say so, and a note in the drift."""
         self.unreported = True
+        self.unreported_shared |= not table.per_number
         missing = row[-1]
         for column, value in zip(table.columns, row, strict=False):
             if value is UNSET:

@@ -2,32 +2,60 @@
 
 from __future__ import annotations
 
+import hashlib
 from array import array
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
+from itertools import pairwise
 
 from etl.transform.drift import DriftKind, DriftLog
 from etl.transform.records import Number
 
+NO_PHONE = 0
+_LONGEST_DIGITS = 17
+
+
+def phone_key(phone: str | None) -> int:
+    """A phone as a 64-bit number, the same in every process: its digits behind a 1, or a digest of what has others."""
+    if phone is None:
+        return NO_PHONE
+    if phone.isascii() and phone.isdigit() and len(phone) <= _LONGEST_DIGITS:
+        return int(f"1{phone}")
+    digest = hashlib.blake2b(phone.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return -1 - (int.from_bytes(digest, "big") >> 1)
+
 
 class RepeatedPhones:
-    """Remembers the phones of an account in 16 bytes each: a hash and the id that has it."""
+    """Remembers the phones of an account in 16 bytes each: a key and the id that has it."""
 
     def __init__(self) -> None:
-        self._hashes, self._ids = array("q"), array("q")
+        self._keys, self._ids = array("q"), array("q")
 
     def see(self, numbers: Collection[Number]) -> None:
         """Take note of a page."""
-        self._hashes.extend([hash(n.virtual_phone_number) for n in numbers])
-        self._ids.extend([n.id for n in numbers])
+        self.recall([phone_key(n.virtual_phone_number) for n in numbers], [n.id for n in numbers])
+
+    def latest(self, count: int) -> Sequence[int]:
+        """The keys of the last `count` phones that were seen, in their order."""
+        return self._keys[len(self._keys) - count :]
+
+    def recall(self, keys: Sequence[int], ids: Sequence[int]) -> None:
+        """Take note of numbers whose keys are known, each with its id."""
+        self._keys.extend(keys)
+        self._ids.extend(ids)
 
     def tell(self, drift: DriftLog) -> None:
         """Note the ids that share a phone, ascending, each such set once; a number without a phone shares none."""
-        if len(set(self._hashes)) == len(self._hashes):
+        repeated = _repeated(self._keys) - {NO_PHONE}
+        if not repeated:
             return
         holders: dict[int, set[int]] = defaultdict(set)
-        for phone, number_id in zip(self._hashes, self._ids, strict=True):
-            holders[phone].add(number_id)
-        holders.pop(hash(None), None)
+        for key, number_id in zip(self._keys, self._ids, strict=True):
+            if key in repeated:
+                holders[key].add(number_id)
         for shared in sorted(sorted(ids) for ids in holders.values() if len(ids) > 1):
             drift.note("$.virtual_phone_number", DriftKind.REPEATED_VALUE, "ids " + ", ".join(map(str, shared)))
+
+
+def _repeated(keys: Iterable[int]) -> set[int]:
+    return {one for one, next_one in pairwise(sorted(keys)) if one == next_one}

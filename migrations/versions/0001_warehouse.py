@@ -78,6 +78,7 @@ def upgrade() -> None:
     _accounts()
     _findings()
     _erasures()
+    _listings()
     for name, (key, values, references) in DATA.items():
         _current(name, key, values, references)
         _closed(name, key, values)
@@ -87,6 +88,8 @@ def downgrade() -> None:
     for name in reversed(DATA):
         op.drop_table(f"{name}_closed")
     for name in reversed(DATA):
+        op.drop_table(name)
+    for name in ("listing_windows", "listing_states"):
         op.drop_table(name)
     for name in ("account_claims", "erasures", "source_drift", "quarantine", "chain_sections"):
         op.drop_table(name)
@@ -224,6 +227,32 @@ def _erasures() -> None:
         sa.Column("erased_at", TIME, nullable=False),
         sa.Column("reason", sa.Text),
         _key("erasures", "account_id", "virtual_number_id", "valid_from"),
+    )
+
+
+def _listings() -> None:
+    op.create_table(
+        "listing_states",
+        _id("account_id", autoincrement=False),
+        _id("run_id"),
+        sa.Column("observed_at", TIME, nullable=False),
+        sa.Column("version", sa.Text, nullable=False),
+        sa.Column("departures", sa.Text, nullable=False),
+        _key("listing_states", "account_id"),
+        *_run_keys("listing_states", "run_id"),
+    )
+    packed = ("ids", "digests", "phones")
+    op.create_table(
+        "listing_windows",
+        _id("account_id", autoincrement=False),
+        _id("after_id", autoincrement=False),
+        _id("upto_id", nullable=True),
+        sa.Column("numbers", sa.Integer, nullable=False),
+        sa.Column("digest", sa.LargeBinary, nullable=False),
+        sa.Column("witnesses", sa.LargeBinary, nullable=False),
+        sa.Column("departures", sa.Text, nullable=False),
+        *(sa.Column(name, sa.LargeBinary, nullable=False) for name in packed),
+        _key("listing_windows", "account_id", "after_id"),
     )
 
 

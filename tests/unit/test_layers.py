@@ -48,8 +48,8 @@ PURE = {
         "re", "typing", "zlib",
     },
     "transform": {
-        "array", "collections", "dataclasses", "datetime", "decimal", "enum", "itertools", "json", "math", "msgspec",
-        "re", "typing",
+        "array", "collections", "contextlib", "dataclasses", "datetime", "decimal", "enum", "hashlib", "itertools",
+        "json", "math", "msgspec", "re", "typing",
     },
 }  # fmt: skip
 """All that the pure houses may import from outside: neither files, network, databases nor clocks."""

@@ -1,0 +1,68 @@
+"""Shared rows of which the records that were read say something else than those that were skipped, being as before.
+
+Only both together are what the listing says: without shortcuts, all of them would have been read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Set
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Select, Text, cast, exists, select, union_all
+
+from etl.domain import tables as declared
+from etl.domain.tables import Kind
+from etl.load.diff import TableDiff
+from etl.load.staging import Row, stage_for
+from etl.store import schema
+
+_to_json = msgspec.json.Encoder(order="deterministic").encode
+
+
+def contradicted(connection: Connection, account_id: int, unlisted: Set[int | None]) -> Iterator[tuple[str, Row]]:
+    """Current rows that differ from the staged ones and that a skipped record still tells of, with their tables' names.
+
+    `unlisted`: open numbers of which no usable record was listed; what they refer to counts for nothing.
+    """
+    for table in declared.shared_tables():
+        for row in _told_otherwise(connection, table, account_id):
+            holders = set(connection.scalars(_holders(connection, table, account_id, [row[0]])))
+            if holders - unlisted:
+                yield table.name, (*_as_staged(table, row), 0)
+
+
+def _told_otherwise(connection: Connection, table: declared.Table, account_id: int) -> list[Row]:
+    diff = TableDiff(connection.dialect.name, table)
+    current = diff.current.c
+    columns = [cast(current[c.name], Text) if c.kind is Kind.JSON else current[c.name] for c in table.columns]
+    rows = select(*columns).join_from(diff.current, diff.stage, diff.same_key())
+    return [tuple(row) for row in connection.execute(rows.where(current.account_id == account_id, diff.differs()))]
+
+
+def _as_staged(table: declared.Table, row: Row) -> Row:
+    """The row with its JSON spelt as the normalizer spells it."""
+    kinds = [c.kind for c in table.columns]
+    return tuple(
+        _to_json(msgspec.json.decode(value)).decode() if kind is Kind.JSON and value is not None else value
+        for kind, value in zip(kinds, row, strict=True)
+    )
+
+
+def _holders(connection: Connection, table: declared.Table, account_id: int, ids: list[int]) -> Select[tuple[int]]:
+    """The numbers that refer to the rows and were not read, by way of other shared rows too."""
+    referring = union_all(*_referring(table, account_id, ids)).subquery()
+    numbers = stage_for(connection.dialect.name).tables["virtual_numbers"]
+    read = exists().where(numbers.c.virtual_number_id == referring.c.virtual_number_id)
+    return select(referring.c.virtual_number_id).where(~read)
+
+
+def _referring(
+    table: declared.Table, account_id: int, ids: list[int] | Select[tuple[int]]
+) -> Iterator[Select[tuple[int]]]:
+    for other, reference in declared.referrers(table):
+        rows = schema.current[other.name]
+        mine: list[ColumnElement[bool]] = [rows.c.account_id == account_id, rows.c[reference.columns[0]].in_(ids)]
+        if other.per_number:
+            yield select(rows.c.virtual_number_id).where(*mine)
+        else:
+            yield from _referring(other, account_id, select(rows.c[other.key_names[0]]).where(*mine))

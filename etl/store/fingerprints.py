@@ -1,0 +1,144 @@
+"""Fingerprints of listings, stored by window in a few compact values: read before a listing, written with its data.
+
+They hold for the very state that they were written with: the row in `listing_states` names the account's last published
+sync and the version of vnsync that read it. Where either differs, nothing is remembered.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, delete, insert, select
+
+from etl.domain.fingerprints import Departure, ListingPrint, Records, WindowPrint
+from etl.domain.windows import Window
+from etl.store import schema
+from etl.store.engine import database_errors
+
+_OPEN = -(2**63)
+"""Stands for the lower edge of a window that has none, for a key cannot be null."""
+_HEAD = ("after_id", "upto_id", "digest", "numbers", "witnesses", "departures")
+_departures = msgspec.json.Decoder(tuple[Departure, ...])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """The published sync that fingerprints belong to, and the version that made rows of its records."""
+
+    run_id: int
+    observed_at: datetime
+    version: str
+
+
+def read(connection: Connection, account_id: int, version: str) -> ListingPrint | None:
+    """What is remembered of the account's last published sync; None: nothing that this version may use."""
+    states, syncs, windows = schema.listing_states, schema.account_syncs, schema.listing_windows
+    last = select(syncs.c.run_id, syncs.c.observed_at).where(syncs.c.account_id == account_id)
+    last = last.where(syncs.c.observed_at.is_not(None)).order_by(syncs.c.observed_at.desc()).limit(1)
+    state = connection.execute(select(states).where(states.c.account_id == account_id)).first()
+    published = connection.execute(last).first()
+    if state is None or published is None or state.version != version:
+        return None
+    if (state.run_id, state.observed_at) != tuple(published):
+        return None
+    rows = select(*(windows.c[name] for name in _HEAD)).where(windows.c.account_id == account_id)
+    found = connection.execute(rows.order_by(windows.c.after_id)).all()
+    return ListingPrint(
+        windows=tuple(_window(row, partial(_records, connection, account_id, row.after_id)) for row in found),
+        departures=_departures.decode(state.departures),
+    )
+
+
+def _window(row: Any, records: Callable[[], Records]) -> WindowPrint:
+    return WindowPrint(
+        window=Window(None if row.after_id == _OPEN else row.after_id, row.upto_id),
+        digest=row.digest,
+        numbers=row.numbers,
+        witnesses=tuple(_unpacked(row.witnesses)),
+        departures=_departures.decode(row.departures),
+        records=records,
+    )
+
+
+def _records(connection: Connection, account_id: int, after_id: int) -> Records:
+    windows = schema.listing_windows
+    wanted = select(windows.c.ids, windows.c.digests, windows.c.phones)
+    with database_errors():
+        mine = wanted.where(windows.c.account_id == account_id, windows.c.after_id == after_id)
+        ids, digests, phones = connection.execute(mine).one()
+    return Records(_unpacked(ids), digests, _unpacked(phones))
+
+
+def _unpacked(packed: bytes) -> array[int]:
+    numbers = array("q")
+    numbers.frombytes(packed)
+    return numbers
+
+
+def forget(connection: Connection, account_id: int) -> None:
+    """Remember nothing of the account: its next sync reads every record anew."""
+    for table in (schema.listing_windows, schema.listing_states):
+        connection.execute(delete(table).where(table.c.account_id == account_id))
+
+
+def write(
+    connection: Connection,
+    account_id: int,
+    origin: Origin,
+    *,
+    kept: Collection[Window],
+    new: Iterable[WindowPrint],
+    departures: tuple[Departure, ...],
+) -> None:
+    """Remember the listing that this transaction publishes: windows `kept` as they are stored, and `new` ones."""
+    states, windows = schema.listing_states, schema.listing_windows
+    stored = windows.c.account_id == account_id
+    edges = [_lower(window) for window in kept]
+    connection.execute(
+        delete(windows).where(stored, windows.c.after_id.not_in(edges)) if edges else _all_of(account_id)
+    )
+    rows = [_row(account_id, one) for one in new]
+    if rows:
+        connection.execute(insert(windows), rows)
+    state = {"run_id": origin.run_id, "observed_at": origin.observed_at, "version": origin.version}
+    connection.execute(delete(states).where(states.c.account_id == account_id))
+    connection.execute(insert(states), {"account_id": account_id, "departures": _json(departures)} | state)
+
+
+def _all_of(account_id: int) -> Any:
+    return delete(schema.listing_windows).where(schema.listing_windows.c.account_id == account_id)
+
+
+def storable(window: Window) -> bool:
+    """Whether the window's edges can be told from none."""
+    return window.after != _OPEN
+
+
+def _lower(window: Window) -> int:
+    return _OPEN if window.after is None else window.after
+
+
+def _row(account_id: int, one: WindowPrint) -> dict[str, Any]:
+    records = one.records()
+    return {
+        "account_id": account_id,
+        "after_id": _lower(one.window),
+        "upto_id": one.window.upto,
+        "digest": one.digest,
+        "numbers": one.numbers,
+        "witnesses": array("q", one.witnesses).tobytes(),
+        "departures": _json(one.departures),
+        "ids": array("q", records.ids).tobytes(),
+        "digests": records.digests,
+        "phones": array("q", records.phones).tobytes(),
+    }
+
+
+def _json(departures: tuple[Departure, ...]) -> str:
+    return msgspec.json.encode(departures).decode()
