@@ -131,3 +131,14 @@ def warehouse_url(database: str, request: pytest.FixtureRequest, tmp_path: Path)
 def warehouse(warehouse_url: str) -> Engine:
     """A migrated, empty warehouse."""
     return open_warehouse(warehouse_url)
+
+
+@pytest.fixture
+def other_warehouse(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
+    """A second one, to compare with the first."""
+    if database == "postgresql":
+        template = request.getfixturevalue("postgresql_template")
+        return open_warehouse(request.getfixturevalue("new_postgresql")(template))
+    path = tmp_path / "other.db"
+    shutil.copy(request.getfixturevalue("sqlite_template"), path)
+    return open_warehouse(f"sqlite:///{path}")

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Exists,
     Table,
     and_,
     bindparam,
@@ -39,6 +40,11 @@ from etl.store.types import ID, JSON_TEXT, UtcDateTime
 _ACCOUNT = bindparam("the_account", type_=ID)
 _RUN = bindparam("the_run", type_=ID)
 _NOW = bindparam("the_moment", type_=UtcDateTime())
+
+
+def _some() -> Exists:
+    """EXISTS over a constant: for `select *`, SQLite passes over an index that has the columns of the condition only."""
+    return exists(literal_column("1"))
 
 
 @dataclass(frozen=True)
@@ -99,11 +105,11 @@ class TableDiff:
     def no_longer_so(self) -> ColumnElement[bool]:
         """The current row was read again, and its record now says something else."""
         if not self.table.per_number:
-            return and_(self._ours(), exists().where(self.same_key(), self.differs()))
+            return and_(self._ours(), _some().where(self.same_key(), self.differs()))
         same = [self._staged(c).is_not_distinct_from(self.current.c[c.name]) for c in self.table.values]
         numbers = stage_for(self.dialect).tables["virtual_numbers"]
-        read = exists().where(numbers.c.virtual_number_id == self.current.c.virtual_number_id)
-        return and_(self._ours(), read, ~exists().where(self.same_key(), *same))
+        read = self.current.c.virtual_number_id.in_(select(numbers.c.virtual_number_id))
+        return and_(self._ours(), read, ~_some().where(self.same_key(), *same))
 
     def gone(self) -> ColumnElement[bool]:
         """The current row's number is proven gone."""
@@ -117,7 +123,7 @@ class TableDiff:
             referring = schema.current[other.name]
             pairs = zip(reference.columns, self.table.key_names, strict=True)
             same = [referring.c[theirs] == self.current.c[ours] for theirs, ours in pairs]
-            held.append(exists().where(referring.c.account_id == self.current.c.account_id, *same))
+            held.append(_some().where(referring.c.account_id == _ACCOUNT, *same))
         return and_(self._ours(), ~or_(*held))
 
     # -- statements
@@ -134,7 +140,7 @@ class TableDiff:
         values = [self._staged(c) for c in self.table.columns]
         source = select(_ACCOUNT, *values, _NOW, _RUN).select_from(self.stage)
         if not first:
-            source = source.where(~exists().where(self._ours(), self.same_key()))
+            source = source.where(~_some().where(self._ours(), self.same_key()))
         names = ["account_id", *(c.name for c in self.table.columns), "valid_from", "opened_run_id"]
         return insert(self.current).from_select(names, source)
 
@@ -176,10 +182,10 @@ def _keep_known_rules(dialect: str) -> tuple[Executable, Executable]:
     with_rule, without = current.c.call_processing_rule_id != 0, current.c.call_processing_rule_id == 0
     values = [current.c[name] for name in (*diff.table.key_names, "is_active")]
     told = stage.alias("told")
-    also_reported = exists().where(*(told.c[name] == current.c[name] for name in diff.table.key_names))
+    also_reported = _some().where(*(told.c[name] == current.c[name] for name in diff.table.key_names))
     source = select(*values, stage.c.extra, literal_column("0")).join_from(stage, current, and_(same, with_rule))
     known = insert(stage).from_select([c.name for c in stage.columns], source.where(unreported, ~also_reported))
-    replaced = and_(exists().where(same, with_rule), ~exists().where(same, without))
+    replaced = and_(_some().where(same, with_rule), ~_some().where(same, without))
     return known, delete(stage).where(unreported, replaced)
 
 
