@@ -28,6 +28,7 @@ from etl.errors import (
     VnsyncError,
 )
 from etl.extract.accounts import Account, Roster, discover
+from etl.extract.ahead import Fetcher, inline
 from etl.extract.jsonrpc import DataApi
 from etl.lanes import Halt, HaltingClock, side_by_side
 from etl.store import migrations, runs, soundness, threads
@@ -48,10 +49,12 @@ def sync(
     random: Random,
     report: Report,
     witness: Witness = NOBODY,
+    fetcher: Fetcher = inline,
 ) -> RunResult:
     """Sync every account that the token reaches, or those asked for; each is published whole or not at all.
 
-    `witness`: is told what evidence needs, and may prevent a commit.
+    `witness`: is told what evidence needs, and may prevent a commit. `fetcher`: how the next window of an account is
+    fetched while one is worked on.
 
     What fails for one account is in the result; `VnsyncError` with the run id is raised when nothing could be tried.
     """
@@ -61,7 +64,14 @@ def sync(
     started = clock.now()
     with runs.running(engine, clock=clock, random=random, source_url=api.url, version=etl.__version__) as run_id:
         shared = Surroundings(
-            api=api, engine=engine, options=options, clock=clock, report=report, run_id=run_id, witness=witness
+            api=api,
+            engine=engine,
+            options=options,
+            clock=clock,
+            report=report,
+            run_id=run_id,
+            witness=witness,
+            fetcher=fetcher,
         )
         run = _Run(shared, started)
         with run.ended_by_errors():

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from etl.domain.ports import Clock
     from etl.domain.runs import RunResult
+    from etl.pipeline import SyncOptions
     from etl.settings import Loaded
 
 EPILOG = """\b
@@ -25,6 +26,7 @@ Examples:
   vnsync sync --concurrency 1                        one account after the other
   vnsync sync --approve-close 101                    publish what the mass-close guard held
   vnsync sync --archive /srv/vnsync-archive          keep every response, for `vnsync replay`
+  vnsync sync --no-shortcuts                         read every record anew, whatever is as before
   vnsync sync --output json --log-format json        for machines
 
 \b
@@ -37,6 +39,7 @@ Exit codes: 0 done; 3 some accounts failed or are held, the others are published
 @click.option("--account", type=int, multiple=True, metavar="ID", help="Sync this account only. Repeatable.")
 @click.option("--approve-close", type=int, multiple=True, metavar="ID", help="Publish this account's mass close.")
 @click.option("--no-upgrade", is_flag=True, help="Refuse an empty or older database instead of upgrading it.")
+@click.option("--no-shortcuts", is_flag=True, help="Decode and compare records whose bytes are as before, too.")
 @click.option("--details", is_flag=True, help="Also show what changed table by table.")
 @options.output
 @options.settings("archive", "max_close_share", "concurrency", *options.API, *options.DATABASE, *options.LOG)
@@ -45,6 +48,7 @@ def sync(
     account: tuple[int, ...],
     approve_close: tuple[int, ...],
     no_upgrade: bool,
+    no_shortcuts: bool,
     details: bool,
     output: str,
 ) -> int:
@@ -61,7 +65,7 @@ def sync(
     engine = warehouse(loaded)
     prepare(engine, upgrade=not no_upgrade)
     try:
-        result = _run(loaded, engine, SystemClock(), account, approve_close)
+        result = _run(loaded, engine, SystemClock(), _options(loaded, account, approve_close, not no_shortcuts))
     except VnsyncError as error:
         if output == "json" and error.run_id is not None:
             _write_failed_run(error)
@@ -92,25 +96,37 @@ def failure(result: RunResult) -> VnsyncError:
     return error
 
 
-def _run(
-    loaded: Loaded, engine: Engine, clock: Clock, accounts: tuple[int, ...], approve_close: tuple[int, ...]
-) -> RunResult:
-    from random import SystemRandom
+def _options(loaded: Loaded, accounts: tuple[int, ...], approve_close: tuple[int, ...], shortcuts: bool) -> SyncOptions:
+    from etl.pipeline import SyncOptions
 
-    from etl import pipeline
-    from etl.cli.connect import data_api, recording, reporting
-
-    chosen = pipeline.SyncOptions(
+    return SyncOptions(
         accounts=frozenset(accounts),
         approve_close=frozenset(approve_close),
         max_close_share=loaded.settings.max_close_share,
         concurrency=loaded.settings.concurrency,
+        shortcuts=shortcuts,
     )
+
+
+def _run(loaded: Loaded, engine: Engine, clock: Clock, chosen: SyncOptions) -> RunResult:
+    from random import SystemRandom
+
+    from etl import pipeline
+    from etl.cli.connect import data_api, recording, reporting
+    from etl.extract.ahead import threaded
+
     with reporting(loaded, clock=clock) as report:
         witness, tap = recording(loaded, report)
         with data_api(loaded, clock=clock, report=report, tap=tap) as api:
             return pipeline.sync(
-                api, engine, options=chosen, clock=clock, random=SystemRandom(), report=report, witness=witness
+                api,
+                engine,
+                options=chosen,
+                clock=clock,
+                random=SystemRandom(),
+                report=report,
+                witness=witness,
+                fetcher=threaded,
             )
 
 

@@ -43,7 +43,7 @@ _NOW = bindparam("the_moment", type_=UtcDateTime())
 
 
 def _some() -> Exists:
-    """EXISTS over a constant: for `select *`, SQLite passes over an index that has the columns of the condition only."""
+    """EXISTS over a constant: for `select *`, SQLite passes over an index that holds the condition's columns only."""
     return exists(literal_column("1"))
 
 

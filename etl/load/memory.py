@@ -53,12 +53,14 @@ class ListingMemory:
     def take(self, page: Page, numbers: Sequence[Number], noted: Collection[Drift]) -> None:
         """A page was read: these numbers of it could be used, and these departures were noted."""
         self._read.append((page.window or WHOLE, array("q", page.ids)))
-        self._by_windows &= page.window is not None and fingerprints.storable(page.window)
         self.skipped |= bool(page.unchanged)
+        if page.window is None or not fingerprints.storable(page.window):
+            self._by_windows = False
+            return
         records = self._records(page, numbers)
         clean = not page.unreadable and len(records.ids) == len(page.ids)
         one = WindowPrint(
-            window=page.window or WHOLE,
+            window=page.window,
             digest=page.digest if clean else b"",
             numbers=len(page.ids),
             witnesses=page.witnesses,

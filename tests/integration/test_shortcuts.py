@@ -66,7 +66,9 @@ def told(engine: Engine) -> dict[str, list[Any]]:
     queries["drift"] = (
         f"select path, kind, value, {days.format('t.first_run_id')}, {days.format('t.last_run_id')} from source_drift t"
     )
-    queries["quarantine"] = f"select {days.format('t.run_id')}, virtual_number_id, path, reason, record from quarantine t"
+    queries["quarantine"] = (
+        f"select {days.format('t.run_id')}, virtual_number_id, path, reason, record from quarantine t"
+    )
     queries["syncs"] = (
         "select observed_at, status, strategy, reported_total, listed_numbers, unaccounted, suspects, duplicates,"
         " conflicts, quarantined, rows_opened, rows_closed from account_syncs"
@@ -177,6 +179,20 @@ def test_a_rename_amid_a_listing(warehouse: Engine, other_warehouse: Engine) -> 
     one, other = two.sync()
     assert one.conflicts == other.conflicts == 0
     assert_the_same(two)
+
+
+def test_an_account_that_must_be_paged_by_offsets(warehouse: Engine, other_warehouse: Engine) -> None:
+    """Where ids cannot be filtered nothing is remembered, and what was remembered before is forgotten."""
+    two = pair(warehouse, other_warehouse, 8)
+    two.sync()
+    for rig in two.both():
+        rig.api.id_filter = False
+    for _ in range(2):
+        one, _ = two.sync()
+        assert one.strategy == "offsets"
+        assert_the_same(two)
+        two.change(lambda w: w.pass_day(share=0.05))
+    assert two.short.rows("select * from listing_windows") == []
 
 
 def rename_after_first_window(rig: Rig, campaign: int, name: str) -> None:
