@@ -27,6 +27,7 @@ COMMANDS = {
     "history": "etl.cli.history",
     "changes": "etl.cli.changes",
     "snapshot": "etl.cli.snapshot",
+    "verify": "etl.cli.verify",
     "sandbox": "etl.cli.sandbox",
     "db": "etl.cli.db",
     "config": "etl.cli.config",

@@ -19,6 +19,8 @@ ESCAPES = {"\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\v": "\\v", "\f
 
 _TO_ESCAPE = re.compile(r"[\\\x08-\x0d]")
 _TABLE = str.maketrans(ESCAPES)
+_BACK = {escape: character for character, escape in ESCAPES.items()}
+_ESCAPE = re.compile("|".join(map(re.escape, _BACK)))
 
 
 def field(value: Any) -> str:
@@ -29,6 +31,13 @@ def field(value: Any) -> str:
         return "t" if value else "f"
     text = value if isinstance(value, str) else str(value)
     return text.translate(_TABLE) if _TO_ESCAPE.search(text) else text
+
+
+def value(text: str) -> str | None:
+    """The text that a field stands for; None for null."""
+    if "\\" not in text:
+        return text
+    return None if text == NULL else _ESCAPE.sub(lambda m: _BACK[m.group()], text)
 
 
 def digest_of_fields(*values: Any) -> str:

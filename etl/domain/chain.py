@@ -45,15 +45,15 @@ class Section:
 class Lines:
     """Takes the lines of a section, in the order of their keys, and digests them in no memory.
 
-    The locator is two sums over the lines' CRC-32: plain, and weighted with their places. An edited line changes the
-    first by d and the second by d times its place.
+    The locator is three sums over the lines: of their CRC-32, plain and weighted with their places, and of their first
+    key. An edited line changes the first by d and the second by d times its place; a lost one, the third by its key.
     """
 
-    __slots__ = ("_hash", "plain", "versions", "weighted")
+    __slots__ = ("_hash", "keys", "plain", "versions", "weighted")
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
-        self.versions = self.plain = self.weighted = 0
+        self.versions = self.plain = self.weighted = self.keys = 0
 
     def add(self, line: bytes) -> None:
         """One line, with its newline."""
@@ -61,6 +61,7 @@ class Lines:
         self._hash.update(line)
         self.plain += crc
         self.weighted += crc * self.versions
+        self.keys += first_key(line)
         self.versions += 1
 
     def extend(self, lines: list[bytes]) -> None:
@@ -69,6 +70,7 @@ class Lines:
         self._hash.update(b"".join(lines))
         self.plain += sum(sums)
         self.weighted += sum(map(mul, sums, count(self.versions)))
+        self.keys += sum(map(first_key, lines))
         self.versions += len(lines)
 
     def section(self, table: str, change: Change) -> Section:
@@ -78,17 +80,28 @@ class Lines:
             change=change,
             versions=self.versions,
             digest=self._hash.hexdigest(),
-            locator=f"{self.plain}:{self.weighted}",
+            locator=f"{self.plain}:{self.weighted}:{self.keys}",
         )
+
+
+def first_key(line: bytes) -> int:
+    """The first field of a line; 0 where an edit by hand left no whole number there."""
+    try:
+        return int(line[: line.find(b"\t")])
+    except ValueError:
+        return 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Link:
-    """Everything that one account sync seals but the rows themselves. `previous`: None for the first."""
+    """Everything that one account sync seals but the rows themselves.
+
+    `previous`: None for the first; `observed`: `observed_at` as `moment` writes it.
+    """
 
     previous: str | None
     account_id: int
-    observed_at: datetime
+    observed: str
     account_name: str | None
     timezone: str | None
 
@@ -98,7 +111,7 @@ class Link:
             FORMAT,
             f"previous {self.previous or ''}",
             f"account {self.account_id}",
-            f"observed {moment(self.observed_at)}",
+            f"observed {self.observed}",
             f"name {field(self.account_name)}",
             f"timezone {field(self.timezone)}",
         ]

@@ -20,7 +20,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
 import etl
-from etl.domain.chain import Link
+from etl.domain import chain
 from etl.domain.fingerprints import ListingPrint
 from etl.domain.runs import AccountResult, AccountStatus, TableChange
 from etl.errors import Unavailable
@@ -204,14 +204,14 @@ class AccountLoad:
     def _seal(
         self, previous: str | None, observed_at: datetime, facts: AccountFacts, changes: dict[str, TableChange]
     ) -> str:
-        link = Link(
+        link = chain.Link(
             previous=previous,
             account_id=self._account_id,
-            observed_at=observed_at,
+            observed=chain.moment(observed_at),
             account_name=facts.account_name,
             timezone=facts.timezone,
         )
-        return seal(self._connection, link, self._run_id, changes)
+        return seal(self._connection, link, self._run_id, observed_at, changes)
 
     def _save_account(self, facts: AccountFacts) -> None:
         known = {

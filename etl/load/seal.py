@@ -19,12 +19,12 @@ from etl.domain.runs import TableChange
 from etl.store import lines, schema
 
 
-def seal(connection: Connection, link: Link, run_id: int, changes: Mapping[str, TableChange]) -> str:
-    """Digest the versions that carry the link's instant, keep the sections, and give the new `chain_digest`.
+def seal(connection: Connection, link: Link, run_id: int, now: datetime, changes: Mapping[str, TableChange]) -> str:
+    """Digest the versions that were closed and opened `now`, keep the sections, and give the new `chain_digest`.
 
     `changes`: how many versions were closed and opened, by table.
     """
-    found = list(_sections(connection, link.account_id, link.observed_at, changes))
+    found = list(_sections(connection, link.account_id, now, changes))
     if found:
         connection.execute(insert(schema.chain_sections), [_row(link.account_id, run_id, s) for s in found])
     return link.digest(found)

@@ -26,7 +26,7 @@ Fields = list[str]
 
 def opened(table: Table, dialect: str) -> Fields:
     """The fields of an opened version `v`: key, values, and for what is personal one digest at the end."""
-    fields = [_field(c, dialect) for c in table.columns if not c.personal]
+    fields = [field(c, dialect) for c in table.columns if not c.personal]
     return [*fields, _personal(table, dialect)] if table.personal else fields
 
 
@@ -42,7 +42,8 @@ def instant(expression: str, dialect: str) -> str:
     return f"to_char({expression} at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')"
 
 
-def _field(column: Column, dialect: str) -> str:
+def field(column: Column, dialect: str) -> str:
+    """A column of `v` as a field of a line."""
     name = f"v.{column.name}"
     if dialect == "postgresql":
         return name  # COPY does the rest
@@ -54,7 +55,12 @@ def _field(column: Column, dialect: str) -> str:
         )
     if column.kind is Kind.JSON:
         return f"case when {name} is null then '\\N' else vnsync_field(vnsync_json({name})) end"
-    return f"coalesce({name}, '\\N')"
+    return nullable(name, dialect)
+
+
+def nullable(expression: str, dialect: str) -> str:
+    """An expression that is no text as a field of a line; of null PostgreSQL's COPY makes one by itself."""
+    return f"coalesce({expression}, '\\N')" if dialect == "sqlite" else expression
 
 
 def _personal(table: Table, dialect: str) -> str:
@@ -71,6 +77,16 @@ def _escaped(column: Column) -> str:
     for character, escape in ESCAPES.items():
         expression = f"replace({expression}, chr({ord(character)}), '{escape}')"
     return expression
+
+
+def versions(table: Table, dialect: str) -> str:
+    """All versions of an account (the parameter `account`) as a source `v`, open ones with null for what ends them."""
+    columns = ", ".join(["account_id", *(c.name for c in table.columns)])
+    mine = f"where account_id = {parameter('account', dialect)}"
+    return (
+        f"from (select {columns}, valid_from, valid_to, opened_run_id, closed_run_id from {table.name}_closed {mine}"
+        f" union all select {columns}, valid_from, null, opened_run_id, null from {table.name} {mine}) v"
+    )
 
 
 def parameter(name: str, dialect: str) -> str:
@@ -93,7 +109,7 @@ def stream(connection: Connection, fields: Fields, source: str, parameters: Mapp
 def _copied(connection: Connection, fields: Fields, source: str, parameters: Mapping[str, Any]) -> Iterator[bytes]:
     driver: Any = connection.connection.driver_connection
     with driver.cursor().copy(f"copy (select {', '.join(fields)} {source}) to stdout", parameters) as copy:
-        yield from copy
+        yield from map(bytes, copy)
 
 
 def _selected(connection: Connection, fields: Fields, source: str, parameters: Mapping[str, Any]) -> Iterator[bytes]:

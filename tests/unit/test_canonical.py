@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from etl.domain.canonical import digest_of_fields, field, json_text
-from etl.domain.chain import Change, Lines, Link
+from etl.domain.chain import Change, Lines, Link, moment
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_link_to_the_byte() -> None:
     link = Link(
         previous=None,
         account_id=7,
-        observed_at=datetime(2026, 1, 5, 6, 7, 8, 9, tzinfo=UTC),
+        observed=moment(datetime(2026, 1, 5, 6, 7, 8, 9, tzinfo=UTC)),
         account_name="A\tB",
         timezone=None,
     )

@@ -1,0 +1,136 @@
+"""`vnsync verify`: proves the warehouse, or a folder that was made from it."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from etl.cli import options, reading
+from etl.cli.state import current_state
+from etl.errors import IntegrityBroken, Usage
+
+if TYPE_CHECKING:
+    from etl.domain.evidence import Progress, Verdict
+    from etl.settings import Loaded
+
+EPILOG = """\b
+Examples:
+  vnsync verify                                  the warehouse: invariants, references, chains
+  vnsync verify --head 9f2c...                   and that this digest is in a chain
+  vnsync verify --head 101=9f2c... --head 102=77ab...
+  vnsync verify --output json | jq '.problems[]'
+
+\b
+Keep heads where whoever can write to the warehouse cannot reach: `vnsync status --output json`
+tells them as chain_digest. Without one, a history re-written as a whole verifies too.
+Exit codes: 0 everything fits; 70 something does not.
+"""
+
+FOLDERS: dict[str, str] = {}
+"""What a folder is by a file in it, and what verifies it: `module:function`, which takes the folder and the progress
+and gives a `Verdict`."""
+
+_HEAD = re.compile(r"(?:([0-9]{1,18})=)?([0-9a-f]{64})")
+
+
+class KeptHead(click.ParamType[tuple[int | None, str]]):
+    """A digest kept elsewhere, with or without the account whose it is."""
+
+    name = "head"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int | None, str]:
+        """The account, or None, and the digest; a usage error when it is no digest."""
+        found = _HEAD.fullmatch(str(value).strip().lower())
+        if not found:
+            self.fail(f"{value!r} is no head: write its 64 hex digits, or ACCOUNT=HEX", param, ctx)
+        return (int(found[1]) if found[1] else None), found[2]
+
+
+@click.command(epilog=EPILOG, short_help="Prove the history: invariants, references, hash chains.")
+@click.argument("folder", required=False, type=click.Path(path_type=Path), metavar="[DIR]")
+@click.option("--head", type=KeptHead(), multiple=True, metavar="HEX", help="A digest kept elsewhere; or ACCOUNT=HEX.")
+@options.output
+@options.settings(*options.DATABASE, *options.LOG)
+def verify(loaded: Loaded, folder: Path | None, head: tuple[tuple[int | None, str], ...], output: str) -> int:
+    """Prove that the warehouse is what the syncs wrote, or that DIR is what was written into it.
+
+    Reads everything once and writes nothing. Whatever does not fit is named: table, key, account, run.
+    """
+    state = current_state()
+    if folder is not None and head:
+        raise Usage("--head is for the warehouse", remedy="Leave DIR or --head out.")
+    with _progress() as progress:
+        verdict = _of_folder(folder, progress) if folder is not None else _of_warehouse(loaded, head, progress)
+    state.outcome = 0 if verdict.ok else IntegrityBroken.exit_code
+    _write(verdict, output)
+    if not verdict.ok:
+        first = verdict.problems[0]
+        remedy = "Restore a backup from before the edit, and find out who can write to it."
+        raise IntegrityBroken(f"{_sentence(verdict)}; the first: {_told(first)}", remedy=remedy)
+    return 0
+
+
+def _of_warehouse(loaded: Loaded, heads: tuple[tuple[int | None, str], ...], progress: Progress) -> Verdict:
+    from etl.read.verify.warehouse import verify_warehouse
+
+    return verify_warehouse(reading.readable(loaded), heads, progress)
+
+
+def _of_folder(folder: Path, progress: Progress) -> Verdict:
+    if not folder.is_dir():
+        raise Usage(f"there is no folder {folder}", remedy="Name a snapshot or an archive, or leave DIR out.")
+    for marker, function in FOLDERS.items():
+        if (folder / marker).is_file():
+            module, _, name = function.partition(":")
+            verdict: Verdict = getattr(importlib.import_module(module), name)(folder, progress)
+            return verdict
+    raise Usage(f"{folder} is neither a snapshot nor an archive", remedy="Name one, or leave DIR out.")
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """One line on a terminal's stderr that is written over; nothing elsewhere."""
+    from etl.report.tables import is_terminal
+
+    if sys.stderr is None or not is_terminal(sys.stderr):
+        yield lambda _: None
+        return
+    try:
+        yield lambda what: click.echo(f"\r\x1b[2Kverifying {what}", nl=False, err=True)
+    finally:
+        click.echo("\r\x1b[2K", nl=False, err=True)
+
+
+def _write(verdict: Verdict, output: str) -> None:
+    from etl.cli.output import write_json, write_line, write_table
+    from etl.report import evidence as words
+
+    if output == "json":
+        write_json(verdict)
+        return
+    if verdict.accounts:
+        write_table(words.accounts_table(verdict))
+    for sentence in words.remarks(verdict):
+        write_line(sentence)
+    if verdict.problems:
+        write_table(words.problems_table(verdict))
+    write_line(_sentence(verdict) + ".")
+
+
+def _sentence(verdict: Verdict) -> str:
+    from etl.report.evidence import verdict_sentence
+
+    return verdict_sentence(verdict)
+
+
+def _told(problem: Any) -> str:
+    from etl.report.evidence import told
+
+    return told(problem)

@@ -1,0 +1,150 @@
+"""Rows about runs, syncs, accounts and erasures, read as text: so an edited value that is no date is read too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Column, Connection, Table
+
+from etl.domain import canonical
+from etl.domain import tables as declared
+from etl.domain.runs import AccountStatus
+from etl.domain.tables import Kind
+from etl.store import lines, schema
+from etl.store.types import UtcDateTime
+
+Text = str | None
+
+
+@dataclass(frozen=True)
+class Sync:
+    """A row of `account_syncs`, as far as it is evidence."""
+
+    account_id: str
+    run_id: str
+    status: str
+    observed_at: Text
+    account_name: Text
+    timezone: Text
+    listed_by_user_id: Text
+    rows_opened: str
+    rows_closed: str
+    quarantined: str
+    chain_digest: Text
+
+    @property
+    def published(self) -> bool:
+        """Whether the sync is a link of the chain."""
+        return self.status == AccountStatus.SUCCEEDED
+
+
+@dataclass(frozen=True)
+class Account:
+    """A row of `accounts`."""
+
+    account_id: str
+    account_name: Text
+    timezone: Text
+    listed_by_user_id: Text
+    first_run_id: str
+    last_run_id: str
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """A row of `chain_sections`."""
+
+    account_id: str
+    run_id: str
+    table_name: str
+    change: str
+    versions: str
+    digest: str
+    locator: str
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """A row of `erasures`."""
+
+    account_id: str
+    virtual_number_id: str
+    valid_from: str
+    digest: str
+    erased_at: str
+
+
+@dataclass(frozen=True)
+class Records:
+    """All that is said beside the data itself, account by account."""
+
+    runs: frozenset[str]
+    syncs: dict[str, list[Sync]]
+    accounts: dict[str, Account]
+    sealed: dict[str, list[Sealed]]
+    erasures: dict[str, list[Erasure]]
+    quarantined: dict[tuple[str, str], int]
+    with_data: frozenset[str]
+    """Accounts that have a row in some data table."""
+
+
+def read(connection: Connection) -> Records:
+    """Read them all; published syncs of an account are in the order of their instants."""
+    syncs: dict[str, list[Sync]] = {}
+    for row in rows(connection, schema.account_syncs, Sync):
+        syncs.setdefault(row.account_id, []).append(row)
+    for mine in syncs.values():
+        mine.sort(key=lambda s: (s.observed_at is None, s.observed_at or "", s.run_id))
+    sealed: dict[str, list[Sealed]] = {}
+    for section in rows(connection, schema.chain_sections, Sealed):
+        sealed.setdefault(section.account_id, []).append(section)
+    erasures: dict[str, list[Erasure]] = {}
+    for erasure in rows(connection, schema.erasures, Erasure):
+        erasures.setdefault(erasure.account_id, []).append(erasure)
+    return Records(
+        runs=frozenset(line[0] or "" for line in text_rows(connection, ["v.run_id"], "from sync_runs v")),
+        syncs=syncs,
+        accounts={a.account_id: a for a in rows(connection, schema.accounts, Account)},
+        sealed=sealed,
+        erasures=erasures,
+        quarantined=_quarantined(connection),
+        with_data=frozenset(_with_data(connection)),
+    )
+
+
+def _quarantined(connection: Connection) -> dict[tuple[str, str], int]:
+    source = "from quarantine v group by v.account_id, v.run_id"
+    counted = text_rows(connection, ["v.account_id", "v.run_id", "count(*)"], source)
+    return {(account or "", run or ""): int(count or 0) for account, run, count in counted}
+
+
+def _with_data(connection: Connection) -> Iterator[str]:
+    for table in declared.TABLES:
+        for name in (table.name, f"{table.name}_closed"):
+            for row in text_rows(connection, ["v.account_id"], f"from (select distinct account_id from {name}) v"):
+                yield row[0] or ""
+
+
+def rows(connection: Connection, table: Table, kind: type[Any]) -> Iterator[Any]:
+    """The rows of a table as objects of a dataclass whose fields are columns of it."""
+    names = list(kind.__annotations__)
+    fields = [_field(table.c[name], connection.dialect.name) for name in names]
+    for row in text_rows(connection, fields, f"from {table.name} v"):
+        yield kind(*row)
+
+
+def _field(column: Column[Any], dialect: str) -> str:
+    if isinstance(column.type, UtcDateTime) and dialect == "postgresql":
+        return lines.instant(f"v.{column.name}", dialect)
+    return lines.field(declared.Column(name=column.name, kind=Kind.TEXT), dialect)
+
+
+def text_rows(
+    connection: Connection, fields: lines.Fields, source: str, parameters: Mapping[str, Any] | None = None
+) -> Iterator[list[Text]]:
+    """The rows of a query, every value as text."""
+    for batch in lines.stream(connection, fields, source, parameters or {}):
+        for line in batch:
+            yield [canonical.value(part) for part in line.decode()[:-1].split("\t")]

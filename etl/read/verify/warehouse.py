@@ -1,0 +1,159 @@
+"""Verifies a warehouse: every version, every chain, what is said about accounts and syncs, and the references."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy import Connection, Engine
+
+from etl.domain import tables as declared
+from etl.domain.evidence import AccountChain, Head, Problem, Problems, Progress, Verdict
+from etl.read.verify import records as told
+from etl.read.verify import references
+from etl.read.verify.chains import Chain, kept_sections
+from etl.read.verify.records import Records, Sync
+from etl.read.verify.versions import Erased, Versions
+from etl.store.engine import begin_reading, database_errors
+
+KeptHead = tuple[int | None, str]
+"""A head that was kept elsewhere: the account, if it was said, and the digest in hex."""
+
+
+def verify_warehouse(engine: Engine, heads: Sequence[KeptHead], progress: Progress) -> Verdict:
+    """Read everything once, as of one moment, and prove it; `heads` must be digests of the chains."""
+    with database_errors(), begin_reading(engine) as connection:
+        return verify_connection(connection, heads, progress)
+
+
+def verify_connection(connection: Connection, heads: Sequence[KeptHead], progress: Progress) -> Verdict:
+    """The same in a transaction of the caller's, so that what was not committed is seen too."""
+    problems = Problems()
+    progress("runs and syncs")
+    records = told.read(connection)
+    for problem in _of_records(records):
+        problems.add(problem)
+    chains = [_account(connection, records, i, problems, progress) for i in _account_ids(records)]
+    progress("references")
+    for problem in references.check(connection):
+        problems.add(problem)
+    found = [_head(records, account, digest, problems) for account, digest in heads]
+    return Verdict(
+        ok=not problems.count,
+        problems=tuple(problems.kept),
+        problem_count=problems.count,
+        accounts=tuple(c for c in chains if c is not None),
+        heads=tuple(found),
+    )
+
+
+def _account_ids(records: Records) -> list[str]:
+    every = records.syncs.keys() | records.accounts.keys() | records.with_data | records.erasures.keys()
+    return sorted(every | records.sealed.keys(), key=lambda i: (len(i), i))
+
+
+# -- the data of one account
+
+
+def _account(
+    connection: Connection, records: Records, account_id: str, problems: Problems, progress: Progress
+) -> AccountChain | None:
+    syncs = [s for s in records.syncs.get(account_id, []) if s.published]
+    published = {(s.observed_at or "").encode(): s.run_id.encode() for s in syncs}
+    erased = _erased(records, account_id)
+    versions, found = {}, {}
+    for table in declared.TABLES:
+        progress(f"account {account_id}: {table.name}")
+        versions[table.name] = Versions(table, account_id, published, erased, problems)
+        found[table.name] = versions[table.name].scan(connection)
+    for number, since in sorted(erased.digests.keys() - erased.met):
+        what = f"tells of an erased version of {since.decode()} that is not there"
+        key = f"virtual_number_id {number.decode()}"
+        problems.add(Problem(table="erasures", key=key, account_id=account_id, what=what))
+    kept = kept_sections(records, account_id)
+    Chain(account_id, syncs, kept, found, versions, problems).check(connection)
+    if not syncs:
+        return None
+    erasures = records.erasures.get(account_id, [])
+    return AccountChain(
+        account_id=int(account_id),
+        syncs=len(syncs),
+        observed_at=syncs[-1].observed_at,
+        chain_digest=syncs[-1].chain_digest,
+        versions=sum(scan.versions for scan in found.values()),
+        erased=len(erasures),
+        last_erased_at=max((e.erased_at for e in erasures), default=None),
+    )
+
+
+def _erased(records: Records, account_id: str) -> Erased:
+    mine = records.erasures.get(account_id, [])
+    return Erased({(e.virtual_number_id.encode(), e.valid_from.encode()): e.digest.encode() for e in mine})
+
+
+# -- what is said about accounts and syncs
+
+
+def _of_records(records: Records) -> Iterator[Problem]:
+    for syncs in records.syncs.values():
+        yield from _of_syncs(records, syncs)
+    for account_id in sorted(records.accounts.keys() | records.syncs.keys()):
+        yield from _of_account(records, account_id)
+
+
+def _of_syncs(records: Records, syncs: list[Sync]) -> Iterator[Problem]:
+    for sync in syncs:
+        if sync.run_id not in records.runs:
+            yield _of_sync(sync, "its run is not in sync_runs")
+        if sync.published and sync.observed_at is None:
+            yield _of_sync(sync, "was published and has no observed_at")
+        if not sync.published and (
+            sync.observed_at or sync.chain_digest or sync.rows_opened + sync.rows_closed != "00"
+        ):
+            yield _of_sync(sync, f"is {sync.status} and says that it published something")
+        kept = records.quarantined.get((sync.account_id, sync.run_id), 0)
+        if sync.published and sync.quarantined != str(kept):
+            yield _of_sync(sync, f"says that {sync.quarantined} records were quarantined; {kept} are there")
+
+
+def _of_sync(sync: Sync, what: str) -> Problem:
+    key = f"run_id {sync.run_id}"
+    return Problem(table="account_syncs", key=key, account_id=sync.account_id, run_id=sync.run_id, what=what)
+
+
+def _of_account(records: Records, account_id: str) -> Iterator[Problem]:
+    account = records.accounts.get(account_id)
+    published = [s for s in records.syncs.get(account_id, []) if s.published]
+    what = []
+    if account is None:
+        what += ["was published and has no row"] if published else []
+    elif not published:
+        what.append("has a row and was never published")
+    else:
+        last = published[-1]
+        for name, of_the_sync in (
+            ("account_name", last.account_name),
+            ("timezone", last.timezone),
+            ("listed_by_user_id", last.listed_by_user_id),
+            ("first_run_id", published[0].run_id),
+            ("last_run_id", last.run_id),
+        ):
+            if getattr(account, name) != of_the_sync:
+                what.append(f"{name} is not what the published syncs tell")
+    for each in what:
+        yield Problem(table="accounts", key=f"account_id {account_id}", account_id=account_id, what=each)
+
+
+# -- heads that were kept elsewhere
+
+
+def _head(records: Records, account: int | None, digest: str, problems: Problems) -> Head:
+    wanted = [str(account)] if account is not None else list(records.syncs)
+    for account_id in wanted:
+        published = [s.chain_digest for s in records.syncs.get(account_id, []) if s.published]
+        if digest in published:
+            since = len(published) - 1 - published.index(digest)
+            return Head(digest=digest, account_id=int(account_id), syncs_since=since)
+    whose = f"of account {account}" if account is not None else "of any account"
+    what = f"the head {digest} is not in the chain {whose}: the history was re-written or cut"
+    problems.add(Problem(table="account_syncs", account_id=account, what=what))
+    return Head(digest=digest, account_id=account, syncs_since=None)

@@ -1,0 +1,66 @@
+"""What a verification found, as tables and sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from etl.domain.evidence import Head, Problem, Verdict
+from etl.report.tables import Cell, Table
+from etl.report.wording import counted, printable, thousands
+
+FIGURES = frozenset({"account", "syncs", "versions", "erased"})
+MOST_SHOWN = 50
+"""So many problems are shown to people; `--output json` has more."""
+
+
+def accounts_table(verdict: Verdict) -> Table:
+    """One row for each account's chain."""
+    rows: list[list[Cell]] = [
+        [a.account_id, thousands(a.syncs), thousands(a.versions), thousands(a.erased), a.observed_at, a.chain_digest]
+        for a in verdict.accounts
+    ]
+    return Table(["account", "syncs", "versions", "erased", "observed (UTC)", "head"], rows, FIGURES)
+
+
+def problems_table(verdict: Verdict) -> Table:
+    """One row for each problem, the first ones."""
+    rows: list[list[Cell]] = [
+        [p.table, p.key, _id(p.account_id), _id(p.run_id), p.what] for p in verdict.problems[:MOST_SHOWN]
+    ]
+    return Table(["table", "key", "account", "run", "problem"], rows)
+
+
+def remarks(verdict: Verdict) -> Iterator[str]:
+    """What to know beside the problems: erasures, and where the kept heads stand."""
+    for account in verdict.accounts:
+        if account.erased:
+            what = counted(account.erased, "version")
+            yield f"Account {account.account_id}: {what} of numbers erased, the last at {account.last_erased_at} UTC."
+    yield from (_place(head) for head in verdict.heads if head.syncs_since is not None)
+
+
+def _place(head: Head) -> str:
+    where = "the last" if not head.syncs_since else f"followed by {counted(head.syncs_since, 'sync')}"
+    return f"Head {head.digest[:12]}... is in the chain of account {head.account_id}, {where}."
+
+
+def verdict_sentence(verdict: Verdict) -> str:
+    """The verdict in one sentence without its full stop."""
+    if verdict.ok:
+        heads = "" if verdict.heads else "; without --head, a history re-written as a whole would fit too"
+        return f"Everything fits{heads}"
+    count = verdict.problem_count
+    more = f", {thousands(MOST_SHOWN)} of them shown" if count > MOST_SHOWN else ""
+    return f"{counted(count, 'problem')} found{more}"
+
+
+def told(problem: Problem) -> str:
+    """A problem in one line."""
+    place = [problem.table or "", problem.key or ""]
+    whose = [f"{word} {value}" for word, value in (("account", problem.account_id), ("run", problem.run_id)) if value]
+    where = " ".join(filter(None, [*place, f"({', '.join(whose)})" if whose else ""]))
+    return printable(f"{where}: {problem.what}" if where else problem.what)
+
+
+def _id(value: int | str | None) -> str:
+    return "" if value is None else str(value)

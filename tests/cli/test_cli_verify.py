@@ -1,0 +1,85 @@
+"""`vnsync verify`: what it prints, its exit codes, and what it says to bad input."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import Run, Source
+
+
+@pytest.fixture
+def synced(customer: Source, vnsync: Run) -> Source:
+    """A warehouse with one sync of the customer's numbers."""
+    assert vnsync("sync", *customer.options).code == 0
+    return customer
+
+
+def _edit(statement: str) -> None:
+    connection = sqlite3.connect("vnsync.db")
+    with connection:
+        assert connection.execute(statement).rowcount > 0
+    connection.close()
+
+
+@pytest.mark.usefixtures("synced")
+def test_a_sound_warehouse(vnsync: Run) -> None:
+    """Exit 0, the chain's head, and a hint that a head kept elsewhere proves more; with one, where it stands."""
+    head = vnsync("status", "--output", "json").json["accounts"][0]["chain_digest"]
+    done = vnsync("verify")
+    assert (done.code, done.err) == (0, "")
+    assert head in done.out
+    assert done.out.splitlines()[-1].startswith("Everything fits; without --head")
+    kept = vnsync("verify", "--head", head.upper())
+    assert kept.code == 0
+    assert f"Head {head[:12]}... is in the chain of account" in kept.out
+    assert ", the last." in kept.out
+
+
+@pytest.mark.usefixtures("synced")
+def test_an_edited_warehouse(vnsync: Run) -> None:
+    """Exit 70; the row is in the table, in the one line on stderr, and in the object for machines."""
+    _edit("update virtual_numbers set comment = 'forged' where virtual_number_id = (select min(virtual_number_id)"
+          " from virtual_numbers)")  # fmt: skip
+    done = vnsync("verify")
+    assert done.code == 70
+    assert "virtual_number_id" in done.out
+    assert done.error.startswith("vnsync: error: 1 problem found; the first: virtual_numbers virtual_number_id ")
+    told = vnsync("verify", "--output", "json")
+    assert (told.code, told.json["ok"], told.json["problem_count"]) == (70, False, 1)
+    assert {"table", "key", "account_id", "run_id", "what"} == told.json["problems"][0].keys()
+
+
+@pytest.mark.usefixtures("synced")
+def test_a_head_that_is_in_no_chain(vnsync: Run) -> None:
+    """Exit 70, and the head is named."""
+    done = vnsync("verify", "--head", "12001=" + "0" * 64)
+    assert done.code == 70
+    assert "0" * 64 in done.error.replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--head", "abc"], "is no head"),
+        (["--head", "x=" + "0" * 64], "is no head"),
+        (["nowhere"], "there is no folder nowhere"),
+        (["."], "neither a snapshot nor an archive"),
+        ([".", "--head", "0" * 64], "--head is for the warehouse"),
+    ],
+)
+def test_bad_input(arguments: list[str], words: str, vnsync: Run) -> None:
+    """One clear line, exit 2."""
+    done = vnsync("verify", *arguments)
+    assert done.code == 2
+    assert words in done.error
+
+
+def test_no_warehouse(vnsync: Run) -> None:
+    """Exit 78 and no file is made."""
+    done = vnsync("verify")
+    assert done.code == 78
+    assert "there is no warehouse" in done.error
+    assert not Path("vnsync.db").exists()
