@@ -36,7 +36,7 @@ class SyncOptions:
     """What a run is asked to do: which accounts (none: all), and how many numbers it may close unasked.
 
     `page_limit`: the most numbers that one answer is asked to hold; `concurrency`: how many accounts go side by side.
-    `bounds`: the ids at which an account's listing is first cut, by account; where none are given, what the warehouse
+    `bounds`: the ids at which an account's listing is cut, by account; where none are given, what the warehouse
     knows decides. `shortcuts`: what came as before is not read again.
     """
 
@@ -85,10 +85,10 @@ class AccountSync:
             self._announce(load)
             self._memory = memory = ListingMemory(self._remembered(load), self._normalizer, self._drift)
             self._listing = listing = self._new_listing(load, user_id, begin)
-            run.witness.plans(account.account_id, listing.bounds)
             for page in listing.pages():
                 self._take(page, load)
                 self._tell(listing, load.open_numbers)
+            run.witness.plans(account.account_id, listing.bounds)
             proof = self._prove(load, listing, user_id)
             memory.complete()
             self._stage_shared(load, proof)
@@ -132,8 +132,8 @@ class AccountSync:
     def _new_listing(self, load: AccountLoad, user_id: int | None, begin: Begin) -> Listing:
         options = self._run.options
         before = self._memory.windows(options.page_limit)
-        bounds = options.bounds.get(self._account.account_id)
-        if bounds is None and before:
+        bounds = given = options.bounds.get(self._account.account_id)
+        if given is None and before:
             bounds = [one.window.upto for one in before if one.window.upto is not None]
         known: Sequence[int] = () if bounds is not None else load.open_ids
         return Listing(
@@ -142,6 +142,7 @@ class AccountSync:
             known=known,
             limit=options.page_limit,
             bounds=bounds,
+            exactly=given is not None,
             before=before,
             begin=begin,
         )

@@ -58,7 +58,7 @@ class Response(Struct, tag_field="kind", tag="response", frozen=True, kw_only=Tr
 
 
 class Plan(Struct, tag_field="kind", tag="plan", frozen=True, kw_only=True):
-    """The ids at which the account's listing was first cut into windows."""
+    """The ids at which the account was cut into windows, once it was listed whole."""
 
     account_id: int
     bounds: list[int]

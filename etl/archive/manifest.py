@@ -50,7 +50,7 @@ class Manifest:
 
     @property
     def bounds(self) -> dict[int, list[int]]:
-        """Where the listings were first cut, by account."""
+        """Where the listings were cut, by account."""
         return {line.account_id: line.bounds for line in self.lines if isinstance(line, Plan)}
 
     @property

@@ -79,7 +79,7 @@ class Recorder:
         )
 
     def plans(self, account_id: int, bounds: Sequence[int]) -> None:
-        """Keep how the listing began: what a replay cannot know when a normalizer was mended."""
+        """Keep how the account was cut: a replay has no memory of the last listing, and may have another warehouse."""
         self._write(lines.Plan(account_id=account_id, bounds=list(bounds)))
 
     def publishes(self, publication: Publication) -> None:

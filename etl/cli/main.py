@@ -28,6 +28,7 @@ COMMANDS = {
     "changes": "etl.cli.changes",
     "snapshot": "etl.cli.snapshot",
     "verify": "etl.cli.verify",
+    "replay": "etl.cli.replay",
     "sandbox": "etl.cli.sandbox",
     "db": "etl.cli.db",
     "config": "etl.cli.config",

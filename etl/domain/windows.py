@@ -155,6 +155,7 @@ class WindowPlan:
     splits: int = 0
     reads: int = 0
     barren: int = 0
+    joins: bool = True
 
     @classmethod
     def start(cls, known: Sequence[int], limit: int) -> WindowPlan:
@@ -162,9 +163,9 @@ class WindowPlan:
         return cls(limit=limit, pending=plan(known, limit)[::-1])
 
     @classmethod
-    def cut_at(cls, bounds: Sequence[int], limit: int) -> WindowPlan:
-        """A plan whose windows are cut at these ids, ascending: as they once were."""
-        return cls(limit=limit, pending=cut(WHOLE, bounds)[::-1])
+    def cut_at(cls, bounds: Sequence[int], limit: int, *, joins: bool = True) -> WindowPlan:
+        """A plan whose windows are cut at these ids, ascending: as they once were. `joins`: small ones are joined."""
+        return cls(limit=limit, pending=cut(WHOLE, bounds)[::-1], joins=joins)
 
     @property
     def bounds(self) -> list[int]:
@@ -217,7 +218,7 @@ class WindowPlan:
 
         A plan made from a lopsided sample has windows that come almost empty; each would cost a request.
         """
-        if not self._is_sparse(len(ids)):
+        if not self.joins or not self._is_sparse(len(ids)):
             return
         reach = max(ids) + (max(ids) - min(ids) + 1) * self.limit * FILL / len(ids)
         while len(self.pending) > 1 and (end := self.pending[-2].upto) is not None and end <= reach:

@@ -71,7 +71,7 @@ class Witness(Protocol):
         ...
 
     def plans(self, account_id: int, bounds: Sequence[int]) -> None:
-        """The ids at which an account's listing is first cut into windows."""
+        """An account is listed whole: the ids at which it was cut into windows."""
         ...
 
     def publishes(self, publication: Publication) -> None:

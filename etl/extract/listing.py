@@ -58,7 +58,7 @@ class Listing:
     """One account's listing through the eyes of `user_id` (None: a customer's own token).
 
     `known`: the open ids of the warehouse, ascending; they shape the windows and nothing else. `bounds`: the ids at
-    which the windows are cut instead, as they once were. `before`: the windows of the last listing; what is as before
+    which the windows are cut instead, as they once were (`exactly`: none is joined with the next). `before`: the windows of the last listing; what is as before
     in one of them is not read. `begin`: how the next window is asked for while this one is worked on.
     """
 
@@ -70,19 +70,26 @@ class Listing:
         known: Sequence[int],
         limit: int = LIMIT,
         bounds: Sequence[int] | None = None,
+        exactly: bool = False,
         before: Sequence[WindowPrint] = (),
         begin: Begin | None = None,
     ) -> None:
         self._api, self._user_id, self._limit = api, user_id, limit
-        self._plan = WindowPlan.start(known, limit) if bounds is None else WindowPlan.cut_at(bounds, limit)
-        self.bounds = self._plan.bounds
-        """The ids at which the account is first cut into windows."""
+        again = None if bounds is None else WindowPlan.cut_at(bounds, limit, joins=not exactly)
+        self._plan = again or WindowPlan.start(known, limit)
+        self._taken: list[Window] = []
+        self._first = self._plan.bounds
         self._before = {one.window: one for one in before}
         self._begin = begin
         self._witnesses: list[int] = []
         self.tally = Tally()
         self.announced = 0
         """How many numbers the account has, as far as an answer about all of it told."""
+
+    @property
+    def bounds(self) -> list[int]:
+        """The ids at which the account was cut into windows when all were read; before, and by offsets, at first."""
+        return [w.upto for w in self._taken if w.upto is not None] or self._first
 
     def pages(self) -> Iterator[Page]:
         """Every page of the account. Each is whole at its own moment; together they hold every number that lived
@@ -123,6 +130,7 @@ class Listing:
             answer = self._asked_for(plan)
             if isinstance(verdict, Take):
                 self._account(page.total or 0, verdict.unaccounted)
+                self._taken.append(window)
                 yield page
             else:
                 assert isinstance(verdict, Again | Split)

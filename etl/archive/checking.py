@@ -1,0 +1,187 @@
+"""Whether an archive is whole: each object is what its name says, each manifest what its seal says, none is missing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from etl.archive.erasures import Erasure, read_erasures
+from etl.archive.layout import DIGEST, ERASURE, MARKER, RUN, TEMPORARY, TOMBSTONE, Layout, existing, listed
+from etl.archive.lines import Before
+from etl.archive.manifest import Manifest, parse, read_bytes
+from etl.archive.objects import Objects
+from etl.archive.tombstones import Tombstone, read_tombstone
+from etl.errors import IntegrityBroken
+
+
+@dataclass
+class Checked:
+    """What was found. `problems`: one line each, none when the archive is whole; `notes` are no problems.
+
+    `head`: the newest manifest and the digest of its bytes. Kept elsewhere it shows a run taken off the end, which
+    nothing within the archive can.
+    """
+
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    runs: int = 0
+    pruned: int = 0
+    responses: int = 0
+    head: str | None = None
+
+
+def check_archive(folder: Path) -> Checked:
+    """Read the whole archive and compare it with itself. Raises `Usage` when the folder is none."""
+    return _Check(existing(folder)).work()
+
+
+class _Check:
+    """The state of a check."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout, self._found = layout, Checked()
+        self._bytes: dict[int, bytes] = {}
+        self._erasures: dict[int, list[Erasure]] = {}
+        self._tombstones: dict[int, Tombstone] = {}
+
+    def work(self) -> Checked:
+        self._found.problems += _strangers(self._layout)
+        self._read_erasures()
+        manifests = list(self._manifests())
+        self._read_tombstones()
+        self._check_order(manifests)
+        self._check_erasures(manifests)
+        self._check_objects(manifests)
+        self._found.runs, self._found.pruned = len(manifests), len(self._tombstones)
+        if manifests:
+            last = manifests[-1].run.run_id
+            self._found.head = f"{last}:{hashlib.sha256(self._bytes[last]).hexdigest()}"
+        return self._found
+
+    def _problem(self, exc: IntegrityBroken) -> None:
+        self._found.problems.append(str(exc))
+
+    def _manifests(self) -> Iterator[Manifest]:
+        for run_id in self._layout.run_ids():
+            try:
+                text = read_bytes(self._layout, run_id)
+                manifest = parse(text, run_id)
+            except IntegrityBroken as exc:
+                self._problem(exc)
+                continue
+            self._bytes[run_id] = text
+            if not manifest.sealed:
+                self._found.notes.append(f"run {run_id} has no seal: it is still on, or was interrupted")
+            yield manifest
+
+    def _read_erasures(self) -> None:
+        try:
+            for erasure in read_erasures(self._layout):
+                self._erasures.setdefault(erasure.run_id, []).append(erasure)
+        except IntegrityBroken as exc:
+            self._problem(exc)
+
+    def _read_tombstones(self) -> None:
+        for run_id in self._layout.pruned_ids():
+            try:
+                self._tombstones[run_id] = read_tombstone(self._layout, run_id)
+            except IntegrityBroken as exc:
+                self._problem(exc)
+                continue
+            if run_id in self._bytes:
+                self._found.notes.append(f"run {run_id} was being pruned: prune again")
+
+    # -- nothing is missing between two runs
+
+    def _check_order(self, manifests: list[Manifest]) -> None:
+        for manifest in manifests:
+            before = manifest.run.previous
+            if before is not None:
+                self._check_named(before, f"run {manifest.run.run_id}")
+        for tombstone in self._tombstones.values():
+            if tombstone.previous is not None:
+                self._check_named(tombstone.previous, f"run {tombstone.run_id}, pruned")
+
+    def _check_named(self, before: Before, by: str) -> None:
+        """What a run named when it began is still there, was pruned with a tombstone, or was changed by an erasure."""
+        run_id, text = before.run_id, self._bytes.get(before.run_id)
+        if run_id in self._tombstones:
+            if before.sha256 not in self._tombstones[run_id].digests:
+                self._found.problems.append(f"the tombstone of run {run_id} is not of the run that {by} follows")
+        elif text is None:
+            if self._layout.manifest(run_id).exists():
+                return  # it is damaged, and that has been told
+            self._found.problems.append(f"run {run_id} is missing from the archive: {by} follows it")
+        elif hashlib.sha256(text[: before.bytes]).hexdigest() not in self._meant(run_id, before):
+            self._found.problems.append(f"the manifest of run {run_id} was changed after {by} began")
+
+    def _meant(self, run_id: int, before: Before) -> set[str]:
+        """The digest that was named; after an erasure no prefix is comparable, so the erasure must know it."""
+        for erasure in self._erasures.get(run_id, []):
+            if before.sha256 in erasure.digests_before:
+                return {hashlib.sha256(self._bytes[run_id][: before.bytes]).hexdigest()}
+        return {before.sha256}
+
+    def _check_erasures(self, manifests: list[Manifest]) -> None:
+        """Erased responses and the records of erasures tell of each other."""
+        told = {(e.run_id, old) for entries in self._erasures.values() for e in entries for old in e.replaced}
+        shown = {(m.run.run_id, old) for m in manifests for r in m.responses for old in r.erased}
+        for run_id, _ in sorted(shown - told):
+            self._found.problems.append(f"run {run_id} names an erasure of which there is no record")
+        for run_id, _ in sorted(told - shown):
+            if run_id not in self._tombstones:
+                self._found.problems.append(f"the record of an erasure in run {run_id} is not what its manifest says")
+        for entries in self._erasures.values():
+            self._found.notes += [e.sentence() for e in entries]
+        for manifest in manifests:
+            latest = self._erasures.get(manifest.run.run_id, [])[-1:]
+            digest = hashlib.sha256(self._bytes[manifest.run.run_id]).hexdigest()
+            if latest and digest != latest[0].manifest_after:
+                self._found.problems.append(f"the manifest of run {manifest.run.run_id} was changed after an erasure")
+
+    # -- objects
+
+    def _check_objects(self, manifests: list[Manifest]) -> None:
+        objects, needed = Objects(self._layout), dict[str, int]()
+        for manifest in manifests:
+            for digest in manifest.digests:
+                needed.setdefault(digest, manifest.run.run_id)
+        there = set(self._layout.digests())
+        for digest in sorted(there | needed.keys()):
+            try:
+                objects.get(digest)
+            except IntegrityBroken as exc:
+                where = f" (run {needed[digest]})" if digest in needed else ""
+                self._found.problems.append(f"{exc}{where}")
+        left = len(there - needed.keys())
+        if left:
+            self._found.notes.append(
+                f"{left} responses belong to no run: left by a crash, harmless; prune removes them"
+            )
+        self._found.responses = len(needed)
+
+
+def _strangers(layout: Layout) -> Iterator[str]:
+    """Files that no vnsync wrote."""
+    known = {layout.runs: (RUN, TOMBSTONE), layout.erasures: (ERASURE,)}
+    for folder, patterns in known.items():
+        for name in sorted(listed(folder)):
+            if not any(p.fullmatch(name) for p in (*patterns, TEMPORARY)):
+                yield f"{folder / name} does not belong to the archive"
+    for name in sorted(listed(layout.folder)):
+        if name not in (MARKER, "objects", "runs", "erasures") and not TEMPORARY.fullmatch(name):
+            yield f"{layout.folder / name} does not belong to the archive"
+    for part in sorted(listed(layout.objects)):
+        for name in sorted(listed(layout.objects / part)):
+            if not DIGEST.fullmatch(part + name.removesuffix(".gz")) and not TEMPORARY.fullmatch(name):
+                yield f"{layout.objects / part / name} does not belong to the archive"
+
+
+def refuse_damaged(folder: Path) -> None:
+    """Raises `IntegrityBroken` with the first problem of an archive."""
+    found = check_archive(folder).problems
+    if found:
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        raise IntegrityBroken(f"{found[0]}{more}", remedy="Restore the archive from a copy; `vnsync verify` lists all")

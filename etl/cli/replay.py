@@ -1,0 +1,106 @@
+"""`vnsync replay`: a warehouse from archived responses, or what they would make of the past today."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from etl.cli import options, reading
+from etl.cli.state import current_state
+from etl.errors import IntegrityBroken
+
+if TYPE_CHECKING:
+    from etl.replay.outcome import Replayed
+    from etl.replay.restate import Restated
+    from etl.settings import Loaded
+
+EPILOG = """\b
+Examples:
+  vnsync replay /srv/vnsync-archive --database-url sqlite:///again.db
+  vnsync replay /srv/vnsync-archive --database-url sqlite:///again.db --to 2026-03-01
+  vnsync replay /srv/vnsync-archive --diff                 what this vnsync would make of it
+
+\b
+The database is empty, or stands where the archive goes on; runs that it holds are compared and
+not written again. Syncs that were held, failed or broke off publish nothing here either. --diff
+replays into a temporary file, compares its history with the warehouse, and writes nothing else.
+
+\b
+Exit codes: 0 the same chain heads, the same history; 70 it departs (the first run, account and
+table are named), or the archive is damaged; 2 no archive, or a database that stands elsewhere.
+"""
+
+
+@click.command(epilog=EPILOG, short_help="Rebuild a warehouse from archived responses.")
+@click.argument("archive", type=click.Path(path_type=Path))
+@click.option("--run", "runs", type=int, multiple=True, metavar="ID", help="Replay this run only. Repeatable.")
+@click.option("--to", "until", type=reading.Moment(), metavar="T", help="Replay runs begun not later than T.")
+@click.option("--diff", is_flag=True, help="Compare with the warehouse, and write nothing.")
+@options.output
+@options.settings(*options.DATABASE, *options.LOG)
+def replay(
+    loaded: Loaded, archive: Path, runs: tuple[int, ...], until: datetime | None, diff: bool, output: str
+) -> int:
+    """Rebuild a warehouse from the responses in ARCHIVE, through the same pipeline, to the same chain heads."""
+    from etl.archive.layout import existing
+    from etl.cli.connect import reporting, warehouse
+    from etl.cli.sync import prepare
+    from etl.clock import SystemClock
+    from etl.replay import rebuild, restate
+
+    folder = existing(archive.expanduser()).folder
+    with reporting(loaded, clock=SystemClock(), level="warning") as report:
+        if diff:
+            restated = restate.restate(folder, reading.readable(loaded), report=report, runs=runs, until=until)
+            return _tell_difference(restated, output)
+        engine = warehouse(loaded)
+        prepare(engine, upgrade=True)
+        done = rebuild.replay(folder, engine, report=report, runs=runs, until=until)
+    return _tell(done, output)
+
+
+def _tell(done: Replayed, output: str) -> int:
+    from etl.cli.output import write_json, write_table
+    from etl.report.replay import accounts_table, closing_line, departures_table, facts
+
+    if output == "json":
+        write_json(facts(done))
+    else:
+        write_table(accounts_table(done))
+        if done.departures:
+            write_table(departures_table(done))
+        click.echo(closing_line(done))
+    return _ended(done.error())
+
+
+def _tell_difference(found: Restated, output: str) -> int:
+    from etl.cli.output import write_json, write_table
+    from etl.report.replay import difference_table, facts
+
+    error = _difference(found)
+    if output == "json":
+        write_json({**facts(found.replayed), "exit_code": error.exit_code if error else 0, "tables": found.tables})
+    else:
+        write_table(difference_table(found.tables))
+    return _ended(error)
+
+
+def _difference(found: Restated) -> IntegrityBroken | None:
+    if not found.differing:
+        return None
+    first = found.differing[0]
+    return IntegrityBroken(
+        f"the archive tells another history: account {first.account_id}, {first.table}, key {first.first_key}"
+        f" ({first.only_warehouse} versions in the warehouse only, {first.only_replay} in the replay only)",
+        remedy="If this vnsync reads the responses better, replay into a new database and use that",
+    )
+
+
+def _ended(error: IntegrityBroken | None) -> int:
+    if error is not None:
+        current_state().outcome = error.exit_code
+        raise error
+    return 0

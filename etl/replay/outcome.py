@@ -1,0 +1,139 @@
+"""What a replay did, and where it is not what was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from etl.archive.lines import Publishes
+from etl.archive.manifest import Manifest
+from etl.domain.runs import AccountResult, AccountStatus
+from etl.errors import IntegrityBroken
+
+
+@dataclass(frozen=True)
+class Episode:
+    """A run to replay, and what it published, by account."""
+
+    manifest: Manifest
+    published: Mapping[int, Publishes]
+
+    @property
+    def run_id(self) -> int:
+        """The run's id."""
+        return self.manifest.run.run_id
+
+    def erased_from(self, account_id: int) -> bool:
+        """Whether personal content was erased from the account's responses."""
+        return any(r.erased and r.account_id == account_id for r in self.manifest.responses)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Departure:
+    """Where a replay is not what was: the first of its account. `table`: the first table in which it shows."""
+
+    run_id: int
+    account_id: int
+    observed_at: datetime
+    what: str
+    table: str | None = None
+    expected: str | None = None
+    found: str | None = None
+
+
+@dataclass(kw_only=True)
+class AccountReplay:
+    """How far an account was rebuilt. `archived_digest`: the chain's head as the archive has it."""
+
+    account_id: int
+    published: int = 0
+    unpublished: int = 0
+    observed_at: datetime | None = None
+    chain_digest: str | None = None
+    archived_digest: str | None = None
+
+
+@dataclass(kw_only=True)
+class Replayed:
+    """What a replay did. `skipped`: runs that published nothing, or that the warehouse holds already."""
+
+    runs: int = 0
+    skipped: list[int] = field(default_factory=list)
+    accounts: dict[int, AccountReplay] = field(default_factory=dict)
+    departures: dict[int, Departure] = field(default_factory=dict)
+
+    def account(self, account_id: int) -> AccountReplay:
+        """The account's entry."""
+        return self.accounts.setdefault(account_id, AccountReplay(account_id=account_id))
+
+    def depart(
+        self,
+        episode: Episode,
+        published: Publishes,
+        what: str,
+        expected: object = None,
+        found: object = None,
+        table: str | None = None,
+    ) -> None:
+        """Note a departure: what follows the first of an account means nothing. An erasure explains it."""
+        if episode.erased_from(published.account_id):
+            what = f"{what}; personal content was erased from its responses"
+        departure = Departure(
+            run_id=episode.run_id,
+            account_id=published.account_id,
+            observed_at=published.observed_at,
+            what=what,
+            table=table,
+            expected=None if expected is None else str(expected),
+            found=None if found is None else str(found),
+        )
+        self.departures.setdefault(published.account_id, departure)
+
+    def settle(self, episode: Episode, account_id: int, result: AccountResult | None) -> None:
+        """Take in what became of an account that was tried once more."""
+        told, published = self.account(account_id), episode.published.get(account_id)
+        if published is None:
+            told.unpublished += 1
+        elif result is None or result.status is not AccountStatus.SUCCEEDED:
+            reason = result.error if result else "it was not tried"
+            self.depart(episode, published, f"it is not published: {reason}")
+        else:
+            told.published += 1
+            told.observed_at = result.observed_at
+            told.chain_digest, told.archived_digest = result.chain_digest, published.chain_digest
+            self._compare(episode, published, result)
+
+    def _compare(self, episode: Episode, published: Publishes, result: AccountResult) -> None:
+        if result.observed_at != published.observed_at:
+            self.depart(
+                episode, published, "it was observed at another moment", published.observed_at, result.observed_at
+            )
+        for table, expected in published.changes.items():
+            change = result.changes.get(table)
+            found = (change.opened, change.closed) if change else (0, 0)
+            if found != tuple(expected):
+                self.depart(episode, published, "other changes", _counts(expected), _counts(found), table)
+        if differ(published.chain_digest, result.chain_digest):
+            self.depart(episode, published, "another chain digest", published.chain_digest, result.chain_digest)
+
+    def error(self) -> IntegrityBroken | None:
+        """The error for a replay that is not what was; None when it is."""
+        if not self.departures:
+            return None
+        first = min(self.departures.values(), key=lambda d: d.observed_at)
+        table = f", first in {first.table}" if first.table else ""
+        shown = f" (expected {first.expected}, found {first.found})" if first.expected or first.found else ""
+        return IntegrityBroken(
+            f"the replay departs in run {first.run_id}, account {first.account_id}{table}: {first.what}{shown}",
+            remedy="Compare with `vnsync replay --diff`; `vnsync verify` on the archive tells whether it is whole",
+        )
+
+
+def differ(expected: str | None, found: str | None) -> bool:
+    """Whether two digests contradict each other; what has none (older than the chain) contradicts nothing."""
+    return expected is not None and found is not None and expected != found
+
+
+def _counts(change: tuple[int, int]) -> str:
+    return f"{change[0]} opened, {change[1]} closed"

@@ -1,0 +1,152 @@
+"""Rebuilds a warehouse from an archive, run after run through the pipeline itself, and notes where it departs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Engine, func, select
+
+from etl import pipeline
+from etl.account_sync import SyncOptions
+from etl.archive.checking import refuse_damaged
+from etl.archive.layout import Layout, existing
+from etl.archive.lines import Publishes
+from etl.archive.manifest import Manifest, confirmed, read_manifest
+from etl.archive.objects import Objects
+from etl.domain.ports import Report
+from etl.domain.runs import AccountResult
+from etl.errors import Usage
+from etl.extract.credentials import Login
+from etl.extract.jsonrpc import open_api
+from etl.replay.answers import SESSION, ArchivedSource
+from etl.replay.outcome import Episode, Replayed, differ
+from etl.replay.time import ArchivedChance, ArchivedClock, moment_of
+from etl.store import schema
+from etl.store.engine import database_errors
+
+
+def episodes(layout: Layout, runs: Collection[int] = (), until: datetime | None = None) -> list[Episode]:
+    """The archive's runs in order, those asked for: `runs` (none: all), begun not later than `until`."""
+    unknown = set(runs) - set(layout.run_ids())
+    if unknown:
+        raise Usage(f"the archive {layout.folder} holds no run {min(unknown)}", remedy="Leave --run out to replay all")
+    manifests = sorted((read_manifest(layout, i) for i in layout.run_ids()), key=_moment)
+    found = [Episode(m, p) for m, p in zip(manifests, confirmed(manifests), strict=True)]
+    wanted = [e for e in found if not runs or e.run_id in runs]
+    return [e for e in wanted if until is None or e.manifest.run.started_at <= until]
+
+
+def _moment(manifest: Manifest) -> datetime:
+    """When it observed first: these moments grow for each account, whatever the clock did."""
+    return min((a.observed_at for a in manifest.attempts.values()), default=manifest.run.started_at)
+
+
+def replay(
+    folder: Path, engine: Engine, *, report: Report, runs: Collection[int] = (), until: datetime | None = None
+) -> Replayed:
+    """Rebuild the archive's accounts in the warehouse, which holds none of them, or stands where the archive goes on.
+
+    Raises `Usage` when it stands elsewhere, `IntegrityBroken` when the archive is damaged. What does not come out as
+    it was is in the result.
+    """
+    layout = existing(folder)
+    refuse_damaged(folder)
+    wanted = episodes(layout, runs, until)
+    replaying = _Replay(layout, engine, report)
+    replaying.refuse_other_places(wanted)
+    for episode in wanted:
+        replaying.run(episode)
+    return replaying.done
+
+
+class _Replay:
+    """The state of a replay: where each account stands, and what was done."""
+
+    def __init__(self, layout: Layout, engine: Engine, report: Report) -> None:
+        self._objects, self._engine, self._report = Objects(layout), engine, report
+        self._heads = dict(self._standing())
+        self.done = Replayed()
+
+    def _standing(self) -> Iterator[tuple[int, datetime]]:
+        """The last observation of each account in the warehouse."""
+        syncs = schema.account_syncs
+        last = select(syncs.c.account_id, func.max(syncs.c.observed_at)).group_by(syncs.c.account_id)
+        with database_errors(), self._engine.connect() as connection:
+            yield from ((a, t) for a, t in connection.execute(last) if t is not None)
+
+    def refuse_other_places(self, wanted: list[Episode]) -> None:
+        """A replay over something else would make a history that never was."""
+        for account_id, head in self._heads.items():
+            mine = [e.published[account_id] for e in wanted if account_id in e.published]
+            known = {p.observed_at for p in mine} | {p.previous for p in mine}
+            if mine and head not in known:
+                raise Usage(
+                    f"the warehouse has account {account_id} as of {head}, and the archive does not go on from there",
+                    remedy="Replay into an empty database, or into a backup of a time that the archive knows",
+                )
+
+    def run(self, episode: Episode) -> None:
+        """Replay one run: what it published is published, what failed or was held fails again."""
+        rest = {i: p for i, p in episode.published.items() if self._is_new(p)}
+        for account_id in episode.published.keys() - rest.keys():
+            self._compare_standing(episode, episode.published[account_id])
+        tried = rest.keys() | (episode.manifest.outcomes.keys() - episode.published.keys())
+        if not tried or (not rest and self._is_there(episode.run_id)):
+            self.done.skipped.append(episode.run_id)
+            return
+        for published in rest.values():
+            self._expect_place(episode, published)
+        results = self._through_the_pipeline(episode, frozenset(tried))
+        self.done.runs += 1
+        for account_id in sorted(tried):
+            result = results.get(account_id)
+            self.done.settle(episode, account_id, result)
+            if result and result.observed_at:
+                self._heads[account_id] = result.observed_at
+
+    def _is_new(self, published: Publishes) -> bool:
+        head = self._heads.get(published.account_id)
+        return head is None or published.observed_at > head
+
+    def _is_there(self, run_id: int) -> bool:
+        rows = schema.sync_runs
+        with database_errors(), self._engine.connect() as connection:
+            return connection.execute(select(rows.c.run_id).where(rows.c.run_id == run_id)).first() is not None
+
+    def _through_the_pipeline(self, episode: Episode, tried: frozenset[int]) -> dict[int, AccountResult]:
+        run = episode.manifest.run
+        clock = ArchivedClock(moment_of(run.run_id, run.started_at))
+        source = ArchivedSource(episode.manifest, episode.published, self._objects, clock)
+        chance = ArchivedChance(run.run_id)
+        options = SyncOptions(
+            accounts=tried,
+            approve_close=frozenset(run.approve_close),
+            max_close_share=run.max_close_share,
+            page_limit=run.page_limit,
+            bounds=episode.manifest.bounds,
+            shortcuts=False,
+        )
+        key, any_chance, report = Login("replay", SESSION), ArchivedChance(0), self._report
+        with open_api(run.source_url, key, clock=clock, random=any_chance, report=report, transport=source) as api:
+            result = pipeline.sync(api, self._engine, options=options, clock=clock, random=chance, report=report)
+        return {a.account_id: a for a in result.accounts}
+
+    def _expect_place(self, episode: Episode, published: Publishes) -> None:
+        head = self._heads.get(published.account_id)
+        if head != published.previous:
+            what = "the observation that it follows is not in the archive"
+            self.done.depart(episode, published, what, published.previous, head)
+
+    def _compare_standing(self, episode: Episode, published: Publishes) -> None:
+        """What the warehouse holds already is compared, not written again."""
+        told, syncs = self.done.account(published.account_id), schema.account_syncs
+        same = (syncs.c.account_id == published.account_id, syncs.c.observed_at == published.observed_at)
+        with database_errors(), self._engine.connect() as connection:
+            digest = connection.execute(select(syncs.c.chain_digest).where(*same)).scalar()
+        told.observed_at = published.observed_at
+        told.chain_digest, told.archived_digest = digest, published.chain_digest
+        if differ(published.chain_digest, digest):
+            what = "the warehouse holds another chain digest"
+            self.done.depart(episode, published, what, published.chain_digest, digest)

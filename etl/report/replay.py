@@ -1,0 +1,68 @@
+"""What a replay came to, as tables and as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from etl.replay.compare import TableDifference
+from etl.replay.outcome import AccountReplay, Replayed
+from etl.report.tables import Cell, Table
+from etl.report.wording import counted, moment, thousands
+
+SHORT_DIGEST = 16
+
+
+def facts(done: Replayed) -> dict[str, Any]:
+    """The replay for machines."""
+    error = done.error()
+    return {
+        "exit_code": error.exit_code if error else 0,
+        "runs": done.runs,
+        "skipped": done.skipped,
+        "accounts": [done.accounts[i] for i in sorted(done.accounts)],
+        "departures": [done.departures[i] for i in sorted(done.departures)],
+    }
+
+
+def accounts_table(done: Replayed) -> Table:
+    """One row for each account: how many of its syncs were replayed, where it stands, whether its chain is the same."""
+    rows: list[list[Cell]] = [
+        [a.account_id, thousands(a.published), thousands(a.unpublished), moment(a.observed_at), *_head(a)]
+        for _, a in sorted(done.accounts.items())
+    ]
+    columns = ["account", "published", "not published", "as of", "head", "archived"]
+    return Table(columns, rows, frozenset({"account", "published", "not published"}))
+
+
+def _head(account: AccountReplay) -> tuple[str, str]:
+    """The chain's head, and whether the archive has the same."""
+    if account.chain_digest is None or account.archived_digest is None:
+        return "-", "no chain"
+    same = account.chain_digest == account.archived_digest
+    return account.chain_digest[:SHORT_DIGEST], "the same" if same else account.archived_digest[:SHORT_DIGEST]
+
+
+def departures_table(done: Replayed) -> Table:
+    """Where each account first departs."""
+    rows: list[list[Cell]] = [
+        [d.run_id, d.account_id, d.table, d.expected, d.found, d.what] for _, d in sorted(done.departures.items())
+    ]
+    return Table(["run", "account", "table", "expected", "found", "what"], rows, frozenset({"account"}), "Departures")
+
+
+def closing_line(done: Replayed) -> str:
+    """The replay in one sentence."""
+    left = f", {thousands(len(done.skipped))} left out (there already, or nothing came of them)" if done.skipped else ""
+    ended = "it departs" if done.departures else "all as it was"
+    return f"{counted(done.runs, 'run')} replayed{left}: {ended}."
+
+
+def difference_table(tables: Sequence[TableDifference]) -> Table:
+    """One row for each account and table."""
+    rows: list[list[Cell]] = [
+        [t.account_id, t.table, thousands(t.same), thousands(t.only_warehouse), thousands(t.only_replay), t.first_key]
+        for t in tables
+    ]
+    columns = ["account", "table", "the same", "warehouse only", "replay only", "first key"]
+    return Table(columns, rows, frozenset(columns) - {"table"})
