@@ -58,8 +58,9 @@ class Listing:
     """One account's listing through the eyes of `user_id` (None: a customer's own token).
 
     `known`: the open ids of the warehouse, ascending; they shape the windows and nothing else. `bounds`: the ids at
-    which the windows are cut instead, as they once were (`exactly`: none is joined with the next). `before`: the windows of the last listing; what is as before
-    in one of them is not read. `begin`: how the next window is asked for while this one is worked on.
+    which the windows are cut instead, as they once were (`exactly`: none is joined with the next). `before`: the
+    windows of the last listing; what is as before in one of them is not read. `begin`: how the next window is asked
+    for while this one is worked on.
     """
 
     def __init__(
