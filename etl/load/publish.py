@@ -161,7 +161,7 @@ class AccountLoad:
             self._connection.execution_options(sqlite_begin="immediate").begin()
         else:
             runs.make_durable(self._connection)
-            if self._staged:
+            if self._staged and self.open_numbers:
                 staging.analyze(self._connection)
 
     def _write(self, result: AccountResult, now: datetime, findings: Findings, unreported: bool) -> AccountResult:

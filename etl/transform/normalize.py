@@ -140,21 +140,18 @@ class Normalizer:
     # -- campaigns, sites, blocks
 
     def _campaign_links(self, number: Number, campaigns_out: list[Row], blocks_out: list[Row]) -> None:
-        number_id = number.id
-        links: set[Row] = set()
-        blocks: dict[Key, Row] = {}
-        for campaign in number.campaigns:
-            campaign_id = campaign.campaign_id
-            links.add((number_id, campaign_id))
+        blocks: list[Row] = []
+        links = [(number.id, campaign.campaign_id) for campaign in number.campaigns]
+        for link, campaign in zip(links, number.campaigns, strict=True):
             self._campaign(campaign)
             for block in campaign.site_blocks:
                 self._block(block, campaign)
-                row: Row = (number_id, campaign_id, block.site_block_id, block.is_tracking, 0)
+                row: Row = (*link, block.site_block_id, block.is_tracking, 0)
                 if block.is_tracking is UNSET:
                     row = self._known(row, tables.NUMBER_SITE_BLOCKS, "$.campaigns[].site_blocks[]")
-                self._keep(tables.NUMBER_SITE_BLOCKS, blocks, row[:3], row)
-        campaigns_out += links
-        blocks_out += blocks.values()
+                blocks.append(row)
+        campaigns_out += links if len(links) == 1 else set(links)
+        blocks_out += blocks if len(blocks) < 2 else self._each_once(tables.NUMBER_SITE_BLOCKS, blocks)
 
     def _campaign(self, c: Campaign) -> None:
         row: Row = (c.campaign_id, c.campaign_name, c.site_id, None if c.extra is None else _json(c.extra), 0)
@@ -180,12 +177,11 @@ class Normalizer:
     # -- scenarios
 
     def _scenario_links(self, number: Number, out: list[Row]) -> None:
-        links: dict[Key, Row] = {}
+        links: list[Row] = []
         for scenario in number.scenarios:
             self._scenario(scenario)
-            row = self._scenario_link(number.id, scenario)
-            self._keep(tables.NUMBER_SCENARIOS, links, row[:3], row)
-        out += links.values()
+            links.append(self._scenario_link(number.id, scenario))
+        out += links if len(links) == 1 else self._each_once(tables.NUMBER_SCENARIOS, links)
 
     def _scenario(self, s: Scenario) -> None:
         row: Row = (s.scenario_id, s.scenario_name, 0)
@@ -202,6 +198,16 @@ class Normalizer:
         return row if row[2] is not None else (*row[:2], 0, *row[3:])
 
     # -- one row per key
+
+    def _each_once(self, table: Table, rows: list[Row]) -> Collection[Row]:
+        """The rows of one number, each key (of three columns) once."""
+        kept: dict[Key, Row] = {row[:3]: row for row in rows}
+        if len(kept) == len(rows):
+            return rows
+        kept.clear()
+        for row in rows:
+            self._keep(table, kept, row[:3], row)
+        return kept.values()
 
     def _keep(self, table: Table, rows: dict[Any, Row], key: Any, row: Row) -> None:
         """Take the row, or of two copies of it the one that reports more, or else the one that sorts first.
