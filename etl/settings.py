@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from etl import urls
 from etl.errors import Misconfigured
@@ -33,10 +32,10 @@ def _database_secret(value: SecretStr) -> SecretStr:
     return SecretStr(urls.database_url(value.get_secret_value()))
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Everything that can be set. Each field's description says what is accepted; error messages repeat it."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     api_url: Annotated[str, AfterValidator(urls.api_url)] = Field(
         urls.HOSTS["callgear"], description="callgear, uis, comagic, or an https URL with the version, such as .../v2.0"
@@ -58,17 +57,6 @@ class Settings(BaseSettings):
     concurrency: int = Field(4, ge=1, le=32, description="a whole number from 1 to 32")
     log_format: Literal["text", "json"] = Field("text", description="text or json")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        *_: PydanticBaseSettingsSource,
-        **__: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what `load` hands over: it asks the sources itself, to know where each value comes from."""
-        return (init_settings,)
 
     def token(self) -> SecretStr | None:
         """The permanent key, from the setting or its file; None when no key is set. Raises Misconfigured."""
@@ -179,7 +167,8 @@ def _environment() -> dict[str, Any]:
     for name in sorted(os.environ):
         if name.startswith(PREFIX) and name not in known:
             raise _unknown(name, known, "in the environment")
-    return EnvSettingsSource(Settings, case_sensitive=False)()
+    given = {name.upper(): value for name, value in os.environ.items()}
+    return {name: given[variable_name(name)] for name in Settings.model_fields if variable_name(name) in given}
 
 
 def _file(path: Path, *, trusted: bool) -> dict[str, Any]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
 import click
@@ -18,6 +19,9 @@ from etl.cli.failure import report_bug, report_error
 from etl.cli.hardening import private
 from etl.cli.state import State
 from etl.errors import LocalTrouble, Usage, VnsyncError
+
+COLLECT_AFTER = (100_000, 50, 100)
+"""Allocations after which Python looks for cycles, and how seldom it looks further than at the newest objects."""
 
 COMMANDS = {
     "demo": "etl.cli.demo",
@@ -77,7 +81,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line; returns the exit code. Nothing is raised: every error becomes one line on stderr."""
     state = State()
     _never_fail_to_encode()
-    with private(), signals.stoppable():
+    with private(), signals.stoppable(), _rare_collections():
         try:
             code = _invoke(arguments, state)
         except (BrokenPipeError, SystemExit):  # the reader of the pipe has gone; click exits by itself then
@@ -90,6 +94,17 @@ def run(arguments: Sequence[str]) -> int:
             code = report_bug(error, state)
     _let_go_of(sys.stdout, sys.stderr)
     return code
+
+
+@contextlib.contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Rows by the hundred thousand are no cycles: look for those that seldom, and never among what is imported."""
+    before = gc.get_threshold()
+    gc.set_threshold(*COLLECT_AFTER)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _invoke(arguments: Sequence[str], state: State) -> int:
