@@ -140,7 +140,6 @@ NOT_HERE = {
     "S06": "there is no CSV export yet; it comes with `snapshot`",
     "S07": "there is no other export yet; it comes with `snapshot`",
     "S08": "no file is named after data yet; exports come with `snapshot`",
-    "S09": "there is no HTML report yet",
     "S18": "the chain of digests comes with `verify`",
     "S19": "the erasure procedure comes with the chain",
     "S21": "there is no archive yet; it comes with `replay`",

@@ -33,6 +33,7 @@ COMMANDS = {
     "snapshot": "etl.cli.snapshot",
     "verify": "etl.cli.verify",
     "replay": "etl.cli.replay",
+    "report": "etl.cli.report",
     "sandbox": "etl.cli.sandbox",
     "db": "etl.cli.db",
     "config": "etl.cli.config",

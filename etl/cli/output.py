@@ -20,7 +20,7 @@ def json_text(value: Any) -> str:
     """A value as JSON on one line."""
     from etl.report.values import as_json, plain, with_strings
 
-    return as_json(with_strings(plain(value), _hide))
+    return as_json(with_strings(plain(value), hide))
 
 
 def write_json(value: Any) -> None:
@@ -37,7 +37,7 @@ def write_table(table: Table) -> None:
     from etl.report.tables import show
     from etl.report.values import with_strings
 
-    show(replace(table, rows=[with_strings(list(row), _hide) for row in table.rows]), sys.stdout)
+    show(replace(table, rows=[with_strings(list(row), hide) for row in table.rows]), sys.stdout)
 
 
 def write_line(text: str) -> None:
@@ -48,8 +48,9 @@ def write_line(text: str) -> None:
 def write_text(text: str) -> None:
     """A part of a line on stdout, or more than one: of a result that is written as it is read."""
     if sys.stdout is not None:
-        sys.stdout.write(_hide(text))
+        sys.stdout.write(hide(text))
 
 
-def _hide(text: str) -> str:
+def hide(text: str) -> str:
+    """The text of a result without the secrets that are certain to be none of its words."""
     return current_state().redacted(text, shortest=CERTAIN)

@@ -67,13 +67,18 @@ def read_status(engine: Engine, now: datetime) -> Status:
     `now` may be an earlier moment: then it is the status that would have been told at that time.
     """
     with database_errors(), begin_reading(engine) as connection:
-        tried = {row.account_id: row for row in connection.execute(_last_syncs(now, published=False))}
-        published = {row.account_id: row for row in connection.execute(_last_syncs(now, published=True))}
-        gaps = _longest_gaps(connection, now)
-        names = {seen.account_id: seen.account_name for seen in as_of.observed(connection, now)}
-        last = connection.execute(_last_runs(now).limit(1)).first()
+        return status_at(connection, now)
+
+
+def status_at(connection: Connection, now: datetime) -> Status:
+    """The same, through a connection that sees one moment of the warehouse."""
+    tried = {row.account_id: row for row in connection.execute(last_syncs(now, published=False))}
+    published = {row.account_id: row for row in connection.execute(last_syncs(now, published=True))}
+    gaps = _longest_gaps(connection, now)
+    names = {seen.account_id: seen.account_name for seen in as_of.observed(connection, now)}
+    last = connection.execute(last_runs(now).limit(1)).first()
     states = [_state(row, published.get(i), names.get(i), gaps.get(i), now) for i, row in sorted(tried.items())]
-    return Status(accounts=tuple(states), last_run=_last_run(last, now) if last else None)
+    return Status(accounts=tuple(states), last_run=run_then(last, now) if last else None)
 
 
 def stale(accounts: Sequence[AccountState], max_age: timedelta) -> list[AccountState]:
@@ -82,7 +87,7 @@ def stale(accounts: Sequence[AccountState], max_age: timedelta) -> list[AccountS
     return [a for a in accounts if a.age_seconds is None or a.age_seconds > limit]
 
 
-def _last_syncs(now: datetime, *, published: bool) -> Select[Any]:
+def last_syncs(now: datetime, *, published: bool) -> Select[Any]:
     """The newest row of `account_syncs` of each account, of all or of the published ones.
 
     Times decide, not run ids: two runs of one second have ids in any order.
@@ -97,7 +102,8 @@ def _last_syncs(now: datetime, *, published: bool) -> Select[Any]:
     return select(syncs).join(last, (syncs.c.account_id == last.c.account_id) & (instant == last.c.instant))
 
 
-def _last_runs(now: datetime) -> Select[Any]:
+def last_runs(now: datetime) -> Select[Any]:
+    """The rows of `sync_runs` that had begun by `now`, newest first."""
     runs = schema.sync_runs
     return select(runs).where(runs.c.started_at <= now).order_by(runs.c.started_at.desc(), runs.c.run_id.desc())
 
@@ -105,9 +111,10 @@ def _last_runs(now: datetime) -> Select[Any]:
 def _longest_gaps(connection: Connection, now: datetime) -> dict[int, float]:
     """Seconds of the longest time without an observation, by account, within the window that ends now."""
     syncs = schema.account_syncs
+    within = syncs.c.observed_at.between(now - GAP_WINDOW, now)
     observed = (
         select(syncs.c.account_id, syncs.c.observed_at)
-        .where(syncs.c.status == AccountStatus.SUCCEEDED.value, syncs.c.observed_at >= now - GAP_WINDOW)
+        .where(syncs.c.status == AccountStatus.SUCCEEDED.value, within)
         .order_by(syncs.c.account_id, syncs.c.observed_at)
     )
     longest: dict[int, float] = {}
@@ -146,7 +153,7 @@ def _state(
     )
 
 
-def _last_run(row: Row[Any], now: datetime) -> LastRun:
+def run_then(row: Row[Any], now: datetime) -> LastRun:
     """The run as it was: one that finished after `now` was running then."""
     if row.finished_at is not None and row.finished_at > now:
         running = RunStatus.RUNNING.value

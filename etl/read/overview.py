@@ -1,0 +1,240 @@
+"""Everything that the report shows, read in one moment: runs, freshness, what is held now, what changed lately.
+
+The lists are bounded, whatever the agency's size; the totals count all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Select, and_, func, or_, select
+from sqlalchemy.sql.selectable import Subquery
+
+from etl.domain import tables as declared
+from etl.domain.runs import AccountStatus
+from etl.read import as_of
+from etl.read.activity import Activity, read_activity
+from etl.read.status import LastRun, Status, last_runs, last_syncs, run_then, status_at
+from etl.store import schema
+from etl.store.engine import begin_reading, database_errors
+
+MOST = 12
+"""Entries of each top list."""
+RUNS = 10
+"""How many runs are told."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStory:
+    """A run, and what became of its accounts; rows opened and closed are those of all its accounts."""
+
+    run: LastRun
+    source_url: str
+    version: str
+    succeeded: int
+    held: int
+    failed: int
+    rows_opened: int
+    rows_closed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holding:
+    """What an account holds: numbers, those of them in no campaign, campaigns."""
+
+    numbers: int = 0
+    unplaced: int = 0
+    campaigns: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopCampaign:
+    """A campaign, by how many numbers it holds."""
+
+    account_id: int
+    campaign_id: int
+    campaign_name: str | None
+    site_domain_name: str | None
+    numbers: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rejected:
+    """Records in quarantine since the last observation of their accounts, by reason."""
+
+    path: str
+    reason: str
+    records: int
+    accounts: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Departure:
+    """Something that the source sends and its documentation does not foresee, and when it was first met."""
+
+    path: str
+    kind: str
+    value: str
+    accounts: int
+    first_seen: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overview:
+    """The whole answer, as of `moment`. `holdings`: by account id; `statuses`: numbers by status, most first."""
+
+    moment: datetime
+    status: Status
+    runs: tuple[RunStory, ...]
+    holdings: Mapping[int, Holding]
+    sizes: Mapping[str, int]
+    statuses: tuple[tuple[str | None, int], ...]
+    campaigns: tuple[TopCampaign, ...]
+    rejected: tuple[Rejected, ...]
+    departures: tuple[Departure, ...]
+    departures_known: int
+    activity: Activity
+
+
+def read_overview(engine: Engine, now: datetime, *, moment: datetime | None = None) -> Overview:
+    """The overview as of `now` (aware), or as it would have been told at the earlier `moment`.
+
+    Raises `Usage` when `moment` lies before the first observation.
+    """
+    told_at = moment or now
+    with database_errors(), begin_reading(engine) as connection:
+        if moment is not None:
+            as_of.refuse_unknown(connection, moment, "--as-of", ())
+        departures, known = _departures(connection, told_at)
+        return Overview(
+            moment=told_at,
+            status=status_at(connection, told_at),
+            runs=_runs(connection, told_at),
+            holdings=_holdings(connection, moment),
+            sizes={t.name: _size(connection, t, moment) for t in declared.TABLES},
+            statuses=_statuses(connection, moment),
+            campaigns=_top_campaigns(connection, moment),
+            rejected=_rejected(connection, told_at),
+            departures=departures,
+            departures_known=known,
+            activity=read_activity(connection, told_at),
+        )
+
+
+# -- runs
+
+
+def _runs(connection: Connection, now: datetime) -> tuple[RunStory, ...]:
+    rows = connection.execute(last_runs(now).limit(RUNS)).all()
+    syncs = schema.account_syncs.c
+    counts = select(syncs.run_id, syncs.status, func.count(), func.sum(syncs.rows_opened), func.sum(syncs.rows_closed))
+    counts = counts.where(syncs.run_id.in_([r.run_id for r in rows]), *_ended_by(now)).group_by(
+        syncs.run_id, syncs.status
+    )
+    told = {(run_id, status): figures for run_id, status, *figures in connection.execute(counts)}
+    return tuple(_story(row, now, told) for row in rows)
+
+
+def _ended_by(now: datetime) -> tuple[Any, ...]:
+    """A sync that was observed later than `now` was not known then."""
+    syncs = schema.account_syncs.c
+    return (syncs.started_at <= now, or_(syncs.observed_at.is_(None), syncs.observed_at <= now))
+
+
+def _story(row: Any, now: datetime, told: Mapping[tuple[int, str], list[int]]) -> RunStory:
+    nothing = [0, 0, 0]
+    ended = {status: told.get((row.run_id, status.value), nothing) for status in AccountStatus}
+    return RunStory(
+        run=run_then(row, now),
+        source_url=row.source_url,
+        version=row.version,
+        succeeded=ended[AccountStatus.SUCCEEDED][0],
+        held=ended[AccountStatus.HELD][0],
+        failed=ended[AccountStatus.FAILED][0],
+        rows_opened=sum(figures[1] for figures in ended.values()),
+        rows_closed=sum(figures[2] for figures in ended.values()),
+    )
+
+
+# -- what is held
+
+
+def _known(table: declared.Table, moment: datetime | None) -> Subquery:
+    return as_of.rows(table, moment).order_by(None).subquery()
+
+
+def _size(connection: Connection, table: declared.Table, moment: datetime | None) -> int:
+    return connection.scalar(select(func.count()).select_from(_known(table, moment))) or 0
+
+
+def _holdings(connection: Connection, moment: datetime | None) -> dict[int, Holding]:
+    numbers = _by_account(connection, _known(declared.VIRTUAL_NUMBERS, moment))
+    campaigns = _by_account(connection, _known(declared.CAMPAIGNS, moment))
+    links = _known(declared.NUMBER_CAMPAIGNS, moment)
+    placed = _by_account(connection, select(links.c.account_id, links.c.virtual_number_id).distinct().subquery())
+    return {
+        i: Holding(numbers=n, unplaced=n - placed.get(i, 0), campaigns=campaigns.get(i, 0)) for i, n in numbers.items()
+    }
+
+
+def _by_account(connection: Connection, rows: Subquery) -> dict[int, int]:
+    counted = select(rows.c.account_id, func.count()).group_by(rows.c.account_id)
+    return {row[0]: row[1] for row in connection.execute(counted)}
+
+
+def _statuses(connection: Connection, moment: datetime | None) -> tuple[tuple[str | None, int], ...]:
+    numbers = _known(declared.VIRTUAL_NUMBERS, moment)
+    count = func.count().label("numbers")
+    counted = select(numbers.c.status, count).group_by(numbers.c.status)
+    rows = connection.execute(counted.order_by(count.desc(), numbers.c.status).limit(MOST))
+    return tuple((status, numbers) for status, numbers in rows)
+
+
+def _top_campaigns(connection: Connection, moment: datetime | None) -> tuple[TopCampaign, ...]:
+    links, campaigns, sites = (
+        _known(t, moment) for t in (declared.NUMBER_CAMPAIGNS, declared.CAMPAIGNS, declared.SITES)
+    )
+    key = (links.c.account_id, links.c.campaign_id)
+    count = func.count().label("numbers")
+    top = select(*key, count).group_by(*key).order_by(count.desc(), *key).limit(MOST).subquery()
+    named = and_(campaigns.c.account_id == top.c.account_id, campaigns.c.campaign_id == top.c.campaign_id)
+    placed = and_(sites.c.account_id == campaigns.c.account_id, sites.c.site_id == campaigns.c.site_id)
+    wanted = (
+        select(top, campaigns.c.campaign_name, sites.c.site_domain_name)
+        .select_from(top.outerjoin(campaigns, named).outerjoin(sites, placed))
+        .order_by(top.c.numbers.desc(), top.c.account_id, top.c.campaign_id)
+    )
+    return tuple(TopCampaign(**row._mapping) for row in connection.execute(wanted))
+
+
+# -- what is not as it should be
+
+
+def _rejected(connection: Connection, now: datetime) -> tuple[Rejected, ...]:
+    last = last_syncs(now, published=True).subquery()
+    bad = schema.quarantine
+    same = and_(bad.c.run_id == last.c.run_id, bad.c.account_id == last.c.account_id)
+    records, accounts = func.count().label("records"), func.count(bad.c.account_id.distinct()).label("accounts")
+    wanted = select(bad.c.path, bad.c.reason, records, accounts).join(last, same).group_by(bad.c.path, bad.c.reason)
+    ordered = wanted.order_by(records.desc(), bad.c.path, bad.c.reason).limit(MOST)
+    return tuple(Rejected(**row._mapping) for row in connection.execute(ordered))
+
+
+def _departures(connection: Connection, now: datetime) -> tuple[tuple[Departure, ...], int]:
+    """The most widespread ones, and how many there are."""
+    kinds = _kinds_of_drift(now).subquery()
+    order = (kinds.c.accounts.desc(), kinds.c.first_seen.desc(), kinds.c.path, kinds.c.kind, kinds.c.value)
+    rows = connection.execute(select(kinds).order_by(*order).limit(MOST))
+    found = tuple(Departure(**row._mapping) for row in rows)
+    return found, connection.scalar(select(func.count()).select_from(kinds)) or 0
+
+
+def _kinds_of_drift(now: datetime) -> Select[Any]:
+    drift, runs = schema.source_drift, schema.sync_runs
+    what = (drift.c.path, drift.c.kind, drift.c.value)
+    accounts, first = func.count().label("accounts"), func.min(runs.c.started_at).label("first_seen")
+    met = select(*what, accounts, first).join(runs, runs.c.run_id == drift.c.first_run_id)
+    return met.where(runs.c.started_at <= now).group_by(*what)

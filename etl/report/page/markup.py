@@ -1,0 +1,106 @@
+"""HTML and SVG as values. Text is escaped when it is written out, so nothing that is told can become markup.
+
+Tags and attributes are named by code only. Text may come from anywhere: markup characters become references, control,
+bidi and invisible characters show as escapes, and a cell that a spreadsheet would take for a formula is quoted.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from etl.report.wording import printable, quoted
+
+LONGEST = 2_000
+"""Characters of one piece of text; whoever tells of more than a sentence cuts it shorter."""
+VOID = frozenset({"meta", "br"})
+_FORMULA = frozenset("=+-@|%＝＋－＠−")
+"""Beginnings that a spreadsheet may take for a formula when a table is pasted or opened there."""
+
+Hide = Callable[[str], str]
+"""Masks what must never be shown."""
+
+
+@dataclass(frozen=True)
+class Element:
+    """An element with its attributes and what it holds."""
+
+    tag: str
+    attributes: tuple[tuple[str, str], ...]
+    children: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Style:
+    """A style sheet: the only text that is written as it is, so it is a constant of the program's and no data."""
+
+    text: str
+
+
+Node = Element | Style | str | None
+"""What an element may hold; None is nothing."""
+
+
+def element(tag: str, *children: Node | Iterable[Node], **attributes: str | float | None) -> Element:
+    """An element. `class_` stands for class, `data_label` for data-label, `_` inside names for `-`; None is left out.
+
+    Raises ValueError for what could run or fetch anything: handlers, inline styles, addresses outside the page.
+    """
+    named = tuple((_name(k), _value(v)) for k, v in attributes.items() if v is not None)
+    for name, value in named:
+        if name.startswith("on") or name in ("style", "src", "srcdoc", "action"):
+            raise ValueError(f"no attribute {name} in the page")
+        if name == "href" and not value.startswith("#"):
+            raise ValueError("links lead to places of the page only")
+    return Element(tag, named, tuple(_flat(children)))
+
+
+def _flat(children: Iterable[Node | Iterable[Node]]) -> Iterator[Node]:
+    for child in children:
+        if child is None or isinstance(child, str | Element | Style):
+            yield child
+        else:
+            yield from child
+
+
+def _name(keyword: str) -> str:
+    """`view_box` keeps SVG's own spelling."""
+    return {"view_box": "viewBox", "http_equiv": "http-equiv"}.get(keyword, keyword.rstrip("_").replace("_", "-"))
+
+
+def _value(value: str | float) -> str:
+    return value if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def told(text: str | None, limit: int = 120) -> str:
+    """Text from outside for a cell or a sentence: one safe line; quoted when a spreadsheet would calculate it."""
+    if text is None or not text.strip():
+        return "–" if text is None else quoted(text)
+    safe = printable(text, limit)
+    return quoted(text, limit) if safe.lstrip()[:1] in _FORMULA else safe
+
+
+def written(node: Node, hide: Hide) -> str:
+    """The node as HTML. `hide` sees every text and attribute before it is escaped."""
+    return "".join(_pieces(node, hide))
+
+
+def _pieces(node: Node, hide: Hide) -> Iterator[str]:
+    if node is None:
+        return
+    if isinstance(node, str):
+        yield _escaped(node, hide)
+    elif isinstance(node, Style):
+        yield f"<style>{node.text}</style>"
+    else:
+        attributes = "".join(f' {name}="{_escaped(value, hide)}"' for name, value in node.attributes)
+        yield f"<{node.tag}{attributes}>"
+        if node.tag not in VOID:
+            for child in node.children:
+                yield from _pieces(child, hide)
+            yield f"</{node.tag}>"
+
+
+def _escaped(text: str, hide: Hide) -> str:
+    return html.escape(printable(hide(text), LONGEST))

@@ -1,0 +1,191 @@
+"""The page's parts: text cannot become markup, cells cannot become formulas, and pictures hold their room."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from html.parser import HTMLParser
+
+import pytest
+
+from etl.domain import tables
+from etl.read.activity import Activity, Day
+from etl.read.overview import Overview
+from etl.read.status import AccountState, Status
+from etl.report.page import attention
+from etl.report.page.charts import days_chart, spark
+from etl.report.page.document import OPENING, report_page
+from etl.report.page.markup import element, told, written
+from etl.report.page.style import CSS
+
+NOW = datetime(2026, 1, 10, 12, tzinfo=UTC)
+
+
+def _as_it_is(text: str) -> str:
+    return text
+
+
+def _account(account_id: int, **fields: object) -> AccountState:
+    known: dict[str, object] = {"status": "succeeded", "observed_at": NOW, "age_seconds": 60.0, "listed_numbers": 5}
+    return AccountState(account_id=account_id, last_run_id=1, **(known | fields))  # type: ignore[arg-type]
+
+
+def _seen(*accounts: AccountState) -> Overview:
+    return Overview(
+        moment=NOW,
+        status=Status(accounts=accounts),
+        runs=(),
+        holdings={},
+        sizes=dict.fromkeys(tables.BY_NAME, 0),
+        statuses=(),
+        campaigns=(),
+        rejected=(),
+        departures=(),
+        departures_known=0,
+        activity=Activity(per_account={}),
+    )
+
+
+def _page(seen: Overview) -> str:
+    return report_page(seen, made_at=NOW, max_age=timedelta(hours=26), version="1", hide=_as_it_is)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("<b>&\"'", "&lt;b&gt;&amp;&quot;&#x27;"),
+        ("a\u2028b\u202ec\x00d\u200be", "a\\u2028b\\u202ec\\x00d\\u200be"),
+        ("a\nb", "a\\x0ab"),
+        ("\ud800", "\\ud800"),
+    ],
+)
+def test_text_and_attributes_are_escaped(text: str, shown: str) -> None:
+    """Markup characters as references, what cannot be seen as escapes; the same in an attribute."""
+    assert written(element("p", text, title=text), _as_it_is) == f'<p title="{shown}">{shown}</p>'
+
+
+def test_what_is_hidden_is_hidden_before_it_is_escaped() -> None:
+    """A secret with markup characters in it is found all the same, in text and in attributes."""
+    out = written(element("p", "a<&b", title="x a<&b"), lambda text: text.replace("a<&b", "****"))
+    assert out == '<p title="x ****">****</p>'
+
+
+@pytest.mark.parametrize("name", ["onclick", "onload", "style", "src", "srcdoc", "action"])
+def test_what_could_run_or_fetch_cannot_be_made(name: str) -> None:
+    """Handlers, inline styles and sources are refused, whatever they hold."""
+    with pytest.raises(ValueError, match="no attribute"):
+        element("p", **{name: "x"})
+
+
+@pytest.mark.parametrize("address", ["javascript:alert(1)", "https://example.com", "//x", "data:text/html,x", ""])
+def test_links_lead_to_places_of_the_page_only(address: str) -> None:
+    """No link leaves the page."""
+    with pytest.raises(ValueError, match="links"):
+        element("a", "x", href=address)
+    assert written(element("a", "x", href="#runs"), _as_it_is) == '<a href="#runs">x</a>'
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+cmd|' /C calc'!A0", "-2", "@SUM(A1)", "\u00a0 =1", "＝1", "%x", "|x"])
+def test_formulas_are_quoted(text: str) -> None:
+    """What a spreadsheet would calculate when the table is pasted there begins with a quote."""
+    assert told(text).startswith('"')
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"), [("Acme", "Acme"), ("7 = 7", "7 = 7"), (None, "–"), ("", '""'), (" ", '" "')]
+)
+def test_ordinary_text_is_told_as_it_is(text: str | None, shown: str) -> None:
+    """Nothing is quoted without need; nothing at all is a dash, emptiness is visible."""
+    assert told(text) == shown
+
+
+def test_the_style_sheet_cannot_end_early() -> None:
+    """It is the one text that is written as it is."""
+    assert "</" not in CSS
+    assert "<!--" not in CSS
+    assert "url(" not in CSS
+    assert "@import" not in CSS
+
+
+def test_every_page_begins_alike() -> None:
+    """By its beginning a file is known as an earlier report."""
+    assert _page(_seen()).startswith(OPENING)
+
+
+def test_the_page_is_the_same_for_the_same_data() -> None:
+    """Nothing but what is passed in decides."""
+    seen = _seen(_account(2, suspects=3), _account(1, status="failed", error="x"))
+    assert _page(seen) == _page(seen)
+
+
+class _Texts(HTMLParser):
+    """The text of headings of level 3."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self._inside = False
+
+    def handle_starttag(self, tag: str, _attributes: object) -> None:
+        self._inside = tag == "h3"
+
+    def handle_data(self, data: str) -> None:
+        if self._inside:
+            self.found.append(data)
+
+    def handle_endtag(self, _tag: str) -> None:
+        self._inside = False
+
+
+def test_what_is_broken_stands_before_what_is_incomplete() -> None:
+    """Failed and held first, then stale and incomplete, then what is only good to know; each says what to do."""
+    seen = _seen(
+        _account(1, longest_gap_seconds=9 * 86_400.0),
+        _account(2, unaccounted=1),
+        _account(3, suspects=2),
+        _account(4, quarantined=3),
+        _account(5, age_seconds=27 * 3600.0),
+        _account(6, status="held", error="60 of 100"),
+        _account(7, status="failed", error="forbidden", observed_at=None, age_seconds=None),
+    )
+    items = attention.items(seen, timedelta(hours=26))
+    assert [i.level for i in items] == ["bad"] * 3 + ["warn"] * 4 + ["note"]
+    assert all(item.remedy for item in items)
+    assert any(item.command == "vnsync sync --account 6 --approve-close 6" for item in items)
+    assert [a.account_id for a in sorted(seen.status.accounts, key=lambda a: attention.rank(a, frozenset({5})))] == [
+        6, 7, 5, 4, 3, 2, 1,
+    ]  # fmt: skip
+    reader = _Texts()
+    reader.feed(_page(seen))
+    titles = [item.title for item in items]
+    assert [title for title in reader.found if title in titles] == titles
+
+
+def test_all_well_is_said() -> None:
+    """Fresh, whole accounts and a run that succeeded: nothing needs anybody."""
+    seen = _seen(_account(1))
+    assert [item.title for item in attention.items(seen, timedelta(hours=26))] == ["Nothing was ever synced"]
+    assert "all well" not in _page(seen)
+
+
+def test_thousands_of_accounts_stay_small() -> None:
+    """Five thousand failed accounts with long names and errors: below 2 MB, the totals whole."""
+    name, error = "\U000e0001" * 300, "<\u202e" * 500
+    page = _page(_seen(*(_account(i, account_name=name, error=error, status="failed") for i in range(5_000))))
+    assert len(page.encode()) < 2_000_000
+    assert "5 000 accounts failed" in page
+    assert "150 of 5 000" in page
+
+
+def test_bars_stay_in_their_room() -> None:
+    """A day of a million changes beside a day of one: both are seen, neither leaves the picture."""
+    counts = [{("number", "changed"): 1_000_000}, {("campaign", "changed"): 1, ("number", "added"): 1}]
+    days = tuple(
+        Day(day=date(2026, 1, 1 + 3 * i), accounts=1, observations=1, counts=each) for i, each in enumerate(counts)
+    )
+    chart = written(days_chart(Activity(days=days, per_account={})), _as_it_is)
+    assert chart.count("<rect ") == 3
+    assert 'class="gap"' in chart
+    assert 'y="-' not in chart
+    assert "1 000 000 changes" in chart
+    assert spark((0, 0)) is None
+    assert "v-20.0h" in written(spark((0, 9, 1)), _as_it_is)
