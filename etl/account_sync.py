@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from sqlalchemy import Engine
 
@@ -18,7 +19,7 @@ from etl.errors import Held, IntegrityBroken, SourceUnusable, VnsyncError
 from etl.extract.accounts import Account, describe
 from etl.extract.ahead import Begin, Fetcher, inline
 from etl.extract.jsonrpc import DataApi
-from etl.extract.listing import LIMIT, Listing, Page, Proof
+from etl.extract.listing import LIMIT, Listing, Page, Proof, Tally
 from etl.load.memory import ListingMemory
 from etl.load.publish import AccountFacts, AccountLoad, Findings, open_load
 from etl.store.accounts import KnownAccount
@@ -78,27 +79,13 @@ class AccountSync:
 
     def publish(self) -> AccountResult:
         """Do it all. Raises `VnsyncError` when nothing was published."""
-        account, run = self._described(), self._run
-        user_id = self._user(account)
-        self._name = account.account_name
-        with self._run.fetcher() as begin, self._load() as load:
-            self._announce(load)
-            self._memory = memory = ListingMemory(self._remembered(load), self._normalizer, self._drift)
-            self._listing = listing = self._new_listing(load, user_id, begin)
-            for page in listing.pages():
-                self._take(page, load)
-                self._tell(listing, load.open_numbers)
-            run.witness.plans(account.account_id, listing.bounds)
-            proof = self._prove(load, listing, user_id)
-            memory.complete()
-            self._stage_shared(load, proof)
-            now = run.clock.now()
+        run = self._run
+        with self._listed() as (load, proof, findings, now):
             self._guard(load, proof)
-            run.report(Publishing(account_id=account.account_id, listed=listing.tally.listed))
-            findings = self._findings(account, user_id)
+            run.report(Publishing(account_id=self._account.account_id, listed=self._tally.listed))
+            facts = findings.facts
 
             def last_word(published: AccountResult) -> None:
-                facts = findings.facts
                 run.witness.publishes(
                     Publication(
                         result=published,
@@ -114,9 +101,32 @@ class AccountSync:
                 gone=proof.gone,
                 findings=findings,
                 unreported=self._normalizer.unreported,
-                memory=memory,
+                memory=self._memory,
                 last_word=last_word,
             )
+
+    @contextmanager
+    def _listed(self) -> Iterator[tuple[AccountLoad, Proof, Findings, datetime]]:
+        """The account listed, staged and proven: its way into the warehouse, and the moment at which that was so."""
+        account, run = self._described(), self._run
+        user_id = self._user(account)
+        self._name = account.account_name
+        with run.fetcher() as begin, self._load() as load:
+            self._announce(load)
+            self._memory = memory = ListingMemory(self._remembered(load), self._normalizer, self._drift)
+            self._listing = listing = self._new_listing(load, user_id, begin)
+            for page in listing.pages():
+                self._take(page, load)
+                self._tell(listing, load.open_numbers)
+            run.witness.plans(account.account_id, listing.bounds)
+            proof = self._prove(load, listing, user_id)
+            memory.complete()
+            self._stage_shared(load, proof)
+            yield load, proof, self._findings(account, user_id), run.clock.now()
+
+    @property
+    def _tally(self) -> Tally:
+        return self._listing.tally if self._listing else Tally()
 
     def _load(self) -> AbstractContextManager[AccountLoad]:
         run = self._run

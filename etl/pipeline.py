@@ -78,6 +78,18 @@ def sync(
             return run.work()
 
 
+def wanted(roster: Roster, chosen: frozenset[int]) -> tuple[Account, ...]:
+    """The accounts to sync: those `chosen`, or all within reach. Raises `Usage` or `SourceUnusable` where none is."""
+    if not chosen:
+        if not roster.accounts:
+            raise SourceUnusable("the token reaches no account", remedy="Check the agent's customers and users")
+        return roster.accounts
+    unknown = chosen - {a.account_id for a in roster.accounts}
+    if unknown:
+        raise Usage(f"the token does not reach account {min(unknown)}", remedy="See `vnsync accounts`")
+    return tuple(a for a in roster.accounts if a.account_id in chosen)
+
+
 class _Pending:
     """The accounts that nobody has begun, for several lanes to take from; and whether there is any use in going on."""
 
@@ -135,7 +147,7 @@ class _Run:
         self._witness.begins(self._beginning())
         roster = discover(self._shared.api)
         self._witness.reaches({a.account_id: a.user_ids for a in roster.accounts})
-        self._accounts = accounts = self._wanted(roster)
+        self._accounts = accounts = wanted(roster, self._options.accounts)
         runs.claim(self._engine, self._run_id, [a.account_id for a in accounts], self._clock.now())
         self._report(RunStarted(run_id=self._run_id, source_url=self._shared.api.url, accounts=len(accounts)))
         known = known_accounts(self._engine)
@@ -215,16 +227,6 @@ class _Run:
             return exc
         self._keep(result)
         return None
-
-    def _wanted(self, roster: Roster) -> tuple[Account, ...]:
-        if not self._options.accounts:
-            if not roster.accounts:
-                raise SourceUnusable("the token reaches no account", remedy="Check the agent's customers and users")
-            return roster.accounts
-        unknown = self._options.accounts - {a.account_id for a in roster.accounts}
-        if unknown:
-            raise Usage(f"the token does not reach account {min(unknown)}", remedy="See `vnsync accounts`")
-        return tuple(a for a in roster.accounts if a.account_id in self._options.accounts)
 
     def _give_up(self, rest: Sequence[Account], reason: VnsyncError) -> None:
         """No account can go on: those not reached are recorded as failed, for the same reason."""

@@ -26,6 +26,7 @@ COLLECT_AFTER = (100_000, 50, 100)
 COMMANDS = {
     "demo": "etl.cli.demo",
     "sync": "etl.cli.sync",
+    "plan": "etl.cli.plan",
     "status": "etl.cli.status",
     "accounts": "etl.cli.accounts",
     "history": "etl.cli.history",

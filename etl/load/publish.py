@@ -24,7 +24,7 @@ from etl.domain import chain
 from etl.domain.fingerprints import ListingPrint
 from etl.domain.runs import AccountResult, AccountStatus, TableChange
 from etl.errors import Unavailable
-from etl.load import contradictions, diff, staging
+from etl.load import contradictions, diff, rehearsal, staging
 from etl.load.diff import Moment
 from etl.load.memory import ListingMemory
 from etl.load.seal import seal
@@ -150,6 +150,30 @@ class AccountLoad:
             last_word(published)
             self._commit()
             return published
+
+    def rehearse(
+        self, *, now: datetime, gone: Collection[int], unreported: bool
+    ) -> tuple[dict[str, TableChange], dict[str, int]]:
+        """What `publish` would open and close, by table, and how many keys it would do both to: these are changed.
+
+        Tried out on temporary copies: no table that others see is written or locked, and nothing stays.
+        """
+        with database_errors():
+            if gone:
+                self._make_stage()
+                staging.put_gone(self._connection, gone)
+            if not self._staged:
+                return diff.no_changes(), {}
+            staging.analyze(self._connection)
+            rehearsal.shadow(self._connection, self._account_id)
+            if unreported:
+                diff.fill_unreported(self._connection, self._account_id)
+            changes = self._changes(Moment(self._account_id, self._run_id, self._after(now)))
+            return changes, rehearsal.changed(self._connection)
+
+    def _after(self, now: datetime) -> datetime:
+        previous, _ = self._last_link()
+        return now if previous is None else max(now, previous + TICK)
 
     def _origin(self, published: AccountResult) -> Origin:
         assert published.observed_at is not None

@@ -19,7 +19,7 @@ _ARCHIVE = _BASE | {"archive"}
 _BELOW_RUNS = _STAGES | {"load", "read"}
 _RUNS = _BELOW_RUNS | {"report", "pipeline", "account_sync", "lanes"}
 _REPLAY = _BELOW_RUNS | _ARCHIVE | {"account_sync", "pipeline", "replay"}
-_TOP = _RUNS | _REPLAY | {"clock", "settings", "urls", "secret_file", "sandbox", "cli"}
+_TOP = _RUNS | _REPLAY | {"planning"} | {"clock", "settings", "urls", "secret_file", "sandbox", "cli"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "domain": _BASE,
@@ -30,10 +30,11 @@ ALLOWED: dict[str, set[str]] = {
     "store": _BASE | {"store"},
     "load": _STAGES | {"load"},
     "read": _STAGES | {"read"},
-    "report": _BELOW_RUNS | {"report", "replay"},
+    "report": _BELOW_RUNS | {"report", "replay", "planning"},
     "account_sync": _BELOW_RUNS | {"account_sync"},
     "lanes": _BASE,
     "pipeline": _BELOW_RUNS | {"pipeline", "account_sync", "lanes"},
+    "planning": _BELOW_RUNS | {"account_sync", "pipeline"},
     "replay": _REPLAY,
     "settings": _BASE | {"urls", "secret_file"},
     "urls": _BASE,

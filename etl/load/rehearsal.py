@@ -1,0 +1,65 @@
+"""Temporary tables that stand before the warehouse's own under the same names: the diff is applied to copies.
+
+Both databases look for a name among temporary tables first. So the statements of `diff` need not know where they are.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from sqlalchemy import Column, Connection, Index, MetaData, Table, and_, func, select, text
+
+from etl.store import schema
+
+
+@cache
+def _copies() -> dict[str, Table]:
+    """The tables of current and ended versions once more, temporary, with their keys and indexes."""
+    metadata = MetaData()
+    return {t.name: _copy(t, metadata) for t in (*schema.current.values(), *schema.closed.values())}
+
+
+def _copy(table: Table, metadata: MetaData) -> Table:
+    columns = [Column(c.name, c.type, primary_key=c.primary_key, autoincrement=False) for c in table.columns]
+    indexes = [Index(i.name, *(c.name for c in i.columns)) for i in table.indexes]
+    return Table(
+        table.name,
+        metadata,
+        *columns,
+        *indexes,
+        prefixes=["TEMPORARY"],
+        postgresql_on_commit="DROP",
+        sqlite_with_rowid=False,
+    )
+
+
+def shadow(connection: Connection, account_id: int) -> None:
+    """Put copies before the tables: of the current ones with the account's rows, of the ended ones empty."""
+    home = _home(connection)
+    for table in _copies().values():
+        table.create(connection, checkfirst=False)
+    for name in schema.current:
+        names = ", ".join(c.name for c in schema.current[name].columns)
+        copy = f"insert into {name} ({names}) select {names} from {home}.{name} where account_id = :account"  # noqa: S608
+        connection.execute(text(copy), {"account": account_id})
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"analyze {', '.join(schema.current)}")
+
+
+def _home(connection: Connection) -> str:
+    """The schema of the warehouse's own tables, quoted."""
+    if connection.dialect.name == "sqlite":
+        return "main"
+    name = str(connection.scalar(text("select current_schema()")))
+    return str(connection.dialect.identifier_preparer.quote(name))
+
+
+def changed(connection: Connection) -> dict[str, int]:
+    """How many keys were ended and opened at once, by table: the rest came or went."""
+    counts = {}
+    for name, table in schema.current.items():
+        ended = schema.closed[name]
+        keys = [c.name for c in table.primary_key]
+        same = and_(*(ended.c[k] == table.c[k] for k in keys), table.c.valid_from == ended.c.valid_to)
+        counts[name] = connection.scalar(select(func.count()).select_from(ended.join(table, same))) or 0
+    return counts

@@ -1,0 +1,204 @@
+"""A plan: what the next sync would do, exactly, and nothing written."""
+# ruff: noqa: F811 - a fixture that is imported has its tests' parameters for namesakes
+
+from __future__ import annotations
+
+import hashlib
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+
+from etl.cli.main import run
+from etl.domain.runs import RunResult
+from etl.extract.credentials import PermanentKey
+from etl.extract.jsonrpc import open_api
+from etl.pipeline import SyncOptions
+from etl.planning import Plan, plan
+from etl.sandbox import faults
+from etl.sandbox.transport import SandboxTransport
+from etl.sandbox.world import CustomerPlan, World
+from tests.cli.conftest import clean, customer, vnsync  # noqa: F401 - fixtures
+from tests.cli.running import Run, Source
+from tests.rig import TOKEN, URL, Rig
+
+
+def _rig(engine: Engine, customers: int = 1, numbers: int = 120, **more: Any) -> Rig:
+    plans = [CustomerPlan(numbers=numbers) for _ in range(customers)]
+    return Rig(World(seed=5, customers=plans, role="customer" if customers == 1 else "agent", **more), engine)
+
+
+def _plan(rig: Rig, **options: Any) -> Plan:
+    with open_api(
+        URL,
+        PermanentKey(TOKEN),
+        clock=rig.clock,
+        random=random.Random(3),
+        report=rig.events.append,
+        transport=SandboxTransport(rig.api),
+    ) as api:
+        return plan(api, rig.engine, options=SyncOptions(**options), clock=rig.clock, report=rig.events.append)
+
+
+def _everything(engine: Engine) -> dict[str, list[Any]]:
+    """All rows of all tables, temporary ones of other connections not among them."""
+    names = (
+        "select tablename from pg_tables where schemaname = 'public'"
+        if engine.name == "postgresql"
+        else "select name from sqlite_master where type = 'table'"
+    )
+    with engine.connect() as connection:
+        tables = sorted(connection.scalars(text(names)))
+        return {n: sorted(map(str, connection.execute(text(f"select * from {n}")))) for n in tables}
+
+
+def _bytes(engine: Engine) -> dict[str, str]:
+    """Digests of a SQLite database's files; in PostgreSQL the sizes of its tables, which dead rows would move."""
+    if engine.name == "sqlite":
+        path = Path(str(engine.url.database))
+        return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in path.parent.glob(f"{path.name}*")}
+    sizes = "select relname, pg_relation_size(oid)::text from pg_class where relnamespace = 'public'::regnamespace"
+    with engine.connect() as connection:
+        return {row[0]: row[1] for row in connection.execute(text(sizes))}
+
+
+def _foretold(planned: Plan, result: RunResult) -> None:
+    """The sync did what the plan said, table by table."""
+    assert planned.exit_code == result.exit_code
+    for one, account in zip(planned.accounts, result.accounts, strict=True):
+        assert one.result.status == account.status
+        assert (one.result.listed_numbers, one.result.suspects) == (account.listed_numbers, account.suspects)
+        assert one.requests == account.requests
+        if account.observed_at:
+            assert {n: (t.opened, t.closed) for n, t in one.tables.items()} == {
+                n: (c.opened, c.closed) for n, c in account.changes.items()
+            }
+
+
+@pytest.mark.parametrize("customers", [1, 3])
+def test_sync_does_what_the_plan_said_and_the_plan_nothing(warehouse: Engine, customers: int) -> None:
+    """First load, days of change, a quiet day: the figures are the sync's; rows and bytes stay as they were."""
+    rig = _rig(warehouse, customers)
+    for day in range(4):
+        before = _everything(warehouse), _bytes(warehouse)
+        planned = _plan(rig, page_limit=50)
+        assert (_everything(warehouse), _bytes(warehouse)) == before
+        assert bool(sum(t.opened for p in planned.accounts for t in p.tables.values())) == (day < 3)
+        _foretold(planned, rig.sync(page_limit=50))
+        if day < 2:
+            rig.world.pass_day(share=0.1)
+
+
+def test_added_changed_and_removed_are_told_apart(warehouse: Engine) -> None:
+    """A number that is edited is changed, one that is given back removed, a new one added."""
+    rig = _rig(warehouse)
+    rig.sync()
+    first, second, *_ = rig.world.numbers(rig.only)
+    rig.world.edit(rig.only, first, comment="another")
+    rig.world.remove(rig.only, second)
+    rig.world.add(rig.only, 3)
+    (planned,) = _plan(rig).accounts
+    table = planned.tables["virtual_numbers"]
+    assert (table.added, table.changed, table.removed) == (3, 1, 1)
+
+
+def test_older_edition_would_lose_nothing(warehouse: Engine) -> None:
+    """Fields that an edition does not report are filled from the warehouse's rows in the plan too."""
+    rig = _rig(warehouse)
+    rig.sync()
+    rig.world.edition = "older"
+    (planned,) = _plan(rig).accounts
+    assert (planned.result.rows_opened, planned.result.rows_closed) == (0, 0)
+
+
+def test_guard_would_hold_it(warehouse: Engine) -> None:
+    """What would be closed is shown, with how to approve; approved, it is planned as any other."""
+    rig = _rig(warehouse, 2)
+    rig.sync()
+    victim = rig.world.customer_ids[0]
+    for number_id in rig.world.numbers(victim)[:90]:
+        rig.world.remove(victim, number_id)
+    planned = _plan(rig)
+    held = planned.accounts[0]
+    assert (planned.exit_code, held.result.status) == (3, "held")
+    assert held.tables["virtual_numbers"].removed == 90
+    assert f"--approve-close {victim}" in str(held.result.error)
+    approved = _plan(rig, approve_close=frozenset({victim}))
+    assert approved.exit_code == 0
+    _foretold(approved, rig.sync(approve_close=frozenset({victim})))
+
+
+def test_account_that_would_fail_leaves_the_others_planned(warehouse: Engine) -> None:
+    """One customer is refused: its reason is told, the other has its figures, exit 3."""
+    rig = _rig(warehouse, 2)
+    victim = rig.world.customer_ids[0]
+    rig.api.faults.add(
+        faults.error("forbidden"), times=None, when=lambda r: r.params.get("user_id") in rig.world.user_ids(victim)
+    )
+    planned = _plan(rig)
+    assert planned.exit_code == 3
+    assert [p.result.status for p in planned.accounts] == ["failed", "succeeded"]
+    assert planned.accounts[1].tables["virtual_numbers"].opened == 120
+
+
+def test_plan_waits_for_no_writer_and_hinders_none(warehouse: Engine) -> None:
+    """While another transaction holds the tables, a plan is made; afterwards nothing is locked or claimed."""
+    rig = _rig(warehouse)
+    rig.sync()
+    rig.world.pass_day(share=0.1)
+    with warehouse.connect() as connection:
+        connection = connection.execution_options(sqlite_begin="immediate")
+        with connection.begin():
+            connection.execute(text("update accounts set account_name = account_name"))
+            assert _plan(rig).exit_code == 0
+    assert rig.rows("select * from account_claims") == []
+    assert len(rig.rows("select * from sync_runs")) == 1
+    assert rig.sync().exit_code == 0
+
+
+def test_command_shows_the_plan_and_makes_no_file(customer: Source, clean: Path, vnsync: Run) -> None:
+    """A SQLite file that is not there is not created; the page and the object tell the same."""
+    shown = vnsync("plan", *customer.options, "--details")
+    assert shown.code == 0, shown.err
+    assert "There is no warehouse yet: a sync makes it." in shown.out
+    told = vnsync("plan", *customer.options, "--output", "json").json
+    assert told["new_warehouse"] is True
+    assert told["accounts"][0]["tables"]["virtual_numbers"] == {
+        "opened": 25,
+        "closed": 0,
+        "added": 25,
+        "changed": 0,
+        "removed": 0,
+    }
+    assert {p.name for p in clean.iterdir()} == {"token"}
+    assert vnsync("sync", *customer.options).code == 0
+    assert "nothing to change" in vnsync("plan", *customer.options).out
+
+
+def test_command_on_an_empty_database_writes_nothing(
+    customer: Source, empty_url: str, vnsync: Run, clean: Path
+) -> None:
+    """A database without tables gets none."""
+    done = vnsync("plan", *customer.options, "--database-url", empty_url)
+    assert done.code == 0, done.err
+    assert "There is no warehouse yet" in done.out
+    current = vnsync("db", "current", "--database-url", empty_url, "--output", "json").json
+    assert current["current"] is None
+
+
+def test_held_plan_ends_as_the_sync_would(customer: Source, clean: Path, vnsync: Run) -> None:
+    """Exit 3 and one line that says how to approve."""
+    assert vnsync("sync", *customer.options).code == 0
+    for number_id in customer.world.numbers(customer.world.customer_ids[0]):
+        customer.world.remove(customer.world.customer_ids[0], number_id)
+    done = vnsync("plan", *customer.options, "--log-level", "error")
+    assert done.code == 3
+    assert "would be held" in done.error
+    assert "--approve-close" in done.error
+
+
+def test_plan_needs_a_token(clean: Path) -> None:
+    """Without a key nothing is asked: configuration."""
+    assert run(["plan"]) == 78
