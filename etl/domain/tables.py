@@ -42,7 +42,8 @@ class Table:
     """A table of current rows with history. `entity` is what people call one of its rows.
 
     `per_number`: its rows belong to one number each (the number itself, its links) and come and go with its record.
-    The other tables are shared: a row exists while some row that refers to it does.
+    The other tables are shared: a row exists while some row that refers to it does. `sought`: columns by which people
+    look rows up, besides the key.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Table:
     values: tuple[Column, ...] = ()
     references: tuple[Reference, ...] = ()
     per_number: bool = False
+    sought: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -87,6 +89,7 @@ VIRTUAL_NUMBERS = Table(
     name="virtual_numbers",
     entity="number",
     per_number=True,
+    sought=("virtual_phone_number",),
     key=_columns(_integers, "virtual_number_id"),
     values=(
         *_columns(_integers, "child_customer_id"),

@@ -96,12 +96,7 @@ def observed(connection: Connection, moment: datetime | None, accounts: Collecti
     newest = select(syncs.c.account_id, func.max(syncs.c.observed_at).label("instant")).where(published)
     last = newest.group_by(syncs.c.account_id).subquery()
     same = and_(syncs.c.account_id == last.c.account_id, syncs.c.observed_at == last.c.instant)
-    facts = syncs if "timezone" in syncs.c else schema.accounts
-    columns = (syncs.c.account_id, syncs.c.run_id, syncs.c.observed_at, syncs.c.chain_digest)
-    found: Select[Any] = select(*columns, facts.c.account_name, facts.c.timezone).join(last, same)
-    if facts is not syncs:
-        found = found.join(facts, facts.c.account_id == syncs.c.account_id)
-    return [_observed(row) for row in connection.execute(found.order_by(syncs.c.account_id))]
+    return [_observed(row) for row in connection.execute(select(syncs).join(last, same).order_by(syncs.c.account_id))]
 
 
 def _published(moment: datetime | None, accounts: Collection[int]) -> ColumnElement[bool]:

@@ -6,6 +6,7 @@ Views hold no data, so they are not versioned: they are dropped before a migrati
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 
 from etl.domain.tables import TABLES, Column, Kind, Table
 
@@ -67,26 +68,56 @@ left join virtual_number_site_blocks lb on lb.account_id = l.account_id
 left join site_blocks b on b.account_id = lb.account_id and b.site_block_id = lb.site_block_id"""
 
 
+def _parts(*tables: str) -> Iterator[list[tuple[str, str]]]:
+    """Every choice of current or closed rows for each of the tables: (source, its `valid_to`) in their order.
+
+    A view over these parts is one that SQLite, too, can look into with an index: it does not look into a history view.
+    """
+    kinds = [((name, "null"), (f"{name}_closed", "valid_to")) for name in tables]
+    yield from (list(choice) for choice in product(*kinds))
+
+
 def _periods(dialect: str) -> str:
     """Pieces on which the link, the number, the campaign and the site all stay as they are."""
+    tables = ("virtual_number_campaigns", "virtual_numbers", "campaigns")
+    arms = [_periods_of(dialect, dict(zip("lnc", parts, strict=True))) for parts in _parts(*tables)]
+    return f"create view number_campaign_periods as\n{' union all '.join(arms)}"
+
+
+def _periods_of(dialect: str, parts: dict[str, tuple[str, str]]) -> str:
+    """The periods of current or closed links, numbers and campaigns, as chosen.
+
+    `cross join`: SQLite keeps campaigns behind the links that name them, and otherwise may not.
+    """
     far, greatest, least = FAR[dialect], GREATEST[dialect], LEAST[dialect]
-    parts = ("l", "n", "c")
+    ends = [f"{alias}.{end}" for alias, (_, end) in parts.items() if end != "null"] + [f"coalesce(w.valid_to, {far})"]
     start = f"{greatest}({', '.join(f'{p}.valid_from' for p in parts)}, coalesce(w.valid_from, l.valid_from))"
-    end = f"{least}({', '.join(f'coalesce({p}.valid_to, {far})' for p in (*parts, 'w'))})"
-    overlap = f"{start} < {end}"
-    return f"""create view number_campaign_periods as
-select l.account_id, l.virtual_number_id, n.virtual_phone_number, n.status, n.category, n.type, n.name,
+    end = f"{least}({', '.join(ends)})" if len(ends) > 1 else ends[0]
+    meets = {alias: _meets(alias, parts, far) for alias in "nc"}
+    return f"""select n.account_id, n.virtual_number_id, n.virtual_phone_number, n.status, n.category, n.type, n.name,
   l.campaign_id, c.campaign_name, c.site_id, w.site_domain_name,
   {start} as valid_from, nullif({end}, {far}) as valid_to
-from virtual_number_campaigns_history l
-join virtual_numbers_history n on n.account_id = l.account_id and n.virtual_number_id = l.virtual_number_id
-  and n.valid_from < coalesce(l.valid_to, {far}) and coalesce(n.valid_to, {far}) > l.valid_from
-join campaigns_history c on c.account_id = l.account_id and c.campaign_id = l.campaign_id
-  and c.valid_from < coalesce(l.valid_to, {far}) and coalesce(c.valid_to, {far}) > l.valid_from
+from {parts["n"][0]} n
+join {parts["l"][0]} l on l.account_id = n.account_id and l.virtual_number_id = n.virtual_number_id{meets["n"]}
+cross join {parts["c"][0]} c
 left join sites_history w on w.account_id = c.account_id and w.site_id = c.site_id
-  and w.valid_from < coalesce(c.valid_to, {far}) and coalesce(w.valid_to, {far}) > c.valid_from
-  and w.valid_from < coalesce(l.valid_to, {far}) and coalesce(w.valid_to, {far}) > l.valid_from
-where {overlap}"""
+  and w.valid_from < {_end("c", parts, far)} and coalesce(w.valid_to, {far}) > c.valid_from
+  and w.valid_from < {_end("l", parts, far)} and coalesce(w.valid_to, {far}) > l.valid_from
+where c.account_id = l.account_id and c.campaign_id = l.campaign_id{meets["c"]} and {start} < {end}
+"""
+
+
+def _end(alias: str, parts: dict[str, tuple[str, str]], far: str) -> str:
+    return far if parts[alias][1] == "null" else f"{alias}.valid_to"
+
+
+def _meets(alias: str, parts: dict[str, tuple[str, str]], far: str) -> str:
+    """That a version of `alias` and the link held at the same time; open versions hold for ever.
+
+    In a function, so that SQLite, which may have no statistics, finds versions by their key and not by their end.
+    """
+    begun = "" if parts["l"][1] == "null" else f" and {alias}.valid_from < coalesce(l.valid_to, {far})"
+    return begun + ("" if parts[alias][1] == "null" else f" and coalesce({alias}.valid_to, {far}) > l.valid_from")
 
 
 def _changes_of(table: Table, dialect: str) -> str:
@@ -95,17 +126,23 @@ def _changes_of(table: Table, dialect: str) -> str:
     key = _object(dialect, [(k, f"v.{k}") for k in table.key_names])
     before, after = (_object(dialect, [(c.name, _json(c, p, dialect)) for c in table.values]) for p in "ov")
     what = [("before", f"case when o.valid_to is null then null else {before} end"), ("after", after)]
-    opened = f"""select v.account_id, v.valid_from as observed_at, {_previous("v.valid_from")} as previous_observed_at,
+    opened = " union all ".join(
+        f"""select v.account_id, v.valid_from as observed_at, {_previous("v.valid_from")} as previous_observed_at,
   v.opened_run_id as run_id, '{table.entity}' as entity, {key} as key,
   case when o.valid_to is null then 'added' else 'changed' end as change,
   {_object(dialect, what)} as what
-from {table.name}_history v left join {table.name}_closed o on {same_key} and o.valid_to = v.valid_from
+from {source} v left join {table.name}_closed o on {same_key} and o.valid_to = v.valid_from
 """
+        for ((source, _),) in _parts(table.name)
+    )
+    followed = " and ".join(
+        f"not exists (select 1 from {source} o where {same_key} and o.valid_from = v.valid_to)"
+        for ((source, _),) in _parts(table.name)
+    )
     ended = f"""select v.account_id, v.valid_to, {_previous("v.valid_to")}, v.closed_run_id,
   '{table.entity}', {key}, 'removed',
   {_object(dialect, [("before", after), ("after", "null")])}
-from {table.name}_closed v where not exists (
-  select 1 from {table.name}_history o where {same_key} and o.valid_from = v.valid_to)
+from {table.name}_closed v where {followed}
 """
     return f"{opened}union all {ended}"
 

@@ -284,6 +284,9 @@ def _current(name: str, key: tuple[str, ...], values: dict, references: dict) ->
     for columns in references:
         if columns != key[: len(columns)]:
             op.create_index(f"ix_{name}_{'_'.join(columns)}", name, ["account_id", *columns])
+    _asked(name, key)
+    brin = {"postgresql_using": "brin", "postgresql_with": {"pages_per_range": 16}}
+    op.create_index(f"ix_{name}_valid_from", name, ["valid_from"], **brin)
 
 
 def _closed(name: str, key: tuple[str, ...], values: dict) -> None:
@@ -299,4 +302,11 @@ def _closed(name: str, key: tuple[str, ...], values: dict) -> None:
         sa.CheckConstraint("valid_to > valid_from", name=op.f(f"ck_{name}_closed_period")),
         sqlite_with_rowid=False,
     )
-    op.create_index(f"ix_{name}_closed_valid_to", f"{name}_closed", ["account_id", "valid_to"])
+    _asked(f"{name}_closed", key)
+    for instant in ("valid_from", "valid_to"):
+        op.create_index(f"ix_{name}_closed_{instant}", f"{name}_closed", [instant])
+
+
+def _asked(table: str, key: tuple[str, ...]) -> None:
+    if key == ("virtual_number_id",):
+        op.create_index(f"ix_{table}_virtual_phone_number", table, ["virtual_phone_number"])
