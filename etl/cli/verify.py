@@ -17,6 +17,8 @@ from etl.cli.state import current_state
 from etl.errors import IntegrityBroken, Usage
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from etl.domain.evidence import Progress, Verdict
     from etl.settings import Loaded
 
@@ -25,6 +27,7 @@ Examples:
   vnsync verify                                  the warehouse: invariants, references, chains
   vnsync verify --head 9f2c...                   and that this digest is in a chain
   vnsync verify --head 101=9f2c... --head 102=77ab...
+  vnsync verify snapshot-2026-03-01              a snapshot, against its manifest and the warehouse
   vnsync verify --output json | jq '.problems[]'
 
 \b
@@ -33,9 +36,10 @@ tells them as chain_digest. Without one, a history re-written as a whole verifie
 Exit codes: 0 everything fits; 70 something does not.
 """
 
-FOLDERS: dict[str, str] = {}
-"""What a folder is by a file in it, and what verifies it: `module:function`, which takes the folder and the progress
-and gives a `Verdict`."""
+FOLDERS = (("etl.read.snapshot_check:is_snapshot", "etl.read.snapshot_check:check"),)
+"""What can be verified beside the warehouse: a function that knows such a folder, and one that checks it. The second is
+called with the folder and the warehouse, None where there is none, and gives what it finds, each with `where` and
+`what`."""
 
 _HEAD = re.compile(r"(?:([0-9]{1,18})=)?([0-9a-f]{64})")
 
@@ -67,12 +71,14 @@ def verify(loaded: Loaded, folder: Path | None, head: tuple[tuple[int | None, st
     if folder is not None and head:
         raise Usage("--head is for the warehouse", remedy="Leave DIR or --head out.")
     with _progress() as progress:
-        verdict = _of_folder(folder, progress) if folder is not None else _of_warehouse(loaded, head, progress)
+        verdict = _of_folder(loaded, folder) if folder is not None else _of_warehouse(loaded, head, progress)
     state.outcome = 0 if verdict.ok else IntegrityBroken.exit_code
     _write(verdict, output)
     if not verdict.ok:
         first = verdict.problems[0]
         remedy = "Restore a backup from before the edit, and find out who can write to it."
+        if folder is not None:
+            remedy = "Do not use the folder; find out who can write to it."
         raise IntegrityBroken(f"{_sentence(verdict)}; the first: {_told(first)}", remedy=remedy)
     return 0
 
@@ -83,15 +89,34 @@ def _of_warehouse(loaded: Loaded, heads: tuple[tuple[int | None, str], ...], pro
     return verify_warehouse(reading.readable(loaded), heads, progress)
 
 
-def _of_folder(folder: Path, progress: Progress) -> Verdict:
+def _of_folder(loaded: Loaded, folder: Path) -> Verdict:
+    from etl.domain.evidence import Problem, Problems, Verdict
+
     if not folder.is_dir():
         raise Usage(f"there is no folder {folder}", remedy="Name a snapshot or an archive, or leave DIR out.")
-    for marker, function in FOLDERS.items():
-        if (folder / marker).is_file():
-            module, _, name = function.partition(":")
-            verdict: Verdict = getattr(importlib.import_module(module), name)(folder, progress)
-            return verdict
+    for known, check in FOLDERS:
+        if _function(known)(folder):
+            problems = Problems()
+            for found in _function(check)(folder, _at_hand(loaded)):
+                problems.add(Problem(key=found.where, what=found.what))
+            return Verdict(ok=not problems.count, problems=tuple(problems.kept), problem_count=problems.count)
     raise Usage(f"{folder} is neither a snapshot nor an archive", remedy="Name one, or leave DIR out.")
+
+
+def _function(path: str) -> Any:
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _at_hand(loaded: Loaded) -> Engine | None:
+    """The warehouse to compare a folder with, if there is one of this program's schema."""
+    from etl.cli.connect import is_there, warehouse
+    from etl.store import migrations
+
+    if not is_there(loaded):
+        return None
+    engine = warehouse(loaded)
+    return engine if migrations.current(engine) == migrations.head() else None
 
 
 @contextmanager

@@ -47,8 +47,10 @@ def _place(head: Head) -> str:
 def verdict_sentence(verdict: Verdict) -> str:
     """The verdict in one sentence without its full stop."""
     if verdict.ok:
-        heads = "" if verdict.heads else "; without --head, a history re-written as a whole would fit too"
-        return f"Everything fits{heads}"
+        believed = verdict.accounts and not verdict.heads
+        return "Everything fits" + (
+            "; without --head, a history re-written as a whole would fit too" if believed else ""
+        )
     count = verdict.problem_count
     more = f", {thousands(MOST_SHOWN)} of them shown" if count > MOST_SHOWN else ""
     return f"{counted(count, 'problem')} found{more}"

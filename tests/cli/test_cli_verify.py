@@ -60,6 +60,21 @@ def test_a_head_that_is_in_no_chain(vnsync: Run) -> None:
     assert "0" * 64 in done.error.replace("\n", "")
 
 
+@pytest.mark.usefixtures("synced")
+def test_a_snapshot(vnsync: Run) -> None:
+    """A snapshot is verified against its manifest and the warehouse; an edited file is named, with exit 70."""
+    assert vnsync("snapshot", "--as-of", "2099-01-01", "--out", "x").code == 2
+    observed = vnsync("status", "--output", "json").json["accounts"][0]["observed_at"]
+    assert vnsync("snapshot", "--as-of", observed, "--out", "shot", "--format", "csv").code == 0
+    done = vnsync("verify", "shot")
+    assert (done.code, done.out) == (0, "Everything fits.\n")
+    file = Path("shot/campaigns.csv")
+    file.write_bytes(file.read_bytes().replace(b"1", b"2", 1))
+    edited = vnsync("verify", "shot")
+    assert edited.code == 70
+    assert "campaigns.csv" in edited.error
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
