@@ -33,6 +33,7 @@ COMMANDS = {
     "changes": "etl.cli.changes",
     "snapshot": "etl.cli.snapshot",
     "verify": "etl.cli.verify",
+    "erase": "etl.cli.erase",
     "replay": "etl.cli.replay",
     "report": "etl.cli.report",
     "sandbox": "etl.cli.sandbox",

@@ -27,7 +27,7 @@ Examples:
   vnsync verify                                  the warehouse: invariants, references, chains
   vnsync verify --head 9f2c...                   and that this digest is in a chain
   vnsync verify --head 101=9f2c... --head 102=77ab...
-  vnsync verify snapshot-2026-03-01              a snapshot, against its manifest and the warehouse
+  vnsync verify snapshot-2026-03-01              a snapshot, and the warehouse
   vnsync verify --output json | jq '.problems[]'
 
 \b

@@ -27,7 +27,7 @@ Fields = list[str]
 def opened(table: Table, dialect: str) -> Fields:
     """The fields of an opened version `v`: key, values, and for what is personal one digest at the end."""
     fields = [field(c, dialect) for c in table.columns if not c.personal]
-    return [*fields, _personal(table, dialect)] if table.personal else fields
+    return [*fields, personal(table, dialect)] if table.personal else fields
 
 
 def closed(table: Table, dialect: str) -> Fields:
@@ -63,8 +63,8 @@ def nullable(expression: str, dialect: str) -> str:
     return f"coalesce({expression}, '\\N')" if dialect == "sqlite" else expression
 
 
-def _personal(table: Table, dialect: str) -> str:
-    """The SHA-256 of the line that the personal columns make."""
+def personal(table: Table, dialect: str) -> str:
+    """The SHA-256 of the line that the personal columns of `v` make."""
     if dialect == "sqlite":
         values = [f"vnsync_json(v.{c.name})" if c.kind is Kind.JSON else f"v.{c.name}" for c in table.personal]
         return f"vnsync_digest({', '.join(values)})"

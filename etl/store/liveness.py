@@ -29,14 +29,15 @@ def mark_dead(connection: Connection, now: datetime, run_id: int) -> list[int]:
     return dead
 
 
-def refuse_while_running(connection: Connection) -> None:
-    """Raises `TryLater` while a run is on; else frees the claims of dead runs. The caller holds the schema's lock."""
+def refuse_while_running(connection: Connection, why: str = "the schema does not change under a run") -> None:
+    """Raises `TryLater` while a run is on, saying why; else frees the claims of dead runs.
+
+    The caller holds the schema's lock.
+    """
     running = _running(connection)
     for run_id in running:
         if not is_dead(connection, run_id):
-            raise TryLater(
-                f"run {run_id} is on, and the schema does not change under a run", remedy="Let it finish, then do this"
-            )
+            raise TryLater(f"run {run_id} is on, and {why}", remedy="Let it finish, then do this")
     _free_claims(connection, running)
 
 

@@ -23,6 +23,7 @@ NEEDED: dict[str, tuple[str, ...]] = {
     "source_drift": EDIT,
     "account_syncs": ADD,
     "chain_sections": ADD,
+    "erasures": READ,
     "quarantine": ADD,
     "account_claims": MOVE,
     "listing_states": MOVE,

@@ -58,16 +58,16 @@ class Versions:
         for raw in self._rows(connection):
             parts = raw.split(b"\t", width + 4)
             key, (since, until, opened_by, closed_by, line) = parts[:width], parts[width:]
-            if self._table.personal:
-                line = self.restored(key, since, line)
+            sealed = self.restored(key, since, line) if self._table.personal else line
             self._check(key, since, until, opened_by, closed_by)
             if key == last_key:
-                self._check_neighbours(key, (last_until, last_values), (since, line))
-            scan.add(since, Change.OPENED, line)
+                self._check_neighbours(key, (last_until, last_values), (since, sealed))
+            scan.add(since, Change.OPENED, sealed)
             if until != NULL:
                 scan.add(until, Change.CLOSED, b"\t".join([*key, since]) + b"\n")
             scan.versions += 1
-            last_key, last_until, last_values = key, until, line
+            last_key, last_until = key, until
+            last_values = sealed if sealed is line else b""  # what was erased may come again, as it was
         return scan
 
     def _rows(self, connection: Connection) -> Iterator[bytes]:
