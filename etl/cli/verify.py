@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 import sys
 from collections.abc import Iterator
@@ -28,6 +27,7 @@ Examples:
   vnsync verify --head 9f2c...                   and that this digest is in a chain
   vnsync verify --head 101=9f2c... --head 102=77ab...
   vnsync verify snapshot-2026-03-01              a snapshot, and the warehouse
+  vnsync verify /srv/vnsync-archive              an archive, against its manifests
   vnsync verify --output json | jq '.problems[]'
 
 \b
@@ -35,11 +35,6 @@ Keep heads where whoever can write to the warehouse cannot reach: `vnsync status
 tells them as chain_digest. Without one, a history re-written as a whole verifies too.
 Exit codes: 0 everything fits; 70 something does not.
 """
-
-FOLDERS = (("etl.read.snapshot_check:is_snapshot", "etl.read.snapshot_check:check"),)
-"""What can be verified beside the warehouse: a function that knows such a folder, and one that checks it. The second is
-called with the folder and the warehouse, None where there is none, and gives what it finds, each with `where` and
-`what`."""
 
 _HEAD = re.compile(r"(?:([0-9]{1,18})=)?([0-9a-f]{64})")
 
@@ -90,22 +85,40 @@ def _of_warehouse(loaded: Loaded, heads: tuple[tuple[int | None, str], ...], pro
 
 
 def _of_folder(loaded: Loaded, folder: Path) -> Verdict:
-    from etl.domain.evidence import Problem, Problems, Verdict
+    from etl.archive.layout import MARKER
+    from etl.read.snapshot_check import is_snapshot
 
     if not folder.is_dir():
         raise Usage(f"there is no folder {folder}", remedy="Name a snapshot or an archive, or leave DIR out.")
-    for known, check in FOLDERS:
-        if _function(known)(folder):
-            problems = Problems()
-            for found in _function(check)(folder, _at_hand(loaded)):
-                problems.add(Problem(key=found.where, what=found.what))
-            return Verdict(ok=not problems.count, problems=tuple(problems.kept), problem_count=problems.count)
+    if (folder / MARKER).is_file():
+        return _of_archive(folder)
+    if is_snapshot(folder):
+        return _of_snapshot(folder, _at_hand(loaded))
     raise Usage(f"{folder} is neither a snapshot nor an archive", remedy="Name one, or leave DIR out.")
 
 
-def _function(path: str) -> Any:
-    module, _, name = path.partition(":")
-    return getattr(importlib.import_module(module), name)
+def _of_snapshot(folder: Path, engine: Engine | None) -> Verdict:
+    from etl.domain.evidence import Problem, Problems, Verdict
+    from etl.read.snapshot_check import check
+
+    problems = Problems()
+    for found in check(folder, engine):
+        problems.add(Problem(key=found.where, what=found.what))
+    alone = () if engine else ("Compared with its own manifest only, for there is no warehouse at hand.",)
+    return Verdict.of(problems, notes=alone)
+
+
+def _of_archive(folder: Path) -> Verdict:
+    from etl.archive.checking import check_archive
+    from etl.domain.evidence import Problem, Problems, Verdict
+    from etl.report.wording import counted
+
+    found, problems = check_archive(folder), Problems()
+    for what in found.problems:
+        problems.add(Problem(what=what))
+    what = f"{counted(found.runs, 'run')}, {counted(found.responses, 'response')}, {found.pruned} pruned"
+    notes = [*found.notes, f"{what}; head {found.head}."]
+    return Verdict.of(problems, notes=tuple(notes))
 
 
 def _at_hand(loaded: Loaded) -> Engine | None:

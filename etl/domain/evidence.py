@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 MOST_KEPT = 1000
@@ -65,6 +65,26 @@ class Verdict:
     problem_count: int = 0
     accounts: tuple[AccountChain, ...] = ()
     heads: tuple[Head, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        problems: Problems,
+        *,
+        accounts: Sequence[AccountChain] = (),
+        heads: Sequence[Head] = (),
+        notes: Sequence[str] = (),
+    ) -> Verdict:
+        """The verdict that follows from the problems; `notes` are worth knowing and no problems."""
+        return cls(
+            ok=not problems.count,
+            problems=tuple(problems.kept),
+            problem_count=problems.count,
+            accounts=tuple(accounts),
+            heads=tuple(heads),
+            notes=tuple(notes),
+        )
 
 
 Progress = Callable[[str], None]

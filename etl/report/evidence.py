@@ -37,6 +37,7 @@ def remarks(verdict: Verdict) -> Iterator[str]:
             what = counted(account.erased, "version")
             yield f"Account {account.account_id}: {what} of numbers erased, the last at {account.last_erased_at} UTC."
     yield from (_place(head) for head in verdict.heads if head.syncs_since is not None)
+    yield from map(printable, verdict.notes)
 
 
 def _place(head: Head) -> str:

@@ -75,6 +75,20 @@ def test_a_snapshot(vnsync: Run) -> None:
     assert "campaigns.csv" in edited.error
 
 
+def test_an_archive(customer: Source, vnsync: Run) -> None:
+    """An archive is verified against its manifests, and its head is told; a lost response is named, with exit 70."""
+    assert vnsync("sync", "--archive", "kept", *customer.options).code == 0
+    done = vnsync("verify", "kept")
+    assert done.code == 0
+    assert "1 run, " in done.out
+    assert done.out.endswith("Everything fits.\n")
+    lost = next(path for path in Path("kept/objects").rglob("*.gz"))
+    lost.unlink()
+    damaged = vnsync("verify", "kept", "--output", "json")
+    assert (damaged.code, damaged.json["ok"]) == (70, False)
+    assert lost.parent.name + lost.stem[:12] in str(damaged.json["problems"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

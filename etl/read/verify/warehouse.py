@@ -37,13 +37,7 @@ def verify_connection(connection: Connection, heads: Sequence[KeptHead], progres
     for problem in references.check(connection):
         problems.add(problem)
     found = [_head(records, account, digest, problems) for account, digest in heads]
-    return Verdict(
-        ok=not problems.count,
-        problems=tuple(problems.kept),
-        problem_count=problems.count,
-        accounts=tuple(c for c in chains if c is not None),
-        heads=tuple(found),
-    )
+    return Verdict.of(problems, accounts=[c for c in chains if c is not None], heads=found)
 
 
 def _account_ids(records: Records) -> list[str]:
