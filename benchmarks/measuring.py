@@ -1,0 +1,88 @@
+"""One process from start to end: how long it took, what it used, and what it made the database do."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+MEMORY = 2**20 / 1024
+"""`ru_maxrss` is in KiB here; figures are in MiB."""
+BLOCK = 512
+"""Bytes of a block in `ru_oublock`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """What one process cost. Seconds, MiB, rows, MB; None where it cannot be told.
+
+    `cpu` counts the process and its children, `server_cpu` the database server meanwhile; `rows` are those that the
+    server inserted, updated and deleted, `written` its write-ahead log, or what the process wrote to its disk.
+    """
+
+    wall: float
+    cpu: float
+    memory: float
+    server_cpu: float | None = None
+    rows: int | None = None
+    written: float | None = None
+
+
+@dataclass(frozen=True)
+class Counters:
+    """What a database has done since it was made: processor seconds, rows written, bytes of log written."""
+
+    cpu: float = 0.0
+    rows: int = 0
+    log: int = 0
+
+
+def run(
+    command: Sequence[str], environment: Mapping[str, str], counters: Callable[[], Counters] | None = None
+) -> Figures:
+    """Run a process to its end. Raises `RuntimeError` with what it said when it fails.
+
+    This process has to be small: a child's peak of memory is never told to be below its parent's.
+    """
+    before = counters() if counters else None
+    with tempfile.TemporaryFile() as said:
+        start = time.perf_counter()
+        process = subprocess.Popen(
+            command, env={**os.environ, **environment}, cwd=ROOT, stdout=said, stderr=subprocess.STDOUT
+        )
+        _, status, used = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            said.seek(0)
+            raise RuntimeError(f"{' '.join(command[:6])}: exit {process.returncode}\n{said.read().decode()[-3000:]}")
+    own: dict[str, Any] = {"wall": wall, "cpu": used.ru_utime + used.ru_stime, "memory": used.ru_maxrss / MEMORY}
+    if before is None or counters is None:
+        return Figures(**own, written=used.ru_oublock * BLOCK / 1e6)
+    after = counters()
+    return Figures(
+        **own, server_cpu=after.cpu - before.cpu, rows=after.rows - before.rows, written=(after.log - before.log) / 1e6
+    )
+
+
+def median(figures: Sequence[Figures]) -> Figures:
+    """The median of each figure by itself."""
+    found: dict[str, Any] = {}
+    for field in fields(Figures):
+        values = [v for f in figures if (v := asdict(f)[field.name]) is not None]
+        found[field.name] = statistics.median(values) if values else None
+    return Figures(**found)
+
+
+def machine() -> dict[str, Any]:
+    """The size of this machine, and nothing that names it."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {"cores": os.cpu_count(), "memory_gib": round(memory), "python": sys.version.split()[0]}
