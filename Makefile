@@ -5,7 +5,7 @@ JOBS ?= auto
 # Wheels run no code of their own while they are installed. One package has none: a public client that only a test uses.
 WHEELS := --only-binary :all: --no-binary comagic-data-api-sdk
 
-.PHONY: demo test faults check audit bandit bench lock clean
+.PHONY: demo test faults check audit bandit bench bench-peers lock clean
 
 demo: .venv/ready ## three simulated days of a small agency in a SQLite file
 	@$(BIN)/vnsync demo
@@ -28,6 +28,15 @@ audit: bandit ## what scanners know: the code, and every package of the lock (ne
 bandit: .venv/ready ## the code, for what is dangerous; skips and their reasons are in pyproject.toml
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml etl migrations
 
+bench: .venv/ready ## measure, whole processes side by side: make bench ARGS="--numbers 10000 --rounds 1"; ARGS=--help
+	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-peers: .venv-peers/bin/python ## dlt, in an environment of its own: from then on `make bench` measures it too
+
+.venv-peers/bin/python: benchmarks/peers/requirements.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+
 .venv/ready: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("vnsync needs Python 3.11 or newer; set PYTHON=...") if sys.version_info < (3, 11) else 0'
 	$(PYTHON) -m venv .venv
@@ -40,4 +49,4 @@ lock: ## write requirements.lock anew (needs uv)
 	uv export --no-emit-project --format requirements-txt --quiet --output-file requirements.lock
 
 clean: ## remove the environment and what the demo made
-	rm -rf .venv vnsync-demo.db vnsync-demo.db-wal vnsync-demo.db-shm
+	rm -rf .venv .venv-peers vnsync-demo.db vnsync-demo.db-wal vnsync-demo.db-shm

@@ -26,10 +26,10 @@ def synthesize(url: str, days: int) -> None:
 def _closed(connection: Connection, table: Declared) -> str:
     columns = ", ".join(f"c.{name}" for name in ("account_id", *(c.name for c in table.columns)))
     names = columns.replace("c.", "")
-    key = table.key_names[0]
+    key, begin, end = table.key_names[0], _ago(connection, "day"), _ago(connection, "day - 0.5")
     return (
         f"{DAYS} insert into {table.name}_closed ({names}, valid_from, opened_run_id, valid_to, closed_run_id)"
-        f" select {columns}, {_ago(connection, 'day')}, c.opened_run_id, {_ago(connection, 'day - 1')}, c.opened_run_id"
+        f" select {columns}, {begin}, c.opened_run_id, {end}, c.opened_run_id"
         f" from days join {table.name} c on c.{key} % {SHARE} = day % {SHARE}"
     )
 

@@ -7,15 +7,14 @@ import re
 import stat
 from pathlib import Path
 
-from pydantic import SecretStr
-
 from etl.errors import Misconfigured
+from etl.secret import Secret
 
 MAX_BYTES = 65_536
 _LIKE_A_SECRET = re.compile(r"[A-Za-z0-9_+=-]{16,}")
 
 
-def read_secret(path: Path) -> SecretStr:
+def read_secret(path: Path) -> Secret:
     """The one word that the file holds, stripped. Raises Misconfigured: unreadable, empty, or more than one word."""
     remedy = "The file holds the secret alone, on one line, readable by the user that runs vnsync."
     try:
@@ -27,7 +26,7 @@ def read_secret(path: Path) -> SecretStr:
     if not text or not text.isprintable() or any(map(str.isspace, text)):
         problem = "holds more than one word" if text else "is empty"
         raise Misconfigured(f"the secret file {shown_path(path)} {problem}", remedy=remedy)
-    return SecretStr(text)
+    return Secret(text)
 
 
 def _reason(error: Exception) -> str:

@@ -6,17 +6,18 @@ Neither `.env` files nor secret folders are read. Secrets are masked wherever th
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from typing import Annotated, Any, Literal, get_type_hints
 
 from etl import urls
+from etl.accepted import Accepted, checked, number, one_of, path, secret, text
 from etl.errors import Misconfigured
+from etl.secret import Secret
 from etl.secret_file import foreign, read_secret, readable_by_others, shown_path
 
 PREFIX = "VNSYNC_"
@@ -28,41 +29,49 @@ SESSION = ("api_login", "api_password", "api_password_file")
 RIVALS = (KEY, ("api_password", "api_password_file"))
 
 
-def _database_secret(value: SecretStr) -> SecretStr:
-    return SecretStr(urls.database_url(value.get_secret_value()))
+_SHARE = number(float, lambda n: 0 < n <= 1)
+_SECONDS = number(float, lambda n: 0 < n < math.inf)
+_LANES = number(int, lambda n: 1 <= n <= 32)
+_DEFAULT_DATABASE = Secret("sqlite:///vnsync.db")
 
 
-class Settings(BaseModel):
-    """Everything that can be set. Each field's description says what is accepted; error messages repeat it."""
+def _database(value: object) -> Secret:
+    return Secret(urls.database_url(text(value)))
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    api_url: Annotated[str, AfterValidator(urls.api_url)] = Field(
-        urls.HOSTS["callgear"], description="callgear, uis, comagic, or an https URL with the version, such as .../v2.0"
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything that can be set; what stands beside a setting says what it takes."""
+
+    api_url: Annotated[
+        str,
+        Accepted("callgear, uis, comagic, or an https URL with the version, such as .../v2.0", checked(urls.api_url)),
+    ] = urls.HOSTS["callgear"]
+    api_token: Annotated[Secret | None, Accepted("a permanent key of the Data API", secret)] = None
+    api_token_file: Annotated[Path | None, Accepted("the path of a file that holds the key alone", path)] = None
+    api_login: Annotated[str | None, Accepted("the login of a user", text)] = None
+    api_password: Annotated[Secret | None, Accepted("the password of that user", secret)] = None
+    api_password_file: Annotated[Path | None, Accepted("the path of a file that holds the password alone", path)] = None
+    database_url: Annotated[Secret, Accepted("sqlite:///FILE or postgresql://USER@HOST/DATABASE", _database)] = (
+        _DEFAULT_DATABASE
     )
-    api_token: SecretStr | None = Field(None, description="a permanent key of the Data API")
-    api_token_file: Path | None = Field(None, description="the path of a file that holds the key alone")
-    api_login: str | None = Field(None, description="the login of a user", min_length=1)
-    api_password: SecretStr | None = Field(None, description="the password of that user")
-    api_password_file: Path | None = Field(None, description="the path of a file that holds the password alone")
-    database_url: Annotated[SecretStr, AfterValidator(_database_secret)] = Field(
-        SecretStr("sqlite:///vnsync.db"), description="sqlite:///FILE or postgresql://USER@HOST/DATABASE"
+    database_schema: Annotated[str | None, Accepted("the name of a PostgreSQL schema", checked(urls.schema_name))] = (
+        None
     )
-    database_schema: Annotated[str, AfterValidator(urls.schema_name)] | None = Field(
-        None, description="the name of a PostgreSQL schema"
-    )
-    archive: Path | None = Field(None, description="the path of a folder of its own")
-    max_close_share: float = Field(0.5, gt=0, le=1, description="a share above 0 and up to 1")
-    retry_max_seconds: float = Field(300.0, gt=0, allow_inf_nan=False, description="seconds above 0")
-    concurrency: int = Field(4, ge=1, le=32, description="a whole number from 1 to 32")
-    log_format: Literal["text", "json"] = Field("text", description="text or json")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
+    archive: Annotated[Path | None, Accepted("the path of a folder of its own", path)] = None
+    max_close_share: Annotated[float, Accepted("a share above 0 and up to 1", _SHARE)] = 0.5
+    retry_max_seconds: Annotated[float, Accepted("seconds above 0", _SECONDS)] = 300.0
+    concurrency: Annotated[int, Accepted("a whole number from 1 to 32", _LANES)] = 4
+    log_format: Annotated[str, Accepted("text or json", one_of("text", "json"))] = "text"
+    log_level: Annotated[
+        str, Accepted("debug, info, warning or error", one_of("debug", "info", "warning", "error"))
+    ] = "info"
 
-    def token(self) -> SecretStr | None:
+    def token(self) -> Secret | None:
         """The permanent key, from the setting or its file; None when no key is set. Raises Misconfigured."""
         return self.api_token or (read_secret(self.api_token_file) if self.api_token_file else None)
 
-    def session_login(self) -> tuple[str, SecretStr] | None:
+    def session_login(self) -> tuple[str, Secret] | None:
         """Login and password of a session, None when no login is set. Raises Misconfigured."""
         password = self.api_password or (read_secret(self.api_password_file) if self.api_password_file else None)
         if not self.api_login and not password:
@@ -73,6 +82,12 @@ class Settings(BaseModel):
                 remedy="Set both, or a permanent key with VNSYNC_API_TOKEN_FILE.",
             )
         return self.api_login, password
+
+
+DECLARED: Mapping[str, Accepted] = {
+    name: hint.__metadata__[0] for name, hint in get_type_hints(Settings, include_extras=True).items()
+}
+"""What each setting takes, by its name."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +122,7 @@ class Loaded:
 
     def rows(self) -> Iterator[tuple[str, str | float | None, str]]:
         """Name, value with secrets masked, and source of every setting; None is a value that is not set."""
-        for name in Settings.model_fields:
+        for name in DECLARED:
             yield name, shown(name, getattr(self.settings, name)), self.origins[name].told(name)
 
 
@@ -133,7 +148,7 @@ def load(given: Mapping[str, Any] | None = None, config: Path | None = None) -> 
         layers.append(Layer(Origin("file", file), _file(file, trusted=config is not None)))
     values, origins = _merge(layers)
     settings = _validated(values, origins)
-    return Loaded(settings, {n: origins.get(n, Origin("default")) for n in Settings.model_fields}, file)
+    return Loaded(settings, {n: origins.get(n, Origin("default")) for n in DECLARED}, file)
 
 
 def asked_log_format(given: Mapping[str, Any]) -> str:
@@ -143,7 +158,7 @@ def asked_log_format(given: Mapping[str, Any]) -> str:
 
 def shown(name: str, value: object) -> str | float | None:
     """A setting's value for people: secrets masked, a database URL without its password; None stays None."""
-    if isinstance(value, SecretStr):
+    if isinstance(value, Secret):
         return urls.masked(value.get_secret_value(), MASK) if name == "database_url" else MASK
     if isinstance(value, Path):
         return shown_path(value) if name.endswith("_file") else str(value)
@@ -163,12 +178,12 @@ def option_name(name: str) -> str:
 
 
 def _environment() -> dict[str, Any]:
-    known = {variable_name(n) for n in Settings.model_fields}
+    known = {variable_name(n) for n in DECLARED}
     for name in sorted(os.environ):
         if name.startswith(PREFIX) and name not in known:
             raise _unknown(name, known, "in the environment")
-    given = {name.upper(): value for name, value in os.environ.items()}
-    return {name: given[variable_name(name)] for name in Settings.model_fields if variable_name(name) in given}
+    written = {name.upper(): value for name, value in os.environ.items()}
+    return {n: written[variable_name(n)] for n in DECLARED if variable_name(n) in written}
 
 
 def _file(path: Path, *, trusted: bool) -> dict[str, Any]:
@@ -181,8 +196,8 @@ def _file(path: Path, *, trusted: bool) -> dict[str, Any]:
         cause = f"the config file {path} is not TOML in UTF-8: {_plain(error)}"
         raise Misconfigured(cause, remedy="Correct that line.") from None
     for name in values:
-        if name not in Settings.model_fields:
-            raise _unknown(name, set(Settings.model_fields), f"in {path}")
+        if name not in DECLARED:
+            raise _unknown(name, set(DECLARED), f"in {path}")
     _refuse_loose(path, values)
     if not trusted:
         _refuse_foreign(path)
@@ -260,27 +275,23 @@ def _validated(values: dict[str, Any], origins: Mapping[str, Origin]) -> Setting
     for name, value in values.items():
         if isinstance(value, str) and not value.strip():
             raise _bad(name, "is empty", origins[name])
-    try:
-        settings = Settings(**values)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        name = str(first["loc"][0])
-        raise _bad(name, _problem(name, values[name], first), origins[name]) from None
+    settings = Settings(**{name: _read(name, value, origins[name]) for name, value in values.items()})
     if settings.database_schema and settings.database_url.get_secret_value().startswith("sqlite"):
         label = origins["database_schema"].label("database_schema")
         raise Misconfigured(f"{label} is set, but the database is SQLite, which has no schemas", remedy="Unset it.")
     return settings
 
 
-def _problem(name: str, value: object, error: Mapping[str, Any]) -> str:
-    """What is wrong with the value; its text is shown unless it may hold a secret."""
-    if error["type"] == "value_error":
-        return f"is refused: {error['ctx']['error']}"
-    secret = name in ("api_token", "api_password", "database_url")
-    return "is not usable" if secret else f"is {str(value)[:80]!r}"
+def _read(name: str, value: object, origin: Origin) -> Any:
+    """The value, as the setting's kind. A text that is refused is shown, unless it may hold a secret."""
+    try:
+        return DECLARED[name].read(value)
+    except TypeError:
+        secret = name in ("api_token", "api_password", "database_url")
+        raise _bad(name, "is not usable" if secret else f"is {str(value)[:80]!r}", origin) from None
+    except ValueError as error:
+        raise _bad(name, f"is refused: {error}", origin) from None
 
 
 def _bad(name: str, problem: str, origin: Origin) -> Misconfigured:
-    return Misconfigured(
-        f"{origin.label(name)} {problem}", remedy=f"Accepted: {Settings.model_fields[name].description}."
-    )
+    return Misconfigured(f"{origin.label(name)} {problem}", remedy=f"Accepted: {DECLARED[name].description}.")

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, text
 
 import etl.errors
 from etl.sandbox.world import CustomerPlan, World
-from etl.settings import PREFIX, Settings
+from etl.settings import DECLARED, PREFIX
 from tests.rig import Rig
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
@@ -77,5 +77,5 @@ def test_commands_that_the_readme_names_exist(command: str) -> None:
 
 def test_settings_of_the_readme_are_those_of_the_program() -> None:
     """The variables of the README's table are exactly those that the program reads."""
-    names = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    names = {f"{PREFIX}{name.upper()}" for name in DECLARED}
     assert set(re.findall(r"`(VNSYNC_\w+)`", README)) == names

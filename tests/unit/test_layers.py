@@ -19,7 +19,12 @@ _ARCHIVE = _BASE | {"archive"}
 _BELOW_RUNS = _STAGES | {"load", "read"}
 _RUNS = _BELOW_RUNS | {"report", "pipeline", "account_sync", "lanes"}
 _REPLAY = _BELOW_RUNS | _ARCHIVE | {"account_sync", "pipeline", "replay"}
-_TOP = _RUNS | _REPLAY | {"planning"} | {"clock", "settings", "urls", "secret_file", "sandbox", "cli"}
+_TOP = (
+    _RUNS
+    | _REPLAY
+    | {"planning"}
+    | {"clock", "settings", "urls", "accepted", "secret", "secret_file", "sandbox", "cli"}
+)
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "domain": _BASE,
@@ -36,9 +41,11 @@ ALLOWED: dict[str, set[str]] = {
     "pipeline": _BELOW_RUNS | {"pipeline", "account_sync", "lanes"},
     "planning": _BELOW_RUNS | {"account_sync", "pipeline"},
     "replay": _REPLAY,
-    "settings": _BASE | {"urls", "secret_file"},
+    "accepted": {"secret"},
+    "settings": _BASE | {"accepted", "urls", "secret", "secret_file"},
     "urls": _BASE,
-    "secret_file": _BASE,
+    "secret": _BASE,
+    "secret_file": _BASE | {"secret"},
     "sandbox": {"sandbox"},
     "cli": _TOP,
     "__main__": _TOP,

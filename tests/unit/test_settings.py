@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from etl.errors import Misconfigured
-from etl.settings import Settings, load
+from etl.settings import DECLARED, load
 from etl.urls import HOSTS
 
 CANARY = "c4nary-5ecret"
@@ -17,7 +17,7 @@ CANARY = "c4nary-5ecret"
 def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """An empty current folder and no settings in the environment."""
     monkeypatch.chdir(tmp_path)
-    for name in Settings.model_fields:
+    for name in DECLARED:
         monkeypatch.delenv(f"VNSYNC_{name.upper()}", raising=False)
     return tmp_path
 
@@ -107,7 +107,7 @@ def test_bad_value_names_setting_source_and_what_is_accepted(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A bad value is refused alike from every source, under the name that the user wrote."""
-    accepted = Settings.model_fields[name].description
+    accepted = DECLARED[name].description
     by_option = refusal({name: value})
     assert str(by_option).startswith(f"--{name.replace('_', '-')} is ")
     assert by_option.remedy == f"Accepted: {accepted}."
@@ -118,7 +118,7 @@ def test_bad_value_names_setting_source_and_what_is_accepted(
     assert str(refusal()).startswith(f"VNSYNC_{name.upper()} is ")
 
 
-@pytest.mark.parametrize("name", Settings.model_fields)
+@pytest.mark.parametrize("name", DECLARED)
 def test_empty_value_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable that was meant to be filled and was not never means the default."""
     monkeypatch.setenv(f"VNSYNC_{name.upper()}", " ")
@@ -292,4 +292,4 @@ def test_refused_url_says_what_is_accepted(name: str) -> None:
     """A URL that is refused brings the reason, and what would be accepted."""
     error = refusal({name: "ftp://somewhere"})
     assert str(error).startswith(f"--{name.replace('_', '-')} is refused: it is ")
-    assert error.remedy == f"Accepted: {Settings.model_fields[name].description}."
+    assert error.remedy == f"Accepted: {DECLARED[name].description}."

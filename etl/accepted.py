@@ -1,0 +1,71 @@
+"""What a setting takes: in words for people, and as a function that makes its value of what was written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from etl.secret import Secret
+
+Reader = Callable[[object], Any]
+"""Makes a value of what was written. Raises TypeError for what it cannot be, ValueError for what is refused."""
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What a setting takes; error messages repeat the description."""
+
+    description: str
+    read: Reader
+
+
+def text(value: object) -> str:
+    """Any text."""
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def secret(value: object) -> Secret:
+    """A text that must not show."""
+    return Secret(text(value))
+
+
+def path(value: object) -> Path:
+    """The path of a file or a folder, there or not."""
+    return Path(text(value))
+
+
+def checked(check: Callable[[str], str]) -> Reader:
+    """A text as `check` returns it."""
+    return lambda value: check(text(value))
+
+
+def one_of(*words: str) -> Reader:
+    """One of these words."""
+
+    def read(value: object) -> str:
+        if value not in words:
+            raise TypeError
+        return str(value)
+
+    return read
+
+
+def number(kind: type[float], fits: Callable[[float], bool]) -> Reader:
+    """A number of a kind that fits; what stands between quotes is read as one."""
+
+    def read(value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, str | kind | int):
+            raise TypeError
+        try:
+            found = kind(value)
+        except ValueError as error:
+            raise TypeError from error
+        if not fits(found):
+            raise TypeError
+        return found
+
+    return read

@@ -1,0 +1,114 @@
+"""The benchmarks run: so that they cannot rot, and that the floor, the source and vnsync still speak of one thing."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import create_engine, text
+
+from benchmarks import __main__ as command
+from benchmarks.databases import Database
+from benchmarks.history import synthesize
+from benchmarks.measuring import run
+from benchmarks.numbers import SHARES, Account
+from benchmarks.source import serving
+from benchmarks.subjects import FLOOR, VNSYNC
+from etl.domain.tables import TABLES
+from etl.store.engine import open_warehouse
+from tests import oracle
+
+NAMES = {"virtual_number_campaigns": "number_campaigns", "virtual_number_site_blocks": "number_site_blocks",
+         "virtual_number_scenarios": "number_scenarios"}  # fmt: skip
+"""What the floor calls tables that vnsync calls otherwise."""
+
+
+def test_a_days_changes_are_the_share_that_they_should_be() -> None:
+    """1 % and 10 %: most are edits, some are removals and some are new; nothing else moves."""
+    states = [_records(Account(0, 20_000, day, None)) for day in range(3)]
+    for share, before, after in zip(SHARES[1:], states, states[1:], strict=False):
+        changed = {i for i in before.keys() & after.keys() if before[i] != after[i]}
+        assert len(changed) == pytest.approx(20_000 * share * 0.8, rel=0.2)
+        assert len(before.keys() - after.keys()) == pytest.approx(20_000 * share * 0.1, rel=0.6)
+        assert len(after.keys() - before.keys()) == pytest.approx(20_000 * share * 0.1, rel=0.1)
+
+
+def _records(account: Account) -> dict[int, str]:
+    return {r["id"]: json.dumps(r) for r in json.loads(b"[" + bytes(account.text) + b"]")}
+
+
+def test_a_source_answers_windows_and_ids_as_it_answers_all() -> None:
+    """A window holds the ids after its lower and up to its upper edge; asked by id, only those that are there come."""
+    account = Account(0, 300, 0, None)
+    low, high = account.between(account.ids[9], account.ids[19])
+    assert [r["id"] for r in json.loads(b"[" + bytes(account.slice(low, high)) + b"]")] == list(account.ids[10:20])
+    asked = [account.ids[5], account.ids[5] + 1, account.ids[299]]
+    assert [r["id"] for r in json.loads(b"[" + account.picked(asked) + b"]")] == [account.ids[5], account.ids[299]]
+
+
+def _sizes(database: Database, names: dict[str, str]) -> dict[str, tuple[int, int]]:
+    engine = create_engine(database.url.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.connect() as connection:
+        found = {}
+        for table in TABLES:
+            name = names.get(table.name, table.name)
+            counts = f"select (select count(*) from {name}), (select count(*) from {name}_closed)"
+            found[table.name] = tuple(connection.execute(text(counts)).one())
+    engine.dispose()
+    return found  # type: ignore[return-value]
+
+
+@pytest.mark.slow
+def test_the_floor_and_vnsync_hold_the_same_rows_day_after_day(
+    empty_url: str, database: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Both follow the source through a first load, a quiet day, 1 % and 10 %: open and ended rows are as many."""
+    other = f"sqlite:///{tmp_path / 'floor.db'}"
+    if database == "postgresql":
+        other = request.getfixturevalue("new_postgresql")()
+    ours, floor = (_database(database, url) for url in (empty_url, other))
+    with serving(1200) as source:
+        for days in (0, 0, 1, 2):
+            source.go_to(days)
+            for subject, place in ((VNSYNC, ours), (FLOOR, floor)):
+                figures = run(*subject.run_on(place, source.url, source.token))
+                assert figures.wall > 0 < figures.memory
+            assert _sizes(ours, {}) == _sizes(floor, NAMES)
+
+
+def _database(kind: str, url: str) -> Database:
+    if kind == "sqlite":
+        return Database(kind, url, url.removeprefix("sqlite:///"))
+    return Database(kind, url, psycopg.conninfo.make_conninfo(url))
+
+
+@pytest.mark.slow
+def test_a_synthesized_past_keeps_the_rules_of_history(empty_url: str, database: str) -> None:
+    """Closed versions of a year, made by SQL, break no invariant, and the next sync goes on from there."""
+    place = _database(database, empty_url)
+    with serving(400) as source:
+        run(*VNSYNC.run_on(place, source.url, source.token))
+        synthesize(empty_url, 30)
+        before = _sizes(place, {})["virtual_numbers"]
+        source.go_to(1)
+        run(*VNSYNC.run_on(place, source.url, source.token))
+    assert before[1] == pytest.approx(400 * 30 / 100, rel=0.1)
+    assert oracle.broken_invariants(open_warehouse(empty_url)) == []
+
+
+@pytest.mark.slow
+def test_the_command_writes_figures_a_table_and_a_chart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A small run in full: every subject and step has its figures, the table its rows, and the chart is whole XML."""
+    words = ["--numbers", "300", "--rounds", "1", "--databases", "sqlite", "--subjects", "vnsync", "floor", "download"]
+    command.main([*words, "--only", "beside", "agency", "--customers", "3", "--out", str(tmp_path)])
+    told = capsys.readouterr().out
+    assert "**300 numbers, SQLite**" in told
+    assert "| vnsync |" in told
+    assert "| side by side |" in told
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert len(figures["figures"]) == 3 * 4 + 2 * 2
+    assert (tmp_path / "table.md").read_text() == told.removesuffix("\n")
+    assert xml.etree.ElementTree.parse(tmp_path / "chart.svg").getroot().tag.endswith("svg")
