@@ -1,0 +1,52 @@
+"""Bugs in the shortcuts: what is remembered of a listing, and what that spares the next one."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import text
+
+from etl.load import memory, publish
+from etl.store import fingerprints
+from simulation.canaries.planting import canary
+
+TEST = "tests/integration/test_shortcuts.py"
+
+
+@canary(memory.ListingMemory, "take", "a window with a record that cannot be used is remembered as a whole", test=TEST)
+def the_unusable_is_as_before(right: Any) -> Any:
+    def take(self: Any, page: Any, numbers: Any, noted: Collection[Any]) -> None:
+        right(self, page, numbers, noted)
+        if self._new:
+            object.__setattr__(self._new[-1], "digest", page.digest)
+
+    return take
+
+
+@canary(memory.ListingMemory, "nothing_missing", "a listing that was partly skipped is taken for whole")
+def skipping_is_whole(right: Any) -> Any:
+    return lambda self, open_numbers: bool(self._kept) or right(self, open_numbers)
+
+
+@canary(publish.AccountLoad, "contradicted", "what skipped records tell of a shared row is forgotten", test=TEST)
+def the_skipped_are_silent(right: Any) -> Any:
+    return lambda self, unlisted: []
+
+
+@canary(fingerprints, "read", "what is remembered is believed, whatever state it was written with", test=TEST)
+def any_memory_will_do(right: Any) -> Any:
+    def read(connection: Any, account_id: int, version: str) -> Any:
+        with contextlib.suppress(Exception):
+            connection.execute(
+                text(
+                    "update listing_states set version = :v, run_id = s.run_id, observed_at = s.observed_at from"
+                    " (select run_id, observed_at from account_syncs where account_id = :a and observed_at is not null"
+                    " order by observed_at desc limit 1) s where account_id = :a"
+                ),
+                {"a": account_id, "v": version},
+            )
+        return right(connection, account_id, version)
+
+    return read
