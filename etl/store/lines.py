@@ -99,9 +99,10 @@ def stream(connection: Connection, fields: Fields, source: str, parameters: Mapp
 
     `source`: everything from `from` on; `parameters`: whole numbers, and aware datetimes in UTC.
     """
-    rows = _copied(connection, fields, source, parameters)
     if connection.dialect.name == "sqlite":
-        rows = _selected(connection, fields, source, parameters)
+        yield from _selected(connection, fields, source, parameters)
+        return
+    rows = _copied(connection, fields, source, parameters)
     while batch := list(islice(rows, BATCH)):
         yield batch
 
@@ -112,9 +113,13 @@ def _copied(connection: Connection, fields: Fields, source: str, parameters: Map
         yield from map(bytes, copy)
 
 
-def _selected(connection: Connection, fields: Fields, source: str, parameters: Mapping[str, Any]) -> Iterator[bytes]:
+def _selected(
+    connection: Connection, fields: Fields, source: str, parameters: Mapping[str, Any]
+) -> Iterator[list[bytes]]:
+    """The lines as bytes, as SQLite holds text: they need not become strings in between."""
     driver: Any = connection.connection.driver_connection
     stored = {name: moment(v) if isinstance(v, datetime) else v for name, v in parameters.items()}
     line = "||char(9)||".join(fields)
-    for (text,) in driver.execute(f"select {line}||char(10) {source}", stored):
-        yield text.encode()
+    found = driver.execute(f"select cast({line}||char(10) as blob) {source}", stored)
+    while batch := found.fetchmany(BATCH):
+        yield [line for (line,) in batch]
