@@ -131,6 +131,11 @@ class Reader:
         self._connection = sqlite3.connect(path, isolation_level=None)
         self._version: int | None = None
 
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """For readers that bring statements of their own."""
+        return self._connection
+
     def changed(self) -> bool:
         """Whether somebody committed something since the last dump."""
         return self._data_version() != self._version

@@ -6,8 +6,9 @@ import contextlib
 from collections.abc import Iterable
 
 from etl.errors import VnsyncError
+from etl.read.verify.warehouse import verify_warehouse
 from etl.store import migrations
-from simulation import verifier
+from simulation import chain, verifier
 from simulation.dump import Dump, Picture, picture
 from simulation.harness import Harness, Report
 from simulation.process import Breach, Process
@@ -78,6 +79,10 @@ class _Play(Harness):
     def history(self) -> None:
         """The whole history, by its views."""
         self._require(verifier.whole(self.reader, self._dump, self._accepted))
+        self._require(chain.broken(self.reader))
+        self._stage.current = Idle
+        self._require(f"verify: {p}" for p in verify_warehouse(self._stage.engine, [], lambda _: None).problems)
+        self._require(chain.broken(self.reader))
         if self._stage.locks():
             self._require(["lock files are left behind"])
 

@@ -1,7 +1,7 @@
 """The verifier: what must hold between one commit and the next, and of the whole history at the end.
 
-It knows the warehouse's contract and nothing of the program. Not here yet, for the features are not: the hash chain
-(the rest of I10), archived pages (I8) and the same dump from PostgreSQL (I17); they belong in `whole`.
+It knows the warehouse's contract and nothing of the program. `simulation.chain` has the hash chain (the rest of I10).
+Not here yet: archived pages (I8) and the same dump from PostgreSQL (I17); they belong in `whole`.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ import simulation
 
 FOLDER = Path(simulation.__file__).parent
 INDEPENDENT = (
-    "customer", "dump", "ears", "lies", "oracle", "records", "server", "swarm", "trace", "transport", "verdicts",
-    "verifier", "world",
+    "chain", "customer", "dump", "ears", "lies", "oracle", "records", "server", "swarm", "trace", "transport",
+    "verdicts", "verifier", "world",
 )  # fmt: skip
 
 
