@@ -142,6 +142,5 @@ NOT_HERE = {
     "S08": "no file is named after data yet; exports come with `snapshot`",
     "S18": "the chain of digests comes with `verify`",
     "S19": "the erasure procedure comes with the chain",
-    "S21": "there is no archive yet; it comes with `replay`",
 }
 """Rows that cannot be tried, with the reason."""

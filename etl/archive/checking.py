@@ -130,16 +130,24 @@ class _Check:
         shown = {(m.run.run_id, old) for m in manifests for r in m.responses for old in r.erased}
         for run_id, _ in sorted(shown - told):
             self._found.problems.append(f"run {run_id} names an erasure of which there is no record")
-        for run_id, _ in sorted(told - shown):
-            if run_id not in self._tombstones:
+        for run_id in sorted({run_id for run_id, _ in told - shown} - self._tombstones.keys()):
+            if self._is_begun(run_id):
+                self._found.notes.append(f"an erasure in run {run_id} was begun and not finished: erase again")
+            elif run_id in self._bytes:
                 self._found.problems.append(f"the record of an erasure in run {run_id} is not what its manifest says")
         for entries in self._erasures.values():
             self._found.notes += [e.sentence() for e in entries]
         for manifest in manifests:
             latest = self._erasures.get(manifest.run.run_id, [])[-1:]
             digest = hashlib.sha256(self._bytes[manifest.run.run_id]).hexdigest()
-            if latest and digest != latest[0].manifest_after:
+            if latest and digest != latest[0].manifest_after and not self._is_begun(manifest.run.run_id):
                 self._found.problems.append(f"the manifest of run {manifest.run.run_id} was changed after an erasure")
+
+    def _is_begun(self, run_id: int) -> bool:
+        """Whether the last erasure in a run has its record, and the manifest is still the one before it."""
+        latest, text = self._erasures.get(run_id, [])[-1:], self._bytes.get(run_id)
+        whole = None if text is None else hashlib.sha256(text).hexdigest()
+        return bool(latest) and whole in latest[0].digests_before
 
     # -- objects
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import zlib
 
@@ -11,6 +10,8 @@ from etl.errors import IntegrityBroken
 
 LEVEL = 3
 """Compression: a third of the time of the default, and a tenth more bytes."""
+HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+"""Of every object: gzip, deflate, no name, no time, unknown system."""
 LARGEST = 2**28
 """Bytes of a response at most: twice what is accepted from the source."""
 
@@ -33,7 +34,7 @@ class Objects:
         with local_trouble(path):
             there = path.exists()
         if not there:
-            write_whole(path, gzip.compress(body, LEVEL, mtime=0))
+            write_whole(path, _packed(body))
         return digest
 
     def get(self, digest: str) -> bytes:
@@ -52,6 +53,13 @@ class Objects:
         return body
 
 
+def _packed(body: bytes) -> bytes:
+    """One gzip member whose header says nothing of the time or the machine."""
+    deflater = zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+    trailer = zlib.crc32(body).to_bytes(4, "little") + (len(body) % 2**32).to_bytes(4, "little")
+    return b"".join((HEADER, deflater.compress(body), deflater.flush(), trailer))
+
+
 def _inflated(packed: bytes, digest: str) -> bytes:
     """The bytes of one gzip member, whole and checked; never more than a response can have."""
     inflater = zlib.decompressobj(wbits=31)
@@ -59,8 +67,8 @@ def _inflated(packed: bytes, digest: str) -> bytes:
         body = inflater.decompress(packed, LARGEST)
     except zlib.error as exc:
         raise _broken(digest, f"is damaged ({exc})") from None
-    if not inflater.eof or inflater.unused_data:
-        raise _broken(digest, "is damaged: it does not end where it should")
+    if not inflater.eof or inflater.unused_data or not packed.startswith(HEADER):
+        raise _broken(digest, "is damaged: it does not begin and end as it should")
     return body
 
 

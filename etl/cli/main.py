@@ -35,6 +35,7 @@ COMMANDS = {
     "verify": "etl.cli.verify",
     "erase": "etl.cli.erase",
     "replay": "etl.cli.replay",
+    "archive": "etl.cli.archive",
     "report": "etl.cli.report",
     "sandbox": "etl.cli.sandbox",
     "db": "etl.cli.db",

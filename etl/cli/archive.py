@@ -1,0 +1,81 @@
+"""`vnsync archive`: looking after an archive of responses."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from etl.cli import options
+from etl.cli.status import Duration
+
+if TYPE_CHECKING:
+    from etl.settings import Loaded
+
+EPILOG = """\b
+Examples:
+  vnsync archive prune /srv/vnsync-archive --keep 90d
+  vnsync archive erase /srv/vnsync-archive --account 12001 --number 100037 --yes
+  vnsync verify /srv/vnsync-archive
+"""
+FOLDER = click.Path(path_type=Path)
+
+
+@click.group(epilog=EPILOG, short_help="Prune an archive; erase one number from it.")
+def archive() -> None:
+    """Look after an archive that `vnsync sync --archive` wrote. Both leave it verifiable."""
+
+
+@archive.command(short_help="Take old runs out.", epilog="Example: vnsync archive prune /srv/vnsync-archive --keep 90d")
+@click.argument("folder", type=FOLDER)
+@click.option("--keep", type=Duration(), required=True, metavar="AGE", help="Keep what is younger: 26h, 90d, 52w.")
+@options.output
+@options.settings(*options.LOG)
+def prune(loaded: Loaded, folder: Path, keep: timedelta, output: str) -> None:
+    """Remove the runs of FOLDER that began longer ago than AGE, with the responses that only they need.
+
+    A tombstone with their digests stays of each. The newest run stays, whatever its age.
+    """
+    from etl.archive import pruning
+    from etl.cli.output import write_json
+    from etl.clock import SystemClock
+    from etl.report.wording import counted, thousands
+
+    now = SystemClock().now()
+    done = pruning.prune(folder.expanduser(), before=now - keep, now=now)
+    if output == "json":
+        write_json(done)
+        return
+    what = f"{counted(len(done.runs), 'run')} and {counted(done.responses, 'response')}"
+    click.echo(f"{what} taken out, {thousands(done.bytes)} bytes.")
+
+
+@archive.command(
+    short_help="Erase one number's personal content.",
+    epilog="Example: vnsync archive erase /srv/vnsync-archive --account 12001 --number 100037 --yes",
+)
+@click.argument("folder", type=FOLDER)
+@click.option("--account", type=int, required=True, metavar="ID", help="The account's id.")
+@click.option("--number", type=int, required=True, metavar="ID", help="The number's id.")
+@click.option("--yes", is_flag=True, help="Do it. Without it nothing is erased.")
+@options.output
+@options.settings(*options.LOG)
+def erase(loaded: Loaded, folder: Path, account: int, number: int, yes: bool, output: str) -> None:
+    """Make the number's phone numbers, comment, name and unknown fields null in every response of FOLDER.
+
+    The archive says that it happened. `vnsync erase` does the same in the warehouse.
+    """
+    from etl.archive.erasing import erase_number
+    from etl.cli.output import write_json
+    from etl.clock import SystemClock
+    from etl.report.wording import counted
+
+    found = erase_number(folder.expanduser(), account, number, now=SystemClock().now(), rehearsal=not yes)
+    if output == "json":
+        write_json({"erased": yes, "runs": found.runs, "responses": found.responses})
+        return
+    what = f"{counted(found.responses, 'response')} of {counted(found.runs, 'run')}"
+    done = "erased." if yes else "would be erased; nothing was. Add --yes to do it."
+    click.echo(f"Number {number} of account {account}: {what} {done}")

@@ -1,0 +1,281 @@
+"""Looking after an archive: what verification finds, pruning, and the erasure of one number."""
+# ruff: noqa: F811 - a fixture that is imported has its tests' parameters for namesakes
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from etl.archive import erasing, layout
+from etl.archive.checking import check_archive
+from etl.archive.erasing import erase_number, without_personal_content
+from etl.archive.layout import existing
+from etl.archive.pruning import prune
+from etl.errors import IntegrityBroken, LocalTrouble, TryLater
+from etl.replay.rebuild import replay
+from tests.archive.folders import archived, body, kind, manifest
+from tests.cli.conftest import clean, customer, vnsync  # noqa: F401 - fixtures
+from tests.cli.running import Run, Source
+from tests.rig import Rig
+
+
+@pytest.fixture
+def rig(warehouse: Engine, tmp_path: Path) -> Rig:
+    """Four days of an agency of two, archived."""
+    made = archived(warehouse, tmp_path / "a", numbers=40, customers=2)
+    for _ in range(4):
+        assert made.sync().exit_code == 0
+        made.world.pass_day(share=0.1)
+    return made
+
+
+def _runs(rig: Rig) -> list[int]:
+    return [row[0] for row in rig.rows("select run_id from sync_runs order by started_at")]
+
+
+def test_whole_archive_has_no_problem(rig: Rig, tmp_path: Path) -> None:
+    """What was written is verified, and the head is told."""
+    found = check_archive(tmp_path / "a")
+    assert (found.problems, found.notes, found.runs) == ([], [], 4)
+    assert found.head is not None
+    assert found.head.startswith(f"{_runs(rig)[-1]}:")
+
+
+def _mutations(folder: Path, rng: random.Random) -> Callable[[], None]:
+    """One random change of one file: a byte, its end, its whole, its name."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != layout.MARKER)
+    path = rng.choice(files)
+    content = path.read_bytes()
+    place = rng.randrange(len(content))
+    changed = content[:place] + bytes([content[place] ^ (1 << rng.randrange(8))]) + content[place + 1 :]
+    return rng.choice(
+        [
+            lambda: path.write_bytes(changed) and None,
+            lambda: path.write_bytes(content[:place]) and None,
+            lambda: path.unlink(),
+            lambda: path.rename(path.with_name(f"x{path.name}")) and None,
+            lambda: path.write_bytes(content + b"x") and None,
+        ]
+    )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_single_change_is_found(rig: Rig, tmp_path: Path, seed: int) -> None:
+    """Of a hundred random changes of any file each is found; the end of the newest run with the head kept elsewhere."""
+    rng = random.Random(seed)
+    folder = tmp_path / "a"
+    head = check_archive(folder).head
+    kept = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    for _ in range(25):
+        _mutations(folder, rng)()
+        if _content(folder) != kept:
+            found = check_archive(folder)
+            assert found.problems or found.head != head
+        for path in [p for p in folder.rglob("*") if p.is_file() and p not in kept]:
+            path.unlink()
+        for path, content in kept.items():
+            path.write_bytes(content)
+    assert check_archive(folder).problems == []
+
+
+def _content(folder: Path) -> dict[Path, bytes]:
+    return {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_run_taken_out_of_the_middle_is_missed(rig: Rig, tmp_path: Path) -> None:
+    """The run after it names it."""
+    second = _runs(rig)[1]
+    existing(tmp_path / "a").manifest(second).unlink()
+    assert any(f"run {second} is missing" in p for p in check_archive(tmp_path / "a").problems)
+
+
+def test_what_a_crash_leaves_is_a_note(rig: Rig, tmp_path: Path) -> None:
+    """A response without a manifest and a temporary file are no problems."""
+    (tmp_path / "a" / "runs" / ".new-1").write_bytes(b"half")
+    existing(tmp_path / "a").manifest(_runs(rig)[-1]).unlink()
+    found = check_archive(tmp_path / "a")
+    assert found.problems == []
+    assert any("belong to no run" in note for note in found.notes)
+
+
+def test_prune_leaves_a_verifiable_archive_that_goes_on(rig: Rig, tmp_path: Path) -> None:
+    """Old runs and their responses go, tombstones stay, the next run goes on, and a second prune does nothing more."""
+    runs, folder = _runs(rig), tmp_path / "a"
+    before = rig.clock.now() - timedelta(days=1, hours=1)
+    done = prune(folder, before=before, now=rig.clock.now())
+    assert done.runs == tuple(runs[:2])
+    assert done.responses > 0
+    assert done.bytes > 0
+    found = check_archive(folder)
+    assert (found.problems, found.runs, found.pruned) == ([], 2, 2)
+    assert rig.sync().exit_code == 0
+    assert check_archive(folder).problems == []
+    assert prune(folder, before=before, now=rig.clock.now()).runs == ()
+    assert prune(folder, before=rig.clock.now() + timedelta(days=1), now=rig.clock.now()).runs == tuple(runs[2:])
+    assert check_archive(folder).problems == []
+
+
+def test_pruned_archive_replays_into_a_warehouse_of_its_beginning(rig: Rig, tmp_path: Path, new: Any) -> None:
+    """From a backup of the time at which it begins: to the same heads."""
+    engine = new()
+    runs, folder = _runs(rig), tmp_path / "a"
+    assert replay(folder, engine, report=rig.events.append, runs=runs[:2]).departures == {}
+    prune(folder, before=rig.clock.now() - timedelta(days=1, hours=1), now=rig.clock.now())
+    done = replay(folder, engine, report=rig.events.append)
+    assert (done.runs, done.departures) == (2, {})
+
+
+@pytest.fixture
+def new(tmp_path: Path, sqlite_template: Path) -> Callable[[], Engine]:
+    """Makes an empty SQLite warehouse."""
+    from etl.store.engine import open_warehouse
+
+    def make() -> Engine:
+        (tmp_path / "new.db").write_bytes(sqlite_template.read_bytes())
+        return open_warehouse(f"sqlite:///{tmp_path / 'new.db'}")
+
+    return make
+
+
+def test_damaged_archive_is_not_pruned(rig: Rig, tmp_path: Path) -> None:
+    """What is damaged shall not be buried."""
+    path = existing(tmp_path / "a").manifest(_runs(rig)[0])
+    path.write_bytes(path.read_bytes().replace(b"succeeded", b"succeedet", 1))
+    with pytest.raises(IntegrityBroken, match=str(_runs(rig)[0])):
+        prune(tmp_path / "a", before=rig.clock.now(), now=rig.clock.now())
+
+
+def _number(rig: Rig) -> tuple[int, int, str]:
+    """An account, a number of it that was there from the beginning, and its phone."""
+    account = rig.world.customer_ids[0]
+    record = rig.world.truth(account)[0]
+    return account, record["id"], record["virtual_phone_number"]
+
+
+def _kept(folder: Path, runs: list[int]) -> bytes:
+    return b"".join(
+        body(folder, r["sha256"]) for run in runs for r in kind(manifest(folder, run), "response") if "sha256" in r
+    )
+
+
+def test_s19_erased_number_is_nowhere_and_the_archive_tells(rig: Rig, tmp_path: Path, new: Any) -> None:
+    """The phone is in no object, all others are; the archive verifies, says so, goes on; a replay departs there."""
+    folder = tmp_path / "a"
+    account, number, phone = _number(rig)
+    assert phone.encode() in _kept(folder, _runs(rig))
+    before = _content(folder)
+    assert erase_number(folder, account, number, now=rig.clock.now(), rehearsal=True).runs == 4
+    assert _content(folder) == before
+    done = erase_number(folder, account, number, now=rig.clock.now())
+    assert (done.runs, done.responses) == (4, 4)
+    assert phone.encode() not in _kept(folder, _runs(rig))
+    found = check_archive(folder)
+    assert found.problems == []
+    assert found.notes[0].startswith(f"personal content of number {number} of account {account} was erased from run")
+    assert not any("belong to no run" in note for note in found.notes)
+    assert rig.sync().exit_code == 0
+    assert check_archive(folder).problems == []
+    departures = replay(folder, new(), report=rig.events.append).departures
+    assert set(departures) == {account}
+    assert "personal content was erased" in departures[account].what
+    assert erase_number(folder, account, number, now=rig.clock.now()).runs == 1  # what the source sent once more
+    assert check_archive(folder).problems == []
+
+
+def test_s19_erasure_without_its_record_is_found(rig: Rig, tmp_path: Path) -> None:
+    """Neither the record nor the manifest can be taken back alone."""
+    folder = tmp_path / "a"
+    account, number, _ = _number(rig)
+    originals = _content(folder)
+    erase_number(folder, account, number, now=rig.clock.now())
+    records = sorted((folder / "erasures").iterdir())
+    content = records[0].read_bytes()
+    records[0].unlink()
+    assert check_archive(folder).problems
+    records[0].write_bytes(content.replace(b'"virtual_number_id":', b'"virtual_number_id":1', 1))
+    assert check_archive(folder).problems
+    records[0].write_bytes(content)
+    first = existing(folder).manifest(_runs(rig)[0])
+    first.write_bytes(originals[first])
+    assert check_archive(folder).problems
+
+
+@pytest.mark.parametrize("after", range(0, 14, 2))
+def test_s19_erasure_that_breaks_off_is_taken_up(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    """Whichever write fails, the archive is verifiable, and erasing again ends it."""
+    folder = tmp_path / "a"
+    account, number, phone = _number(rig)
+    left = [after]
+
+    def full(path: Path, content: bytes) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(path, content)
+
+    real = layout.write_private
+    with monkeypatch.context() as patch:
+        patch.setattr(layout, "write_private", full)
+        try:
+            erase_number(folder, account, number, now=rig.clock.now())
+        except LocalTrouble:
+            assert left[0] < 0
+    assert check_archive(folder).problems == []
+    erase_number(folder, account, number, now=rig.clock.now())
+    assert check_archive(folder).problems == []
+    assert phone.encode() not in _kept(folder, _runs(rig))
+
+
+def test_erasure_waits_for_a_run_that_may_be_on(rig: Rig, tmp_path: Path) -> None:
+    """A manifest without a seal that is younger than a day belongs to a run that may still write."""
+    path = existing(tmp_path / "a").manifest(_runs(rig)[-1])
+    path.write_bytes(path.read_bytes().rpartition(b'{"kind":"seal"')[0])
+    account, number, _ = _number(rig)
+    with pytest.raises(TryLater, match="has no seal"):
+        erase_number(tmp_path / "a", account, number, now=rig.clock.now())
+    assert erase_number(tmp_path / "a", account, number, now=rig.clock.now() + timedelta(days=2)).runs == 4
+    assert check_archive(tmp_path / "a").problems == []
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (
+            b'{"result":{"data":[{"id":7,"comment":"x","campaigns":[]}]}}',
+            b'{"id": 7, "comment": null, "campaigns": []}',
+        ),
+        (b'{"result":{"data":[{"id":7,"new_field":{"a":1}}]}}', b'{"id": 7, "new_field": null}'),
+        (b'{"result":{"data":[{"id":77,"comment":"x"}]}}', b'{"id":77,"comment":"x"}'),
+        (b'{"result":{"data":[{"id": 7 ,"comment":"\\ud800"}]}}', b'{"id": 7, "comment": null}'),
+        (b'{"result":{"data":[{"id":7,"comment":"x"', erasing.UNREADABLE),
+        (b'{"error":{"message":"\\"id\\":7"}}', b'"error"'),
+    ],
+)
+def test_what_is_personal(text: bytes, wanted: bytes) -> None:
+    """Known fields that say nothing of a person stay; all others become null; the rest of the answer stays as it is."""
+    assert wanted in without_personal_content(text, 7)
+
+
+def test_commands(customer: Source, clean: Path, vnsync: Run) -> None:
+    """Prune and erase say what they did, and verify agrees."""
+    for _ in range(2):
+        assert vnsync("sync", *customer.options, "--archive", "kept").code == 0
+    account = customer.world.customer_ids[0]
+    number = customer.world.numbers(account)[0]
+    asked = ("archive", "erase", "kept", "--account", account, "--number", number)
+    assert "2 responses of 2 runs would be erased; nothing was." in vnsync(*asked).out
+    assert vnsync(*asked, "--yes", "--output", "json").json == {"erased": True, "runs": 2, "responses": 2}
+    assert "0 responses of 0 runs erased." in vnsync(*asked, "--yes").out
+    assert vnsync("archive", "prune", "kept", "--keep", "1d").out == "0 runs and 0 responses taken out, 0 bytes.\n"
+    assert check_archive(Path("kept")).problems == []
+    assert vnsync("archive", "prune", ".", "--keep", "1d").code == 2
