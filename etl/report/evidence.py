@@ -16,7 +16,7 @@ MOST_SHOWN = 50
 def accounts_table(verdict: Verdict) -> Table:
     """One row for each account's chain."""
     rows: list[list[Cell]] = [
-        [a.account_id, thousands(a.syncs), thousands(a.versions), thousands(a.erased), a.observed_at, a.chain_digest]
+        [a.account_id, *map(thousands, (a.syncs, a.versions, a.erased)), (a.observed_at or "")[:19], a.chain_digest]
         for a in verdict.accounts
     ]
     return Table(["account", "syncs", "versions", "erased", "observed (UTC)", "head"], rows, FIGURES)
