@@ -227,8 +227,8 @@ class WindowPlan:
 
     def _verdict(self, window: Window, answer: Answer) -> Verdict:
         came = len(set(answer.ids)) + answer.unreadable
-        outside = sum(not window.holds(i) for i in answer.ids)
-        if outside:
+        if answer.ids and not (window.holds(min(answer.ids)) and window.holds(max(answer.ids))):
+            outside = sum(not window.holds(i) for i in answer.ids)
             return self._refuse(f"{outside} rows outside the ids asked for: the source ignores the filter")
         if answer.total is None:
             return self._refuse("no usable total_items: nothing says whether the answer is whole")

@@ -84,8 +84,12 @@ class AccountLoad:
     def open_ids(self) -> array[int]:
         """The ids of those numbers, ascending."""
         mine = select(self._numbers.c.virtual_number_id).where(self._numbers.c.account_id == self._account_id)
+        ids = array("q")
         with database_errors():
-            return array("q", self._connection.scalars(mine.order_by(self._numbers.c.virtual_number_id)))
+            found = self._connection.scalars(mine.order_by(self._numbers.c.virtual_number_id))
+            for some in found.partitions(10_000):
+                ids.extend(some)
+        return ids
 
     def remembered(self) -> ListingPrint | None:
         """What may be remembered of the account's last listing."""
