@@ -1,0 +1,14 @@
+"""The larger proof of replay (`python -m campaigns.replays`), small enough for every run of the tests."""
+
+from __future__ import annotations
+
+import pytest
+
+from campaigns import replays
+
+
+@pytest.mark.slow
+def test_replay_gives_the_same_heads_and_snapshots(capsys: pytest.CaptureFixture[str]) -> None:
+    """Five days of a few hundred numbers, replayed by the command in a process of its own: every day's files alike."""
+    assert replays.main(["--numbers", "300", "--days", "5", "--database", "sqlite"]) == 0
+    assert "head the same, 5 of 5 snapshots the same" in capsys.readouterr().out
