@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection
@@ -91,6 +92,7 @@ def _canonical(stored: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
+@lru_cache(maxsize=1024)  # rows share the few instants at which they were observed
 def time_text(instant: datetime) -> str:
     """An instant in UTC, always to the microsecond: `2026-01-31T09:30:00.000000Z`."""
     return instant.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
