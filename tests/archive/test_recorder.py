@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import hashlib
 import os
 from pathlib import Path
@@ -23,7 +24,7 @@ from etl.sandbox import faults
 from etl.sandbox.rpc import Reply, Request
 from etl.store.engine import open_warehouse
 from tests.archive.folders import archived, body, kind, manifest, modes
-from tests.secrets import CANARY, TRACE, in_text
+from tests.secrets import CANARY, TRACE, in_files, in_text
 
 
 def _everything(folder: Path, run_id: int) -> bytes:
@@ -268,3 +269,12 @@ def test_request_in_which_the_source_stops_is_kept(warehouse: Engine, tmp_path: 
     found = manifest(tmp_path / "a", result.run_id)
     assert {a["account_id"]: a["status"] for a in kind(found, "account")}[victim] == "failed"
     assert [r for r in kind(found, "response") if r.get("account_id") == victim and r["method"] == faults.LISTING]
+
+
+def test_search_for_the_key_sees_into_objects(tmp_path: Path) -> None:
+    """The search after every test finds a key that lies compressed in a file, also in one that was cut."""
+    packed = gzip.compress(CANARY.encode() * 50)
+    for content in (packed, packed[:-8]):
+        (tmp_path / "x.gz").write_bytes(content)
+        assert in_files(tmp_path) == [tmp_path / "x.gz"]
+    (tmp_path / "x.gz").unlink()
