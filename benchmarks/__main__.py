@@ -66,6 +66,7 @@ def _parsed(words: list[str]) -> argparse.Namespace:
 
 
 def _run(asked: argparse.Namespace, results: scenarios.Results, kind: str, make: Any) -> None:
+    scenarios.warm_up(make, [all_there()[name] for name in asked.subjects])
     if "beside" in asked.only:
         subjects = [all_there()[name] for name in asked.subjects]
         scenarios.beside(results, asked.numbers, kind, make, subjects, asked.rounds)

@@ -40,6 +40,16 @@ class Results:
         self.say(f"{said} {found.wall:7.2f} s, {found.cpu:6.2f} s cpu, {found.memory:5.0f} MiB")
 
 
+def warm_up(make: Make, subjects: Sequence[Subject]) -> None:
+    """Run everybody once, not counted: what they import is compiled and in the page cache, as on any other day."""
+    with serving(100) as source:
+        databases = [make() for _ in subjects]
+        for subject, database in zip(subjects, databases, strict=True):
+            command, environment = subject.run_on(database, source.url, source.token)
+            run(command, environment)
+        _remove(databases)
+
+
 def beside(results: Results, numbers: int, kind: str, make: Make, subjects: Sequence[Subject], rounds: int) -> None:
     """One account: every subject loads it, and follows it through the days; who begins changes from round to round."""
     name = f"{numbers} numbers"
