@@ -136,11 +136,5 @@ ROWS = {
     "S21": "a forged archive",
 }
 
-NOT_HERE = {
-    "S06": "there is no CSV export yet; it comes with `snapshot`",
-    "S07": "there is no other export yet; it comes with `snapshot`",
-    "S08": "no file is named after data yet; exports come with `snapshot`",
-    "S18": "the chain of digests comes with `verify`",
-    "S19": "the erasure procedure comes with the chain",
-}
+NOT_HERE: dict[str, str] = {}
 """Rows that cannot be tried, with the reason."""
