@@ -50,7 +50,8 @@ def plan(known: Sequence[int], limit: int) -> list[Window]:
 
 
 def _needed(numbers: int, limit: int) -> int:
-    return 1 if numbers <= limit else math.ceil(numbers / (limit * FILL))
+    """How many windows: one that is full to the brim may have been cut there, so it would be asked for in vain."""
+    return 1 if numbers < limit else math.ceil(numbers / (limit * FILL))
 
 
 def still_fit(windows: Sequence[Window], numbers: int, limit: int) -> bool:

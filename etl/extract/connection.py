@@ -33,10 +33,14 @@ class Bounds:
 
 
 def new_client(
-    transport: httpx.BaseTransport | None = None, *, url: str = "https://", bounds: Bounds | None = None
+    transport: httpx.BaseTransport | None = None,
+    *,
+    url: str = "https://",
+    bounds: Bounds | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> httpx.Client:
     """An httpx client for `url`. Certificates are always verified; a redirect is never followed, for the token is in
-    the body of every request.
+    the body of every request. `tls`: whom to trust, where several clients share it (see `trust`).
 
     HTTPS_PROXY and the like are honoured, as an operator would expect behind a company's proxy: the token goes through
     in a tunnel. Plain http, which is for loopback only, goes to no proxy: it would read the token. netrc is not read.
@@ -48,7 +52,7 @@ def new_client(
     try:
         return httpx.Client(
             transport=transport,
-            verify=True if transport else _tls(),
+            verify=True if transport else tls or trust(url),
             trust_env=not plain,
             timeout=timeout,
             follow_redirects=False,
@@ -61,7 +65,13 @@ def new_client(
         ) from exc
 
 
-def _tls() -> ssl.SSLContext:
+def trust(url: str) -> ssl.SSLContext:
+    """The certificates to trust for `url`; reading them takes longer than a request. Raises `Misconfigured`.
+
+    Plain http, which is for loopback only, has none to verify: then no certificate at all is trusted.
+    """
+    if httpx.URL(url).scheme == "http":
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         context = httpx.create_ssl_context()
     except OSError as exc:  # ssl.SSLError is one

@@ -17,7 +17,7 @@ from etl.domain.witness import Tap
 from etl.errors import Misconfigured, NotAllowed, SessionExpired, VnsyncError
 from etl.extract.answers import LimitExceeded, NotOurs, Result, decode, decode_login
 from etl.extract.archive import Asked, Ear
-from etl.extract.connection import Bounds, new_client
+from etl.extract.connection import Bounds, new_client, trust
 from etl.extract.credentials import Credentials, Login, PermanentKey
 from etl.extract.http import Poster
 from etl.extract.pace import Pace
@@ -196,10 +196,11 @@ def open_api(
     redaction = Redaction()
     redaction.add(credentials.token if isinstance(credentials, PermanentKey) else credentials.password)
     checked_url(url)
+    tls = None if transport else trust(url)
 
     @contextmanager
     def open_poster(clock: Clock) -> Iterator[Poster]:
-        with new_client(transport, url=url, bounds=bounds) as client:
+        with new_client(transport, url=url, bounds=bounds, tls=tls) as client:
             yield Poster(client, url, clock, bounds=bounds, redaction=redaction)
 
     ids = itertools.count(random.randrange(FIRST_IDS) + 1)

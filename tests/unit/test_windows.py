@@ -9,7 +9,21 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from etl.domain.windows import REREADS, WHOLE, Again, Answer, Refuse, Split, Take, Window, WindowPlan, cut, plan, split
+from etl.domain.windows import (
+    REREADS,
+    WHOLE,
+    Again,
+    Answer,
+    Refuse,
+    Split,
+    Take,
+    Window,
+    WindowPlan,
+    cut,
+    plan,
+    split,
+    still_fit,
+)
 
 
 def _list_all(heap: Sequence[int], limit: int, known: Sequence[int] = ()) -> tuple[list[int], int]:
@@ -55,8 +69,14 @@ def test_cut_ignores_bounds_that_do_not_divide() -> None:
 
 
 def test_an_account_that_fits_is_one_window() -> None:
-    """Up to `limit` known numbers cost one request: one answer is one moment."""
-    assert plan(range(100), 100) == [WHOLE]
+    """Fewer known numbers than `limit` cost one request: one answer is one moment."""
+    assert plan(range(99), 100) == [WHOLE]
+
+
+def test_an_account_that_fills_an_answer_is_two_windows() -> None:
+    """An answer that is full to the brim may have been cut there, so nobody asks for it: halves are told at once."""
+    assert plan(range(100), 100) == [Window(None, 49), Window(49, None)]
+    assert still_fit(plan(range(100), 100), 100, 100)
 
 
 def test_a_larger_account_is_planned_to_eighty_percent() -> None:
