@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 
-_WRITTEN = re.compile(r"\+?[\d\s().\-/\u2010-\u2015\u00a0\u202f]*\d[\d\s().\-/\u2010-\u2015\u00a0\u202f]*")
+_WRITTEN = re.compile(r"\+?[\d\s().\-/\u2010-\u2015\u00a0\u202f]+")
+_DIGIT = re.compile(r"\d")
 _SHORTEST_TAIL = 7
 """Digits at least, for a number without its country or area to be found by the end of a stored one."""
 
 
 def is_phone(text: str) -> bool:
     """Whether the text is digits, with the signs that people put between them."""
-    return _WRITTEN.fullmatch(text.strip()) is not None
+    return _WRITTEN.fullmatch(text.strip()) is not None and _DIGIT.search(text) is not None
 
 
 def digits(text: str) -> str:

@@ -148,7 +148,7 @@ def _canonical(raw: Record) -> bytes:
     """A record's content in one order of keys and elements: the source may send the same in another one tomorrow."""
     try:
         return _encode(_ordered(msgspec.json.decode(raw)))
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return bytes(raw)
 
 

@@ -172,12 +172,13 @@ class AccountLoad:
             rehearsal.shadow(self._connection, self._account_id)
             if unreported:
                 diff.fill_unreported(self._connection, self._account_id)
-            changes = self._changes(Moment(self._account_id, self._run_id, self._after(now)))
+            self.previous, _ = self._last_link()
+            changes = self._changes(Moment(self._account_id, self._run_id, self._next_moment(now)))
             return changes, rehearsal.changed(self._connection)
 
-    def _after(self, now: datetime) -> datetime:
-        previous, _ = self._last_link()
-        return now if previous is None else max(now, previous + TICK)
+    def _next_moment(self, now: datetime) -> datetime:
+        """`now`, or just after the account's last moment: whatever the clock does, time does not go back."""
+        return now if self.previous is None else max(now, self.previous + TICK)
 
     def _origin(self, published: AccountResult) -> Origin:
         assert published.observed_at is not None
@@ -194,7 +195,7 @@ class AccountLoad:
 
     def _write(self, result: AccountResult, now: datetime, findings: Findings, unreported: bool) -> AccountResult:
         self.previous, digest = self._last_link()
-        observed_at = now if self.previous is None else max(now, self.previous + TICK)
+        observed_at = self._next_moment(now)
         self._save_account(findings.facts)
         if unreported:
             diff.fill_unreported(self._connection, self._account_id)

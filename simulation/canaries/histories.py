@@ -62,6 +62,6 @@ def shared_rows_stay(right: Any) -> Any:
     return lambda self: false()
 
 
-@canary(diff.TableDiff, "_differs", "every reading makes a new version")
+@canary(diff.TableDiff, "differs", "every reading makes a new version")
 def every_reading_is_new(right: Any) -> Any:
     return lambda self: true()

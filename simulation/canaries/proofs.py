@@ -26,7 +26,12 @@ def trust_total_items(right: Any) -> Any:
     return prove
 
 
-@canary(Listing, "_prove_chunk", "an empty answer proves absence: no witness is needed")
+@canary(
+    Listing,
+    "_prove_chunk",
+    "an empty answer proves absence: no witness is needed",
+    test="tests/integration/test_listing_proof.py",
+)
 def no_witness(right: Any) -> Any:
     return lambda self, chunk, proof, emptied: right(self, chunk, proof, True)
 

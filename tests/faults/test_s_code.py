@@ -21,7 +21,7 @@ PACKAGE = Path(etl.__file__).parent
 ROOT = PACKAGE.parent
 LOADERS = {
     "pickle", "shelve", "marshal", "dill", "joblib", "yaml", "xml", "lxml", "plistlib", "imp", "code", "codeop",
-    "ctypes", "cffi", "subprocess", "multiprocessing", "pty", "telnetlib", "ftplib", "tempfile", "dbm", "runpy",
+    "ctypes", "cffi", "subprocess", "multiprocessing", "pty", "telnetlib", "ftplib", "dbm", "runpy",
     "zipimport",
 }  # fmt: skip
 CALLS = {"eval", "exec", "compile", "__import__", "breakpoint", "input", "globals"}

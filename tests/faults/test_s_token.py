@@ -182,7 +182,7 @@ def test_s01_representations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         held = [loaded, loaded.settings, state, engine, engine.url, login, key, api, *vars(api).values()]
         shown = [f"{one!r} {one}" for one in held if one != CANARY]
     assert len(shown) > 10
-    assert not in_text(*shown, str(loaded.settings.model_dump()), loaded.settings.model_dump_json())
+    assert not in_text(*shown, repr(loaded.settings), str(loaded))
     assert not in_text(*(f"{row}" for row in loaded.rows()))
 
 

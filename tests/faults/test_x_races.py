@@ -112,7 +112,7 @@ def impatient(play: Stage) -> str:
 def test_x13_migration_during_a_run(play: Stage, migration: str) -> None:
     """While a run is on, the schema is not changed: 75, naming the run; afterwards it may be."""
     words = ("db", "upgrade") if migration == "upgrade" else ("db", "downgrade", "base")
-    pid = halt(play, "elsewhere", 2, only="after bulk")
+    pid = halt(play, "elsewhere", 2, only="after request")
     if migration == "upgrade":
         _drop_a_view(play)
     refused(vnsync(play, *words), 75, "run [0-9]{16} is on")
