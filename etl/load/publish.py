@@ -15,16 +15,15 @@ from functools import cached_property
 from time import sleep
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, func, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Engine, func, insert, select
 from sqlalchemy.exc import DBAPIError
 
 import etl
 from etl.domain import chain
 from etl.domain.fingerprints import ListingPrint
 from etl.domain.runs import AccountResult, AccountStatus, TableChange
-from etl.errors import Unavailable
 from etl.load import contradictions, diff, rehearsal, staging
+from etl.load.commit import commit
 from etl.load.diff import Moment
 from etl.load.memory import ListingMemory
 from etl.load.seal import seal
@@ -32,6 +31,7 @@ from etl.load.staging import Row, Rows
 from etl.store import fingerprints, runs, schema, threads
 from etl.store.engine import break_off, database_errors
 from etl.store.fingerprints import Origin
+from etl.store.upsert import upsert
 from etl.transform.decode import Rejected
 from etl.transform.drift import Drift
 from etl.transform.normalize import ROWS_VERSION
@@ -39,8 +39,6 @@ from etl.transform.normalize import ROWS_VERSION
 VERSION = f"{etl.__version__}/{ROWS_VERSION}"
 """What made rows of the records: another version makes other rows, so it reads every record anew."""
 TICK = timedelta(microseconds=1)
-LOOKUP_PAUSES = (0.5, 1, 2, 4, 8, 15)
-"""Seconds between the attempts to ask a database that broke off at the commit whether it had committed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +70,7 @@ class AccountLoad:
         self.previous: datetime | None = None
         """The account's last observation before the one that is being published."""
         self._numbers = schema.current["virtual_numbers"]
-        self._staged = False
+        self._staged = self._analyzed = False
         self.open_numbers: int = self._count()
         """How many of the account's numbers are open in the warehouse."""
 
@@ -103,11 +101,22 @@ class AccountLoad:
         with database_errors():
             self._make_stage()
             staging.put(self._connection, rows)
+            self._analyzed = False
+
+    def _analyze(self) -> None:
+        if not self._analyzed:
+            staging.analyze(self._connection)
+            self._analyzed = True
 
     def _make_stage(self) -> None:
         if not self._staged:
             staging.create(self._connection)
             self._staged = True
+
+    def _stage_gone(self, gone: Collection[int]) -> None:
+        if gone:
+            self._make_stage()
+            staging.put_gone(self._connection, gone)
 
     def contradicted(self, unlisted: Set[int | None]) -> list[tuple[str, Row]]:
         """Current rows that numbers share, of which staged rows say something else than records that were not read.
@@ -117,13 +126,14 @@ class AccountLoad:
         if not self._staged:
             return []
         with database_errors():
-            staging.analyze(self._connection)
+            self._analyze()
             return list(contradictions.contradicted(self._connection, self._account_id, unlisted))
 
     def restage(self, shared: Rows) -> None:
         """Stage these rows that numbers share in place of those that were staged before."""
         with database_errors():
             staging.replace_shared(self._connection, shared)
+            self._analyzed = False
 
     def publish(
         self,
@@ -144,15 +154,13 @@ class AccountLoad:
         Raises `TryLater` when another run took the account over, and what `database_errors` makes of the rest.
         """
         with database_errors(), threads.turn_to_write(self._connection):
-            if gone:
-                self._make_stage()
-                staging.put_gone(self._connection, gone)
+            self._stage_gone(gone)
             self._turn_to_writing()
             runs.consume_claim(self._connection, self._run_id, self._account_id)
             published = self._write(result, now, findings, unreported)
             memory.write(self._connection, self._account_id, self._origin(published))
             last_word(published)
-            self._commit()
+            commit(self._connection, self._engine, self._run_id, self._account_id, self._pause)
             return published
 
     def rehearse(
@@ -163,12 +171,10 @@ class AccountLoad:
         Tried out on temporary copies: no table that others see is written or locked, and nothing stays.
         """
         with database_errors():
-            if gone:
-                self._make_stage()
-                staging.put_gone(self._connection, gone)
+            self._stage_gone(gone)
             if not self._staged:
                 return diff.no_changes(), {}
-            staging.analyze(self._connection)
+            self._analyze()
             rehearsal.shadow(self._connection, self._account_id)
             if unreported:
                 diff.fill_unreported(self._connection, self._account_id)
@@ -191,7 +197,7 @@ class AccountLoad:
         else:
             runs.make_durable(self._connection)
             if self._staged and self.open_numbers:
-                staging.analyze(self._connection)
+                self._analyze()
 
     def _write(self, result: AccountResult, now: datetime, findings: Findings, unreported: bool) -> AccountResult:
         self.previous, digest = self._last_link()
@@ -249,13 +255,14 @@ class AccountLoad:
             "listed_by_user_id": facts.listed_by_user_id,
             "last_run_id": self._run_id,
         }
-        self._upsert(schema.accounts, {"account_id": self._account_id, "first_run_id": self._run_id} | known, known)
+        created = {"account_id": self._account_id, "first_run_id": self._run_id}
+        upsert(self._connection, schema.accounts, created | known, known)
 
     def _save_findings(self, findings: Findings) -> None:
         for drift in sorted(findings.drift):
             key = {"account_id": self._account_id, "path": drift.path, "kind": drift.kind.value, "value": drift.value}
             seen = {"last_run_id": self._run_id}
-            self._upsert(schema.source_drift, key | {"first_run_id": self._run_id} | seen, seen)
+            upsert(self._connection, schema.source_drift, key | {"first_run_id": self._run_id} | seen, seen)
         if findings.rejected:
             self._connection.execute(insert(schema.quarantine), [self._quarantined(r) for r in findings.rejected])
 
@@ -268,32 +275,6 @@ class AccountLoad:
             "reason": rejected.reason,
             "record": rejected.record.decode("utf-8", "backslashreplace"),
         }
-
-    def _upsert(self, table: Table, row: dict[str, Any], update: dict[str, Any]) -> None:
-        dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
-        statement = dialect.insert(table).values(row)
-        key = [c.name for c in table.primary_key]
-        self._connection.execute(statement.on_conflict_do_update(index_elements=key, set_=update))
-
-    def _commit(self) -> None:
-        """Commit; when the connection breaks in between, what the database recorded decides, not a guess."""
-        try:
-            self._connection.commit()
-        except DBAPIError as exc:
-            self._connection.invalidate()  # whatever is left of the transaction ends with its connection
-            if not self._is_recorded(exc):
-                raise
-
-    def _is_recorded(self, lost: DBAPIError) -> bool:
-        for pause in LOOKUP_PAUSES:
-            try:
-                return runs.is_recorded(self._engine, self._run_id, self._account_id)
-            except Unavailable:
-                self._pause(pause)
-        raise Unavailable(
-            f"the database broke off while account {self._account_id} was being committed, and cannot be asked",
-            remedy="It is published or not, never half; `vnsync status` tells which when the database is back",
-        ) from lost
 
 
 @contextlib.contextmanager

@@ -52,14 +52,14 @@ def _columns(table: declared.Table) -> list[Column[Any]]:
 
 def _temporary(name: str, metadata: MetaData, columns: list[Column[Any]], keys: int) -> Table:
     constraints = [PrimaryKeyConstraint(*(c.name for c in columns[:keys]))] if keys else []
+    manner: dict[str, Any] = {"sqlite_with_rowid": False} if keys else {"postgresql_on_commit": "DROP"}
     return Table(
         name,
         metadata,
         *columns,
         *constraints,
         prefixes=["TEMPORARY"],
-        postgresql_on_commit="DROP",
-        sqlite_with_rowid=not keys,
+        **manner,
     )
 
 
@@ -94,6 +94,7 @@ def replace_shared(connection: Connection, rows: Rows) -> None:
 def put_gone(connection: Connection, number_ids: Iterable[int]) -> None:
     """Stage the ids of numbers that are proven gone."""
     _bulk(connection, "stage_gone", ["int8"], [(number_id,) for number_id in number_ids])
+    _analyze(connection, [stage_for(connection.dialect.name).gone])
 
 
 def _bulk(connection: Connection, name: str, kinds: list[str], batch: Sequence[Row]) -> None:
@@ -110,8 +111,10 @@ def _bulk(connection: Connection, name: str, kinds: list[str], batch: Sequence[R
 
 
 def analyze(connection: Connection) -> None:
-    """Give PostgreSQL statistics of the staging tables: nobody else does, and without them joins are planned badly."""
+    """Give PostgreSQL statistics of the staged rows: nobody else does, and without them joins are planned badly."""
+    _analyze(connection, stage_for(connection.dialect.name).tables.values())
+
+
+def _analyze(connection: Connection, tables: Iterable[Table]) -> None:
     if connection.dialect.name == "postgresql":
-        stage = stage_for("postgresql")
-        names = ", ".join(t.name for t in (*stage.tables.values(), stage.gone))
-        connection.exec_driver_sql(f"analyze {names}")
+        connection.exec_driver_sql(f"analyze {', '.join(t.name for t in tables)}")

@@ -52,11 +52,11 @@ def no_lock(right: Any) -> Any:
     return lambda engine, run_id: contextlib.nullcontext(True)
 
 
-@canary(publish.AccountLoad, "_commit", "a commit without an answer is taken for done")
+@canary(publish, "commit", "a commit without an answer is taken for done")
 def no_answer_is_success(right: Any) -> Any:
-    def commit(self: Any) -> None:
+    def commit(connection: Any, *_: Any) -> None:
         with contextlib.suppress(DBAPIError):
-            self._connection.commit()
+            connection.commit()
 
     return commit
 

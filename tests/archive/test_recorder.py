@@ -19,7 +19,7 @@ from etl.archive.recorder import Recorder
 from etl.domain.witness import Beginning
 from etl.errors import IntegrityBroken, LocalTrouble, Unavailable
 from etl.extract.credentials import Login
-from etl.load.publish import AccountLoad
+from etl.load import publish
 from etl.sandbox import faults
 from etl.sandbox.rpc import Reply, Request
 from etl.store.engine import open_warehouse
@@ -178,10 +178,10 @@ def test_commit_that_fails_is_no_publication(
     """The archive tells what was about to be committed, and then that it was not."""
     rig = archived(warehouse, tmp_path / "a")
 
-    def fail(_load: AccountLoad) -> None:
+    def fail(*_: object) -> None:
         raise Unavailable("no")
 
-    monkeypatch.setattr(AccountLoad, "_commit", fail)
+    monkeypatch.setattr(publish, "commit", fail)
     result = rig.sync()
     found = manifest(tmp_path / "a", result.run_id)
     assert [p["account_id"] for p in kind(found, "publishes")] == [rig.only]

@@ -16,6 +16,7 @@ from etl.account_sync import AccountSync
 from etl.domain.runs import AccountResult
 from etl.errors import IntegrityBroken, Stopped, Unavailable, Usage
 from etl.extract.credentials import Login
+from etl.load import publish
 from etl.load.publish import AccountLoad
 from etl.replay.outcome import Replayed
 from etl.replay.rebuild import replay
@@ -252,15 +253,15 @@ def test_run_killed_around_its_commit(
     """The manifest ends with what was about to be committed. The next run tells whether it was."""
     rig = archived(warehouse, tmp_path / "a")
     days(rig, 1)
-    real = AccountLoad._commit
+    real = publish.commit
 
-    def killed(load: AccountLoad) -> None:
+    def killed(*load: Any) -> None:
         if committed:
-            real(load)
+            real(*load)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(AccountLoad, "_commit", killed)
+        patch.setattr(publish, "commit", killed)
         with pytest.raises(KeyboardInterrupt):
             rig.sync()
     rig.world.pass_day(share=0.1)
@@ -363,11 +364,11 @@ def test_commit_of_unknown_outcome_that_failed(
     rig = archived(warehouse, tmp_path / "a")
     days(rig, 1)
 
-    def fail(_load: AccountLoad) -> None:
+    def fail(*_: object) -> None:
         raise Unavailable("no")
 
     with monkeypatch.context() as patch:
-        patch.setattr(AccountLoad, "_commit", fail)
+        patch.setattr(publish, "commit", fail)
         assert rig.sync().exit_code == 69
     days(rig, 1)
     engine = target()
