@@ -8,7 +8,6 @@ from __future__ import annotations
 import difflib
 import math
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -187,6 +186,8 @@ def _environment() -> dict[str, Any]:
 
 
 def _file(path: Path, *, trusted: bool) -> dict[str, Any]:
+    import tomllib  # only where there is a file
+
     try:
         values = tomllib.loads(path.read_bytes().decode())
     except OSError as error:

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Connection,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    event,
+)
 
 from etl.domain import tables as declared
 from etl.store.types import ID, TYPES, UtcDateTime
@@ -209,8 +221,15 @@ def _asked(table: declared.Table, name: str) -> list[Index]:
 
 def _changed(name: str) -> Index:
     """What began when. A first load writes it for every row, so PostgreSQL gets the kind that costs next to nothing."""
-    name, ranges = f"ix_{name}_valid_from", {"pages_per_range": 16}
-    return Index(name, "valid_from", postgresql_using="brin", postgresql_with=ranges)
+    index = Index(f"ix_{name}_valid_from", "valid_from")
+    event.listen(index, "before_create", _as_brin)
+    return index
+
+
+def _as_brin(index: Index, connection: Connection, **_more: object) -> None:
+    """Said when it is made: said with the declaration, it would have SQLite's users import PostgreSQL's dialect."""
+    if connection.dialect.name == "postgresql":
+        index.dialect_options["postgresql"].update({"using": "brin", "with": {"pages_per_range": 16}})
 
 
 def _current(table: declared.Table) -> Table:

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, DateTime, Integer, Text
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -41,8 +40,26 @@ class UtcDateTime(TypeDecorator[datetime]):
 ID = BigInteger().with_variant(Integer(), "sqlite")
 """64-bit ids; plain INTEGER in SQLite."""
 
-JSON_TEXT = Text().with_variant(JSONB(), "postgresql")
-"""JSON whose bytes we order ourselves: JSONB in PostgreSQL, canonical text in SQLite."""
+
+class JsonText(TypeDecorator[Any]):
+    """JSON whose bytes we order ourselves: JSONB in PostgreSQL, canonical text in SQLite.
+
+    PostgreSQL's dialect is imported when it is used: importing it takes as long as reading half a window.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """The column's type."""
+        if dialect.name != "postgresql":
+            return dialect.type_descriptor(Text())
+        from sqlalchemy.dialects.postgresql import JSONB
+
+        return dialect.type_descriptor(JSONB())
+
+
+JSON_TEXT = JsonText()
 
 TYPES: dict[Kind, TypeEngine[Any]] = {
     Kind.INTEGER: ID,
