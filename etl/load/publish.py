@@ -29,7 +29,7 @@ from etl.load.memory import ListingMemory
 from etl.load.seal import seal
 from etl.load.staging import Row, Rows
 from etl.store import fingerprints, runs, schema, threads
-from etl.store.engine import break_off, database_errors
+from etl.store.engine import break_off, database_errors, release_snapshot
 from etl.store.fingerprints import Origin
 from etl.store.upsert import upsert
 from etl.transform.decode import Rejected
@@ -87,12 +87,15 @@ class AccountLoad:
             found = self._connection.scalars(mine.order_by(self._numbers.c.virtual_number_id))
             for some in found.partitions(10_000):
                 ids.extend(some)
+            release_snapshot(self._connection)
         return ids
 
     def remembered(self) -> ListingPrint | None:
         """What may be remembered of the account's last listing."""
         with database_errors():
-            return fingerprints.read(self._connection, self._account_id, VERSION)
+            found = fingerprints.read(self._connection, self._account_id, VERSION)
+            release_snapshot(self._connection)
+        return found
 
     def stage(self, rows: Rows) -> None:
         """Add rows that were read, by table name; each key once in all calls together."""

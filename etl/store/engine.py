@@ -247,6 +247,15 @@ def begin_reading(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+def release_snapshot(connection: Connection) -> None:
+    """Let vacuum remove what died since the last query: PostgreSQL keeps a query's snapshot until the next statement.
+
+    To be called where a transaction that has read goes on to wait for somebody else.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("select 1")
+
+
 # -- errors
 
 

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, delete, insert, select
 from etl.domain.fingerprints import Departure, ListingPrint, Records, WindowPrint
 from etl.domain.windows import Window
 from etl.store import schema
-from etl.store.engine import database_errors
+from etl.store.engine import database_errors, release_snapshot
 
 _OPEN = -(2**63)
 """Stands for the lower edge of a window that has none, for a key cannot be null."""
@@ -72,6 +72,7 @@ def _records(connection: Connection, account_id: int, after_id: int) -> Records:
     with database_errors():
         mine = wanted.where(windows.c.account_id == account_id, windows.c.after_id == after_id)
         ids, digests, phones = connection.execute(mine).one()
+        release_snapshot(connection)
     return Records(_unpacked(ids), digests, _unpacked(phones))
 
 

@@ -184,16 +184,23 @@ def test_b10_encoding_that_cannot_hold_every_name(encoding: str, tmp_path: Path)
 
 # -- B15
 
+LOOKS = 500
+"""How often a run that waits for its source is looked at until it holds no snapshot; one that kept it would always."""
+
 
 def test_b15_long_reader_and_vacuum(stage: Scene) -> None:
     """A reader that keeps its snapshot for days, and vacuum, neither block a run nor are blocked by it. A run's
-    lock holds no snapshot, so that dead rows can be removed however long the run waits for the source."""
-    seen: list[int] = []
+    lock holds no snapshot, so that dead rows can be removed however long the run waits for the source. The run may
+    still be working on the window before while the next is asked for, so it is given some looks to come to rest."""
+    seen: list[bool] = []
+    holders = (
+        "select count(*) from pg_stat_activity where application_name = 'vnsync' and backend_xmin is not null"
+        " and backend_xid is null and state <> 'active'"
+    )
 
     def vacuum(_request: object) -> None:
         private().execute("vacuum analyze", database(stage))
-        held = "select count(*) from pg_stat_activity where application_name = 'vnsync' and backend_xmin is not null"
-        seen.append(private().execute(f"{held} and backend_xid is null and state <> 'active'")[0][0])
+        seen.append(any(private().execute(holders)[0][0] == 0 for _ in range(LOOKS)))
 
     with session(stage, "set transaction isolation level repeatable read", "select * from changes") as reader:
         count = "select count(*) from virtual_numbers_history"
@@ -204,8 +211,7 @@ def test_b15_long_reader_and_vacuum(stage: Scene) -> None:
         assert done.code == 0, done.err
         assert reader.execute(count).fetchall() == before
     assert seen
-    if set(seen) != {0}:
-        pytest.xfail("the next window is asked for while what is known is still being read, under its snapshot")
+    assert all(seen)
     stage.recovers()
 
 
