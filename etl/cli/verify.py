@@ -151,7 +151,7 @@ def _write(verdict: Verdict, output: str) -> None:
     from etl.report import evidence as words
 
     if output == "json":
-        write_json(verdict)
+        write_json(words.for_machines(verdict))
         return
     if verdict.accounts:
         write_table(words.accounts_table(verdict))

@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
 
 from etl.domain.evidence import Head, Problem, Verdict
 from etl.report.tables import Cell, Table
+from etl.report.values import iso, plain
 from etl.report.wording import counted, printable, thousands
 
 FIGURES = frozenset({"account", "syncs", "versions", "erased"})
 MOST_SHOWN = 50
 """So many problems are shown to people; `--output json` has more."""
+
+
+def for_machines(verdict: Verdict) -> dict[str, Any]:
+    """The verdict as plain values, its instants written as everywhere else; one that was damaged stays as it is."""
+    told: dict[str, Any] = plain(verdict)
+    for account in told["accounts"]:
+        for name in ("observed_at", "last_erased_at"):
+            account[name] = _instant(account[name])
+    return told
+
+
+def _instant(stored: str | None) -> str | None:
+    try:
+        return stored and iso(datetime.fromisoformat(stored).replace(tzinfo=UTC))
+    except ValueError:
+        return stored
 
 
 def accounts_table(verdict: Verdict) -> Table:

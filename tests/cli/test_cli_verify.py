@@ -39,6 +39,14 @@ def test_a_sound_warehouse(vnsync: Run) -> None:
 
 
 @pytest.mark.usefixtures("synced")
+def test_machines_get_instants_as_from_every_command(vnsync: Run) -> None:
+    """`observed_at` is ISO 8601 in UTC, the very text that `status` tells."""
+    (observed,) = (a["observed_at"] for a in vnsync("status", "--output", "json").json["accounts"])
+    assert observed.endswith("Z")
+    assert [a["observed_at"] for a in vnsync("verify", "--output", "json").json["accounts"]] == [observed]
+
+
+@pytest.mark.usefixtures("synced")
 def test_an_edited_warehouse(vnsync: Run) -> None:
     """Exit 70; the row is in the table, in the one line on stderr, and in the object for machines."""
     _edit("update virtual_numbers set comment = 'forged' where virtual_number_id = (select min(virtual_number_id)"
