@@ -14,12 +14,13 @@ from etl.domain.fingerprints import ListingPrint
 from etl.domain.guard import allowed_to_close
 from etl.domain.ports import Clock, Report
 from etl.domain.runs import AccountResult, AccountStatus
+from etl.domain.tally import Tally
 from etl.domain.witness import NOBODY, Publication, Witness
 from etl.errors import Held, IntegrityBroken, SourceUnusable, VnsyncError
 from etl.extract.accounts import Account, describe
 from etl.extract.ahead import Begin, Fetcher, inline
 from etl.extract.jsonrpc import DataApi
-from etl.extract.listing import LIMIT, Listing, Page, Proof, Tally
+from etl.extract.listing import LIMIT, Listing, Page, Proof
 from etl.load.memory import ListingMemory
 from etl.load.publish import AccountFacts, AccountLoad, Findings, open_load
 from etl.store.accounts import KnownAccount

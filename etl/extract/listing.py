@@ -15,6 +15,7 @@ from typing import Any
 
 from etl.domain.fingerprints import WindowPrint
 from etl.domain.runs import Strategy
+from etl.domain.tally import Tally
 from etl.domain.windows import WHOLE, Again, Answer, Refuse, Split, Take, Verdict, Window, WindowPlan
 from etl.errors import DayLimit, FilterRefused, SourceUnusable, Unavailable
 from etl.extract.ahead import Begin
@@ -22,27 +23,13 @@ from etl.extract.answers import Result
 from etl.extract.jsonrpc import DataApi
 from etl.extract.page import METHOD, WITNESSES, Page, Record, read_page
 
-__all__ = ["Listing", "Page", "Proof", "Record", "Tally"]
+__all__ = ["Listing", "Page", "Proof", "Record"]
 
 LIMIT = 10_000
 """The API's largest page."""
 OFFSET_WALL = 110_000
 """How many rows offsets can reach: the largest offset and the page behind it."""
 OFFSET_PASSES = 4
-MOST_UNACCOUNTED = 0.5
-"""Share of the numbers announced by an answer that may stay out of it; beyond that it is no answer to believe."""
-
-
-@dataclass
-class Tally:
-    """What a listing counted, in numbers: for the account's row in `account_syncs`."""
-
-    strategy: Strategy = Strategy.WINDOWS
-    reported_total: int = 0
-    listed: int = 0
-    unaccounted: int = 0
-    duplicates: int = 0
-    conflicts: int = 0
 
 
 @dataclass(frozen=True)
@@ -130,7 +117,7 @@ class Listing:
                 raise SourceUnusable(f"the listing cannot be trusted: {verdict.reason}")
             answer = self._asked_for(plan)
             if isinstance(verdict, Take):
-                self._account(page.total or 0, verdict.unaccounted)
+                self.tally.announced(page.total or 0, verdict.unaccounted, window)
                 self._taken.append(window)
                 yield page
             else:
@@ -155,13 +142,6 @@ class Listing:
         full = page.rows >= self._limit
         return max(page.total, self._limit + 1) if full and page.total is not None else page.total
 
-    def _account(self, total: int, unaccounted: int) -> None:
-        if unaccounted > max(1, total * MOST_UNACCOUNTED):
-            came = total - unaccounted
-            raise SourceUnusable(f"the listing cannot be trusted: {came} numbers came of {total} announced")
-        self.tally.reported_total += total
-        self.tally.unaccounted += unaccounted
-
     # -- by offsets
 
     def _by_offsets(self) -> Iterator[Page]:
@@ -179,7 +159,7 @@ class Listing:
             alone = total < self._limit
             if len(records) + len(unreadable) >= total and (alone or len(records) == before):
                 break
-        self._account(total, max(0, total - len(records) - len(unreadable)))
+        self.tally.announced(total, max(0, total - len(records) - len(unreadable)))
         yield Page(records, unreadable, total, list(records))
 
     def _offset_pass(self, records: dict[int, Record]) -> tuple[int, list[Record]]:
@@ -221,8 +201,7 @@ class Listing:
             proof = Proof()
             with self._failing_leaves_open(missing, proof):
                 proof = self._prove_by_whole_answer(missing, emptied and not self.tally.listed)
-        self.tally.listed += len(proof.alive)
-        self.tally.unaccounted = max(0, self.tally.unaccounted - len(proof.alive))
+        self.tally.came_alive(proof.alive)
         return proof
 
     def _prove_by_id(self, missing: Sequence[int], emptied: bool, proof: Proof) -> None:

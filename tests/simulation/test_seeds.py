@@ -17,6 +17,7 @@ KEPT = {
     502: "scenario links without a rule were closed when an older edition answered",
     20135: "of two records that contradict each other the one won whose keys and elements came in a certain order",
     20255: "a number that answered to the proof was no witness for the rest of it",
+    22302: "numbers that came alive in one window made up for those that another window had announced and not given",
     563: "an emptied account could never be closed where ids cannot be filtered",
 }
 """Seeds that found a bug of the program, and which. The world has been rearranged since: each keeps what it can."""

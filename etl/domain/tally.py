@@ -1,0 +1,50 @@
+"""What a listing counted, and which of the numbers that the source announced did not come."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from etl.domain.runs import Strategy
+from etl.domain.windows import WHOLE, Window
+from etl.errors import SourceUnusable
+
+MOST_UNACCOUNTED = 0.5
+"""Share of the numbers announced by an answer that may stay out of it; beyond that it is no answer to believe."""
+
+
+@dataclass
+class Tally:
+    """The counts of a listing, in numbers: for the account's row in `account_syncs`."""
+
+    strategy: Strategy = Strategy.WINDOWS
+    reported_total: int = 0
+    listed: int = 0
+    unaccounted: int = 0
+    duplicates: int = 0
+    conflicts: int = 0
+    _short: dict[Window, int] = field(default_factory=dict)
+
+    def announced(self, total: int, unaccounted: int, window: Window = WHOLE) -> None:
+        """A window announced `total` numbers, and so many of them did not come. Raises `SourceUnusable`: too many."""
+        if unaccounted > max(1, total * MOST_UNACCOUNTED):
+            came = total - unaccounted
+            raise SourceUnusable(f"the listing cannot be trusted: {came} numbers came of {total} announced")
+        self.reported_total += total
+        self.unaccounted += unaccounted
+        if unaccounted:
+            self._short[window] = unaccounted
+
+    def came_alive(self, ids: Collection[int]) -> None:
+        """These were not listed, and came when they were asked for."""
+        self.listed += len(ids)
+        self.unaccounted = sum(_still_missing(window, missing, ids) for window, missing in self._short.items())
+
+
+def _still_missing(window: Window, unaccounted: int, alive: Collection[int]) -> int:
+    """How many of the numbers that a window announced and did not give are still not known.
+
+    Where more came alive than were missing, some have come back since; nothing then says which were meant.
+    """
+    came = sum(map(window.holds, alive))
+    return unaccounted - came if came <= unaccounted else unaccounted
