@@ -17,6 +17,9 @@ FILL = 0.8
 MOST_PARTS = 4096
 """Into so many windows one is cut at most, whatever total an answer claims."""
 
+LOWEST_ID, HIGHEST_ID = -(2**63), 2**63 - 1
+"""No id lies beyond: databases hold 64 bits."""
+
 
 @dataclass(frozen=True)
 class Window:
@@ -40,7 +43,7 @@ def cut(window: Window, bounds: Sequence[int]) -> list[Window]:
 
 
 def _inside(window: Window, bound: int) -> bool:
-    return window.holds(bound) and bound != window.upto
+    return window.holds(bound) and bound != window.upto and LOWEST_ID <= bound <= HIGHEST_ID
 
 
 def plan(known: Sequence[int], limit: int) -> list[Window]:
@@ -74,9 +77,10 @@ def split(window: Window, sample: Sequence[int], total: int, limit: int, *, firs
     parts = max(2, min(MOST_PARTS, math.ceil(total / (limit * FILL))))
     if not first and len(ids) > 1 and (window.upto is None) != (window.after is None):
         step = max(1, (ids[-1] - ids[0]) * (limit * FILL) / len(ids))
-        if window.upto is None:
-            return cut(window, [ids[0] + int(step * n) for n in range(1, parts)])
-        return cut(window, [ids[-1] - int(step * n) for n in range(parts - 1, 0, -1)])
+        ahead = [ids[0] + int(step * n) for n in range(1, parts)]
+        behind = [ids[-1] - int(step * n) for n in range(parts - 1, 0, -1)]
+        if len(pieces := cut(window, ahead if window.upto is None else behind)) > 1:
+            return pieces
     pieces = cut(window, _quantiles(ids, parts))
     return pieces if len(pieces) > 1 else cut(window, _middle(window, ids))
 

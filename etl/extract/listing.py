@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -40,6 +40,11 @@ class Proof:
     alive: dict[int, Record] = field(default_factory=dict)
     suspects: list[int] = field(default_factory=list)
 
+    def knowing(self, answered: Mapping[int, Record]) -> Proof:
+        """The proof, with those of its suspects alive that had answered before."""
+        alive = {i: answered[i] for i in self.suspects if i in answered}
+        return Proof(self.gone, self.alive | alive, [i for i in self.suspects if i not in alive])
+
 
 class Listing:
     """One account's listing through the eyes of `user_id` (None: a customer's own token).
@@ -70,6 +75,7 @@ class Listing:
         self._before = {one.window: one for one in before}
         self._begin = begin
         self._witnesses: list[int] = []
+        self._gave_rows = False
         self.tally = Tally()
         self.announced = 0
         """How many numbers the account has, as far as an answer about all of it told."""
@@ -192,15 +198,17 @@ class Listing:
     def prove(self, missing: Sequence[int], *, emptied: bool = False) -> Proof:
         """Ask for each id that was not listed, beside witnesses that were.
 
-        `emptied`: an operator confirmed that the account may be empty, so nothing listed needs no witness.
+        `emptied`: an operator confirmed that the account may be empty, so that no witness is needed where no answer,
+        not even one that was refused, held a row.
         """
         proof = Proof()
         try:
             self._prove_by_id(missing, emptied, proof)
         except FilterRefused:
-            proof = Proof()
+            answered, proof = proof.alive, Proof()
             with self._failing_leaves_open(missing, proof):
-                proof = self._prove_by_whole_answer(missing, emptied and not self.tally.listed)
+                proof = self._prove_by_whole_answer(missing, emptied and not self._gave_rows)
+            proof = proof.knowing(answered)
         self.tally.came_alive(proof.alive)
         return proof
 
@@ -209,7 +217,7 @@ class Listing:
         for start in range(0, len(missing), room):
             chunk = missing[start : start + room]
             with self._failing_leaves_open(chunk, proof):
-                self._prove_chunk(chunk, proof, emptied and not self.tally.listed and not proof.alive)
+                self._prove_chunk(chunk, proof, emptied and not self._gave_rows)
 
     @contextlib.contextmanager
     def _failing_leaves_open(self, chunk: Sequence[int], proof: Proof) -> Iterator[None]:
@@ -264,6 +272,7 @@ class Listing:
     def _read(self, answer: Result, *, whole: bool, before: WindowPrint | None = None) -> Page:
         """The page in an answer; `whole`: the question was for the whole account."""
         page = read_page(answer.data, answer.metadata, self._limit, before)
+        self._gave_rows |= page.rows > 0
         if whole:
             self.announced = max(self.announced, page.total or 0)
         return page

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from etl.domain.fingerprints import DIGEST, WindowPrint
-from etl.domain.windows import Window
+from etl.domain.windows import HIGHEST_ID, LOWEST_ID, Window
 from etl.errors import SourceUnusable
 
 METHOD = "get.virtual_numbers"
@@ -161,7 +161,6 @@ def _ordered(value: object) -> object:
 
 
 _encode = msgspec.json.Encoder().encode
-_LARGEST = 2**63
 
 
 def _read_ids(data: msgspec.Raw, raws: list[msgspec.Raw]) -> list[int | None]:
@@ -174,7 +173,7 @@ def _read_ids(data: msgspec.Raw, raws: list[msgspec.Raw]) -> list[int | None]:
 
 
 def _usable(number_id: int | None) -> int | None:
-    return number_id if number_id is not None and -_LARGEST <= number_id < _LARGEST else None
+    return number_id if number_id is not None and LOWEST_ID <= number_id <= HIGHEST_ID else None
 
 
 def _read_id(raw: msgspec.Raw) -> int | None:

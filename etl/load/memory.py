@@ -51,7 +51,13 @@ class ListingMemory:
         self.skipped = True
 
     def take(self, page: Page, numbers: Sequence[Number], noted: Collection[Drift]) -> None:
-        """A page was read: these numbers of it could be used, and these departures were noted."""
+        """A page was read: these numbers of it could be used, and these departures were noted.
+
+        One without a window is of the whole account: windows before it, of a filter that was then refused, were empty.
+        """
+        if page.window is None:
+            self._read.clear()
+            self._kept.clear()
         self._read.append((page.window or WHOLE, array("q", page.ids)))
         self.skipped |= bool(page.unchanged)
         if page.window is None or not fingerprints.storable(page.window):

@@ -13,13 +13,13 @@ from sqlalchemy import ColumnElement, Connection, Engine, select, union
 from etl.domain import phones
 from etl.domain import tables as declared
 from etl.domain.runs import AccountStatus
+from etl.domain.windows import HIGHEST_ID
 from etl.errors import Usage
 from etl.read import as_of
 from etl.read.timeline import Gap, Names, Span, Version, gaps, spans
 from etl.store import schema
 from etl.store.engine import begin_reading, database_errors
 
-LARGEST_ID = 2**63 - 1
 _NUMBERS = declared.VIRTUAL_NUMBERS
 Known = dict[Any, list[Version]]
 """Versions of shared rows by their id, ascending."""
@@ -81,7 +81,7 @@ def find(connection: Connection, wanted: str, moment: datetime | None) -> list[t
     A spelling that the source may have used is looked up by index; only when that finds nothing, all are compared.
     """
     conditions: list[dict[str, Sequence[Any]]] = [{"virtual_phone_number": phones.spellings(wanted)}]
-    if wanted.strip().isdecimal() and int(wanted) <= LARGEST_ID:
+    if wanted.strip().isdecimal() and int(wanted) <= HIGHEST_ID:
         conditions.append({"virtual_number_id": (int(wanted),)})
     found = {key for condition in conditions for key in _having(connection, condition, moment)}
     return sorted(found or _ending_alike(connection, wanted, moment))

@@ -142,6 +142,18 @@ def test_emptied_does_not_close_what_lives(opened: Open) -> None:
     assert _told(listing.prove(bench.ids, emptied=True)) == ([], bench.ids, [])
 
 
+def test_rows_in_a_refused_answer_contradict_that_the_account_is_empty(opened: Open) -> None:
+    """A source that ignores the filter answers with rows of others: whatever it is, it is not an empty account."""
+    bench = opened(100)
+    missing = list(bench.ids)
+    bench.api.faults.add(faults.IgnoreFilter())
+    bench.api.faults.add(faults.NoRows(), at=2, times=None)
+    listing = bench.listing(known=missing)
+    list(listing.pages())
+    assert listing.tally.listed == 0
+    assert _told(listing.prove(missing, emptied=True)) == ([], [], missing)
+
+
 def test_a_number_that_answered_is_a_witness_for_the_rest(opened: Open) -> None:
     """Said to be empty and not empty after all: from then on an empty answer proves nothing without that number."""
     bench = opened(100)
@@ -202,3 +214,15 @@ def test_a_witness_that_left_meanwhile_is_not_alone(opened: Open) -> None:
     for witness in bench.asked()[-1]["filter"]["value"][1:3]:
         bench.world.remove(bench.account, witness)
     assert _told(listing.prove([gone])) == ([gone], [], [])
+
+
+def test_what_came_before_the_filter_was_refused_is_not_forgotten(opened: Open) -> None:
+    """The id filter is refused half-way through the questions, and the account is too large for one answer: who has
+    answered lives all the same."""
+    bench = opened(200)
+    gone = _removed(bench, 100)
+    listing = _listed(bench)
+    missed = bench.ids[50]
+    bench.api.faults.add(faults.error("filter_prohibited", "id"), at=2, times=None, when=_asks_for_ids)
+    told = _told(listing.prove([missed, *gone]))
+    assert told == ([], [missed], gone)

@@ -98,6 +98,13 @@ def test_split_extrapolates_once_a_sample_has_misled() -> None:
     assert split(Window(None, 100), [96, 97, 98, 99, 100], 8, 5, first=False) == [Window(None, 97), Window(97, 100)]
 
 
+def test_no_window_is_cut_beyond_64_bits() -> None:
+    """However far a total that is a lie carries the density: such an edge could not be remembered in a database."""
+    ids = [-(2**62), 2**62]
+    assert split(Window(None, 2**62), ids, 10**9, 5, first=False) == [Window(None, ids[0]), Window(ids[0], ids[1])]
+    assert split(Window(-(2**62) - 1, None), ids, 10**9, 5, first=False)[0].upto in ids
+
+
 def test_split_without_any_row_still_makes_progress() -> None:
     """A source that announces many and sends none is halved, not asked the same for ever."""
     assert split(Window(10, 20), [], 500, 5) == [Window(10, 15), Window(15, 20)]
