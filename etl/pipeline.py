@@ -15,10 +15,9 @@ import etl
 from etl.account_sync import AccountSync, Surroundings, SyncOptions
 from etl.domain.events import AccountFinished, Event, Notice, RunFinished, RunStarted, Waiting
 from etl.domain.ports import Clock, Random, Report
-from etl.domain.runs import AccountResult, AccountStatus, RunResult, RunStatus, outcome
+from etl.domain.runs import AccountResult, AccountStatus, RunResult, RunStatus, outcome, reason
 from etl.domain.witness import NOBODY, Beginning, Witness
 from etl.errors import (
-    AccountRefused,
     DayLimit,
     SessionExpired,
     SourceUnusable,
@@ -33,6 +32,7 @@ from etl.extract.jsonrpc import DataApi
 from etl.lanes import Halt, HaltingClock, side_by_side
 from etl.store import migrations, runs, soundness, threads
 from etl.store.accounts import GONE, KnownAccount, known_accounts
+from etl.vanished import vanished, vanished_result
 
 __all__ = ["SyncOptions", "sync"]
 
@@ -78,16 +78,16 @@ def sync(
             return run.work()
 
 
-def wanted(roster: Roster, chosen: frozenset[int]) -> tuple[Account, ...]:
-    """The accounts to sync: those `chosen`, or all within reach. Raises `Usage` or `SourceUnusable` where none is."""
-    if not chosen:
-        if not roster.accounts:
-            raise SourceUnusable("the token reaches no account", remedy="Check the agent's customers and users")
-        return roster.accounts
-    unknown = chosen - {a.account_id for a in roster.accounts}
-    if unknown:
+def wanted(roster: Roster, options: SyncOptions, report: Report) -> tuple[Account, ...]:
+    """The accounts to sync: those chosen, or all within reach. Raises `Usage` or `SourceUnusable` where none is."""
+    if not options.accounts and not roster.accounts:
+        raise SourceUnusable("the token reaches no account", remedy="Check the agent's customers and users")
+    reached = {a.account_id for a in roster.accounts}
+    if unknown := options.accounts - reached:
         raise Usage(f"the token does not reach account {min(unknown)}", remedy="See `vnsync accounts`")
-    return tuple(a for a in roster.accounts if a.account_id in chosen)
+    for account_id in sorted(options.approve_close - reached):
+        report(Notice(message="the token does not reach it: there is nothing to approve", account_id=account_id))
+    return tuple(a for a in roster.accounts if not options.accounts or a.account_id in options.accounts)
 
 
 class _Pending:
@@ -147,7 +147,7 @@ class _Run:
         self._witness.begins(self._beginning())
         roster = discover(self._shared.api)
         self._witness.reaches({a.account_id: a.user_ids for a in roster.accounts})
-        self._accounts = accounts = wanted(roster, self._options.accounts)
+        self._accounts = accounts = wanted(roster, self._options, self._report)
         runs.claim(self._engine, self._run_id, [a.account_id for a in accounts], self._clock.now())
         self._report(RunStarted(run_id=self._run_id, source_url=self._shared.api.url, accounts=len(accounts)))
         known = known_accounts(self._engine)
@@ -243,33 +243,15 @@ class _Run:
             self._record(untried)
 
     def _notice_vanished(self, known: dict[int, KnownAccount], accounts: tuple[Account, ...]) -> None:
-        """A customer that the token no longer reaches is not a customer whose numbers are gone.
-
-        One that was still tried together with the others the last time is on record as failed, once; of the others in
-        the warehouse, which may be another token's, a notice is enough.
-        """
+        """A customer that the token no longer reaches is not a customer whose numbers are gone."""
         if self._options.accounts:
             return
-        reached = {a.account_id for a in accounts}
-        together = {known[i].last_run_id for i in reached & known.keys()}
-        for account_id in sorted(known.keys() - reached):
-            if known[account_id].last_run_id in together and not known[account_id].missed:
-                self._record_vanished(account_id, known[account_id])
-            else:
-                self._report(Notice(message=f"is in the warehouse, but {GONE}", account_id=account_id))
-
-    def _record_vanished(self, account_id: int, known: KnownAccount) -> None:
-        vanished = AccountResult(
-            run_id=self._run_id,
-            account_id=account_id,
-            account_name=known.account_name,
-            status=AccountStatus.FAILED,
-            started_at=self._clock.now(),
-            error=f"{GONE}. If the customer has left, nothing needs to be done: this is told once",
-            exit_code=AccountRefused.exit_code,
-        )
-        self._accounts = (*self._accounts, Account(account_id=account_id, account_name=known.account_name))
-        self._record(vanished)
+        recorded, noticed = vanished(known, {a.account_id for a in accounts})
+        for account_id in recorded:
+            self._accounts = (*self._accounts, Account(account_id=account_id))
+            self._record(vanished_result(self._run_id, account_id, known[account_id], self._clock.now()))
+        for account_id in noticed:
+            self._report(Notice(message=f"is in the warehouse, but {GONE}", account_id=account_id))
 
     def _record(self, result: AccountResult) -> None:
         self._keep(runs.record_unpublished(self._engine, result))
@@ -280,7 +262,6 @@ class _Run:
         self._report(AccountFinished(result=result))
 
     def _finish(self, status: RunStatus, exit_code: int, error: str | None = None) -> RunResult:
-        troubled = [f"account {r.account_id}: {r.error}" for r in self._results if r.error]
         result = RunResult(
             run_id=self._run_id,
             status=status,
@@ -288,7 +269,7 @@ class _Run:
             started_at=self._started,
             finished_at=self._clock.now(),
             accounts=tuple(self._results),
-            error=error or (troubled[0] if troubled else None),
+            error=error or reason(self._results, exit_code),
         )
         runs.finish(self._engine, result)
         self._witness.ends(result)

@@ -19,6 +19,7 @@ from etl.load.publish import AccountLoad
 from etl.pipeline import wanted
 from etl.store import migrations, soundness
 from etl.store.accounts import KnownAccount, known_accounts
+from etl.vanished import vanished, vanished_result
 
 NO_RUN = 0
 """The run id of a run that is none."""
@@ -78,13 +79,17 @@ def plan(
     shared = Surroundings(
         api=api, engine=engine, options=options, clock=clock, report=report, run_id=NO_RUN, fetcher=fetcher
     )
-    accounts, known = wanted(discover(api), options.accounts), known_accounts(engine)
+    accounts, known = wanted(discover(api), options, report), known_accounts(engine)
     planned: list[PlannedAccount] = []
     for account in accounts:
         sync = _Rehearsal(shared, account, known.get(account.account_id, KnownAccount()))
         planned.append(sync.rehearse())
         if sync.hopeless is not None:
             raise sync.hopeless
+    if not options.accounts:
+        recorded, _ = vanished(known, {a.account_id for a in accounts})
+        lost = [vanished_result(NO_RUN, i, known[i], clock.now()) for i in recorded]
+        planned += [PlannedAccount(result=result, requests=0) for result in lost]
     _, exit_code = outcome([one.result for one in planned])
     left = api.points.left
     return Plan(exit_code=exit_code, requests=api.requests, points_left=left, accounts=tuple(planned))
@@ -119,6 +124,8 @@ class _Rehearsal(AccountSync):
             told = replace(
                 result,
                 account_name=findings.facts.account_name,
+                timezone=findings.facts.timezone,
+                listed_by_user_id=findings.facts.listed_by_user_id,
                 changes=changes,
                 rows_opened=sum(c.opened for c in changes.values()),
                 rows_closed=sum(c.closed for c in changes.values()),

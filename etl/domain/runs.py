@@ -100,3 +100,10 @@ def outcome(accounts: Sequence[AccountResult]) -> tuple[RunStatus, int]:
     if not failed:
         return RunStatus.HELD, 3
     return RunStatus.FAILED, failed[0]
+
+
+def reason(accounts: Sequence[AccountResult], exit_code: int) -> str | None:
+    """Why a run ended with its exit code: the error of the first account that has it, or that has any."""
+    troubled = [a for a in accounts if a.error]
+    told = [a for a in troubled if a.exit_code == exit_code] or troubled
+    return f"account {told[0].account_id}: {told[0].error}" if told else None

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from etl.cli.main import run
+from etl.domain.events import Notice
 from etl.domain.runs import RunResult
 from etl.extract.credentials import PermanentKey
 from etl.extract.jsonrpc import open_api
@@ -202,3 +203,38 @@ def test_held_plan_ends_as_the_sync_would(customer: Source, clean: Path, vnsync:
 def test_plan_needs_a_token(clean: Path) -> None:
     """Without a key nothing is asked: configuration."""
     assert run(["plan"]) == 78
+
+
+def test_a_customer_that_vanished_is_in_the_plan_as_in_the_sync(warehouse: Engine) -> None:
+    """The run that would put it on record ends with the code that the plan told; the next one is only a notice."""
+    rig = _rig(warehouse, customers=3, numbers=20)
+    assert rig.sync().exit_code == 0
+    vanished = rig.world.customer_ids[0]
+    rig.world.remove_customer(vanished)
+    planned = _plan(rig)
+    result = rig.sync()
+    assert planned.exit_code == result.exit_code == 3
+    assert [p.result.account_id for p in planned.accounts] == [a.account_id for a in result.accounts]
+    assert planned.accounts[-1].result.error == result.accounts[-1].error
+    assert _plan(rig).exit_code == rig.sync().exit_code == 0
+
+
+def test_the_reason_of_a_run_is_that_of_its_code(warehouse: Engine) -> None:
+    """One customer is held and another has vanished: the code is the latter's, and so is the reason."""
+    rig = _rig(warehouse, customers=2, numbers=40)
+    assert rig.sync().exit_code == 0
+    held, vanished = rig.world.customer_ids
+    for number in list(rig.world.numbers(held))[:35]:
+        rig.world.remove(held, number)
+    rig.world.remove_customer(vanished)
+    result = rig.sync()
+    assert result.exit_code == 77
+    assert f"account {vanished}: " in str(result.error)
+
+
+def test_approval_of_an_account_out_of_reach_is_told(warehouse: Engine) -> None:
+    """A mistyped account is not approved in silence."""
+    rig = _rig(warehouse)
+    _plan(rig, approve_close=frozenset({77}))
+    told = [e for e in rig.events if isinstance(e, Notice) and e.account_id == 77]
+    assert [e.message for e in told] == ["the token does not reach it: there is nothing to approve"]
