@@ -158,18 +158,22 @@ class Listing:
         """
         records: dict[int, Record] = {}
         unreadable: list[Record] = []
-        total = 0
+        total = known = 0
         for _ in range(OFFSET_PASSES):
             before = len(records)
-            total, unreadable = self._offset_pass(records)
+            total, came, unreadable = self._offset_pass(records)
+            # What came without an id may be what came with one on an earlier pass: then it is counted once.
+            known = len(records) + max(0, len(unreadable) - len(records.keys() - came))
             alone = total < self._limit
-            if len(records) + len(unreadable) >= total and (alone or len(records) == before):
+            if known >= total and (alone or len(records) == before):
                 break
-        self.tally.announced(total, max(0, total - len(records) - len(unreadable)))
+        self.tally.announced(total, max(0, total - known))
         yield Page(records, unreadable, total, list(records))
 
-    def _offset_pass(self, records: dict[int, Record]) -> tuple[int, list[Record]]:
+    def _offset_pass(self, records: dict[int, Record]) -> tuple[int, set[int], list[Record]]:
+        """One pass over all pages: the total, the ids that came, and the records without one."""
         unreadable: list[Record] = []
+        came: set[int] = set()
         offset, total, before = 0, 1, set[int]()
         while offset < total:
             self._api.afford(math.ceil((total - offset) / self._limit))
@@ -179,10 +183,11 @@ class Listing:
             if len(ids) > 1 and ids == before:
                 raise SourceUnusable("the listing cannot be trusted: the same page came twice, the offset is ignored")
             before = ids
+            came |= ids
             records.update(page.records)
             unreadable += page.unreadable
             offset += self._limit
-        return total, unreadable
+        return total, came, unreadable
 
     def _offset_total(self, page: Page, offset: int) -> int:
         """How many numbers the account holds, by one page: of a full page's end nothing says that it is the last."""

@@ -17,6 +17,7 @@ KEPT = {
     502: "scenario links without a rule were closed when an older edition answered",
     20135: "of two records that contradict each other the one won whose keys and elements came in a certain order",
     20255: "a number that answered to the proof was no witness for the rest of it",
+    35827: "a record without an id, by offsets, was counted beside the same number's record of an earlier pass",
     32366: "a total that was a lie led to windows beyond 64 bits, which no database could remember",
     32484: "an empty window, listed before the filter was refused, made numbers on the whole page missing",
     30266: "a number that answered by id was forgotten when the filter was refused half-way through the questions",
