@@ -28,8 +28,8 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from etl.domain import tables as declared
 from etl.domain.runs import AccountStatus
-from etl.read import as_of
 from etl.store import schema
+from etl.store.streams import stream
 
 DAYS = 30
 """How many observed days are told."""
@@ -86,7 +86,7 @@ def read_activity(connection: Connection, now: datetime) -> Activity:
     per_account: dict[int, Counter[str]] = defaultdict(Counter)
     for table in declared.TABLES:
         for statement in (_opened(table, since, now), _ended(table, since, now)):
-            for row in as_of.stream(connection, statement):
+            for row in stream(connection, statement):
                 counts[row.day][table.entity, row.change] += row.rows
                 per_account[row.account_id][row.day] += row.rows
     names = [name for name, _, _ in observed]

@@ -7,7 +7,7 @@ the state of an account at T is that of its last observation not later than T, a
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,9 +19,6 @@ from etl.domain import tables as declared
 from etl.domain.runs import AccountStatus
 from etl.errors import Usage
 from etl.store import schema
-
-BATCH = 2_000
-"""Rows that a streamed result holds at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,13 +69,6 @@ def history(table: declared.Table, moment: datetime | None) -> FromClause:
         open_ones = open_ones.where(now.c.valid_from <= moment)
         closed = closed.where(ended.c.valid_from <= moment)
     return union_all(closed, open_ones).subquery(f"{table.name}_known")
-
-
-def stream(connection: Connection, statement: Any) -> Iterator[Row[Any]]:
-    """The rows of a query, in batches: memory holds one of them, on either database."""
-    options = {"stream_results": True, "yield_per": BATCH}
-    with connection.execute(statement, execution_options=options) as result:
-        yield from result
 
 
 def as_value(column: declared.Column, stored: Any) -> Any:

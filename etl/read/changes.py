@@ -35,6 +35,7 @@ from etl.read import as_of
 from etl.read.happenings import Happening, Kind, Pair, of_number, of_shared
 from etl.read.timeline import previous
 from etl.store import schema
+from etl.store.streams import stream
 
 NAMED = {t.key_names[0]: t for t in (declared.VIRTUAL_NUMBERS, *declared.shared_tables())}
 """By the column that refers to it: a table whose rows have names, the first of its values but for a number's phone."""
@@ -155,7 +156,7 @@ def _pairs(
 ) -> Iterator[_Seen]:
     """The table's pairs by account, observation and key."""
     width = len(table.key)
-    rows = as_of.stream(connection, version_events(table, window, names=names))
+    rows = stream(connection, version_events(table, window, names=names))
     for (account_id, at, *key), several in groupby(rows, key=lambda row: tuple(row[: 2 + width])):
         events = list(several)
         ended = next((row for row in events if not row.opened), None)

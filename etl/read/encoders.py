@@ -25,8 +25,11 @@ class Encoder(Protocol):
     def finish(self) -> None:
         """No more rows."""
 
+    def abandon(self) -> None:
+        """The rest will not be written; to be called while the stream is open, and harmless after `finish`."""
 
-class CsvEncoder:
+
+class CsvEncoder(Encoder):
     """See `csv_text` for the rules; the first line has the columns' names."""
 
     def __init__(self, sheet: Sheet, stream: IO[bytes]) -> None:
@@ -47,15 +50,12 @@ class CsvEncoder:
     def _put(self, lines: Sequence[str]) -> None:
         self._stream.write("".join(lines).encode())
 
-    def finish(self) -> None:
-        """Nothing is left to write."""
-
 
 _LINE_ENDS = str.maketrans({"\u0085": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 """What some readers take for the end of a line, as JSON escapes."""
 
 
-class NdjsonEncoder:
+class NdjsonEncoder(Encoder):
     """One JSON object on each line, with the columns in their order; `extra` is an object, times are ISO 8601."""
 
     def __init__(self, sheet: Sheet, stream: IO[bytes]) -> None:
@@ -72,9 +72,6 @@ class NdjsonEncoder:
         )
         self._stream.write(text.translate(_LINE_ENDS).encode() if not text.isascii() else text.encode())
 
-    def finish(self) -> None:
-        """Nothing is left to write."""
-
 
 _text = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -87,7 +84,7 @@ def _json(kind: Kind | Moment) -> Callable[[Any], str]:
     return _text
 
 
-class ParquetEncoder:
+class ParquetEncoder(Encoder):
     """Parquet by pyarrow, zstd, row groups of one size; `extra` is JSON text. Each version of pyarrow has its bytes."""
 
     def __init__(self, sheet: Sheet, stream: IO[bytes]) -> None:
@@ -124,6 +121,10 @@ class ParquetEncoder:
         """The last row group and the footer."""
         if self._rows:
             self._group(self._rows)
+        self._writer.close()
+
+    def abandon(self) -> None:
+        """Left alone, the writer would write its footer when it is collected, to a stream that is closed by then."""
         self._writer.close()
 
 

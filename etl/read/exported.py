@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 from etl.domain import tables as declared
 from etl.domain.tables import Kind
 from etl.read import as_of
+from etl.store.streams import BATCH, stream
 
 Row = tuple[Any, ...]
 
@@ -70,9 +71,9 @@ def batches(connection: Connection, sheet: Sheet, moment: datetime) -> Iterator[
         return
     texts = [i for i, (_, kind) in enumerate(sheet.columns) if kind is Kind.JSON]
     batch: list[Row] = []
-    for row in as_of.stream(connection, as_of.rows(declared.BY_NAME[sheet.name], moment)):
+    for row in stream(connection, as_of.rows(declared.BY_NAME[sheet.name], moment)):
         batch.append(_with_text(row, texts) if texts else tuple(row))
-        if len(batch) == as_of.BATCH:
+        if len(batch) == BATCH:
             yield batch
             batch = []
     yield batch

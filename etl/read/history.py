@@ -19,6 +19,7 @@ from etl.read import as_of
 from etl.read.timeline import Gap, Names, Span, Version, gaps, spans
 from etl.store import schema
 from etl.store.engine import begin_reading, database_errors
+from etl.store.streams import stream
 
 _NUMBERS = declared.VIRTUAL_NUMBERS
 Known = dict[Any, list[Version]]
@@ -110,7 +111,7 @@ def _ending_alike(connection: Connection, wanted: str, moment: datetime | None) 
         several = select(table.c.account_id, table.c.virtual_number_id, phone).where(
             phone.is_not(None), *_begun(table, moment)
         )
-        for row in as_of.stream(connection, several):
+        for row in stream(connection, several):
             if phones.digits(row.virtual_phone_number).endswith(tail):
                 found.add((row.account_id, row.virtual_number_id))
     return found

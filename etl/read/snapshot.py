@@ -68,6 +68,8 @@ def _write(connection: Connection, sheet: Sheet, moment: datetime, folder: Path,
     with contextlib.ExitStack() as stack:
         streams = {name: stack.enter_context(_digesting(folder / f"{sheet.name}.{name}")) for name in formats}
         encoders = [ENCODERS[name](sheet, stream) for name, stream in streams.items()]
+        for encoder in encoders:
+            stack.callback(encoder.abandon)
         rows = 0
         for batch in batches(connection, sheet, moment):
             rows += len(batch)

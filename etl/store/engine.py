@@ -20,6 +20,7 @@ from etl.domain import canonical
 from etl.errors import IntegrityBroken, LocalTrouble, Misconfigured
 from etl.store import threads
 from etl.store.driver_errors import DAMAGED, strip, translated
+from etl.store.streams import closing_streams
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for another before it gives up until later."""
@@ -241,9 +242,10 @@ def begin_writing(engine: Engine) -> Iterator[Connection]:
 def begin_reading(engine: Engine) -> Iterator[Connection]:
     """A connection that sees one moment of the warehouse until it is closed, whatever is published meanwhile.
 
-    In PostgreSQL it may not write.
+    In PostgreSQL it may not write. What `streams` has not read to its end then is closed with it.
     """
-    with engine.connect() as connection, connection.execution_options(**{READING: True}).begin():
+    options = {READING: True}
+    with engine.connect() as connection, connection.execution_options(**options).begin(), closing_streams(connection):
         yield connection
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections import Counter
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from sqlalchemy import Engine, text
 
 from etl.domain.tables import BY_NAME
@@ -144,3 +146,15 @@ def test_the_view_carries_the_same_facts(warehouse: Engine) -> None:
     assert sum(sum(found.values()) for found in counts.values()) == len(told)
     order = [(c.account_id, c.observed_at) for c in told]
     assert order == sorted(order)
+
+
+def test_a_reader_that_is_broken_off_ends_in_silence(warehouse: Engine, caplog: pytest.LogCaptureFixture) -> None:
+    """A signal closes the connection while changes are still being read: nothing else is said or raised."""
+    rig = Rig(World(seed=4, customers=[CustomerPlan(numbers=50)], role="customer"), warehouse)
+    assert rig.sync().exit_code == 0
+    with begin_reading(warehouse) as connection:
+        changes = read_changes(connection, Window())
+        next(changes)
+    del changes
+    gc.collect()
+    assert caplog.records == []
