@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import re
 
-_WRITTEN = re.compile(r"\+?[\d\s().\-/\u2010-\u2015\u00a0\u202f]+")
+_WRITTEN = re.compile(r"(?:tel:)?\+?[\d\s().\-/\u2010-\u2015\u00a0\u202f]+", re.IGNORECASE)
 _DIGIT = re.compile(r"\d")
+_SPOKEN_ZERO = re.compile(r"(?<=\d)\s*\(\s*0\s*\)")
+"""The zero that is dialled at home only, in +44 (0)20."""
+_ABROAD = ("00", "011", "810")
+"""What is dialled before a country's code: nearly everywhere, in North America, in Russia."""
+_SHORTEST_ABROAD = 12
+"""Digits at least, with what is dialled before them: eleven may be a number of Russia or North America."""
 _SHORTEST_TAIL = 7
 """Digits at least, for a number without its country or area to be found by the end of a stored one."""
+_LONGEST_NATIONAL = 10
+"""Digits at most that a number may have without its country's code."""
 
 
 def is_phone(text: str) -> bool:
@@ -22,18 +30,33 @@ def digits(text: str) -> str:
 
 def spellings(text: str) -> tuple[str, ...]:
     """How the source may have stored the number: with or without +, 8 or 7 or nothing before ten Russian digits."""
-    plain = digits(text)
-    if plain.startswith("00") and len(plain) > 11:  # dialled from abroad
-        plain = plain[2:]
-    if len(plain) == 11 and plain[0] in "78":
-        plain = plain[1:]
+    plain = _without_seven(_international(text))
     whole = [f"7{plain}", f"8{plain}", plain] if len(plain) == 10 else [plain]
-    return tuple(form for one in whole for form in (one, f"+{one}"))
+    forms = dict.fromkeys([*whole, digits(text)])
+    return tuple(form for one in forms for form in (one, f"+{one}"))
+
+
+def is_national(text: str) -> bool:
+    """Whether the country's code may be missing, so that numbers of several countries may be meant."""
+    plain = digits(text)
+    return len(plain.lstrip("0")) <= _LONGEST_NATIONAL
 
 
 def tail(text: str) -> str | None:
     """The digits that a stored number must end with to be meant, trunk zeros left out; None when they are too few."""
-    plain = digits(text).lstrip("0")
-    if len(plain) == 11 and plain[0] in "78":
-        plain = plain[1:]
+    plain = _without_seven(_international(text).lstrip("0"))
     return plain if len(plain) >= _SHORTEST_TAIL else None
+
+
+def _international(text: str) -> str:
+    """The digits without what is dialled at home only, and without what is dialled to get abroad."""
+    plain = digits(_SPOKEN_ZERO.sub("", text))
+    dialled = next((code for code in _ABROAD if plain.startswith(code)), "")
+    if "+" in text or len(plain) < _SHORTEST_ABROAD:
+        return plain
+    return plain.removeprefix(dialled)
+
+
+def _without_seven(plain: str) -> str:
+    """Ten Russian digits without the 7 or 8 before them."""
+    return plain[1:] if len(plain) == 11 and plain[0] in "78" else plain

@@ -79,13 +79,16 @@ def _scope(moment: datetime | None, accounts: frozenset[int]) -> str:
 def find(connection: Connection, wanted: str, moment: datetime | None) -> list[tuple[int, int]]:
     """(account_id, virtual_number_id) of the numbers that had this id or phone number at any time, ascending.
 
-    A spelling that the source may have used is looked up by index; only when that finds nothing, all are compared.
+    A spelling that the source may have used is looked up by index. When that finds nothing, or the country's code may
+    be missing, those that end alike are found too.
     """
     conditions: list[dict[str, Sequence[Any]]] = [{"virtual_phone_number": phones.spellings(wanted)}]
     if wanted.strip().isdecimal() and int(wanted) <= HIGHEST_ID:
         conditions.append({"virtual_number_id": (int(wanted),)})
     found = {key for condition in conditions for key in _having(connection, condition, moment)}
-    return sorted(found or _ending_alike(connection, wanted, moment))
+    if not found or phones.is_national(wanted):
+        found |= _ending_alike(connection, wanted, moment)
+    return sorted(found)
 
 
 def _having(connection: Connection, values: Mapping[str, Sequence[Any]], moment: datetime | None) -> set[Any]:
@@ -101,16 +104,19 @@ def _begun(table: Any, moment: datetime | None) -> list[ColumnElement[bool]]:
 
 
 def _ending_alike(connection: Connection, wanted: str, moment: datetime | None) -> set[Any]:
-    """By digits alone, whatever stands between them, with the country or area left out."""
+    """By digits alone, whatever stands between them, with the country or area left out.
+
+    The database looks through all phone numbers for those that have these digits in this order, most of them in an
+    index; their ends are compared here.
+    """
     tail = phones.tail(wanted)
     if tail is None:
         return set()
     found = set()
     for table in (schema.current[_NUMBERS.name], schema.closed[_NUMBERS.name]):
         phone = table.c.virtual_phone_number
-        several = select(table.c.account_id, table.c.virtual_number_id, phone).where(
-            phone.is_not(None), *_begun(table, moment)
-        )
+        alike = phone.like(f"%{'%'.join(tail)}%")
+        several = select(table.c.account_id, table.c.virtual_number_id, phone).where(alike, *_begun(table, moment))
         for row in stream(connection, several):
             if phones.digits(row.virtual_phone_number).endswith(tail):
                 found.add((row.account_id, row.virtual_number_id))
