@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -66,8 +66,11 @@ def check_settings(loaded: Loaded) -> Iterator[Finding]:
                       remedy="Set VNSYNC_DATABASE_URL instead, or keep the password in ~/.pgpass.")  # fmt: skip
 
 
-def check_source(loaded: Loaded) -> Iterator[Finding]:
-    """The token is accepted, from this address, for every customer; and the clocks agree."""
+def check_source(loaded: Loaded, reaches: Callable[[Collection[int]], object]) -> Iterator[Finding]:
+    """The token is accepted, from this address, for every customer; and the clocks agree.
+
+    `reaches`: is told the accounts within the token's reach.
+    """
     from etl.cli.connect import data_api
     from etl.clock import SystemClock
     from etl.extract.accounts import discover
@@ -80,6 +83,7 @@ def check_source(loaded: Loaded) -> Iterator[Finding]:
             finally:
                 there, here = api.server_date, clock.now().timestamp()
             number = len(roster.accounts)
+            reaches([account.account_id for account in roster.accounts])
             accounts = f"{number} account{'' if number == 1 else 's'}"
             yield Finding(check="token", state="ok", found=f"accepted: {roster.role}, {accounts} within reach")
             yield _whitelist(api, roster.accounts, asked=roster.role == "agent")
@@ -127,8 +131,11 @@ def _clock(there: float | None, here: float) -> Finding:
     )
 
 
-def check_database(loaded: Loaded) -> Iterator[Finding]:
-    """The database is reachable, this user may write, and the schema is the one that this vnsync needs."""
+def check_database(loaded: Loaded, reached: Collection[int]) -> Iterator[Finding]:
+    """The database is reachable, this user may write, and the schema is the one that this vnsync needs.
+
+    Accounts of the warehouse that are not `reached` are named, unless none is.
+    """
     from etl.cli.connect import is_there, warehouse, warehouse_name
     from etl.store.engine import database_errors
 
@@ -149,6 +156,7 @@ def check_database(loaded: Loaded) -> Iterator[Finding]:
         yield state
         if state.state == "ok":
             yield from _tables(engine)
+            yield from _accounts(engine, reached) if reached else ()
     except VnsyncError as error:
         yield failed("migrations", error)
 
@@ -225,3 +233,25 @@ def _tables(engine: Engine) -> Iterator[Finding]:
             yield Finding(check="tables", state="ok", found="every definition is as vnsync makes it")
     except VnsyncError as error:
         yield failed("tables", error)
+
+
+def _accounts(engine: Engine, reached: Collection[int]) -> Iterator[Finding]:
+    """Accounts of the warehouse out of the token's reach: those on record as left are no fault."""
+    from etl.clock import SystemClock
+    from etl.read.status import read_status
+    from etl.report.wording import counted, moment
+
+    missed = [a for a in read_status(engine, SystemClock().now()).accounts if a.account_id not in reached]
+    left = [f"{a.account_id} since {moment(a.left_at)} UTC" for a in missed if a.has_left]
+    others = [str(a.account_id) for a in missed if not a.has_left]
+    if left:
+        found = f"{counted(len(left), 'account')} left the token's reach ({_first(left)}); the rows stay"
+        yield Finding(check="accounts", state="ok", found=found)
+    if others:
+        found = f"{counted(len(others), 'account')} of the warehouse out of the token's reach ({_first(others)})"
+        remedy = "If no other token syncs it, see that this one is right, and what the agent may access."
+        yield Finding(check="accounts", state="warn", found=found, remedy=remedy)
+
+
+def _first(told: Sequence[str]) -> str:
+    return ", ".join(told[:5]) + (", ..." if len(told) > 5 else "")

@@ -34,7 +34,8 @@ def doctor(loaded: Loaded, output: str) -> int:
     """Check everything that a sync needs, and say how to mend what is wrong."""
     from etl.cli.checks import check_database, check_settings, check_source
 
-    findings = [*check_settings(loaded), *check_source(loaded), *check_database(loaded)]
+    reached: set[int] = set()
+    findings = [*check_settings(loaded), *check_source(loaded, reached.update), *check_database(loaded, reached)]
     worst = next((f for f in findings if f.state == "fail"), None)
     code = worst.exit_code if worst else 0
     current_state().outcome = code

@@ -48,13 +48,19 @@ def accounts(command: Command) -> Command:
 
 def readable(loaded: Loaded) -> Engine:
     """The warehouse, which is there and has this program's schema. Raises `Misconfigured` otherwise."""
-    from etl.cli.connect import is_there, warehouse, warehouse_name
     from etl.store import migrations
+
+    engine = there(loaded)
+    migrations.check(engine)
+    return engine
+
+
+def there(loaded: Loaded) -> Engine:
+    """The warehouse, whatever its schema. Raises `Misconfigured` when it is a file that does not exist."""
+    from etl.cli.connect import is_there, warehouse, warehouse_name
 
     if not is_there(loaded):
         raise Misconfigured(
             f"there is no warehouse at {warehouse_name(loaded)}", remedy="Run `vnsync sync`, or correct --database-url."
         )
-    engine = warehouse(loaded)
-    migrations.check(engine)
-    return engine
+    return warehouse(loaded)

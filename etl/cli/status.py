@@ -25,7 +25,7 @@ Examples:
 
 \b
 Exit codes: 0 fresh enough; 75 an account's last observation is older than --max-age, or
-there is none.
+there is none; 78 no such warehouse. A customer that has left is called left and does not count.
 """
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -64,8 +64,7 @@ def status(loaded: Loaded, max_age: timedelta | None, as_of: datetime | None, ou
 
 
 def _read(loaded: Loaded, as_of: datetime | None) -> Status:
-    """The status at the moment, or now; empty when nothing was ever synced into this warehouse."""
-    from etl.cli.connect import is_there, warehouse
+    """The status at the moment, or now; empty when the warehouse is there and nothing was ever synced into it."""
     from etl.clock import SystemClock
     from etl.read.as_of import refuse_future
     from etl.read.status import Status, read_status
@@ -73,13 +72,11 @@ def _read(loaded: Loaded, as_of: datetime | None) -> Status:
 
     now = SystemClock().now()
     refuse_future(as_of, now, "--as-of")
-    if not is_there(loaded):
-        return Status()
-    engine = warehouse(loaded)
-    if migrations.current(engine) is None:
+    engine = reading.there(loaded)
+    if as_of is None and migrations.current(engine) is None:
         return Status()
     migrations.check(engine)
-    return read_status(engine, as_of or now)
+    return read_status(engine, now, moment=as_of)
 
 
 def _too_old(loaded: Loaded, found: Status, late: list[AccountState], max_age: timedelta | None) -> TryLater | None:

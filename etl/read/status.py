@@ -12,8 +12,11 @@ from sqlalchemy import Connection, Engine, Row, Select, func, or_, select
 from etl.domain.runs import AccountStatus, RunStatus
 from etl.read import as_of
 from etl.store import schema
+from etl.store.accounts import is_gone
 from etl.store.engine import begin_reading, database_errors
 
+LEFT = "left"
+"""The status of an account that the token no longer reaches: nobody is to mend that, and its rows stay as they were."""
 GAP_WINDOW = timedelta(days=30)
 """How far back the longest gap between two observations is looked for."""
 
@@ -24,6 +27,7 @@ class AccountState:
 
     `observed_at` to `chain_digest` belong to the last sync that was published, None before the first; `status`,
     `error` and `last_run_id` to the last one tried. `longest_gap_seconds`: within the last 30 days, until now.
+    `left_at`: when a sync found that the token no longer reaches the account (`status` is `left` then), else None.
     """
 
     account_id: int
@@ -39,6 +43,12 @@ class AccountState:
     chain_digest: str | None = None
     last_run_id: int
     error: str | None = None
+    left_at: datetime | None = None
+
+    @property
+    def has_left(self) -> bool:
+        """Whether nobody expects another observation of it."""
+        return self.status == LEFT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,17 +71,19 @@ class Status:
     last_run: LastRun | None = None
 
 
-def read_status(engine: Engine, now: datetime) -> Status:
+def read_status(engine: Engine, now: datetime, *, moment: datetime | None = None) -> Status:
     """The state of every account that was ever synced or tried, by id, as of `now` (aware).
 
-    `now` may be an earlier moment: then it is the status that would have been told at that time.
+    Or as it would have been told at the earlier `moment`; raises `Usage` when that lies before the first observation.
     """
     with database_errors(), begin_reading(engine) as connection:
-        return status_at(connection, now)
+        if moment is not None:
+            as_of.refuse_unknown(connection, moment, "--as-of", ())
+        return status_at(connection, moment or now)
 
 
 def status_at(connection: Connection, now: datetime) -> Status:
-    """The same, through a connection that sees one moment of the warehouse."""
+    """The state as of `now`, through a connection that sees one moment of the warehouse."""
     tried = {row.account_id: row for row in connection.execute(last_syncs(now, published=False))}
     published = {row.account_id: row for row in connection.execute(last_syncs(now, published=True))}
     gaps = _longest_gaps(connection, now)
@@ -82,9 +94,9 @@ def status_at(connection: Connection, now: datetime) -> Status:
 
 
 def stale(accounts: Sequence[AccountState], max_age: timedelta) -> list[AccountState]:
-    """The accounts whose last observation is older than `max_age`, or that were never observed."""
+    """The accounts whose last observation is older than `max_age`, or that were never observed; but for those left."""
     limit = max_age.total_seconds()
-    return [a for a in accounts if a.age_seconds is None or a.age_seconds > limit]
+    return [a for a in accounts if not a.has_left and (a.age_seconds is None or a.age_seconds > limit)]
 
 
 def last_syncs(now: datetime, *, published: bool) -> Select[Any]:
@@ -131,10 +143,12 @@ def _longest_gaps(connection: Connection, now: datetime) -> dict[int, float]:
 def _state(
     tried: Row[Any], published: Row[Any] | None, name: str | None, gap: float | None, now: datetime
 ) -> AccountState:
+    gone = is_gone(tried.error)
     common = {
         "account_id": tried.account_id,
         "account_name": name,
-        "status": tried.status,
+        "status": LEFT if gone else tried.status,
+        "left_at": tried.started_at if gone else None,
         "last_run_id": tried.run_id,
         "error": tried.error,
         "longest_gap_seconds": gap,

@@ -59,7 +59,9 @@ def run_line(run: LastRun) -> str:
 
 
 def _remarks(account: AccountState, *, stale: bool) -> Iterator[str]:
-    if account.observed_at is None:
+    if account.has_left:
+        yield f"out of the token's reach since {moment(account.left_at)}, its rows stay"
+    elif account.observed_at is None:
         yield "never observed"
     elif stale:
         yield "older than asked"
@@ -70,7 +72,7 @@ def _remarks(account: AccountState, *, stale: bool) -> Iterator[str]:
     ]
     yield from (f"{thousands(n)} {what}" for n, what in counts if n)
     gap = account.longest_gap_seconds
-    if gap is not None and gap > 2 * 86_400:
+    if gap is not None and gap > 2 * 86_400 and not account.has_left:
         yield f"longest gap {lasting(gap)}"
 
 

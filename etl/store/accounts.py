@@ -30,6 +30,11 @@ GONE = "the token does not reach it any more; its rows stay as they were"
 """What `account_syncs` says of an account of the warehouse that is no longer among the token's."""
 
 
+def is_gone(error: str | None) -> bool:
+    """Whether the error of a failed account sync is the record that the token no longer reaches the account."""
+    return (error or "").startswith(GONE)
+
+
 def known_accounts(engine: Engine) -> dict[int, KnownAccount]:
     """The accounts of the warehouse, by id."""
     rows, syncs = schema.accounts, schema.account_syncs
@@ -50,5 +55,5 @@ def _known(row: Any) -> KnownAccount:
         listed_by_user_id=row.listed_by_user_id,
         synced=True,
         last_run_id=row.run_id,
-        missed=(row.error or "").startswith(GONE),
+        missed=is_gone(row.error),
     )

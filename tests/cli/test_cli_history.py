@@ -96,20 +96,18 @@ def test_no_warehouse_is_not_made(vnsync: Run) -> None:
     done = vnsync("history", "1")
     assert done.code == 78
     assert "there is no warehouse at sqlite:///vnsync.db" in done.error
-    assert vnsync("status").out.startswith("No account was ever synced")
+    assert vnsync("status").code == 78
 
 
 def test_status_as_of_is_what_it_would_have_said(renamed: tuple[Source, int, int], vnsync: Run) -> None:
-    """Between the two syncs: the first sync's run and observation; before both: nothing."""
+    """Between the two syncs: the first sync's run and observation."""
     assert renamed
     with later():
         now = SystemClock().now()
         last = vnsync("status", "--output", "json").json
         told = vnsync("status", "--as-of", (now - timedelta(hours=20)).isoformat(), "--output", "json").json
-        before = vnsync("status", "--as-of", "2020-01-01", "--output", "json").json
         future = vnsync("status", "--as-of", "2999-01-01")
     assert told["accounts"][0]["observed_at"] < last["accounts"][0]["observed_at"]
     assert told["last_run"]["run_id"] != last["last_run"]["run_id"]
     assert 9.9 * 3600 < told["accounts"][0]["age_seconds"] < 10.1 * 3600
-    assert before == {"accounts": [], "last_run": None}
     assert future.code == 2

@@ -124,6 +124,17 @@ def test_doctor_finds_all_well(agency: Source, vnsync: Run, warehouse_url: str) 
     assert checks(done.json) == dict.fromkeys(names, "ok")
 
 
+def test_doctor_names_accounts_that_the_token_does_not_reach(agency: Source, vnsync: Run) -> None:
+    """Synced once, with another token for all that is known: a warning, for somebody may have chosen the wrong one."""
+    first, second = agency.world.customer_ids
+    assert vnsync("sync", "--account", second, *agency.options).code == 0
+    assert vnsync("sync", "--account", first, *agency.options).code == 0
+    agency.world.remove_customer(second)
+    done = vnsync("doctor", *agency.options)
+    assert done.code == 0
+    assert f"1 account of the warehouse out of the token's reach ({second})" in done.out
+
+
 def test_doctor_before_the_first_sync(agency: Source, vnsync: Run) -> None:
     """A database file that is not there yet is no fault, and is not made."""
     done = vnsync("doctor", *agency.options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -77,17 +78,71 @@ def test_one_stale_account_is_enough(synced: Source, vnsync: Run) -> None:
     assert f"1 account ({second}) has no observation" in done.error
 
 
-@pytest.mark.parametrize("prepare", ["nothing", "empty"])
-def test_nothing_was_ever_synced(prepare: str, vnsync: Run) -> None:
-    """Without --max-age that is told; with it, it is stale. A missing file is not made."""
-    if prepare == "empty":
-        vnsync("db", "upgrade")
-    told = vnsync("status")
+@pytest.mark.parametrize("prepare", ["tables", "no tables"])
+def test_nothing_was_ever_synced(prepare: str, vnsync: Run, new_postgresql: Callable[[], str]) -> None:
+    """Without --max-age that is told; with it, it is stale; of an earlier moment nobody knows."""
+    where = ("--database-url", new_postgresql())
+    if prepare == "tables":
+        vnsync("db", "upgrade", *where)
+    told = vnsync("status", *where)
     assert told.code == 0
-    assert "No account was ever synced into sqlite:///vnsync.db." in told.out
-    assert vnsync("status", "--output", "json").json == {"accounts": [], "last_run": None}
-    assert vnsync("status", "--max-age", "26h").code == 75
-    assert Path("vnsync.db").exists() is (prepare == "empty")
+    assert told.out.startswith("No account was ever synced into postgresql://")
+    assert vnsync("status", "--output", "json", *where).json == {"accounts": [], "last_run": None}
+    assert vnsync("status", "--max-age", "26h", *where).code == 75
+    assert vnsync("status", "--as-of", "2026-01-01", *where).code == (2 if prepare == "tables" else 78)
+
+
+@pytest.mark.parametrize("options", [(), ("--max-age", "26h"), ("--output", "json"), ("--as-of", "2026-01-01")])
+def test_a_file_that_is_not_there_is_no_warehouse(options: tuple[str, ...], vnsync: Run) -> None:
+    """A mistyped URL is no green light: exit 78 as with every command that reads, and no file is made."""
+    done = vnsync("status", *options)
+    assert (done.code, done.out) == (78, "")
+    assert "there is no warehouse at sqlite:///vnsync.db" in done.error
+    assert not Path("vnsync.db").exists()
+
+
+@pytest.mark.usefixtures("synced")
+def test_before_the_first_observation(vnsync: Run) -> None:
+    """Nobody knows how fresh it was then: exit 2, as with every command that takes --as-of."""
+    done = vnsync("status", "--as-of", "2020-01-01")
+    assert (done.code, done.out) == (2, "")
+    assert "before the first observation" in done.error
+
+
+def test_a_customer_that_left_keeps_no_monitor_red(warehouse_url: str, agency: Source, vnsync: Run) -> None:
+    """It is called left, since when, and does not count in --max-age; doctor names it and is content."""
+    where = ("--database-url", warehouse_url)
+    stays, leaves = agency.world.customer_ids
+    assert vnsync("sync", *where, *agency.options).code == 0
+    agency.world.remove_customer(leaves)
+    assert [vnsync("sync", *where, *agency.options).code for _ in range(2)] == [3, 0]
+    with later(48):
+        assert vnsync("sync", *where, *agency.options).code == 0
+        told = vnsync("status", "--max-age", "26h", *where)
+        json = vnsync("status", "--output", "json", *where).json["accounts"]
+        doctor = vnsync("doctor", *where, *agency.options)
+    assert told.code == 0
+    assert "out of the token's reach since " in told.out
+    assert "failed" not in told.out
+    assert [(a["account_id"], a["status"], bool(a["left_at"])) for a in json] == [
+        (stays, "succeeded", False), (leaves, "left", True),
+    ]  # fmt: skip
+    assert json[1]["listed_numbers"] == 5
+    assert f"1 account left the token's reach ({leaves} since " in doctor.out
+    assert doctor.out.splitlines()[-1] == "Ready to sync."
+
+
+def test_a_customer_that_came_back_counts_again(synced: Source, vnsync: Run) -> None:
+    """`left` is what the last sync found, and no more."""
+    first = synced.world.customer_ids[0]
+    customer = synced.world.customer(first)
+    synced.world.remove_customer(first)
+    vnsync("sync", *synced.options)
+    synced.world._customers[first] = customer  # it comes back as it was
+    assert vnsync("sync", *synced.options).code == 0
+    assert [a["status"] for a in vnsync("status", "--output", "json").json["accounts"]] == ["succeeded"] * 2
+    with later(30):
+        assert vnsync("status", "--max-age", "26h").code == 75
 
 
 def test_failed_account_keeps_its_last_good_observation(synced: Source, vnsync: Run) -> None:

@@ -58,7 +58,9 @@ def _remarks(account: AccountState) -> Iterable[Element]:
         (account.suspects, "not proven gone"),
         (account.unaccounted, "not sent by the source"),
     ]
-    if account.status != "succeeded" and account.error:
+    if account.left_at is not None:
+        yield small(f"out of the token's reach since {moment(account.left_at)}")
+    elif account.status != "succeeded" and account.error:
         yield small(account.error, 160)
     yield from (small(f"{thousands(n)} {what}") for n, what in counts if n)
 

@@ -34,13 +34,14 @@ class Item:
 
 def items(seen: Overview, max_age: timedelta) -> list[Item]:
     """All of it, what is broken before what is only incomplete; empty when all is well."""
-    accounts = seen.status.accounts
-    found = [*_runs(seen), *_unpublished(accounts), *_late(accounts, max_age), *_incomplete(seen), *_source(seen)]
+    accounts = [a for a in seen.status.accounts if not a.has_left]
+    found = [*_runs(seen), *_unpublished(accounts), *_late(accounts, max_age), *_incomplete(seen, accounts)]
+    found += [*_left(seen), *_source(seen)]
     return sorted(found, key=lambda item: ("bad", "warn", "note").index(item.level))
 
 
 def rank(account: AccountState, late: frozenset[int]) -> tuple[int, int]:
-    """The order of accounts: those that need somebody first, then the largest."""
+    """The order of accounts: those that need somebody first, then the largest, those that have left at the end."""
     counts = (account.quarantined, account.suspects, account.unaccounted)
     problems = [
         account.status in _STATES,
@@ -49,7 +50,7 @@ def rank(account: AccountState, late: frozenset[int]) -> tuple[int, int]:
         *(bool(count) for count in counts),
     ]
     worst = problems.index(True) if True in problems else len(problems)
-    return worst, -(account.listed_numbers or 0)
+    return len(problems) + 1 if account.has_left else worst, -(account.listed_numbers or 0)
 
 
 def shown(item: Item) -> Element:
@@ -129,11 +130,18 @@ def _late(accounts: Sequence[AccountState], max_age: timedelta) -> Iterator[Item
         yield _item("warn", title, late, ages, "See that the schedule still runs, then:", "vnsync sync")
 
 
+def _left(seen: Overview) -> Iterator[Item]:
+    left = [a for a in seen.status.accounts if a.has_left]
+    if left:
+        title = f"{counted(len(left), 'account')} left the token's reach"
+        remedy = "Nothing needs to be done if the customer has left: its rows stay as they were."
+        yield _item("note", title, left, [f"since {moment(a.left_at)} UTC" for a in left], remedy)
+
+
 # -- what is incomplete
 
 
-def _incomplete(seen: Overview) -> Iterator[Item]:
-    accounts = seen.status.accounts
+def _incomplete(seen: Overview, accounts: Sequence[AccountState]) -> Iterator[Item]:
     yield from _quarantine(seen)
     suspects = _most(accounts, "suspects")
     if suspects:

@@ -10,7 +10,7 @@ from etl.report.wording import thousands
 
 NAME = 80
 """Characters of a name in a table."""
-LEVELS = {"succeeded": "good", "fresh": "good", "running": "warn", "partial": "warn", "stale": "warn"}
+LEVELS = {"succeeded": "good", "fresh": "good", "running": "warn", "partial": "warn", "stale": "warn", "left": "note"}
 """How a state looks; those that are not named here look bad."""
 
 
