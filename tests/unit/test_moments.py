@@ -64,7 +64,9 @@ def test_every_spelling_of_a_russian_number_meets_every_way_it_may_be_stored(tex
 def test_other_countries_numbers_are_looked_up_as_they_are() -> None:
     """Only Russian numbers have a trunk digit to exchange; an international prefix is left out."""
     assert spellings("+44 20 7946 0958") == ("442079460958", "+442079460958")
-    assert spellings("00442079460958") == ("442079460958", "+442079460958")
+    for dialled in ("00442079460958", "01144 20 79460958", "8-10-44-20-7946-0958"):
+        assert spellings(dialled)[:2] == ("442079460958", "+442079460958")
+        assert digits(dialled) in spellings(dialled)
     assert tail("020 7946 0958") == "2079460958"
     assert tail("12-34") is None
 
