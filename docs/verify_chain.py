@@ -3,12 +3,15 @@
 
 Usage: python verify_chain.py WAREHOUSE.db [HEAD...]
 
-Each HEAD is a digest that was kept elsewhere; it must be one of the chain's. Exit 0 when everything fits, else 1.
+Each HEAD is a digest that was kept elsewhere, or ACCOUNT=DIGEST; it must be one of the chain's.
+Exit 0 when everything fits, else 1.
 This script shares no code with vnsync, so that it can disagree.
 """
 
+import contextlib
 import hashlib
 import json
+import pathlib
 import sqlite3
 import sys
 from decimal import Decimal
@@ -54,18 +57,22 @@ def field(value, column=""):
     """One field of a line."""
     if value is None:
         return "\\N"
-    if column.startswith("is_"):
+    if column.startswith("is_") and value in (0, 1):
         return "t" if value else "f"
     if column == "extra":
-        value = jsonb(json.loads(value, parse_int=Number, parse_float=Number))
+        with contextlib.suppress(ValueError):  # what is no JSON any more was edited, and stands there as it is
+            value = jsonb(json.loads(value, parse_int=Number, parse_float=Number))
     return str(value).translate(ESCAPES)
 
 
 def sections(db, account):
-    """What each sync closed (0) and opened (1): {moment: {(place of the table, 0 or 1): [count, hash]}}."""
+    """What each sync closed (0) and opened (1): {moment: {(place of the table, 0 or 1): [count, hash]}}.
+
+    Beside it, the versions that are said to be erased and are not there, or are not empty.
+    """
     erased = {(n, since): d for n, since, d in db.execute(
         "select virtual_number_id, valid_from, digest from erasures where account_id = ?", [account])}  # fmt: skip
-    found = {}
+    found, without = {}, set(erased)
 
     def add(moment, place, change, fields):
         section = found.setdefault(moment, {}).setdefault((place, change), [0, hashlib.sha256()])
@@ -76,9 +83,10 @@ def sections(db, account):
         columns = [*key, *values, *personal]
         names = ", ".join(columns)
         order = ", ".join(key)
-        rows = db.execute(
-            f"select {names}, valid_from, valid_to from {table}_history"
-            f" where account_id = ? order by {order}, valid_from",
+        rows = db.execute(  # the tables themselves, for a view could hide something
+            f"select {names}, valid_from, valid_to from {table}_closed where account_id = ?1"
+            f" union all select {names}, valid_from, null from {table} where account_id = ?1"
+            f" order by {order}, valid_from",
             [account],
         )
         for *row, since, until in rows:
@@ -89,15 +97,17 @@ def sections(db, account):
                 digest = hashlib.sha256("\t".join(kept).encode()).hexdigest()
                 emptied = all(value == "\\N" for value in kept)  # by an erasure, if there is one on record
                 plain.append(erased.get((row[0], since), digest) if emptied else digest)
+                if emptied:
+                    without.discard((row[0], since))
             add(since, place, 1, plain)
             if until is not None:
                 add(until, place, 0, [*made[: len(key)], since])
-    return found
+    return found, sorted(without)
 
 
 def chain(db, account):
-    """The links (run, moment, digest as computed, digest as stored), and moments of which no sync tells."""
-    found = sections(db, account)
+    """The links (run, moment, digest as computed, digest as stored), and what fits to none of them."""
+    found, without = sections(db, account)
     previous = ""
     links = []
     for run, moment, name, timezone, stored in db.execute(
@@ -112,25 +122,29 @@ def chain(db, account):
         computed = hashlib.sha256(("\n".join(lines) + "\n").encode()).hexdigest()
         links.append((run, moment, computed, stored))
         previous = stored or ""
-    return links, sorted(found)
+    loose = [f"versions of {moment}, of which no sync tells" for moment in sorted(found)]
+    return links, loose + [f"erasure of number {n} of {since}, which is not there or not empty" for n, since in without]
 
 
 def main(path, *heads):
     """Verify every account; the exit code."""
-    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    db = sqlite3.connect(pathlib.Path(path).resolve().as_uri() + "?mode=ro", uri=True)
     problems, digests = [], set()
     for (account,) in db.execute("select distinct account_id from account_syncs order by 1").fetchall():
-        links, unsealed = chain(db, account)
+        links, loose = chain(db, account)
         for run, moment, computed, stored in links:
-            digests.add(stored)
+            digests |= {f"{stored}", f"{account}={stored}"}
             if computed != stored:
                 problems.append(f"account {account}, run {run}, {moment}: sealed as {stored}, is {computed}")
-        problems += [f"account {account}: versions of {moment}, of which no sync tells" for moment in unsealed]
+        problems += [f"account {account}: {what}" for what in loose]
         print(f"account {account}: {len(links)} links, head {links[-1][3] if links else 'none'}")
-    problems += [f"the head {head} is not in any chain" for head in heads if head not in digests]
+    problems += [f"the head {head} is not in any chain" for head in heads if head.lower() not in digests]
     print("\n".join(problems) or "everything fits")
     return 1 if problems else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]) if len(sys.argv) > 1 else __doc__)
+    try:
+        sys.exit(main(*sys.argv[1:]) if len(sys.argv) > 1 else __doc__)
+    except sqlite3.Error as error:
+        sys.exit(f"{sys.argv[1]} cannot be read as a vnsync warehouse: {error}")

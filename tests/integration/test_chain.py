@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -135,6 +138,10 @@ MUTATIONS = {
     "a link less": "delete from virtual_number_campaigns where virtual_number_id = :n",
     "the time zone": "update account_syncs set timezone = 'Asia/Omsk'"
     " where run_id = (select min(run_id) from sync_runs)",
+    "a truth that is none": "update virtual_number_site_blocks set is_tracking = 2",
+    "json that is none": "update virtual_numbers set extra = 'not json' where virtual_number_id = :n",
+    "an erasure of what is there": "insert into erasures select account_id, virtual_number_id, valid_from, 'd',"
+    " valid_from, null from virtual_numbers where virtual_number_id = :n",
     "a sync less": "delete from account_syncs where run_id = (select max(run_id) from sync_runs)",
 }
 
@@ -175,3 +182,30 @@ def test_the_functions_that_sqlite_lacks_are_on_every_connection(sqlite_template
     }
     with engine.connect() as connection:
         assert connection.execute(text(f"select {', '.join(wanted)}")).one() == tuple(wanted.values())
+
+
+def test_the_stand_alone_script_looks_behind_the_views(
+    sqlite_template: Path, tmp_path: Path, script: ModuleType
+) -> None:
+    """A view that was made anew hides nothing from it; a head may be written as everywhere, with its account."""
+    path = tmp_path / "odd name?#.db"
+    shutil.copy(sqlite_template, tmp_path / "plain.db")
+    world = World(seed=3, customers=[CustomerPlan(numbers=60)], role="customer")
+    rig = Rig(world, open_warehouse(f"sqlite:///{tmp_path / 'plain.db'}"))
+    head = rig.sync().accounts[0].chain_digest
+    rig.engine.dispose()
+    shutil.copy(tmp_path / "plain.db", path)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript("drop view sites_history; create view sites_history as select * from sites_closed")
+    assert script.main(str(path), f"{rig.only}={head}", str(head).upper()) == 0
+    assert script.main(str(path), f"{rig.only + 1}={head}") == 1
+
+
+def test_the_stand_alone_script_says_what_it_cannot_read(tmp_path: Path) -> None:
+    """No file, or one that is no warehouse: one line, no traceback."""
+    (tmp_path / "other").write_text("no database" * 100)
+    for name in ("missing", "other"):
+        done = subprocess.run([sys.executable, SCRIPT, tmp_path / name], check=False, capture_output=True, text=True)
+        assert done.returncode == 1
+        assert "cannot be read as a vnsync warehouse" in done.stderr
+        assert "Traceback" not in done.stderr

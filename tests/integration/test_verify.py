@@ -123,3 +123,23 @@ def test_single_mutations_are_found_and_named(warehouse: Engine, database: str) 
     assert findings.missed == findings.unnamed == []
     assert findings.found == findings.tried
     assert findings.row_named > findings.tried * 0.95
+
+
+def test_an_edited_view_is_found(warehouse: Engine) -> None:
+    """People read views: one that tells something else is named, though every row of the tables fits."""
+    rig = _rig(warehouse)
+    with begin_writing(warehouse) as connection:
+        connection.execute(text("drop view changes"))
+        connection.execute(text("drop view scenarios_history"))
+        connection.execute(text("create view scenarios_history as select * from scenarios_closed"))
+    told = sorted(problem.what for problem in _verify(rig).problems)
+    assert told == ["the view changes is missing", "the view scenarios_history was changed"]
+
+
+def test_quarantined_records_of_a_sync_that_is_not_there(warehouse: Engine) -> None:
+    """A record that was put into the quarantine by hand belongs to no sync."""
+    rig = _rig(warehouse)
+    _execute(rig, "insert into quarantine (quarantine_id, run_id, account_id, path, reason, record)"
+             " select 99, min(run_id), 77, '$', 'r', 'x' from sync_runs")  # fmt: skip
+    (problem,) = _verify(rig).problems
+    assert (problem.table, problem.account_id) == ("quarantine", "77")

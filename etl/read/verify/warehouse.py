@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from sqlalchemy import Connection, Engine
 
 from etl.domain import tables as declared
 from etl.domain.evidence import AccountChain, Head, Problem, Problems, Progress, Verdict
+from etl.errors import NotAllowed
 from etl.read.verify import records as told
 from etl.read.verify import references
 from etl.read.verify.chains import Chain, kept_sections
 from etl.read.verify.records import Records, Sync
 from etl.read.verify.versions import Erased, Versions
+from etl.store import inspection
 from etl.store.engine import begin_reading, database_errors
 
 KeptHead = tuple[int | None, str]
@@ -20,14 +23,26 @@ KeptHead = tuple[int | None, str]
 
 
 def verify_warehouse(engine: Engine, heads: Sequence[KeptHead], progress: Progress) -> Verdict:
-    """Read everything once, as of one moment, and prove it; `heads` must be digests of the chains."""
+    """Read everything once, as of one moment, and prove it; `heads` must be digests of the chains.
+
+    The definitions of tables and views are compared, too, where the role may: an edited view tells what is not so.
+    """
+    progress("definitions")
+    problems, notes = Problems(), []
+    try:
+        for what in inspection.differences(engine):
+            problems.add(Problem(what=what))
+    except NotAllowed:
+        notes = ["Definitions were not compared, for this role may not make temporary tables; `vnsync doctor` does it."]
     with database_errors(), begin_reading(engine) as connection:
-        return verify_connection(connection, heads, progress)
+        return replace(verify_connection(connection, heads, progress, problems), notes=tuple(notes))
 
 
-def verify_connection(connection: Connection, heads: Sequence[KeptHead], progress: Progress) -> Verdict:
-    """The same in a transaction of the caller's, so that what was not committed is seen too."""
-    problems = Problems()
+def verify_connection(
+    connection: Connection, heads: Sequence[KeptHead], progress: Progress, problems: Problems | None = None
+) -> Verdict:
+    """The data in a transaction of the caller's, so that what was not committed is seen too; added to `problems`."""
+    problems = Problems() if problems is None else problems
     progress("runs and syncs")
     records = told.read(connection)
     for problem in _of_records(records):
@@ -92,6 +107,10 @@ def _of_records(records: Records) -> Iterator[Problem]:
         yield from _of_syncs(records, syncs)
     for account_id in sorted(records.accounts.keys() | records.syncs.keys()):
         yield from _of_account(records, account_id)
+    tried = {(s.account_id, s.run_id) for syncs in records.syncs.values() for s in syncs}
+    for account, run in sorted(records.quarantined.keys() - tried):
+        what = "records are quarantined of a sync that is not there"
+        yield Problem(table="quarantine", key=f"run_id {run}", account_id=account, run_id=run, what=what)
 
 
 def _of_syncs(records: Records, syncs: list[Sync]) -> Iterator[Problem]:
