@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import io
 import os
@@ -143,6 +144,7 @@ def _new_folder(out: Path) -> Iterator[Path]:
     part = out.absolute().with_name(f".{out.absolute().name}{PARTIAL}{os.getpid()}")
     try:
         part.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _remove_leftovers(out.absolute())
         part.mkdir(mode=0o700)
         yield part
         _sync(part)
@@ -152,6 +154,24 @@ def _new_folder(out: Path) -> Iterator[Path]:
         raise LocalTrouble(f"cannot write the snapshot {out}: {exc.strerror or type(exc).__name__}") from exc
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _remove_leftovers(out: Path) -> None:
+    """What a process that was killed left of this snapshot: names and phone numbers that nobody looks for."""
+    for left in out.parent.glob(f".{glob.escape(out.name)}{PARTIAL}*"):
+        pid = left.name.rpartition("-")[2]
+        if pid.isdecimal() and not _is_alive(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's, or no process number at all
+        return True
+    return True
 
 
 def _sync(folder: Path) -> None:

@@ -9,6 +9,8 @@ import os
 import random
 import shutil
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -213,6 +215,18 @@ def test_an_interrupted_snapshot_leaves_nothing(told: Engine, tmp_path: Path, mo
             write_snapshot(told, FakeClock().now() + timedelta(days=3), tmp_path / "out", ("parquet", "csv"))
         gc.collect()  # a writer that is collected after its file was closed would complain: a warning, so an error
         assert [*tmp_path.glob("*out*"), *tmp_path.glob(".*out*")] == []
+
+
+def test_what_a_killed_snapshot_left_is_removed_by_the_next(told: Engine, tmp_path: Path) -> None:
+    """Its hidden part holds names and phones; that of a process which still lives is left alone."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    dead, alive = tmp_path / f".out.partial-{ended.pid}", tmp_path / f".out.partial-{os.getppid()}"
+    for folder in (dead, alive):
+        folder.mkdir()
+        (folder / "virtual_numbers.csv").write_text("x")
+    write_snapshot(told, FakeClock().now() + timedelta(days=3), tmp_path / "out", ("csv",))
+    assert (dead.exists(), alive.exists()) == (False, True)
 
 
 def _breaking_off(error: BaseException) -> Any:
