@@ -14,7 +14,7 @@ CONFUSED = frozenset(("unknown_error", "error_without_data", "filter_prohibited"
 MAY_CAUSE: dict[int, frozenset[str]] = {
     2: frozenset((*ROSTER, "forbidden", "roster_changed")),
     65: CONFUSED | {"forbidden"},
-    69: NETWORK | {"internal_error", "error_without_data"},
+    69: NETWORK | {"internal_error", "error_without_data", "zombie"},  # asleep in a request until its time was over
     70: frozenset({"stranger"}),
     74: frozenset({"disk_full", "lost_commit", "commit_failed"}),
     75: frozenset(
