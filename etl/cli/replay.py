@@ -78,17 +78,27 @@ def _tell(done: Replayed, output: str) -> int:
 
 def _tell_difference(found: Restated, output: str) -> int:
     from etl.cli.output import write_json, write_table
-    from etl.report.replay import difference_table, facts
+    from etl.report.replay import compared_line, departures_table, difference_table, facts
 
     error = _difference(found)
     if output == "json":
         write_json({**facts(found.replayed), "exit_code": error.exit_code if error else 0, "tables": found.tables})
     else:
         write_table(difference_table(found.tables))
+        if found.replayed.departures:
+            write_table(departures_table(found.replayed))
+        click.echo(compared_line(found))
     return _ended(error)
 
 
 def _difference(found: Restated) -> IntegrityBroken | None:
+    if found.failed:
+        account = found.replayed.accounts[found.failed[0]]
+        more = f" (and {len(found.failed) - 1} more accounts)" if len(found.failed) > 1 else ""
+        return IntegrityBroken(
+            f"account {account.account_id} could not be replayed, and is not compared{more}: {account.failure}",
+            remedy="Of the other accounts the table says how they compare",
+        )
     if not found.differing:
         return None
     first = found.differing[0]

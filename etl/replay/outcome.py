@@ -44,11 +44,15 @@ class Departure:
 
 @dataclass(kw_only=True)
 class AccountReplay:
-    """How far an account was rebuilt. `archived_digest`: the chain's head as the archive has it."""
+    """How far an account was rebuilt. `archived_digest`: the chain's head as the archive has it.
+
+    `unpublished`: syncs that published nothing then either. `failure`: why one that did could not be replayed.
+    """
 
     account_id: int
     published: int = 0
     unpublished: int = 0
+    failure: str | None = None
     observed_at: datetime | None = None
     chain_digest: str | None = None
     archived_digest: str | None = None
@@ -66,6 +70,11 @@ class Replayed:
     def account(self, account_id: int) -> AccountReplay:
         """The account's entry."""
         return self.accounts.setdefault(account_id, AccountReplay(account_id=account_id))
+
+    @property
+    def failed(self) -> list[int]:
+        """The accounts of which a sync could not be replayed, so that their history has a hole."""
+        return sorted(a.account_id for a in self.accounts.values() if a.failure)
 
     def depart(
         self,
@@ -96,7 +105,8 @@ class Replayed:
         if published is None:
             told.unpublished += 1
         elif result is None or result.status is not AccountStatus.SUCCEEDED:
-            reason = result.error if result else "it was not tried"
+            reason = (result.error if result else None) or "it was not tried"
+            told.failure = told.failure or reason
             self.depart(episode, published, f"it is not published: {reason}")
         else:
             told.published += 1

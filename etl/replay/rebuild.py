@@ -92,7 +92,8 @@ class _Replay:
         rest = {i: p for i, p in episode.published.items() if self._is_new(p)}
         for account_id in episode.published.keys() - rest.keys():
             self._compare_standing(episode, episode.published[account_id])
-        tried = rest.keys() | (episode.manifest.outcomes.keys() - episode.published.keys())
+        unpublished = episode.manifest.outcomes.keys() - episode.published.keys()
+        tried = rest.keys() | (unpublished & episode.manifest.roster.keys())  # of others it is only told that they left
         if not tried or (not rest and self._is_there(episode.run_id)):
             self.done.skipped.append(episode.run_id)
             return

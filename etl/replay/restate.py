@@ -21,10 +21,15 @@ from etl.store.engine import open_warehouse
 
 @dataclass(frozen=True)
 class Restated:
-    """What a replay came to, and where the warehouse says otherwise."""
+    """What a replay came to, and where the warehouse says otherwise; what could not be replayed is left out."""
 
     replayed: Replayed
     tables: list[TableDifference]
+
+    @property
+    def failed(self) -> list[int]:
+        """The accounts that could not be replayed."""
+        return self.replayed.failed
 
     @property
     def differing(self) -> list[TableDifference]:
@@ -41,14 +46,14 @@ def restate(
         engine = open_warehouse(f"sqlite:///{temporary}/replayed.db")
         migrations.upgrade(engine)
         done = replay(folder, engine, report=report, runs=runs, until=until)
-        spans = _spans(episodes(existing(folder), runs, until))
+        spans = _spans(episodes(existing(folder), runs, until), leaving_out=done.failed)
         return Restated(done, list(differences(warehouse, engine, spans)))
 
 
-def _spans(wanted: list[Episode]) -> dict[int, Span]:
+def _spans(wanted: list[Episode], *, leaving_out: Collection[int]) -> dict[int, Span]:
     """From the first observation of each account to its last."""
     moments: dict[int, list[datetime]] = {}
     for episode in wanted:
-        for account_id, published in episode.published.items():
-            moments.setdefault(account_id, []).append(published.observed_at)
+        for account_id in episode.published.keys() - leaving_out:
+            moments.setdefault(account_id, []).append(episode.published[account_id].observed_at)
     return {account_id: Span(min(found), max(found)) for account_id, found in moments.items()}

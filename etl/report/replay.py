@@ -7,6 +7,7 @@ from typing import Any
 
 from etl.replay.compare import TableDifference
 from etl.replay.outcome import AccountReplay, Replayed
+from etl.replay.restate import Restated
 from etl.report.tables import Cell, Table
 from etl.report.wording import counted, moment, thousands
 
@@ -56,6 +57,15 @@ def closing_line(done: Replayed) -> str:
     left = f", {thousands(len(done.skipped))} left out (there already, or nothing came of them)" if done.skipped else ""
     ended = "it departs" if done.departures else "all as it was"
     return f"{counted(done.runs, 'run')} replayed{left}: {ended}."
+
+
+def compared_line(found: Restated) -> str:
+    """The comparison in one sentence."""
+    accounts = len({t.account_id for t in found.tables})
+    same = counted(sum(t.same for t in found.tables), "version")
+    left = f"; {counted(len(found.failed), 'account')} not replayed, and left out" if found.failed else ""
+    ended = f"differences in {counted(len(found.differing), 'table')}" if found.differing else "nothing differs"
+    return f"{counted(accounts, 'account')} compared over the time that both know, {same} the same: {ended}{left}."
 
 
 def difference_table(tables: Sequence[TableDifference]) -> Table:
