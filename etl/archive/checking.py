@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from etl.archive.erasures import Erasure, read_erasures
+from etl.archive.heads import ArchiveHead, KnownManifests
 from etl.archive.layout import DIGEST, ERASURE, MARKER, RUN, TEMPORARY, TOMBSTONE, Layout, existing, listed
 from etl.archive.lines import Before
 from etl.archive.manifest import Manifest, parse, read_bytes
@@ -20,8 +21,8 @@ from etl.errors import IntegrityBroken
 class Checked:
     """What was found. `problems`: one line each, none when the archive is whole; `notes` are no problems.
 
-    `head`: the newest manifest and the digest of its bytes. Kept elsewhere it shows a run taken off the end, which
-    nothing within the archive can.
+    `head`: the newest manifest and the digest of its bytes, where it can be read. Kept elsewhere it shows a run taken
+    off the end, which nothing within the archive can.
     """
 
     problems: list[str] = field(default_factory=list)
@@ -32,9 +33,9 @@ class Checked:
     head: str | None = None
 
 
-def check_archive(folder: Path) -> Checked:
-    """Read the whole archive and compare it with itself. Raises `Usage` when the folder is none."""
-    return _Check(existing(folder)).work()
+def check_archive(folder: Path, heads: Sequence[ArchiveHead] = ()) -> Checked:
+    """Read the whole archive, and compare it with itself and with `heads`. Raises `Usage` when the folder is none."""
+    return _Check(existing(folder)).work(heads)
 
 
 class _Check:
@@ -46,19 +47,32 @@ class _Check:
         self._erasures: dict[int, list[Erasure]] = {}
         self._tombstones: dict[int, Tombstone] = {}
 
-    def work(self) -> Checked:
+    def work(self, heads: Sequence[ArchiveHead]) -> Checked:
         self._found.problems += _strangers(self._layout)
         self._read_erasures()
         manifests = list(self._manifests())
         self._read_tombstones()
         self._check_order(manifests)
         self._check_erasures(manifests)
+        self._check_heads(heads)
         self._check_objects(manifests)
         self._found.runs, self._found.pruned = len(manifests), len(self._tombstones)
-        if manifests:
-            last = manifests[-1].run.run_id
-            self._found.head = f"{last}:{hashlib.sha256(self._bytes[last]).hexdigest()}"
+        newest = max(self._layout.run_ids(), default=None)
+        if newest in self._bytes:
+            self._found.head = str(ArchiveHead(hashlib.sha256(self._bytes[newest]).hexdigest(), newest))
         return self._found
+
+    def _check_heads(self, heads: Sequence[ArchiveHead]) -> None:
+        """Each head is of a run that is here, or was when it was pruned or erased from."""
+        known = KnownManifests(self._bytes, self._tombstones, self._erasures)
+        for head in heads:
+            run_id = known.run_of(head)
+            if run_id is None:
+                self._found.problems.append(f"head {head} is of no run in the archive: it was cut off or re-written")
+                continue
+            since = sum(other > run_id for other in self._bytes)
+            where = f"followed by {since} more" if since else "the last"
+            self._found.notes.append(f"head {str(head)[:32]}... is of run {run_id}, {where}")
 
     def _problem(self, exc: IntegrityBroken) -> None:
         self._found.problems.append(str(exc))
@@ -135,6 +149,8 @@ class _Check:
                 self._found.notes.append(f"an erasure in run {run_id} was begun and not finished: erase again")
             elif run_id in self._bytes:
                 self._found.problems.append(f"the record of an erasure in run {run_id} is not what its manifest says")
+            elif not self._layout.manifest(run_id).exists():
+                self._found.problems.append(f"run {run_id} is missing from the archive: an erasure in it is on record")
         for entries in self._erasures.values():
             self._found.notes += [e.sentence() for e in entries]
         for manifest in manifests:
@@ -163,12 +179,22 @@ class _Check:
             except IntegrityBroken as exc:
                 where = f" (run {needed[digest]})" if digest in needed else ""
                 self._found.problems.append(f"{exc}{where}")
-        left = len(there - needed.keys())
-        if left:
-            self._found.notes.append(
-                f"{left} responses belong to no run: left by a crash, harmless; prune removes them"
-            )
+        self._tell_of_left(len(there - needed.keys()))
         self._found.responses = len(needed)
+
+    def _tell_of_left(self, left: int) -> None:
+        """Responses without a run may be a crash's leavings, and may be all that is left of a run taken away."""
+        runs = self._layout.run_ids()
+        if not runs and (left or self._tombstones):
+            what = f"{left} responses and {len(self._tombstones)} tombstones"
+            self._found.problems.append(f"the archive holds no run, but {what}: its runs were taken away")
+        elif left and self._found.problems:
+            self._found.notes.append(f"{left} responses belong to no run that can be read")
+        elif left:
+            self._found.notes.append(
+                f"{left} responses belong to no run: a crash left them, or their run was taken away; only a head that"
+                f" was kept elsewhere tells which (--head RUN:HEX)"
+            )
 
 
 def _strangers(layout: Layout) -> Iterator[str]:

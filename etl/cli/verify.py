@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -28,45 +28,55 @@ Examples:
   vnsync verify --head 101=9f2c... --head 102=77ab...
   vnsync verify snapshot-2026-03-01              a snapshot, and the warehouse
   vnsync verify /srv/vnsync-archive              an archive, against its manifests
+  vnsync verify /srv/vnsync-archive --head 2603010600001234:5e81...
   vnsync verify --output json | jq '.problems[]'
 
 \b
 Keep heads where whoever can write to the warehouse cannot reach: `vnsync status --output json`
-tells them as chain_digest. Without one, a history re-written as a whole verifies too.
+tells them as chain_digest. Without one, a history re-written as a whole verifies too. An
+archive's head is told by `vnsync verify DIR`; without it, runs cut off its end are not missed.
 Exit codes: 0 everything fits; 70 something does not.
 """
 
-_HEAD = re.compile(r"(?:([0-9]{1,18})=)?([0-9a-f]{64})")
+_HEAD = re.compile(r"(?:([0-9]{1,18})=|([0-9]{1,19}):)?([0-9a-f]{64})")
 
 
-class KeptHead(click.ParamType[tuple[int | None, str]]):
-    """A digest kept elsewhere, with or without the account whose it is."""
+class Kept(NamedTuple):
+    """A digest kept elsewhere, and where it was said, whose: an account's in the warehouse, a run's in an archive."""
+
+    digest: str
+    account_id: int | None
+    run_id: int | None
+
+
+class KeptHead(click.ParamType[Kept]):
+    """A digest kept elsewhere, with or without the account or run whose it is."""
 
     name = "head"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int | None, str]:
-        """The account, or None, and the digest; a usage error when it is no digest."""
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Kept:
+        """What was written; a usage error when it is no digest."""
         found = _HEAD.fullmatch(str(value).strip().lower())
         if not found:
-            self.fail(f"{value!r} is no head: write its 64 hex digits, or ACCOUNT=HEX", param, ctx)
-        return (int(found[1]) if found[1] else None), found[2]
+            self.fail(f"{value!r} is no head: write its 64 hex digits, ACCOUNT=HEX or RUN:HEX", param, ctx)
+        return Kept(found[3], int(found[1]) if found[1] else None, int(found[2]) if found[2] else None)
 
 
 @click.command(epilog=EPILOG, short_help="Prove the history: invariants, references, hash chains.")
 @click.argument("folder", required=False, type=click.Path(path_type=Path), metavar="[DIR]")
-@click.option("--head", type=KeptHead(), multiple=True, metavar="HEX", help="A digest kept elsewhere; or ACCOUNT=HEX.")
+@click.option(
+    "--head", type=KeptHead(), multiple=True, metavar="HEX", help="A digest kept elsewhere; ACCOUNT=HEX, RUN:HEX."
+)
 @options.output
 @options.settings(*options.DATABASE, *options.LOG)
-def verify(loaded: Loaded, folder: Path | None, head: tuple[tuple[int | None, str], ...], output: str) -> int:
+def verify(loaded: Loaded, folder: Path | None, head: tuple[Kept, ...], output: str) -> int:
     """Prove that the warehouse is what the syncs wrote, or that DIR is what was written into it.
 
     Reads everything once and writes nothing. Whatever does not fit is named: table, key, account, run.
     """
     state = current_state()
-    if folder is not None and head:
-        raise Usage("--head is for the warehouse", remedy="Leave DIR or --head out.")
     with _progress() as progress:
-        verdict = _of_folder(loaded, folder) if folder is not None else _of_warehouse(loaded, head, progress)
+        verdict = _of_folder(loaded, folder, head) if folder is not None else _of_warehouse(loaded, head, progress)
     state.outcome = 0 if verdict.ok else IntegrityBroken.exit_code
     _write(verdict, output)
     if not verdict.ok:
@@ -78,21 +88,25 @@ def verify(loaded: Loaded, folder: Path | None, head: tuple[tuple[int | None, st
     return 0
 
 
-def _of_warehouse(loaded: Loaded, heads: tuple[tuple[int | None, str], ...], progress: Progress) -> Verdict:
+def _of_warehouse(loaded: Loaded, heads: tuple[Kept, ...], progress: Progress) -> Verdict:
     from etl.read.verify.warehouse import verify_warehouse
 
-    return verify_warehouse(reading.readable(loaded), heads, progress)
+    if any(h.run_id is not None for h in heads):
+        raise Usage("RUN:HEX is the head of an archive", remedy="Name the archive's folder, or write ACCOUNT=HEX.")
+    return verify_warehouse(reading.readable(loaded), [(h.account_id, h.digest) for h in heads], progress)
 
 
-def _of_folder(loaded: Loaded, folder: Path) -> Verdict:
+def _of_folder(loaded: Loaded, folder: Path, heads: tuple[Kept, ...]) -> Verdict:
     from etl.archive.layout import MARKER
     from etl.read.snapshot_check import is_snapshot
 
     if not folder.is_dir():
         raise Usage(f"there is no folder {folder}", remedy="Name a snapshot or an archive, or leave DIR out.")
     if (folder / MARKER).is_file():
-        return _of_archive(folder)
+        return _of_archive(folder, heads)
     if is_snapshot(folder):
+        if heads:
+            raise Usage("--head is for the warehouse or an archive", remedy="Leave --head out.")
         return _of_snapshot(folder, _at_hand(loaded))
     raise Usage(f"{folder} is neither a snapshot nor an archive", remedy="Name one, or leave DIR out.")
 
@@ -108,16 +122,19 @@ def _of_snapshot(folder: Path, engine: Engine | None) -> Verdict:
     return Verdict.of(problems, notes=alone)
 
 
-def _of_archive(folder: Path) -> Verdict:
+def _of_archive(folder: Path, heads: tuple[Kept, ...]) -> Verdict:
     from etl.archive.checking import check_archive
+    from etl.archive.heads import ArchiveHead
     from etl.domain.evidence import Problem, Problems, Verdict
     from etl.report.wording import counted
 
-    found, problems = check_archive(folder), Problems()
+    if any(h.account_id is not None for h in heads):
+        raise Usage("ACCOUNT=HEX is a head of the warehouse", remedy="Leave DIR out, or write RUN:HEX.")
+    found, problems = check_archive(folder, [ArchiveHead(h.digest, h.run_id) for h in heads]), Problems()
     for what in found.problems:
         problems.add(Problem(what=what))
     what = f"{counted(found.runs, 'run')}, {counted(found.responses, 'response')}, {found.pruned} pruned"
-    notes = [*found.notes, f"{what}; head {found.head}."]
+    notes = [*found.notes, f"{what}; head {found.head}." if found.head else f"{what}."]
     return Verdict.of(problems, notes=tuple(notes))
 
 

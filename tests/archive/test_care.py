@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 from etl.archive import erasing, layout
 from etl.archive.checking import check_archive
 from etl.archive.erasing import erase_number, without_personal_content
+from etl.archive.heads import ArchiveHead
 from etl.archive.layout import existing
 from etl.archive.pruning import prune
 from etl.errors import IntegrityBroken, LocalTrouble, TryLater
@@ -103,7 +104,62 @@ def test_what_a_crash_leaves_is_a_note(rig: Rig, tmp_path: Path) -> None:
     existing(tmp_path / "a").manifest(_runs(rig)[-1]).unlink()
     found = check_archive(tmp_path / "a")
     assert found.problems == []
-    assert any("belong to no run" in note for note in found.notes)
+    assert any("belong to no run" in note and "--head" in note for note in found.notes)
+
+
+def _head(folder: Path) -> ArchiveHead:
+    """The archive's head, as `verify` tells it and somebody keeps it."""
+    told = check_archive(folder).head
+    assert told is not None
+    run_id, _, digest = told.partition(":")
+    return ArchiveHead(digest, int(run_id))
+
+
+def test_kept_head_stays_known_until_its_run_is_taken_away(rig: Rig, tmp_path: Path) -> None:
+    """As the last, as one of those before, erased from, pruned: known. Not with another run, and not when cut off."""
+    folder, heads = tmp_path / "a", [_head(tmp_path / "a")]
+    for work in (
+        lambda: rig.sync(),
+        lambda: erase_number(folder, *_number(rig)[:2], now=rig.clock.now()),
+        lambda: rig.sync(),
+        lambda: prune(folder, before=rig.clock.now() - timedelta(hours=30), now=rig.clock.now()),
+    ):
+        work()
+        heads.append(_head(folder))
+        kept = [*heads, *(ArchiveHead(h.digest) for h in heads)]
+        found = check_archive(folder, kept)
+        assert found.problems == []
+        assert sum(note.startswith("head ") for note in found.notes) == len(kept)
+    elsewhere = ArchiveHead(heads[0].digest, heads[-1].run_id)
+    assert any(f"head {elsewhere} is of no run" in p for p in check_archive(folder, [elsewhere]).problems)
+    existing(folder).manifest(heads[-1].run_id or 0).unlink()
+    assert any(f"head {heads[-1]} is of no run" in p for p in check_archive(folder, heads).problems)
+
+
+def test_responses_without_any_run_are_a_problem(rig: Rig, tmp_path: Path) -> None:
+    """A run's first line is on the disk before its first response: so the runs were taken away, and no head is told."""
+    for path in existing(tmp_path / "a").runs.iterdir():
+        path.unlink()
+    found = check_archive(tmp_path / "a")
+    assert "the archive holds no run, but " in found.problems[0]
+    assert (found.head, found.notes) == (None, [])
+
+
+def test_nothing_beside_a_damaged_run_is_called_harmless(rig: Rig, tmp_path: Path) -> None:
+    """Its responses belong to no run that can be read; the head is not that of the run before it."""
+    path = existing(tmp_path / "a").manifest(_runs(rig)[-1])
+    path.write_bytes(path.read_bytes()[:-9] + b"x\n")
+    found = check_archive(tmp_path / "a")
+    assert (len(found.problems), found.head) == (1, None)
+    assert [note.partition(" ")[2] for note in found.notes] == ["responses belong to no run that can be read"]
+
+
+def test_run_of_an_erasure_is_missed(rig: Rig, tmp_path: Path) -> None:
+    """Also the newest one, which no other names: the record of the erasure does."""
+    folder, last = tmp_path / "a", _runs(rig)[-1]
+    erase_number(folder, *_number(rig)[:2], now=rig.clock.now())
+    existing(folder).manifest(last).unlink()
+    assert any(f"run {last} is missing" in p for p in check_archive(folder).problems)
 
 
 def test_prune_leaves_a_verifiable_archive_that_goes_on(rig: Rig, tmp_path: Path) -> None:
