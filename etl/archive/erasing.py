@@ -19,7 +19,7 @@ from etl.archive.erasures import Erasure, read_erasures, write_erasure
 from etl.archive.layout import Layout, existing, local_trouble, write_whole
 from etl.archive.manifest import Manifest, read_bytes, read_manifest
 from etl.archive.objects import Objects
-from etl.errors import TryLater
+from etl.errors import TryLater, Usage
 
 LISTING = "get.virtual_numbers"
 KEPT = frozenset({"id", "child_customer_id", "activation_date", "status", "category", "type", "campaigns", "scenarios"})
@@ -31,10 +31,11 @@ STILL_ON = timedelta(days=1)
 
 @dataclass(frozen=True, kw_only=True)
 class ErasedResponses:
-    """What was erased, or would be: from how many runs, and how many responses."""
+    """What was erased, or would be: from how many runs, and how many responses. `earlier`: runs erased from before."""
 
     runs: int
     responses: int
+    earlier: int = 0
 
 
 class _Record(msgspec.Struct):
@@ -59,8 +60,8 @@ def erase_number(
     """Erase the number's personal content from every response; `rehearsal`: only count.
 
     The changed response is a new object, the manifest names it with the digest of the old one, and a record in
-    `erasures/` says so. Raises `IntegrityBroken` when the archive is not whole, `TryLater` while a run may be on. May
-    be repeated after a crash.
+    `erasures/` says so. Raises `IntegrityBroken` when the archive is not whole, `Usage` for a number that is not in it,
+    `TryLater` while a run may be on. May be repeated after a crash.
     """
     layout = existing(folder)
     refuse_damaged(folder)
@@ -69,11 +70,18 @@ def erase_number(
     if not rehearsal:
         _refuse_running(manifests, now)
     found = [(m, replaced) for m in manifests if (replaced := erasing.replacements(m))]
+    earlier = erasing.earlier()
+    if not found and not earlier and not any(erasing.names_it(m) for m in manifests):
+        raise Usage(
+            f"the archive holds no number {number_id} of account {account_id}",
+            remedy="See `vnsync history`, which tells the ids",
+        )
     if not rehearsal:
         for manifest, replaced in found:
             erasing.rewrite(manifest, replaced, manifests)
         erasing.remove_old({old for _, replaced in found for old in replaced})
-    return ErasedResponses(runs=len(found), responses=sum(len(replaced) for _, replaced in found))
+    responses = sum(len(replaced) for _, replaced in found)
+    return ErasedResponses(runs=len(found), responses=responses, earlier=len(earlier))
 
 
 def _refuse_running(manifests: list[Manifest], now: datetime) -> None:
@@ -95,14 +103,26 @@ class _Erasing:
     def replacements(self, manifest: Manifest) -> dict[str, bytes]:
         """The responses of a run that hold personal content of the number, without it, by their digests."""
         out: dict[str, bytes] = {}
-        for line in manifest.responses:
-            mine = line.method == LISTING and line.account_id in (None, self._account_id)
-            if mine and line.sha256 is not None and line.sha256 not in out:
-                body = self._objects.get(line.sha256)
-                changed = without_personal_content(body, self._number_id)
-                if changed != body:
-                    out[line.sha256] = changed
+        for digest in self._listings(manifest):
+            body = self._objects.get(digest)
+            changed = without_personal_content(body, self._number_id)
+            if changed != body:
+                out[digest] = changed
         return out
+
+    def _listings(self, manifest: Manifest) -> set[str]:
+        """The responses of a run that may hold the number."""
+        mine = (r for r in manifest.responses if r.method == LISTING and r.account_id in (None, self._account_id))
+        return {r.sha256 for r in mine if r.sha256 is not None}
+
+    def names_it(self, manifest: Manifest) -> bool:
+        """Whether a response of the run has a record of the number, with content or without."""
+        return any(_is_named(self._objects.get(digest), self._number_id) for digest in self._listings(manifest))
+
+    def earlier(self) -> set[int]:
+        """The runs that it was erased from before."""
+        mine = (self._account_id, self._number_id)
+        return {e.run_id for e in read_erasures(self._layout) if (e.account_id, e.virtual_number_id) == mine}
 
     def rewrite(self, manifest: Manifest, replaced: dict[str, bytes], manifests: list[Manifest]) -> None:
         """Put the new responses, the record of the erasure and the new manifest in place, in this order."""
@@ -151,7 +171,7 @@ def _rewritten(before: bytes, manifest: Manifest, digests: dict[str, str], sizes
 
 def without_personal_content(body: bytes, number_id: int) -> bytes:
     """An answer in which the number's records hold nothing personal; the same bytes where nothing is to be erased."""
-    if re.search(rb'"id"\s*:\s*%d(?![0-9])' % number_id, body) is None:
+    if not _may_name(body, number_id):
         return body
     try:
         raws = _envelope.decode(body).result.data
@@ -161,6 +181,21 @@ def without_personal_content(body: bytes, number_id: int) -> bytes:
         if _is_of(raw, number_id):
             body = body.replace(bytes(raw), _emptied(bytes(raw)))
     return body
+
+
+def _may_name(body: bytes, number_id: int) -> bool:
+    """Whether an id of this number stands anywhere in an answer: a site or a rule may have it too."""
+    return re.search(rb'"id"\s*:\s*%d(?![0-9])' % number_id, body) is not None
+
+
+def _is_named(body: bytes, number_id: int) -> bool:
+    """Whether an answer has a record of the number."""
+    if not _may_name(body, number_id):
+        return False
+    try:
+        return any(_is_of(raw, number_id) for raw in _envelope.decode(body).result.data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
 
 
 def _taken_apart(body: bytes, number_id: int) -> bytes:

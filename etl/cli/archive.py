@@ -74,8 +74,10 @@ def erase(loaded: Loaded, folder: Path, account: int, number: int, yes: bool, ou
 
     found = erase_number(folder.expanduser(), account, number, now=SystemClock().now(), rehearsal=not yes)
     if output == "json":
-        write_json({"erased": yes, "runs": found.runs, "responses": found.responses})
+        write_json({"erased": yes, "runs": found.runs, "responses": found.responses, "earlier": found.earlier})
         return
     what = f"{counted(found.responses, 'response')} of {counted(found.runs, 'run')}"
     done = "erased." if yes else "would be erased; nothing was. Add --yes to do it."
     click.echo(f"Number {number} of account {account}: {what} {done}")
+    if found.earlier:
+        click.echo(f"It was erased from {counted(found.earlier, 'run')} before.")

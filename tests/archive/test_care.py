@@ -20,7 +20,7 @@ from etl.archive.erasing import erase_number, without_personal_content
 from etl.archive.heads import ArchiveHead
 from etl.archive.layout import existing
 from etl.archive.pruning import prune
-from etl.errors import IntegrityBroken, LocalTrouble, TryLater
+from etl.errors import IntegrityBroken, LocalTrouble, TryLater, Usage
 from etl.replay.rebuild import replay
 from tests.archive.folders import archived, body, kind, manifest
 from tests.cli.conftest import clean, customer, vnsync  # noqa: F401 - fixtures
@@ -292,6 +292,28 @@ def test_s19_erasure_that_breaks_off_is_taken_up(
     assert phone.encode() not in _kept(folder, _runs(rig))
 
 
+@pytest.mark.parametrize("rehearsal", [True, False])
+@pytest.mark.parametrize("other", ["number", "account"])
+def test_erasure_of_what_is_not_there_is_refused(rig: Rig, tmp_path: Path, other: str, rehearsal: bool) -> None:
+    """A wrong id must not look like an erasure that was done: neither a number never listed, nor another account's."""
+    account, number, _ = _number(rig)
+    wrong = (account, 5) if other == "number" else (5, number)
+    before = _content(tmp_path / "a")
+    with pytest.raises(Usage, match=f"holds no number {wrong[1]} of account {wrong[0]}"):
+        erase_number(tmp_path / "a", *wrong, now=rig.clock.now(), rehearsal=rehearsal)
+    assert _content(tmp_path / "a") == before
+
+
+def test_erasure_of_a_number_without_personal_content(warehouse: Engine, tmp_path: Path) -> None:
+    """It is there, so nothing is refused, and nothing is to be erased."""
+    rig = archived(warehouse, tmp_path / "a")
+    number = rig.world.numbers(rig.only)[0]
+    rig.world.put_raw(rig.only, number, b'{"id": %d, "status": "active"}' % number)
+    assert rig.sync().accounts[0].quarantined == 1
+    done = erase_number(tmp_path / "a", rig.only, number, now=rig.clock.now())
+    assert (done.runs, done.earlier) == (0, 0)
+
+
 def test_erasure_waits_for_a_run_that_may_be_on(rig: Rig, tmp_path: Path) -> None:
     """A manifest without a seal that is younger than a day belongs to a run that may still write."""
     path = existing(tmp_path / "a").manifest(_runs(rig)[-1])
@@ -330,8 +352,10 @@ def test_commands(customer: Source, clean: Path, vnsync: Run) -> None:
     number = customer.world.numbers(account)[0]
     asked = ("archive", "erase", "kept", "--account", account, "--number", number)
     assert "2 responses of 2 runs would be erased; nothing was." in vnsync(*asked).out
-    assert vnsync(*asked, "--yes", "--output", "json").json == {"erased": True, "runs": 2, "responses": 2}
-    assert "0 responses of 0 runs erased." in vnsync(*asked, "--yes").out
+    done = vnsync(*asked, "--yes", "--output", "json").json
+    assert done == {"erased": True, "runs": 2, "responses": 2, "earlier": 0}
+    again = vnsync(*asked, "--yes")
+    assert (again.code, "0 responses of 0 runs erased.\nIt was erased from 2 runs before." in again.out) == (0, True)
     assert vnsync("archive", "prune", "kept", "--keep", "1d").out == "0 runs and 0 responses taken out, 0 bytes.\n"
     assert check_archive(Path("kept")).problems == []
     assert vnsync("archive", "prune", ".", "--keep", "1d").code == 2
