@@ -70,7 +70,7 @@ _SEARCHED = "Numbers are found by id or by phone number, with or without its cou
 
 def _scope(moment: datetime | None, accounts: frozenset[int]) -> str:
     where = f" in account {', '.join(map(str, sorted(accounts)))}" if accounts else ""
-    return where + (f" by {moment:%Y-%m-%d %H:%M:%S} UTC" if moment else "")
+    return where + (f" by {moment.replace(tzinfo=None)} UTC" if moment else "")
 
 
 # -- which numbers are meant

@@ -5,12 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from etl.domain.runs import RunResult
 from etl.read.summary import AccountChanges, Period, TableSize
 from etl.report.tables import Cell, Table
-from etl.report.wording import counted, lasting, thousands
+from etl.report.wording import counted, lasting, moment, thousands
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,13 +66,13 @@ def sizes_table(sizes: Sequence[TableSize]) -> Table:
 
 def way_table(number: int, periods: Sequence[Period]) -> Table:
     """The campaigns that one number was in."""
-    rows: list[list[Cell]] = [[p.phone, p.campaign, _minute(p.valid_from), _minute(p.valid_to)] for p in periods]
+    rows: list[list[Cell]] = [[p.phone, p.campaign, _shown(p.valid_from), _shown(p.valid_to)] for p in periods]
     columns = ["phone", "campaign", "from (UTC)", "to"]
     return Table(columns, rows, title=f"Where number {number} was, when (view number_campaign_periods)")
 
 
-def _minute(instant: str | None) -> str:
-    return "now" if instant is None else instant[:16]
+def _shown(instant: str | None) -> str:
+    return "now" if instant is None else moment(datetime.fromisoformat(instant))
 
 
 def next_commands(file: Path, number: int | None, *, sqlite_shell: bool) -> Iterator[str]:

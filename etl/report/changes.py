@@ -13,7 +13,7 @@ from etl.read.happenings import Happening, Kind, Thing
 from etl.report.fields import LABELS, described, value
 from etl.report.tables import Cell, Table
 from etl.report.values import as_json, iso, plain
-from etl.report.wording import moment, named, printable, quoted, thousands
+from etl.report.wording import asked, moment, named, printable, quoted, thousands
 
 FIELDS = {
     Kind.STATUS_CHANGED: "status",
@@ -95,8 +95,8 @@ def headline(window: Window, counts: Mapping[int, Counter[tuple[Kind, str]]]) ->
     """How much changed in which time, in one sentence."""
     number = sum(sum(found.values()) for found in counts.values())
     many = f"{thousands(number)} change{'' if number == 1 else 's'}" if number else "Nothing changed"
-    since = f"observed after {moment(window.start)}" if window.start else "observed since the first sync"
-    until = f" and not later than {moment(window.end)}" if window.end else ""
+    since = f"observed after {asked(window.start)}" if window.start else "observed since the first sync"
+    until = f" and not later than {asked(window.end)}" if window.end else ""
     return f"{many}, {since}{until} (UTC)."
 
 

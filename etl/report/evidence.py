@@ -9,7 +9,7 @@ from typing import Any
 from etl.domain.evidence import Head, Problem, Verdict
 from etl.report.tables import Cell, Table
 from etl.report.values import iso, plain
-from etl.report.wording import counted, printable, thousands
+from etl.report.wording import counted, moment, printable, thousands
 
 FIGURES = frozenset({"account", "syncs", "versions", "erased"})
 MOST_SHOWN = 50
@@ -35,10 +35,17 @@ def _instant(stored: str | None) -> str | None:
 def accounts_table(verdict: Verdict) -> Table:
     """One row for each account's chain."""
     rows: list[list[Cell]] = [
-        [a.account_id, *map(thousands, (a.syncs, a.versions, a.erased)), (a.observed_at or "")[:19], a.chain_digest]
+        [a.account_id, *map(thousands, (a.syncs, a.versions, a.erased)), _to_the_second(a.observed_at), a.chain_digest]
         for a in verdict.accounts
     ]
     return Table(["account", "syncs", "versions", "erased", "observed (UTC)", "head"], rows, FIGURES)
+
+
+def _to_the_second(stored: str | None) -> str:
+    try:
+        return moment(datetime.fromisoformat(stored)) if stored else ""
+    except ValueError:
+        return stored or ""
 
 
 def problems_table(verdict: Verdict) -> Table:
@@ -54,7 +61,8 @@ def remarks(verdict: Verdict) -> Iterator[str]:
     for account in verdict.accounts:
         if account.erased:
             what = counted(account.erased, "version")
-            yield f"Account {account.account_id}: {what} of numbers erased, the last at {account.last_erased_at} UTC."
+            when = _to_the_second(account.last_erased_at)
+            yield f"Account {account.account_id}: {what} of numbers erased, the last at {when} UTC."
     yield from (_place(head) for head in verdict.heads if head.syncs_since is not None)
     yield from map(printable, verdict.notes)
 

@@ -11,7 +11,7 @@ from etl.read.timeline import Gap, Span
 from etl.report.fields import described, differences
 from etl.report.tables import Cell, Table
 from etl.report.values import plain
-from etl.report.wording import counted, moment, named, printable, quoted
+from etl.report.wording import asked, counted, moment, named, printable, quoted
 
 EXPLAINED = (
     "Times are those of observations: a change happened after the one before the time shown, and not later than it."
@@ -29,7 +29,7 @@ def heading(life: Life, as_of: datetime | None) -> str:
     zone = f" ({printable(life.timezone)})" if life.timezone else ""
     who = f"number {life.virtual_number_id} of {named(life.account_id, life.account_name)}{zone}"
     phone = printable(life.virtual_phone_number or "without a phone number")
-    known = f"\nAs known at {moment(as_of)} UTC." if as_of else ""
+    known = f"\nAs known at {asked(as_of)} UTC." if as_of else ""
     return f"{phone}: {who}\n{_state(life)}{known}"
 
 

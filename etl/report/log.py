@@ -14,7 +14,6 @@ from typing import TextIO
 from etl.domain.events import Event
 from etl.report.lines import LEVELS, Line, Narrator
 from etl.report.values import iso, with_strings
-from etl.report.wording import moment
 
 
 class Log:
@@ -56,7 +55,7 @@ class Log:
 def as_text(line: Line, at: datetime) -> str:
     """`2026-11-23 19:36:38 INFO account 101 "Acme": 10 000 of 25 000 numbers read (run 2611231936380001)`, in UTC."""
     run = "" if line.run_id is None else f" (run {line.run_id})"
-    return f"{moment(at)} {logging.getLevelName(line.level)} {line.message}{run}"
+    return f"{at:%Y-%m-%d %H:%M:%S} {logging.getLevelName(line.level)} {line.message}{run}"
 
 
 def as_json(line: Line, at: datetime) -> str:

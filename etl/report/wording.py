@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 _UNSAFE = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 """Unicode categories that can move the cursor, hide or reorder text, end a line, or show as anybody likes."""
@@ -74,5 +74,15 @@ def lasting(seconds: float) -> str:
 
 
 def moment(instant: datetime | None) -> str:
-    """An instant in UTC to the second, as the warehouse writes it; a dash when there is none."""
-    return "-" if instant is None else f"{instant:%Y-%m-%d %H:%M:%S}"
+    """When something was observed, in UTC, rounded up to the second; a dash when there is none.
+
+    Up, so that the warehouse as of the time that is shown holds what stands beside it.
+    """
+    if instant is None:
+        return "-"
+    return f"{instant + timedelta(microseconds=-instant.microsecond % 1_000_000):%Y-%m-%d %H:%M:%S}"
+
+
+def asked(instant: datetime) -> str:
+    """A moment that somebody asked for, in UTC, as exactly as it was asked for."""
+    return str(instant.astimezone(UTC).replace(tzinfo=None))

@@ -111,3 +111,21 @@ def test_status_as_of_is_what_it_would_have_said(renamed: tuple[Source, int, int
     assert told["last_run"]["run_id"] != last["last_run"]["run_id"]
     assert 9.9 * 3600 < told["accounts"][0]["age_seconds"] < 10.1 * 3600
     assert future.code == 2
+
+
+def test_a_time_that_is_shown_holds_what_stands_beside_it(renamed: tuple[Source, int, int], vnsync: Run) -> None:
+    """Pasted back as --as-of, each shown time finds what it is shown beside, the first one too."""
+    _, number, campaign = renamed
+    with later():
+        done = vnsync("history", number)
+        old, new = [line for line in done.out.splitlines() if f"({campaign}) on" in line]
+        assert old[21:40] == new[:19]
+        for line in (old, new):
+            told = vnsync("history", number, "--as-of", line[:19])
+            assert told.code == 0
+            (last,) = [each for each in told.out.splitlines() if f"({campaign}) on" in each and "then" in each]
+            assert last.split("then")[1].strip() == line[40:].removeprefix("  ").strip().removeprefix("now").strip()
+        first = done.out.splitlines()[1].removeprefix("First seen ")[:19]
+        assert vnsync("history", number, "--as-of", first).code == 0
+        observed = vnsync("status").out.splitlines()[1].split()[2:4]
+        assert vnsync("status", "--as-of", " ".join(observed)).code == 0

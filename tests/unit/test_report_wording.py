@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.report.wording import counted, lasting, moment, named, printable, thousands
+from etl.domain.moments import parse_moment
+from etl.report.wording import asked, counted, lasting, moment, named, printable, thousands
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,16 @@ def test_lengths_of_time_in_the_units_that_matter(seconds: float, text: str) -> 
     assert lasting(seconds) == text
 
 
+@pytest.mark.parametrize("fraction", [0, 1, 999_999])
+def test_a_moment_that_was_asked_for_is_told_exactly(fraction: int) -> None:
+    """It can be asked for again, and means the same."""
+    instant = datetime(2026, 11, 23, 19, 36, 38, fraction, tzinfo=UTC)
+    assert parse_moment(asked(instant)) == instant
+
+
 def test_moments_are_utc_to_the_second() -> None:
     """As the warehouse writes them; a dash when there is none."""
-    assert moment(datetime(2026, 11, 23, 19, 36, 38, 999, tzinfo=UTC)) == "2026-11-23 19:36:38"
+    assert moment(datetime(2026, 11, 23, 19, 36, 38, tzinfo=UTC)) == "2026-11-23 19:36:38"
+    assert moment(datetime(2026, 11, 23, 19, 36, 38, 1, tzinfo=UTC)) == "2026-11-23 19:36:39"
+    assert moment(datetime(2026, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)) == "2027-01-01 00:00:00"
     assert moment(None) == "-"

@@ -13,7 +13,7 @@ from etl.report.page.activity import changes_section, runs_section
 from etl.report.page.markup import Element, Hide, Style, element, written
 from etl.report.page.parts import chip, remark, section
 from etl.report.page.style import CSS, policy
-from etl.report.wording import counted, lasting, moment, printable, thousands
+from etl.report.wording import asked, counted, lasting, moment, printable, thousands
 
 OPENING = '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="generator" content="vnsync">'
 """How every report begins: by this a file is known as one that may be replaced."""
@@ -66,9 +66,13 @@ def _head() -> Element:
 
 
 def _header(seen: Overview, made_at: datetime, found: list[attention.Item]) -> Element:
-    known = f"As known at {moment(seen.moment)} UTC"
+    known = f"As known at {_known_at(seen, made_at)} UTC"
     told = known if seen.moment == made_at else f"{known}, told at {moment(made_at)} UTC"
     return element("header", element("h1", "Virtual numbers ", _verdict(found)), element("p", told, class_="soft"))
+
+
+def _known_at(seen: Overview, made_at: datetime) -> str:
+    return moment(made_at) if seen.moment == made_at else asked(seen.moment)
 
 
 def _verdict(found: list[attention.Item]) -> Element:
@@ -111,7 +115,8 @@ def _footer(seen: Overview, made_at: datetime, version: str) -> Element:
     return element(
         "footer",
         element(
-            "p", f"Made by vnsync {version} at {moment(made_at)} UTC, as known at {moment(seen.moment)} UTC.{source}"
+            "p",
+            f"Made by vnsync {version} at {moment(made_at)} UTC, as known at {_known_at(seen, made_at)} UTC.{source}",
         ),
         element(
             "p",
