@@ -40,7 +40,8 @@ and --to choose by the later one: after --from, not later than --to, so that the
 
 @click.command(epilog=EPILOG, short_help="What changed between two moments.")
 @click.option("--from", "start", type=reading.Moment(), metavar="T", help="Observed after T. Default: ever.")
-@click.option("--to", "--as-of", "end", type=reading.Moment(), metavar="T", help="Not later than T. Default: now.")
+@click.option("--to", type=reading.Moment(), metavar="T", help="Not later than T. Default: now.")
+@click.option("--as-of", type=reading.Moment(), metavar="T", help="The same as --to, by its name elsewhere.")
 @reading.accounts
 @click.option("--details", is_flag=True, help="Tell each change, not only how many there are.")
 @click.option("--output", type=click.Choice(["text", "json", "csv"]), default="text", help="What stdout gets.")
@@ -48,7 +49,8 @@ and --to choose by the later one: after --from, not later than --to, so that the
 def changes(
     loaded: Loaded,
     start: datetime | None,
-    end: datetime | None,
+    to: datetime | None,
+    as_of: datetime | None,
     account: tuple[int, ...],
     details: bool,
     output: str,
@@ -59,14 +61,17 @@ def changes(
     from etl.read.changes import Window
     from etl.store.engine import begin_reading, database_errors
 
-    for moment, option in ((start, "--from"), (end, "--to")):
+    if to and as_of:
+        raise Usage("--to and --as-of are the same", remedy="Leave one of them out.")
+    end, name = (as_of, "--as-of") if as_of else (to, "--to")
+    for moment, option in ((start, "--from"), (end, name)):
         refuse_future(moment, SystemClock().now(), option)
     if start and end and start >= end:
-        raise Usage("--from is not before --to", remedy="Changes are those observed after --from, up to --to.")
+        raise Usage(f"--from is not before {name}", remedy="Changes are those observed after --from, up to --to.")
     window = Window(start=start, end=end, accounts=frozenset(account))
     engine = reading.readable(loaded)
     with database_errors(), begin_reading(engine) as connection:
-        refuse_unknown(connection, end, "--to", window.accounts)
+        refuse_unknown(connection, end, name, window.accounts)
         known = {seen.account_id: seen for seen in observed(connection, end, window.accounts)}
         _WRITERS[output](connection, window, known, details)
 

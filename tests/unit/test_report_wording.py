@@ -90,7 +90,7 @@ def test_a_moment_that_was_asked_for_is_told_exactly(fraction: int) -> None:
 
 
 def test_moments_are_utc_to_the_second() -> None:
-    """As the warehouse writes them; a dash when there is none."""
+    """Up to the next whole second, so that what was observed then is known then; a dash when there is none."""
     assert moment(datetime(2026, 11, 23, 19, 36, 38, tzinfo=UTC)) == "2026-11-23 19:36:38"
     assert moment(datetime(2026, 11, 23, 19, 36, 38, 1, tzinfo=UTC)) == "2026-11-23 19:36:39"
     assert moment(datetime(2026, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)) == "2027-01-01 00:00:00"

@@ -112,12 +112,10 @@ def _attention_section(found: list[attention.Item]) -> Element:
 def _footer(seen: Overview, made_at: datetime, version: str) -> Element:
     source = f" Source: {printable(seen.runs[0].source_url)}." if seen.runs else ""
     days = counted(len(seen.activity.days), "observed day")
+    known = f"as known at {_known_at(seen, made_at)} UTC"
     return element(
         "footer",
-        element(
-            "p",
-            f"Made by vnsync {version} at {moment(made_at)} UTC, as known at {_known_at(seen, made_at)} UTC.{source}",
-        ),
+        element("p", f"Made by vnsync {version} at {moment(made_at)} UTC, {known}.{source}"),
         element(
             "p",
             f"Times are UTC. A change happened after the observation before the one that found it; {days} told. "
