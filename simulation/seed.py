@@ -6,8 +6,9 @@ import contextlib
 from collections.abc import Iterable
 
 from etl.errors import VnsyncError
-from etl.read.verify.warehouse import verify_warehouse
+from etl.read.verify.warehouse import verify_connection
 from etl.store import migrations
+from etl.store.engine import begin_reading
 from simulation import chain, verifier
 from simulation.dump import Dump, Picture, picture
 from simulation.harness import Harness, Report
@@ -81,7 +82,8 @@ class _Play(Harness):
         self._require(verifier.whole(self.reader, self._dump, self._accepted))
         self._require(chain.broken(self.reader))
         self._stage.current = Idle
-        self._require(f"verify: {p}" for p in verify_warehouse(self._stage.engine, [], lambda _: None).problems)
+        with begin_reading(self._stage.engine) as connection:
+            self._require(f"verify: {p}" for p in verify_connection(connection, [], lambda _: None).problems)
         self._require(chain.broken(self.reader))
         if self._stage.locks():
             self._require(["lock files are left behind"])
