@@ -32,6 +32,7 @@ from sqlalchemy.sql.selectable import CompoundSelect
 from etl.domain import tables as declared
 from etl.domain.runs import AccountStatus
 from etl.read import as_of
+from etl.read.erased import is_erased
 from etl.read.happenings import Happening, Kind, Pair, of_number, of_shared
 from etl.read.timeline import previous
 from etl.store import schema
@@ -170,6 +171,7 @@ def _pairs(
             names=_names(table, opened or events[0]) if names else {},
             came_back=bool(opened is not None and opened.earlier),
             first=first,
+            erased=any(row.erased for row in events),
         )
         yield _Seen(account_id=account_id, observed_at=at, run_id=events[0].run_id, pair=pair)
 
@@ -189,9 +191,9 @@ def _named_columns(table: declared.Table) -> tuple[str, ...]:
 
 
 def version_events(table: declared.Table, window: Window, *, names: bool) -> CompoundSelect[Any]:
-    """Every version of `table` that the window ended or opened: account_id, at, key, values, opened, run_id, earlier.
+    """Every version of `table` that the window ended or opened, by account, instant and key, what ended first.
 
-    Ordered by account, instant and key, what ended first. `names`: and `name_of_<column>` for each id that links have.
+    account_id, at, key, values, opened, run_id, earlier, erased; `names`: and `name_of_<column>` for each id of links.
     """
     now, ended = schema.current[table.name], schema.closed[table.name]
     events = union_all(
@@ -216,6 +218,7 @@ def _event(table: declared.Table, source: Table, window: Window, *, opened: bool
         literal(1 if opened else 0).label("opened"),
         run.label("run_id"),
         _earlier(table, source, opened).label("earlier"),
+        is_erased(table, source).label("erased"),
         *named,
     ).where(*_inside(at, window), *([source.c.account_id.in_(window.accounts)] if window.accounts else []))
 

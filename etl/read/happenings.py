@@ -40,6 +40,7 @@ class Kind(StrEnum):
     ACTIVATION_CHANGED = "activation_changed"
     CUSTOMER_CHANGED = "customer_changed"
     FIELDS_CHANGED = "fields_changed"
+    CONTENT_ERASED = "content_erased"
     RULE_SWITCHED_ON = "rule_switched_on"
     RULE_SWITCHED_OFF = "rule_switched_off"
     RULE_REPORTED = "rule_reported"
@@ -66,6 +67,7 @@ class Pair:
 
     `names`: what each id in the key, and `virtual_phone_number`, was called: after, or just before where it ended.
     `came_back`: the key had a version that ended earlier. `first`: the account had not been observed before.
+    `erased`: the personal content of one of the two, or of both, was erased since.
     """
 
     table: str
@@ -75,6 +77,7 @@ class Pair:
     names: Mapping[str, str | None] = field(default_factory=dict)
     came_back: bool = False
     first: bool = False
+    erased: bool = False
 
     @property
     def change(self) -> str:
@@ -118,7 +121,8 @@ _FIELDS = {
     "child_customer_id": Kind.CUSTOMER_CHANGED,
     "extra": Kind.FIELDS_CHANGED,
 }
-_RULE = "call_processing_rule_id"
+_KEPT = tuple(c.name for c in declared.VIRTUAL_NUMBERS.values if not c.personal)
+"""The columns of a number that an erasure leaves."""
 
 
 def of_number(pairs: Iterable[Pair]) -> Iterator[Happening]:
@@ -166,15 +170,17 @@ def _whole(values: Mapping[str, Any] | None, links: Sequence[Pair]) -> dict[str,
 
 
 def _edited(own: Pair, number: Thing) -> Iterator[Happening]:
-    """One happening for each field; the first carries the pair."""
+    """One happening for each field; the first carries the pair. What changed in erased content nobody knows."""
     before, after = own.before or {}, own.after or {}
     pairs: tuple[Pair, ...] = (own,)
-    for column in declared.VIRTUAL_NUMBERS.value_names:
+    for column in _KEPT if own.erased else declared.VIRTUAL_NUMBERS.value_names:
         old, new = before.get(column), after.get(column)
         if old != new:
             kind = _status(old, new) if column == "status" else _FIELDS[column]
             yield Happening(kind=kind, number=number, before=old, after=new, pairs=pairs)
             pairs = ()
+    if own.erased and pairs:
+        yield Happening(kind=Kind.CONTENT_ERASED, number=number, pairs=pairs)
 
 
 def _status(old: Any, new: Any) -> Kind:

@@ -16,6 +16,7 @@ from etl.domain.runs import AccountStatus
 from etl.domain.windows import HIGHEST_ID
 from etl.errors import Usage
 from etl.read import as_of
+from etl.read.erased import erased_versions
 from etl.read.timeline import Gap, Names, Span, Version, gaps, spans
 from etl.store import schema
 from etl.store.engine import begin_reading, database_errors
@@ -165,6 +166,7 @@ class _Told:
     ) -> None:
         self._connection, self._account_id, self._number_id = connection, account_id, number_id
         self._moment, self._observed = moment, observed
+        self._erased = erased_versions(connection, (account_id, number_id))
 
     def versions(self, table: declared.Table, ids: Mapping[str, Iterable[Any]] | None = None) -> list[Version]:
         """Versions by key and time; of this number, or of the rows whose columns are among `ids`."""
@@ -179,7 +181,10 @@ class _Told:
     def _version(self, table: declared.Table, row: Any) -> Version:
         later = self._moment is not None and row["valid_to"] is not None and row["valid_to"] > self._moment
         values = {c.name: as_of.as_value(c, row[c.name]) for c in table.columns}
-        return Version(valid_from=row["valid_from"], valid_to=None if later else row["valid_to"], values=values)
+        began, end = row["valid_from"], None if later else row["valid_to"]
+        own = table is _NUMBERS
+        erased_at = self._erased.get((self._account_id, self._number_id, began)) if own else None
+        return Version(valid_from=began, valid_to=end, values=values, erased_at=erased_at)
 
     def spans(self, table: declared.Table, names: Names, shown: Sequence[str]) -> tuple[Span, ...]:
         """The number's rows of `table`, cut where their names changed."""

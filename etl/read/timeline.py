@@ -14,21 +14,29 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Version:
-    """A row as it was on `[valid_from, valid_to)`; `valid_to` is None while it lasts. `values`: by column, key too."""
+    """A row as it was on `[valid_from, valid_to)`; `valid_to` is None while it lasts. `values`: by column, key too.
+
+    `erased_at`: when its personal content was erased, None where it was not.
+    """
 
     valid_from: datetime
     valid_to: datetime | None
     values: Values
+    erased_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """A time on which something held unchanged. It began after `after` (None: unknown), not later than `valid_from`."""
+    """A time on which something held unchanged. It began after `after` (None: unknown), not later than `valid_from`.
+
+    `erased_at`: as in `Version`.
+    """
 
     valid_from: datetime
     after: datetime | None
     valid_to: datetime | None
     values: Values
+    erased_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +66,8 @@ def spans(link: Version, names: Names, observed: Sequence[datetime], *, shown: S
             merged.append((cut, values))
     ends = [start for start, _ in merged[1:]] + [link.valid_to]
     for (start, values), end in zip(merged, ends, strict=True):
-        yield Span(valid_from=start, after=previous(start, observed), valid_to=end, values=values)
+        after = previous(start, observed)
+        yield Span(valid_from=start, after=after, valid_to=end, values=values, erased_at=link.erased_at)
 
 
 def _values_at(moment: datetime, link: Version, names: Names, shown: Sequence[str]) -> Values:

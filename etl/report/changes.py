@@ -50,6 +50,7 @@ TOTALS = {
     Kind.ACTIVATION_CHANGED: "another activation date",
     Kind.CUSTOMER_CHANGED: "another customer",
     Kind.FIELDS_CHANGED: "other fields changed",
+    Kind.CONTENT_ERASED: "changed in what is erased by now",
     Kind.RULE_SWITCHED_ON: "rules switched on",
     Kind.RULE_SWITCHED_OFF: "rules switched off",
     Kind.RULE_REPORTED: "rules reported for the first time",
@@ -190,6 +191,8 @@ def _of_number(told: Happening) -> str:
             return f"rule switched {'on' if told.after else 'off'}: scenario {_scenario(thing)}"
         case Kind.RULE_REPORTED:
             return f"the rule of scenario {_scenario(thing)} is known now"
+        case Kind.CONTENT_ERASED:
+            return "changed in personal content, which is erased by now"
         case _:
             return f"scenario {_scenario(thing)} changed: {_compared(told.before, told.after)}"
 

@@ -28,7 +28,8 @@ def heading(life: Life, as_of: datetime | None) -> str:
     """Which number this is, and whether the last observation listed it; two lines, three as of an earlier moment."""
     zone = f" ({printable(life.timezone)})" if life.timezone else ""
     who = f"number {life.virtual_number_id} of {named(life.account_id, life.account_name)}{zone}"
-    phone = printable(life.virtual_phone_number or "without a phone number")
+    nothing = "phone number erased" if life.number[-1].erased_at else "without a phone number"
+    phone = printable(life.virtual_phone_number or nothing)
     known = f"\nAs known at {asked(as_of)} UTC." if as_of else ""
     return f"{phone}: {who}\n{_state(life)}{known}"
 
@@ -69,12 +70,21 @@ def _own_rows(life: Life, open_end: str) -> list[list[Cell]]:
     rows: list[list[Cell]] = []
     gaps = {gap.valid_from: gap for gap in life.gaps}
     for i, span in enumerate(life.number):
-        whole = i == 0 or span.valid_from in after_gap
-        words = described(span.values) if whole else "; ".join(differences(life.number[i - 1].values, span.values))
-        rows.append(_row(span, words, open_end))
+        before = None if i == 0 or span.valid_from in after_gap else life.number[i - 1]
+        rows.append(_row(span, _own_words(before, span), open_end))
         if span.valid_to in gaps:
             rows.append(_row(gaps[span.valid_to], "not listed: deleted, and came back", open_end))
     return rows
+
+
+def _own_words(before: Span | None, span: Span) -> str:
+    """A version in full, or what changed. Beside one whose content was erased nobody knows what changed in it."""
+    if before is None or (before.erased_at and not span.erased_at):
+        parts = [described(span.values, phone=span.erased_at is None)]
+    else:
+        parts = list(differences(before.values, span.values))
+    erased = f"personal content erased {moment(span.erased_at)}" if span.erased_at else ""
+    return "; ".join(filter(None, [*parts, erased]))
 
 
 def _named(kind: str, identifier: Any, name: Any) -> str:
@@ -105,12 +115,17 @@ def _scenario(span: Span) -> str:
 
 
 def as_object(wanted: str, lives: Sequence[Life], as_of: datetime | None) -> dict[str, Any]:
-    """The answer as one object: each span is its columns, `valid_from`, `after` and `valid_to`."""
+    """The answer as one object: each span is its columns, `valid_from`, `after` and `valid_to`.
+
+    Those of the number itself have `erased_at` besides.
+    """
     return {"number": wanted, "as_of": plain(as_of), "matches": [_life(life) for life in lives]}
 
 
 def _life(life: Life) -> dict[str, Any]:
     told = {name: _spans(value) if _is_spans(value) else plain(value) for name, value in vars(life).items()}
+    for span, own in zip(told["number"], life.number, strict=True):
+        span["erased_at"] = plain(own.erased_at)
     return {**told, "gaps": plain(life.gaps)}
 
 

@@ -1,0 +1,70 @@
+"""What `history` and `changes` tell of an erased number, on both databases: that it was erased, and no change by it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import Engine
+
+from etl.load.erase import erase_number
+from etl.read.changes import Window, read_changes
+from etl.read.happenings import Kind
+from etl.read.history import read_lives
+from etl.report import history as words
+from etl.report.changes import sentence
+from etl.report.tables import aligned
+from etl.sandbox.world import CustomerPlan, World
+from etl.store.engine import begin_reading
+from tests.rig import Rig
+
+ERASED = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def rig(warehouse: Engine) -> Rig:
+    """A comment, another one and a lock; then the number is erased, and listed again by the next sync."""
+    made = Rig(World(seed=3, customers=[CustomerPlan(numbers=40)], role="customer"), warehouse)
+    for fields in ({"comment": "one"}, {"comment": "two"}, {"comment": "three", "status": "manual_lock"}):
+        made.world.edit(made.only, _number(made), **fields)
+        made.sync()
+        made.clock.pass_time(86_400)
+    erase_number(warehouse, made.only, _number(made), now=ERASED, reason=None)
+    made.sync()
+    return made
+
+
+def _number(rig: Rig) -> int:
+    return sorted(rig.world.numbers(rig.only))[5]
+
+
+def test_history_says_what_was_erased_and_when(rig: Rig) -> None:
+    """The erased versions say so; the new one is told in full, not as the change of a phone from none."""
+    (life,) = read_lives(rig.engine, str(_number(rig)))
+    assert [span.erased_at for span in life.number] == [ERASED] * 3 + [None]
+    told = next(words.tables(life, then=False))
+    text = aligned(told)
+    assert text.count("personal content erased 2026-03-01 12:00:00") == 3
+    assert "->" not in text.replace("status active -> manual_lock", "")
+    assert str(life.virtual_phone_number) in text.splitlines()[-1]
+    assert "none" not in text
+    spans = words.as_object("1", [life], None)["matches"][0]["number"]
+    assert [s["erased_at"] for s in spans] == ["2026-03-01T12:00:00Z"] * 3 + [None]
+
+
+def test_the_heading_of_an_erased_number(rig: Rig) -> None:
+    """As of a moment whose version was erased, its phone number is erased, not missing."""
+    (now,) = read_lives(rig.engine, str(_number(rig)))
+    (then,) = read_lives(rig.engine, str(_number(rig)), moment=now.number[0].valid_from)
+    assert words.heading(then, now.number[0].valid_from).startswith("phone number erased: number ")
+
+
+def test_changes_tell_no_change_of_what_was_erased(rig: Rig) -> None:
+    """What is still known is told as ever; of the rest, that it is erased by now."""
+    with begin_reading(rig.engine) as connection:
+        told = [c for c in read_changes(connection, Window()) if c.happening.number]
+    mine = [c.happening for c in told if c.happening.number and c.happening.number.id == _number(rig)]
+    kinds = [happening.kind for happening in mine]
+    assert kinds == [Kind.NUMBER_FIRST_SEEN, Kind.CONTENT_ERASED, Kind.LOCKED, Kind.CONTENT_ERASED]
+    assert all(h.pairs for h in mine)
+    assert sentence(mine[-1]).endswith("changed in personal content, which is erased by now")
