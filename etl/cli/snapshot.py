@@ -70,10 +70,11 @@ def snapshot(loaded: Loaded, as_of: datetime, out: Path, formats: tuple[str, ...
 
 def _write(out: Path, manifest: Manifest, output: str) -> None:
     from etl.cli.output import write_json, write_line, write_table
+    from etl.read.manifest import sealed
     from etl.report.snapshot import closing_line, files_table
 
     if output == "json":
-        write_json({"path": str(out), "manifest": manifest})
+        write_json({"path": str(out), "manifest": {**vars(manifest), "digest": sealed(manifest)}})
         return
     write_table(files_table(manifest))
     write_line(closing_line(out, manifest))

@@ -45,9 +45,17 @@ class Manifest:
 
 
 def dumps(manifest: Manifest) -> bytes:
-    """The manifest's bytes; the last member is the SHA-256 of all before it, so that an edit shows."""
-    text = json.dumps(asdict(manifest), indent=1, ensure_ascii=False).removesuffix("\n}")
-    return f'{text},\n "digest": "{hashlib.sha256(text.encode()).hexdigest()}"\n}}\n'.encode()
+    """The manifest's bytes; the last member is its digest, so that an edit shows."""
+    return f'{_text(manifest)},\n "digest": "{sealed(manifest)}"\n}}\n'.encode()
+
+
+def sealed(manifest: Manifest) -> str:
+    """The manifest's digest: the SHA-256 of all that stands before it."""
+    return hashlib.sha256(_text(manifest).encode()).hexdigest()
+
+
+def _text(manifest: Manifest) -> str:
+    return json.dumps(asdict(manifest), indent=1, ensure_ascii=False).removesuffix("\n}")
 
 
 def loads(content: bytes) -> Manifest:
