@@ -107,19 +107,21 @@ def _of_folder(loaded: Loaded, folder: Path, heads: tuple[Kept, ...]) -> Verdict
     if is_snapshot(folder):
         if heads:
             raise Usage("--head is for the warehouse or an archive", remedy="Leave --head out.")
-        return _of_snapshot(folder, _at_hand(loaded))
+        return _of_snapshot(loaded, folder)
     raise Usage(f"{folder} is neither a snapshot nor an archive", remedy="Name one, or leave DIR out.")
 
 
-def _of_snapshot(folder: Path, engine: Engine | None) -> Verdict:
+def _of_snapshot(loaded: Loaded, folder: Path) -> Verdict:
+    from etl.cli.connect import warehouse_name
     from etl.domain.evidence import Problem, Problems, Verdict
     from etl.read.snapshot_check import check
+    from etl.report.snapshot import check_notes
 
-    problems = Problems()
-    for found in check(folder, engine):
+    engine, problems = _at_hand(loaded), Problems()
+    checked = check(folder, engine)
+    for found in checked.problems:
         problems.add(Problem(key=found.where, what=found.what))
-    alone = () if engine else ("Compared with its own manifest only, for there is no warehouse at hand.",)
-    return Verdict.of(problems, notes=alone)
+    return Verdict.of(problems, notes=tuple(check_notes(checked, warehouse_name(loaded) if engine else None)))
 
 
 def _of_archive(folder: Path, heads: tuple[Kept, ...]) -> Verdict:

@@ -1,14 +1,15 @@
 """Whether a snapshot is what its manifest says, and, with the warehouse at hand, what was known at that moment.
 
 Without the warehouse, every file that was edited, cut, added or lost is found, and every edit of the manifest that does
-not make all of its digests anew. With it, nothing has to be believed: each table is written again and compared.
+not make all of its digests anew. With it, nothing has to be believed: each table is written again and compared. What a
+snapshot from before an erasure still holds of what was erased is told, and is no problem of the snapshot's.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,11 +18,14 @@ from typing import IO, Any
 from sqlalchemy import Connection, Engine
 
 from etl.domain.moments import parse_moment
+from etl.domain.tables import VIRTUAL_NUMBERS
 from etl.errors import IntegrityBroken, LocalTrouble, Usage
 from etl.read.encoders import ENCODERS
+from etl.read.erased import Version, erased_versions
 from etl.read.exported import SHEETS, Sheet, batches
 from etl.read.manifest import LARGEST, NAME, Manifest, dumps, loads
 from etl.read.snapshot import seen_accounts
+from etl.read.still_held import Copy, still_held
 from etl.store.engine import begin_reading, database_errors
 
 CHUNK = 1 << 20
@@ -37,6 +41,18 @@ class Problem:
     what: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """What the manifest says, what is wrong, in the order of the files, and what is in them although it was erased.
+
+    `still_held`: versions of numbers, and when each was erased.
+    """
+
+    manifest: Manifest
+    problems: tuple[Problem, ...]
+    still_held: Mapping[Version, datetime]
+
+
 def is_snapshot(folder: Path) -> bool:
     """Whether the folder holds a manifest, or files that only a snapshot has."""
     try:
@@ -45,8 +61,8 @@ def is_snapshot(folder: Path) -> bool:
         return False
 
 
-def check(folder: Path, engine: Engine | None) -> Iterator[Problem]:
-    """Everything that is wrong with the snapshot, in the order of its files.
+def check(folder: Path, engine: Engine | None) -> Checked:
+    """Everything that is wrong with the snapshot.
 
     `engine`: the warehouse to compare with, if there is one. Raises `Usage` when the folder is no snapshot,
     `IntegrityBroken` when its manifest is lost or cannot be read, `LocalTrouble` when a file cannot.
@@ -57,12 +73,14 @@ def check(folder: Path, engine: Engine | None) -> Iterator[Problem]:
         moment = parse_moment(manifest.as_of)
     except ValueError as exc:
         raise IntegrityBroken(f"{folder / NAME} cannot be read: {exc}", remedy="Take the snapshot anew") from exc
-    if dumps(manifest) != content:
-        yield Problem(where=NAME, what="was edited: its digest is not that of its contents")
-    broken = list(_files(folder, manifest))
-    yield from broken
+    problems = list(_files(folder, manifest))
+    held: dict[Version, datetime] = {}
     if engine is not None:
-        yield from _against(engine, folder, manifest, moment, {problem.where for problem in broken})
+        broken = {problem.where for problem in problems}
+        problems += _against(engine, folder, manifest, moment, broken, held)
+    if dumps(manifest) != content:
+        problems.insert(0, Problem(where=NAME, what="was edited: its digest is not that of its contents"))
+    return Checked(manifest=manifest, problems=tuple(problems), still_held=held)
 
 
 def _manifest(folder: Path) -> bytes:
@@ -76,8 +94,13 @@ def _manifest(folder: Path) -> bytes:
                 f"{folder} is no snapshot: it has no {NAME}", remedy="Name a folder that `snapshot` made."
             ) from None
         raise IntegrityBroken(f"{path} is missing", remedy="Take the snapshot anew") from None
+    except IsADirectoryError:
+        raise IntegrityBroken(f"{path} is a folder, not a manifest", remedy="Take the snapshot anew") from None
     except OSError as exc:
-        raise LocalTrouble(f"cannot read {path}: {exc.strerror}") from exc
+        raise LocalTrouble(f"cannot read {path}: {exc.strerror}", remedy=_READABLE) from exc
+
+
+_READABLE = "See that this user may read it, and that the disk is sound."
 
 
 # -- the files, by the manifest
@@ -109,7 +132,7 @@ def _file(path: Path, size: int, sha256: str) -> Iterator[Problem]:
         elif _sha256(path) != sha256:
             yield Problem(where=path.name, what="was edited: its SHA-256 is not that of the manifest")
     except OSError as exc:
-        raise LocalTrouble(f"cannot read {path}: {exc.strerror}") from exc
+        raise LocalTrouble(f"cannot read {path}: {exc.strerror}", remedy=_READABLE) from exc
 
 
 def _sha256(path: Path) -> str:
@@ -120,13 +143,29 @@ def _sha256(path: Path) -> str:
 # -- the same, written again from the warehouse
 
 
-def _against(engine: Engine, folder: Path, manifest: Manifest, moment: datetime, broken: set[str]) -> Iterator[Problem]:
+def _against(
+    engine: Engine,
+    folder: Path,
+    manifest: Manifest,
+    moment: datetime,
+    broken: set[str],
+    held: dict[Version, datetime],
+) -> Iterator[Problem]:
+    """Where it differs from the warehouse; what it still holds of erased versions is put into `held`."""
     with database_errors(), begin_reading(engine) as connection:
         yield from _accounts(connection, manifest, moment)
+        erased = erased_versions(connection)
         for file in manifest.files:
             sheet, _, name = file.path.rpartition(".")
-            if file.path in _NAMES and file.path not in broken:
-                yield from _compared(connection, _SHEETS[sheet], name, folder / file.path, moment)
+            if file.path not in _NAMES or file.path in broken:
+                continue
+            copy = Copy(sheet=_SHEETS[sheet], name=name, path=folder / file.path, moment=moment)
+            for problem in _compared(connection, copy):
+                kept = still_held(connection, copy, erased) if erased and sheet == VIRTUAL_NUMBERS.name else None
+                if kept is None:
+                    yield problem
+                else:
+                    held.update({version: erased[version] for version in kept})
 
 
 def _accounts(connection: Connection, manifest: Manifest, moment: datetime) -> Iterator[Problem]:
@@ -144,16 +183,16 @@ def _accounts(connection: Connection, manifest: Manifest, moment: datetime) -> I
             yield Problem(where=where, what="has another chain digest in the warehouse")
 
 
-def _compared(connection: Connection, sheet: Sheet, name: str, path: Path, moment: datetime) -> Iterator[Problem]:
-    with open(path, "rb") as stream:
+def _compared(connection: Connection, copy: Copy) -> Iterator[Problem]:
+    with open(copy.path, "rb") as stream:
         twin = _Twin(stream)
-        _encode(connection, sheet, name, moment, twin)
+        _encode(connection, copy.sheet, copy.name, copy.moment, twin)
         if twin.same():
             return
-    if name == "parquet":
-        yield from _parquet_rows(connection, sheet, path, moment)
+    if copy.name == "parquet":
+        yield from _parquet_rows(connection, copy.sheet, copy.path, copy.moment)
     else:
-        yield Problem(where=path.name, what=f"line {twin.line} is not what the warehouse knows of that moment")
+        yield Problem(where=copy.path.name, what=f"line {twin.line} is not what the warehouse knows of that moment")
 
 
 def _encode(connection: Connection, sheet: Sheet, name: str, moment: datetime, stream: Any) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from etl.read.manifest import Manifest
+from etl.read.manifest import Manifest, sealed
+from etl.read.snapshot_check import Checked
 from etl.report.tables import Cell, Table
-from etl.report.wording import counted, printable, thousands
+from etl.report.wording import counted, moment, printable, thousands
 
 
 def files_table(manifest: Manifest) -> Table:
@@ -16,6 +18,27 @@ def files_table(manifest: Manifest) -> Table:
 
 
 def closing_line(out: Path, manifest: Manifest) -> str:
-    """Where it is, and what it is of."""
+    """Where it is, what it is of, and the digest to keep elsewhere."""
     accounts = counted(len(manifest.accounts), "account")
-    return f"{printable(str(out))}: {accounts} as known at {manifest.as_of}."
+    return f"{printable(str(out))}: {accounts} as known at {manifest.as_of}; manifest digest {sealed(manifest)}."
+
+
+def check_notes(checked: Checked, warehouse: str | None) -> Iterator[str]:
+    """What was looked at, what it was compared with (None: no warehouse), and what it holds that was erased."""
+    manifest = checked.manifest
+    rows = sum(file.rows for file in manifest.files)
+    files = f"{counted(len(manifest.files), 'file')}, {counted(rows, 'row')}"
+    yield f"As known at {printable(manifest.as_of)}: {counted(len(manifest.accounts), 'account')}, {files}."
+    if warehouse is None:
+        yield "Compared with its own manifest only, for there is no warehouse at hand."
+    else:
+        yield f"Compared with its manifest and with {warehouse}."
+    if checked.still_held:
+        numbers = sorted({(account_id, number_id) for account_id, number_id, _ in checked.still_held})
+        named = ", ".join(f"{number_id} of account {account_id}" for account_id, number_id in numbers[:5])
+        last = moment(max(checked.still_held.values()))
+        yield (
+            f"It is from before an erasure and still holds what was erased, the last at {last} UTC: "
+            f"{counted(len(numbers), 'number')} ({named}{', ...' if len(numbers) > 5 else ''}). "
+            "Delete it and take it anew."
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 from pathlib import Path
@@ -74,9 +75,15 @@ def test_a_snapshot(vnsync: Run) -> None:
     """A snapshot is verified against its manifest and the warehouse; an edited file is named, with exit 70."""
     assert vnsync("snapshot", "--as-of", "2099-01-01", "--out", "x").code == 2
     observed = vnsync("status", "--output", "json").json["accounts"][0]["observed_at"]
-    assert vnsync("snapshot", "--as-of", observed, "--out", "shot", "--format", "csv").code == 0
+    taken = vnsync("snapshot", "--as-of", observed, "--out", "shot", "--format", "csv", "--output", "json").json
+    assert taken["manifest"] == json.loads(Path("shot/manifest.json").read_text())
+    rows = sum(file["rows"] for file in taken["manifest"]["files"])
     done = vnsync("verify", "shot")
-    assert (done.code, done.out) == (0, "Everything fits.\n")
+    asof, compared, verdict = done.out.splitlines()
+    assert (done.code, verdict) == (0, "Everything fits.")
+    assert asof == f"As known at {observed}: 1 account, 9 files, {rows} rows."
+    assert compared == "Compared with its manifest and with sqlite:///vnsync.db."
+    assert vnsync("verify", "shot", "--output", "json").json["notes"] == [asof, compared]
     file = Path("shot/campaigns.csv")
     file.write_bytes(file.read_bytes().replace(b"1", b"2", 1))
     assert vnsync("verify", "shot", "--head", "0" * 64).code == 2

@@ -259,8 +259,8 @@ def test_a_folder_that_is_there_is_left_alone(told: Engine, tmp_path: Path) -> N
 
 def test_a_good_snapshot_has_no_problem(warehouse: Engine, taken: Path) -> None:
     """Neither against its manifest nor against the warehouse."""
-    assert list(check(taken, None)) == []
-    assert list(check(taken, warehouse)) == []
+    assert check(taken, None).problems == ()
+    assert check(taken, warehouse).problems == ()
 
 
 def test_every_edited_byte_is_found_and_its_file_named(taken: Path) -> None:
@@ -276,12 +276,12 @@ def test_every_edited_byte_is_found_and_its_file_named(taken: Path) -> None:
                     path.write_bytes(edited)
                     assert path.name in _found(taken), (path.name, place)
         path.write_bytes(content)
-    assert list(check(taken, None)) == []
+    assert check(taken, None).problems == ()
 
 
 def _found(folder: Path) -> str:
     try:
-        return " ".join(problem.where for problem in check(folder, None))
+        return " ".join(problem.where for problem in check(folder, None).problems)
     except IntegrityBroken as error:
         return str(error)
 
@@ -292,7 +292,7 @@ def test_missing_and_added_files_are_named(taken: Path) -> None:
     (taken / "sites.ndjson").unlink()
     (taken / "sites.ndjson").symlink_to(taken / "sites.parquet")
     (taken / "more.csv").touch()
-    assert list(check(taken, None)) == [
+    assert list(check(taken, None).problems) == [
         Problem(where="sites.csv", what="is missing"),
         Problem(where="sites.ndjson", what="is not a file"),
         Problem(where="more.csv", what="is not in the manifest"),
@@ -307,8 +307,8 @@ def test_a_forgery_with_new_digests_is_found_by_the_warehouse(warehouse: Engine,
     write_snapshot(warehouse, moment, tmp_path / "out", (kind,))
     with warehouse.begin() as connection:
         connection.execute(text("update virtual_numbers set comment = 'false' where virtual_number_id = 1"))
-    assert list(check(tmp_path / "out", None)) == []
-    (problem,) = check(tmp_path / "out", warehouse)
+    assert check(tmp_path / "out", None).problems == ()
+    (problem,) = check(tmp_path / "out", warehouse).problems
     assert problem.where == f"virtual_numbers.{kind}"
     assert kind == "parquet" or problem.what.startswith(f"line {2 if kind == 'csv' else 1} ")
 
@@ -318,7 +318,7 @@ def test_another_warehouse_s_snapshot(warehouse: Engine, taken: Path) -> None:
     with warehouse.begin() as connection:
         connection.execute(text("update account_syncs set account_id = 8"))
         connection.execute(text("update accounts set account_id = 8"))
-    found = list(check(taken, warehouse))
+    found = check(taken, warehouse).problems
     assert {problem.where for problem in found} >= {"account 7", "account 8"}
 
 
@@ -329,10 +329,10 @@ def test_parquet_of_another_version_is_compared_by_rows(warehouse: Engine, taken
     pyarrow.parquet.write_table(table, path, compression="none", row_group_size=3)
     manifest = loads((taken / "manifest.json").read_bytes())
     _forge(taken, manifest)
-    assert list(check(taken, warehouse)) == []
+    assert check(taken, warehouse).problems == ()
     pyarrow.parquet.write_table(table.slice(1), path, compression="none")
     _forge(taken, manifest)
-    assert [problem.where for problem in check(taken, warehouse)] == ["virtual_numbers.parquet"]
+    assert [problem.where for problem in check(taken, warehouse).problems] == ["virtual_numbers.parquet"]
 
 
 def _forge(folder: Path, manifest: Any) -> None:
@@ -354,12 +354,16 @@ def test_what_is_no_snapshot_gets_one_line(tmp_path: Path) -> None:
     """An empty folder and a missing one are a usage error; tables without a manifest, or a broken one, are damage."""
     for folder in (tmp_path / "nowhere", tmp_path):
         with pytest.raises(Usage, match="is no snapshot"):
-            list(check(folder, None))
+            check(folder, None)
     (tmp_path / "sites.csv").touch()
     with pytest.raises(IntegrityBroken, match=r"manifest\.json is missing"):
-        list(check(tmp_path, None))
+        check(tmp_path, None)
     for content in (b"", b"{}", b"[1]", b"\xff", b'{"digest": 1, "accounts": [], "files": [{}]}', b"[" * 100_000):
         (tmp_path / "manifest.json").write_bytes(content)
         with pytest.raises(IntegrityBroken, match="cannot be read"):
-            list(check(tmp_path, None))
+            check(tmp_path, None)
+    (tmp_path / "manifest.json").unlink()
+    (tmp_path / "manifest.json").mkdir()
+    with pytest.raises(IntegrityBroken, match="is a folder, not a manifest"):
+        check(tmp_path, None)
     os.chmod(tmp_path, 0o700)

@@ -1,0 +1,64 @@
+"""A snapshot from before an erasure, on both databases and in each format: told as that, unless more differs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, text
+
+from etl.load.erase import erase_number
+from etl.read.snapshot import write_snapshot
+from etl.read.snapshot_check import check
+from etl.report.snapshot import check_notes
+from tests.rig import FakeClock
+from tests.story import number, tell
+
+ERASED = datetime(2026, 3, 1, 12, tzinfo=UTC)
+HARD = 'two\n"lines", =a\u2028 comma'
+
+
+@pytest.fixture(params=["csv", "ndjson", "parquet"])
+def old(request: pytest.FixtureRequest, warehouse: Engine, tmp_path: Path) -> Path:
+    """A snapshot of three numbers, of which the second, whose texts are hard to read back, was erased afterwards."""
+    numbers = [
+        number(1, "74950000001", comment=HARD, color="red"),
+        number(2, "74950000002", name=HARD, comment=HARD, color="blue"),
+        number(3, "74950000003"),
+    ]
+    tell(warehouse, {"2026-01-06": numbers})
+    write_snapshot(warehouse, FakeClock().now() + timedelta(days=1), tmp_path / "out", (request.param,))
+    erase_number(warehouse, 7, 2, now=ERASED, reason=None)
+    return tmp_path / "out"
+
+
+def test_it_is_told_and_nobody_is_accused(old: Path, warehouse: Engine) -> None:
+    """No problem, and a note that names the number; a snapshot that is taken anew has none."""
+    checked = check(old, warehouse)
+    assert checked.problems == ()
+    assert {(key[:2], at) for key, at in checked.still_held.items()} == {((7, 2), ERASED)}
+    *_, note = check_notes(checked, "w")
+    assert "from before an erasure" in note
+    assert "1 number (2 of account 7)" in note
+    anew = old.with_name("anew")
+    write_snapshot(warehouse, FakeClock().now() + timedelta(days=1), anew, ("csv",))
+    assert (check(anew, warehouse).problems, dict(check(anew, warehouse).still_held)) == ((), {})
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "update virtual_numbers set status = 'x' where virtual_number_id = 2",
+        "update virtual_numbers set comment = 'x' where virtual_number_id = 1",
+        "delete from virtual_numbers where virtual_number_id = 3",
+        "update erasures set virtual_number_id = 3",
+    ],
+)
+def test_whatever_else_differs_is_a_problem(edit: str, old: Path, warehouse: Engine) -> None:
+    """Another column of the erased number, another number's content, a row more: the erasure excuses none of it."""
+    with warehouse.begin() as connection:
+        connection.execute(text(edit))
+    checked = check(old, warehouse)
+    assert [p.where.split(".")[0] for p in checked.problems] == ["virtual_numbers"]
+    assert not checked.still_held
