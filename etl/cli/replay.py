@@ -30,7 +30,8 @@ replays into a temporary file, compares its history with the warehouse, and writ
 
 \b
 Exit codes: 0 the same chain heads, the same history; 70 it departs (the first run, account and
-table are named), or the archive is damaged; 2 no archive, or a database that stands elsewhere.
+table are named), or the archive is damaged; 2 no archive, nothing to replay in it, or a database
+that stands elsewhere.
 """
 
 
@@ -45,20 +46,21 @@ def replay(
     loaded: Loaded, archive: Path, runs: tuple[int, ...], until: datetime | None, diff: bool, output: str
 ) -> int:
     """Rebuild a warehouse from the responses in ARCHIVE, through the same pipeline, to the same chain heads."""
-    from etl.archive.layout import existing
     from etl.cli.connect import reporting, warehouse
     from etl.cli.sync import prepare
     from etl.clock import SystemClock
+    from etl.read.as_of import refuse_future
     from etl.replay import rebuild, restate
 
-    folder = existing(archive.expanduser()).folder
-    with reporting(loaded, clock=SystemClock(), level="warning") as report:
+    clock = SystemClock()
+    refuse_future(until, clock.now(), "--to")
+    asked = rebuild.chosen(archive.expanduser(), runs=runs, until=until)  # refused here, before a database is made
+    with reporting(loaded, clock=clock, level="warning") as report:
         if diff:
-            restated = restate.restate(folder, reading.readable(loaded), report=report, runs=runs, until=until)
-            return _tell_difference(restated, output)
+            return _tell_difference(restate.restate(asked, reading.readable(loaded), report=report), output)
         engine = warehouse(loaded)
         prepare(engine, upgrade=True)
-        done = rebuild.replay(folder, engine, report=report, runs=runs, until=until)
+        done = rebuild.replay(asked, engine, report=report)
     return _tell(done, output)
 
 
@@ -105,8 +107,20 @@ def _difference(found: Restated) -> IntegrityBroken | None:
     return IntegrityBroken(
         f"the archive tells another history: account {first.account_id}, {first.table}, key {first.first_key}"
         f" ({first.only_warehouse} versions in the warehouse only, {first.only_replay} in the replay only)",
-        remedy="If this vnsync reads the responses better, replay into a new database and use that",
+        remedy=_advice(found),
     )
+
+
+def _advice(found: Restated) -> str:
+    """What to do about a difference; a replay must not bring back what was erased, nor lose what was not."""
+    if found.erased:
+        return (
+            "Numbers were erased from the warehouse; a replay would bring back what the archive still holds of them:"
+            " `vnsync archive erase` takes it out there"
+        )
+    if found.erased_archive:
+        return "Content was erased from the archive, and a replay would lack it: keep this warehouse"
+    return "If this vnsync reads the responses better, replay into a new database and use that"
 
 
 def _ended(error: IntegrityBroken | None) -> int:

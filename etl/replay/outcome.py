@@ -38,8 +38,18 @@ class Departure:
     observed_at: datetime
     what: str
     table: str | None = None
-    expected: str | None = None
-    found: str | None = None
+    expected: datetime | str | None = None
+    found: datetime | str | None = None
+
+    @property
+    def compares(self) -> bool:
+        """Whether it has two values that are not the same."""
+        return self.expected is not None or self.found is not None
+
+    @property
+    def shown(self) -> tuple[str, str]:
+        """What was expected and what was found, for people."""
+        return _shown(self.expected), _shown(self.found)
 
 
 @dataclass(kw_only=True)
@@ -81,8 +91,8 @@ class Replayed:
         episode: Episode,
         published: Publishes,
         what: str,
-        expected: object = None,
-        found: object = None,
+        expected: datetime | str | None = None,
+        found: datetime | str | None = None,
         table: str | None = None,
     ) -> None:
         """Note a departure: what follows the first of an account means nothing. An erasure explains it."""
@@ -94,8 +104,8 @@ class Replayed:
             observed_at=published.observed_at,
             what=what,
             table=table,
-            expected=None if expected is None else str(expected),
-            found=None if found is None else str(found),
+            expected=expected,
+            found=found,
         )
         self.departures.setdefault(published.account_id, departure)
 
@@ -133,7 +143,7 @@ class Replayed:
             return None
         first = min(self.departures.values(), key=lambda d: d.observed_at)
         table = f", first in {first.table}" if first.table else ""
-        shown = f" (expected {first.expected}, found {first.found})" if first.expected or first.found else ""
+        shown = " (expected {}, found {})".format(*first.shown) if first.compares else ""
         return IntegrityBroken(
             f"the replay departs in run {first.run_id}, account {first.account_id}{table}: {first.what}{shown}",
             remedy="Compare with `vnsync replay --diff`; `vnsync verify` on the archive tells whether it is whole",
@@ -143,6 +153,13 @@ class Replayed:
 def differ(expected: str | None, found: str | None) -> bool:
     """Whether two digests contradict each other; what has none (older than the chain) contradicts nothing."""
     return expected is not None and found is not None and expected != found
+
+
+def _shown(value: datetime | str | None) -> str:
+    """An instant to the microsecond: it may differ from another by no more."""
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S.%f} UTC"
+    return "none" if value is None else value
 
 
 def _counts(change: tuple[int, int]) -> str:

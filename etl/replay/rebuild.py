@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -43,20 +44,39 @@ def _moment(manifest: Manifest) -> datetime:
     return min((a.observed_at for a in manifest.attempts.values()), default=manifest.run.started_at)
 
 
-def replay(
-    folder: Path, engine: Engine, *, report: Report, runs: Collection[int] = (), until: datetime | None = None
-) -> Replayed:
-    """Rebuild the archive's accounts in the warehouse, which holds none of them, or stands where the archive goes on.
+@dataclass(frozen=True)
+class Chosen:
+    """What is to be replayed: runs of an archive that was found whole."""
 
-    Raises `Usage` when it stands elsewhere, `IntegrityBroken` when the archive is damaged. What does not come out as
-    it was is in the result.
+    layout: Layout
+    episodes: Sequence[Episode]
+
+
+def chosen(folder: Path, *, runs: Collection[int] = (), until: datetime | None = None) -> Chosen:
+    """Check the archive, and choose what is asked for; no warehouse is needed for it.
+
+    Raises `Usage` when there is nothing to replay, `IntegrityBroken` when the archive is damaged.
     """
     layout = existing(folder)
     refuse_damaged(folder)
-    wanted = episodes(layout, runs, until)
-    replaying = _Replay(layout, engine, report)
-    replaying.refuse_other_places(wanted)
-    for episode in wanted:
+    found = episodes(layout, runs, until)
+    if not found:
+        first = min((e.manifest.run.started_at for e in episodes(layout, runs)), default=None)
+        begun = (
+            "there is no run in it" if first is None else f"what is asked for began at {first:%Y-%m-%d %H:%M:%S} UTC"
+        )
+        raise Usage(f"there is nothing to replay in {folder}: {begun}", remedy="Name another archive, or a later --to")
+    return Chosen(layout, found)
+
+
+def replay(asked: Chosen, engine: Engine, *, report: Report) -> Replayed:
+    """Rebuild the accounts in the warehouse, which holds none of them, or stands where the archive goes on.
+
+    Raises `Usage` when it stands elsewhere. What does not come out as it was is in the result.
+    """
+    replaying = _Replay(asked.layout, engine, report)
+    replaying.refuse_other_places(asked.episodes)
+    for episode in asked.episodes:
         replaying.run(episode)
     return replaying.done
 
@@ -76,14 +96,15 @@ class _Replay:
         with database_errors(), self._engine.connect() as connection:
             yield from ((a, t) for a, t in connection.execute(last) if t is not None)
 
-    def refuse_other_places(self, wanted: list[Episode]) -> None:
+    def refuse_other_places(self, wanted: Sequence[Episode]) -> None:
         """A replay over something else would make a history that never was."""
         for account_id, head in self._heads.items():
             mine = [e.published[account_id] for e in wanted if account_id in e.published]
             known = {p.observed_at for p in mine} | {p.previous for p in mine}
             if mine and head not in known:
                 raise Usage(
-                    f"the warehouse has account {account_id} as of {head}, and the archive does not go on from there",
+                    f"the warehouse has account {account_id} as of {head:%Y-%m-%d %H:%M:%S} UTC, "
+                    "and the archive does not go on from there",
                     remedy="Replay into an empty database, or into a backup of a time that the archive knows",
                 )
 

@@ -6,25 +6,29 @@ import tempfile
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from sqlalchemy import Engine
 
-from etl.archive.layout import existing
 from etl.domain.ports import Report
-from etl.replay.compare import Span, TableDifference, differences
-from etl.replay.outcome import Episode, Replayed
-from etl.replay.rebuild import episodes, replay
+from etl.replay.compare import Span, TableDifference, accounts_erased_from, differences
+from etl.replay.outcome import Replayed
+from etl.replay.rebuild import Chosen, replay
 from etl.store import migrations
 from etl.store.engine import open_warehouse
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Restated:
-    """What a replay came to, and where the warehouse says otherwise; what could not be replayed is left out."""
+    """What a replay came to, and where the warehouse says otherwise; what could not be replayed is left out.
+
+    `erased`: whether personal content was erased from the warehouse, so that a new one would hold it again;
+    `erased_archive`: from the archive, so that it would lack it. Both of the accounts compared.
+    """
 
     replayed: Replayed
     tables: list[TableDifference]
+    erased: bool = False
+    erased_archive: bool = False
 
     @property
     def failed(self) -> list[int]:
@@ -33,27 +37,30 @@ class Restated:
 
     @property
     def differing(self) -> list[TableDifference]:
-        """The tables in which versions differ."""
+        """The tables in which versions differ by more than an erasure."""
         return [t for t in self.tables if t.only_warehouse or t.only_replay]
 
 
-def restate(
-    folder: Path, warehouse: Engine, *, report: Report, runs: Collection[int] = (), until: datetime | None = None
-) -> Restated:
+def restate(asked: Chosen, warehouse: Engine, *, report: Report) -> Restated:
     """Replay into a temporary SQLite warehouse, and compare its history with that of `warehouse`."""
     migrations.check(warehouse)
     with tempfile.TemporaryDirectory(prefix="vnsync-replay-") as temporary:
         engine = open_warehouse(f"sqlite:///{temporary}/replayed.db")
         migrations.upgrade(engine)
-        done = replay(folder, engine, report=report, runs=runs, until=until)
-        spans = _spans(episodes(existing(folder), runs, until), leaving_out=done.failed)
-        return Restated(done, list(differences(warehouse, engine, spans)))
+        done = replay(asked, engine, report=report)
+        spans = _spans(asked, leaving_out=done.failed)
+        return Restated(
+            replayed=done,
+            tables=list(differences(warehouse, engine, spans)),
+            erased=bool(accounts_erased_from(warehouse) & spans.keys()),
+            erased_archive=any(e.erased_from(account_id) for e in asked.episodes for account_id in spans),
+        )
 
 
-def _spans(wanted: list[Episode], *, leaving_out: Collection[int]) -> dict[int, Span]:
+def _spans(asked: Chosen, *, leaving_out: Collection[int]) -> dict[int, Span]:
     """From the first observation of each account to its last."""
     moments: dict[int, list[datetime]] = {}
-    for episode in wanted:
+    for episode in asked.episodes:
         for account_id in episode.published.keys() - leaving_out:
             moments.setdefault(account_id, []).append(episode.published[account_id].observed_at)
     return {account_id: Span(min(found), max(found)) for account_id, found in moments.items()}

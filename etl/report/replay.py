@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from etl.replay.compare import TableDifference
-from etl.replay.outcome import AccountReplay, Replayed
+from etl.replay.outcome import AccountReplay, Departure, Replayed
 from etl.replay.restate import Restated
 from etl.report.tables import Cell, Table
 from etl.report.wording import counted, moment, thousands
@@ -47,9 +47,15 @@ def _head(account: AccountReplay) -> tuple[str, str]:
 def departures_table(done: Replayed) -> Table:
     """Where each account first departs."""
     rows: list[list[Cell]] = [
-        [d.run_id, d.account_id, d.table, d.expected, d.found, d.what] for _, d in sorted(done.departures.items())
+        [d.run_id, d.account_id, d.table, *_both(d), d.what] for _, d in sorted(done.departures.items())
     ]
     return Table(["run", "account", "table", "expected", "found", "what"], rows, frozenset({"account"}), "Departures")
+
+
+def _both(departure: Departure) -> tuple[str | None, str | None]:
+    """What was expected and found, where either is something."""
+    expected, found = departure.shown
+    return (expected, found) if departure.compares else (None, None)
 
 
 def closing_line(done: Replayed) -> str:
@@ -65,14 +71,16 @@ def compared_line(found: Restated) -> str:
     same = counted(sum(t.same for t in found.tables), "version")
     left = f"; {counted(len(found.failed), 'account')} not replayed, and left out" if found.failed else ""
     ended = f"differences in {counted(len(found.differing), 'table')}" if found.differing else "nothing differs"
+    if erased := sum(t.erased for t in found.tables):
+        ended += f" but {counted(erased, 'version')} of numbers that were erased from the warehouse"
     return f"{counted(accounts, 'account')} compared over the time that both know, {same} the same: {ended}{left}."
 
 
 def difference_table(tables: Sequence[TableDifference]) -> Table:
     """One row for each account and table."""
     rows: list[list[Cell]] = [
-        [t.account_id, t.table, thousands(t.same), thousands(t.only_warehouse), thousands(t.only_replay), t.first_key]
+        [t.account_id, t.table, *map(thousands, (t.same, t.only_warehouse, t.only_replay, t.erased)), t.first_key]
         for t in tables
     ]
-    columns = ["account", "table", "the same", "warehouse only", "replay only", "first key"]
+    columns = ["account", "table", "the same", "warehouse only", "replay only", "erased", "first key"]
     return Table(columns, rows, frozenset(columns) - {"table"})

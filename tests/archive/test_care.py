@@ -21,7 +21,7 @@ from etl.archive.heads import ArchiveHead
 from etl.archive.layout import existing
 from etl.archive.pruning import prune
 from etl.errors import IntegrityBroken, LocalTrouble, TryLater, Usage
-from etl.replay.rebuild import replay
+from etl.replay.rebuild import chosen, replay
 from tests.archive.folders import archived, body, kind, manifest
 from tests.cli.conftest import clean, customer, vnsync  # noqa: F401 - fixtures
 from tests.cli.running import Run, Source
@@ -183,9 +183,9 @@ def test_pruned_archive_replays_into_a_warehouse_of_its_beginning(rig: Rig, tmp_
     """From a backup of the time at which it begins: to the same heads."""
     engine = new()
     runs, folder = _runs(rig), tmp_path / "a"
-    assert replay(folder, engine, report=rig.events.append, runs=runs[:2]).departures == {}
+    assert replay(chosen(folder, runs=runs[:2]), engine, report=rig.events.append).departures == {}
     prune(folder, before=rig.clock.now() - timedelta(days=1, hours=1), now=rig.clock.now())
-    done = replay(folder, engine, report=rig.events.append)
+    done = replay(chosen(folder), engine, report=rig.events.append)
     assert (done.runs, done.departures) == (2, {})
 
 
@@ -239,7 +239,7 @@ def test_s19_erased_number_is_nowhere_and_the_archive_tells(rig: Rig, tmp_path: 
     assert not any("belong to no run" in note for note in found.notes)
     assert rig.sync().exit_code == 0
     assert check_archive(folder).problems == []
-    departures = replay(folder, new(), report=rig.events.append).departures
+    departures = replay(chosen(folder), new(), report=rig.events.append).departures
     assert set(departures) == {account}
     assert "personal content was erased" in departures[account].what
     assert erase_number(folder, account, number, now=rig.clock.now()).runs == 1  # what the source sent once more

@@ -14,16 +14,19 @@ from sqlalchemy import Engine, text
 
 from etl import account_sync
 from etl.account_sync import AccountSync
+from etl.archive import erasing
 from etl.archive.pruning import prune
+from etl.archive.recorder import Recorder
 from etl.domain.runs import AccountResult
 from etl.errors import IntegrityBroken, Stopped, Unavailable, Usage
 from etl.extract.accounts import Account
 from etl.extract.credentials import Login
 from etl.extract.jsonrpc import DataApi
 from etl.load import publish
+from etl.load.erase import erase_number
 from etl.load.publish import AccountLoad
 from etl.replay.outcome import Replayed
-from etl.replay.rebuild import replay
+from etl.replay.rebuild import chosen, replay
 from etl.replay.restate import restate
 from etl.sandbox import faults
 from etl.sandbox.world import CustomerPlan, World
@@ -53,7 +56,7 @@ def target(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> Cal
 
 def rebuilt(rig: Rig, engine: Engine, **more: Any) -> Replayed:
     assert rig.archive is not None
-    return replay(rig.archive, engine, report=rig.events.append, **more)
+    return replay(chosen(rig.archive, **more), engine, report=rig.events.append)
 
 
 def syncs(engine: Engine) -> list[tuple[Any, ...]]:
@@ -346,7 +349,7 @@ def test_no_archive_and_unknown_runs_are_usage(warehouse: Engine, tmp_path: Path
     rig = archived(warehouse, tmp_path / "a")
     days(rig, 1)
     with pytest.raises(Usage, match="is no vnsync archive"):
-        replay(tmp_path, warehouse, report=rig.events.append)
+        chosen(tmp_path)
     with pytest.raises(Usage, match="holds no run 7"):
         rebuilt(rig, warehouse, runs=[7])
 
@@ -385,13 +388,13 @@ def test_diff_finds_what_was_edited_and_writes_nothing(warehouse: Engine, tmp_pa
     """Each table's versions are counted: an edited one stands on both sides, one that was deleted on one."""
     rig = archived(warehouse, tmp_path / "a", customers=2)
     days(rig, 3)
-    assert restate(tmp_path / "a", warehouse, report=rig.events.append).differing == []
+    assert restate(chosen(tmp_path / "a"), warehouse, report=rig.events.append).differing == []
     with warehouse.begin() as connection:
         where = "where account_id = 12001 and virtual_number_id = (select min(virtual_number_id) from virtual_numbers)"
         connection.execute(text(f"update virtual_numbers set comment = 'edited' {where}"))
         connection.execute(text("delete from virtual_number_campaigns_closed"))
     before = histories(warehouse)
-    found = restate(tmp_path / "a", warehouse, report=rig.events.append)
+    found = restate(chosen(tmp_path / "a"), warehouse, report=rig.events.append)
     edited, *deleted = found.differing
     assert (edited.table, edited.only_warehouse, edited.only_replay) == ("virtual_numbers", 1, 1)
     assert {(d.table, d.only_warehouse) for d in deleted} == {("virtual_number_campaigns", 0)}
@@ -407,7 +410,7 @@ def test_diff_compares_the_time_that_both_know(warehouse: Engine, tmp_path: Path
     days(rig, 2)
     rig.archive = None
     days(rig, 2)
-    found = restate(tmp_path / "a", warehouse, report=rig.events.append)
+    found = restate(chosen(tmp_path / "a"), warehouse, report=rig.events.append)
     assert found.differing == []
     assert sum(t.same for t in found.tables) > 100
 
@@ -431,7 +434,7 @@ def test_agents_archive_without_its_first_runs(
 ) -> None:
     """Name and time zone, which later runs do not ask for, are what those runs published: it replays and compares."""
     rig = _agency_archived_late(warehouse, tmp_path / "a", pruned=pruned)
-    found = restate(tmp_path / "a", warehouse, report=rig.events.append)
+    found = restate(chosen(tmp_path / "a"), warehouse, report=rig.events.append)
     assert (found.differing, found.failed) == ([], [])
     assert {t.account_id for t in found.tables if t.same} == set(rig.world.customer_ids)
     engine = target()
@@ -475,7 +478,7 @@ def test_account_that_cannot_be_replayed_is_named_and_not_compared(
         return real(api, account)
 
     monkeypatch.setattr(account_sync, "describe", fail)
-    found = restate(tmp_path / "a", warehouse, report=rig.events.append)
+    found = restate(chosen(tmp_path / "a"), warehouse, report=rig.events.append)
     assert found.failed == [first]
     assert found.replayed.accounts[first].failure == "no. Nothing was lost; run again when it is reachable."
     assert {t.account_id for t in found.tables} == {second}
@@ -494,3 +497,58 @@ def test_customer_that_left_does_not_stop_a_replay(
     done = rebuilt(rig, engine)
     assert (done.runs, done.departures) == (3, {})
     assert histories(engine) == histories(warehouse)
+
+
+def _first_number(rig: Rig) -> tuple[int, int]:
+    """A number with versions that differ by their content, and its account."""
+    account = rig.world.customer_ids[0]
+    return account, rig.world.numbers(account)[0]
+
+
+@pytest.mark.parametrize("also_archive", [False, True], ids=["warehouse_only", "archive_too"])
+def test_erased_number_is_told_as_erased_and_is_no_difference(
+    warehouse: Engine, tmp_path: Path, also_archive: bool
+) -> None:
+    """Versions that differ by nothing but what was erased count apart, also where erased neighbours became one."""
+    rig = archived(warehouse, tmp_path / "a", customers=2)
+    account, number = _first_number(rig)
+    for day in range(4):
+        rig.world.edit(account, number, comment=f"day {day}")
+        days(rig, 1)
+    erase_number(warehouse, account, number, now=rig.clock.now(), reason=None)
+    if also_archive:
+        erasing.erase_number(tmp_path / "a", account, number, now=rig.clock.now())
+    versions = rig.rows(f"select count(*) from virtual_numbers_history where virtual_number_id = {number}")[0][0]
+    assert versions >= 4
+    found = restate(chosen(tmp_path / "a"), warehouse, report=rig.events.append)
+    assert (found.differing, found.erased, found.erased_archive) == ([], True, also_archive)
+    assert [(t.table, t.erased) for t in found.tables if t.erased] == [("virtual_numbers", versions)]
+
+
+def test_edit_of_an_erased_number_is_a_difference(warehouse: Engine, tmp_path: Path) -> None:
+    """What differs beyond the erasure counts: its status, and content that was put where nothing may stand."""
+    rig = archived(warehouse, tmp_path / "a")
+    days(rig, 2)
+    account, number = _first_number(rig)
+    erase_number(warehouse, account, number, now=rig.clock.now(), reason=None)
+    for column, value in (("status", "forged"), ("comment", "forged")):
+        with warehouse.begin() as connection:
+            where = f"where virtual_number_id = {number}"
+            before = connection.scalar(text(f"select {column} from virtual_numbers {where}"))
+            connection.execute(text(f"update virtual_numbers set {column} = :v {where}"), {"v": value})
+        found = restate(chosen(tmp_path / "a"), warehouse, report=rig.events.append)
+        assert [t.table for t in found.differing] == ["virtual_numbers"]
+        with warehouse.begin() as connection:
+            connection.execute(text(f"update virtual_numbers set {column} = :v {where}"), {"v": before})
+    assert restate(chosen(tmp_path / "a"), warehouse, report=rig.events.append).differing == []
+
+
+def test_nothing_to_replay_is_usage(warehouse: Engine, tmp_path: Path) -> None:
+    """Before the first run, and an archive without a run."""
+    rig = archived(warehouse, tmp_path / "a")
+    days(rig, 1)
+    with pytest.raises(Usage, match="what is asked for began at 2026-01-06 06:00:00 UTC"):
+        chosen(tmp_path / "a", until=rig.clock.now() - timedelta(days=2))
+    Recorder(tmp_path / "b", rig.events.append)
+    with pytest.raises(Usage, match="there is no run in it"):
+        chosen(tmp_path / "b")
