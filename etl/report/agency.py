@@ -52,7 +52,8 @@ def _rows(day: DemoDay) -> Iterator[list[Cell]]:
         if changes:
             yield [*first, *(thousands(getattr(changes, kind)) if getattr(changes, kind) else "" for kind in KINDS)]
         else:
-            yield [*first, thousands(account.rows_opened and account.listed_numbers), *[""] * (len(KINDS) - 1)]
+            added = thousands(account.listed_numbers) if account.rows_opened else ""
+            yield [*first, added, *[""] * (len(KINDS) - 1)]
 
 
 def sizes_table(sizes: Sequence[TableSize]) -> Table:
