@@ -150,7 +150,8 @@ def _write(result: RunResult, output: str, details: bool) -> None:
         write_json({**told, "accounts": told.pop("accounts")})
         return
     write_table(accounts_table(result))
-    if details:
-        write_table(details_table(result))
+    table = details_table(result)
+    if details and table.rows:
+        write_table(table)
         click.echo()
     click.echo(closing_line(result))

@@ -92,6 +92,9 @@ def test_details_show_each_table(agency: Source, vnsync: Run) -> None:
     done = vnsync("sync", "--details", *agency.options)
     first = agency.world.customer_ids[0]
     assert any(line.split() == [str(first), "virtual_numbers", "30", "0"] for line in done.out.splitlines())
+    again = vnsync("sync", "--details", *agency.options)
+    assert "nothing changed" in again.out
+    assert "Table by table" not in again.out
 
 
 def test_only_the_accounts_asked_for(agency: Source, vnsync: Run) -> None:
