@@ -11,6 +11,7 @@ import click
 import etl
 from etl.cli import options, reading
 from etl.cli.status import Duration
+from etl.errors import Usage
 
 if TYPE_CHECKING:
     from etl.read.overview import Overview
@@ -48,6 +49,8 @@ def report(loaded: Loaded, out: Path, max_age: timedelta, as_of: datetime | None
     from etl.read.overview import read_overview
     from etl.report.page.document import OPENING, report_page
 
+    if str(out) == "-":
+        raise Usage("--out takes a file's name; the page does not go to stdout", remedy="Name report.html, say.")
     now = SystemClock().now()
     refuse_future(as_of, now, "--as-of")
     seen = read_overview(reading.readable(loaded), now, moment=as_of)

@@ -16,8 +16,8 @@ REMEDY = "Nothing was written; what was there stays."
 def write_whole(path: Path, content: bytes, *, replaces: bytes) -> None:
     """Write a file by way of another one beside it; a reader sees the old one or the new one, never a part.
 
-    What is there is replaced only when it is an empty file or begins with `replaces`, so that nothing of anybody's is
-    lost by a wrong name. Raises LocalTrouble, and leaves no rest behind.
+    What is there is replaced only when it begins with `replaces`, so that nothing of anybody's is lost by a wrong name.
+    Raises LocalTrouble, and leaves no rest behind.
     """
     try:
         _refuse(path, replaces)
@@ -37,7 +37,7 @@ def _refuse(path: Path, replaces: bytes) -> None:
 
 def _is_own(path: Path, replaces: bytes) -> bool:
     with path.open("rb") as file:
-        return file.read(len(replaces)) in (b"", replaces)
+        return file.read(len(replaces)) == replaces
 
 
 def _replace(path: Path, content: bytes) -> None:

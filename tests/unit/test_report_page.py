@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
 
@@ -171,6 +172,17 @@ def test_an_account_that_left_is_a_note() -> None:
     assert "1 of 1" in page
     assert '<span class="chip note">left</span>' in page
     assert max([left, _account(2)], key=lambda a: attention.rank(a, frozenset())) is left
+
+
+@pytest.mark.parametrize(("days", "words"), [(1, "the last observed day"), (30, "the last 30 observed days")])
+def test_days_are_counted_in_words(days: int, words: str) -> None:
+    """One day is not the last 1 day, in either section."""
+    told = tuple(
+        Day(day=NOW.date() - timedelta(days=back), accounts=1, observations=1, counts={("number", "added"): 1})
+        for back in reversed(range(days))
+    )
+    page = _page(replace(_seen(_account(1)), activity=Activity(days=told, per_account={})))
+    assert page.count(words) == 2
 
 
 def test_all_well_is_said() -> None:

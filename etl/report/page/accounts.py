@@ -10,7 +10,7 @@ from etl.read.status import AccountState, stale
 from etl.report.page.attention import rank
 from etl.report.page.charts import meter, spark
 from etl.report.page.markup import Element, element
-from etl.report.page.parts import Cell, chip, figure, remark, section, shortened, small, table, when
+from etl.report.page.parts import Cell, chip, figure, last_days, remark, section, shortened, small, table, when
 from etl.report.wording import counted, lasting, moment, thousands
 
 SHOWN = 150
@@ -30,7 +30,7 @@ def _explained(seen: Overview, rows: int) -> str:
     known = len(seen.status.accounts)
     first = "Those that need attention first, then the largest."
     which = first if rows == known else f"{thousands(rows)} of {thousands(known)}: {first} `vnsync status` lists all."
-    return f"{which} Changes: those of the last {counted(len(seen.activity.days), 'observed day')}."
+    return f"{which} Changes: those of {last_days(len(seen.activity.days))}."
 
 
 def _row(seen: Overview, account: AccountState, late: frozenset[int]) -> list[Cell]:

@@ -9,7 +9,7 @@ from etl.read.activity import Activity, Day
 from etl.read.overview import Overview, RunStory
 from etl.report.page.charts import days_chart, layered, legend
 from etl.report.page.markup import Element, element, told
-from etl.report.page.parts import Cell, chip, figure, remark, section, small, table, when
+from etl.report.page.parts import Cell, chip, figure, last_days, remark, section, small, table, when
 from etl.report.wording import counted, lasting, moment, thousands
 
 KINDS = ("added", "changed", "removed")
@@ -24,7 +24,7 @@ def changes_section(activity: Activity) -> Element:
         return section("changes", title, remark("Nothing was observed yet."))
     if not any(day.counts for day in activity.days):
         return section("changes", title, remark(f"Nothing, on {counted(len(activity.days), 'observed day')}. {_FIRST}"))
-    words = f"Rows added, changed or removed on the last {counted(len(activity.days), 'observed day')} (UTC). {_FIRST}"
+    words = f"Rows added, changed or removed on {last_days(len(activity.days))} (UTC). {_FIRST}"
     tables = element(
         "div",
         element("div", element("h3", "By kind"), _by_kind(activity)),

@@ -39,7 +39,7 @@ def days_chart(activity: Activity) -> Element:
     days = activity.days
     most = max([sum(layered(day)) for day in days] + [1])
     step = min(WIDTH / max(len(days), 1), 60.0)
-    label = f"Changes on each of the last {len(days)} observed days; at most {thousands(most)} on one day"
+    label = f"Changes on {counted(len(days), 'observed day')}; at most {thousands(most)} on one day"
     drawing = element(
         "svg",
         (bar for i, day in enumerate(days) for bar in _bar(day, i * step, step, most)),

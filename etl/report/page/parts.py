@@ -62,6 +62,11 @@ def remark(text: str) -> Element:
     return element("p", text, class_="soft small")
 
 
+def last_days(days: int) -> str:
+    """The days that are told, in a sentence: `the last 12 observed days`."""
+    return "the last observed day" if days == 1 else f"the last {thousands(days)} observed days"
+
+
 def chip(text: str, level: str | None = None) -> Element:
     """A state as a coloured word."""
     return element("span", text, class_=f"chip {level or LEVELS.get(text, 'bad')}")
