@@ -9,7 +9,7 @@ from pathlib import Path
 
 from etl.archive.erasures import Erasure, read_erasures
 from etl.archive.heads import ArchiveHead, KnownManifests
-from etl.archive.layout import DIGEST, ERASURE, MARKER, RUN, TEMPORARY, TOMBSTONE, Layout, existing, listed
+from etl.archive.layout import ERASURE, MARK, MARKER, OBJECT, PART, RUN, TEMPORARY, TOMBSTONE, Layout, existing, listed
 from etl.archive.lines import Before
 from etl.archive.manifest import Manifest, parse, read_bytes
 from etl.archive.objects import Objects
@@ -198,7 +198,9 @@ class _Check:
 
 
 def _strangers(layout: Layout) -> Iterator[str]:
-    """Files that no vnsync wrote."""
+    """Files and folders that no vnsync wrote."""
+    if (layout.folder / MARKER).read_bytes() != MARK:
+        yield f"{layout.folder / MARKER} says more than vnsync writes"
     known = {layout.runs: (RUN, TOMBSTONE), layout.erasures: (ERASURE,)}
     for folder, patterns in known.items():
         for name in sorted(listed(folder)):
@@ -208,8 +210,11 @@ def _strangers(layout: Layout) -> Iterator[str]:
         if name not in (MARKER, "objects", "runs", "erasures") and not TEMPORARY.fullmatch(name):
             yield f"{layout.folder / name} does not belong to the archive"
     for part in sorted(listed(layout.objects)):
+        if not PART.fullmatch(part) or not (layout.objects / part).is_dir():
+            yield f"{layout.objects / part} does not belong to the archive"
+            continue
         for name in sorted(listed(layout.objects / part)):
-            if not DIGEST.fullmatch(part + name.removesuffix(".gz")) and not TEMPORARY.fullmatch(name):
+            if not OBJECT.fullmatch(name) and not TEMPORARY.fullmatch(name):
                 yield f"{layout.objects / part / name} does not belong to the archive"
 
 

@@ -16,7 +16,11 @@ from etl.errors import IntegrityBroken, LocalTrouble, Usage
 MARKER = "vnsync-archive.json"
 FORMAT = 1
 _MARK = {"format": "vnsync-archive", "version": FORMAT}
+MARK = json.dumps(_MARK).encode() + b"\n"
+"""What the marker holds."""
 DIGEST = re.compile(r"[0-9a-f]{64}")
+PART = re.compile(r"[0-9a-f]{2}")
+OBJECT = re.compile(r"[0-9a-f]{62}\.gz")
 RUN = re.compile(r"([0-9]{1,19})\.jsonl")
 TOMBSTONE = re.compile(r"([0-9]{1,19})\.pruned\.json")
 ERASURE = re.compile(r"([0-9]{1,9})\.json")
@@ -110,7 +114,7 @@ def prepared(folder: Path) -> Layout:
             foreign = [name for name in os.listdir(folder) if not TEMPORARY.fullmatch(name) and name != "objects"]
             if foreign:
                 raise LocalTrouble(f"{folder} is not empty, and no vnsync archive", remedy="Name a new or empty folder")
-            write_whole(marker, json.dumps(_MARK).encode() + b"\n")
+            write_whole(marker, MARK)
         for part in (layout.objects, layout.runs):
             _make(part)
         if not os.access(layout.runs, os.W_OK | os.X_OK):

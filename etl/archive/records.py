@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -13,6 +13,13 @@ from etl.errors import IntegrityBroken
 
 T = TypeVar("T", bound=msgspec.Struct)
 _encoder = msgspec.json.Encoder(order="deterministic")
+
+
+class _Sealed(msgspec.Struct, forbid_unknown_fields=True):
+    """What such a file holds."""
+
+    record: Any
+    sha256: str
 
 
 def write_record(path: Path, record: msgspec.Struct) -> None:
@@ -27,10 +34,9 @@ def read_record(path: Path, kind: type[T]) -> T:
     with local_trouble(path):
         text = path.read_bytes()
     try:
-        found = msgspec.json.decode(text)
-        said, digest = found["record"], found["sha256"]
-        if hashlib.sha256(_encoder.encode(said)).hexdigest() != digest:
+        found = msgspec.json.decode(text, type=_Sealed)
+        if hashlib.sha256(_encoder.encode(found.record)).hexdigest() != found.sha256:
             raise ValueError("its digest is another")
-        return msgspec.convert(said, kind)
-    except (msgspec.MsgspecError, ValueError, KeyError, TypeError, RecursionError) as exc:
+        return msgspec.convert(found.record, kind)
+    except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as exc:
         raise IntegrityBroken(f"{path} is damaged: {exc}", remedy="Restore the archive from a copy") from None

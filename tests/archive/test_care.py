@@ -91,6 +91,38 @@ def _content(folder: Path) -> dict[Path, bytes]:
     return {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["objects/zz/", "objects/abc/", "objects/0", "objects/ab/" + "0" * 62, "objects/ab/x.gz", "runs/x", "x/", ".x"],
+)
+def test_what_vnsync_does_not_write_is_found(rig: Rig, tmp_path: Path, name: str) -> None:
+    """Files and folders, also empty ones, each by its name."""
+    path = tmp_path / "a" / name
+    path.parent.mkdir(exist_ok=True)
+    path.mkdir() if name.endswith("/") else path.write_bytes(b"")
+    assert check_archive(tmp_path / "a").problems == [f"{path} does not belong to the archive"]
+
+
+def test_marker_that_says_more_is_found(rig: Rig, tmp_path: Path) -> None:
+    """An extra key is nothing that vnsync wrote; the archive is one nevertheless."""
+    marker = tmp_path / "a" / layout.MARKER
+    marker.write_bytes(marker.read_bytes().replace(b"}", b', "x": 1}'))
+    assert check_archive(tmp_path / "a").problems == [f"{marker} says more than vnsync writes"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [(b"{}", "missing required field `record`"), (b"[]", "Expected `object`"), (b'{"record":1,"sha256":""}', "digest")],
+)
+def test_tombstone_that_is_none_is_told_in_words(rig: Rig, tmp_path: Path, text: bytes, words: str) -> None:
+    """What is wrong with it, not what a programmer would see."""
+    path = existing(tmp_path / "a").tombstone(1)
+    path.write_bytes(text)
+    (problem,) = check_archive(tmp_path / "a").problems
+    assert problem.startswith(f"{path} is damaged: ")
+    assert words in problem
+
+
 def test_run_taken_out_of_the_middle_is_missed(rig: Rig, tmp_path: Path) -> None:
     """The run after it names it."""
     second = _runs(rig)[1]
