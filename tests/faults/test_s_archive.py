@@ -55,6 +55,19 @@ def test_s14_archive_is_its_owners_alone(customer: Source, clean: Path, umask: i
     assert {stat.S_IMODE(p.stat().st_mode) for p in there if p.is_file()} == {0o600}
 
 
+def test_folders_are_made_for_archives_and_snapshots_only(customer: Source, vnsync: Run, clean: Path) -> None:
+    """With those above them; a warehouse or a report in a folder that is not there is refused, and makes none."""
+    assert vnsync("sync", *customer.options, "--archive", "new/deep/kept").code == 0
+    told = vnsync("status", "--output", "json").json["accounts"][0]["observed_at"]
+    assert vnsync("snapshot", "--as-of", told, "--out", "shots/deep/one", "--format", "csv").code == 0
+    for folder in ("new/deep/kept", "shots/deep/one"):
+        assert {stat.S_IMODE(p.stat().st_mode) for p in Path(folder).rglob("*") if p.is_file()} == {0o600}
+        assert stat.S_IMODE(Path(folder).stat().st_mode) == 0o700
+    assert vnsync("report", "--out", "none/report.html").code == 74
+    assert vnsync("sync", *customer.options, "--database-url", "sqlite:///none/x.db").code != 0
+    assert not (clean / "none").exists()
+
+
 def _forge(path: Path, old: bytes, new: bytes) -> bytes:
     content = gzip.decompress(path.read_bytes()).replace(old, new)
     path.write_bytes(gzip.compress(content, mtime=0))
