@@ -21,7 +21,7 @@ from etl.read.erased import Version
 from etl.read.exported import Row, Sheet, batches
 
 PERSONAL = frozenset(c.name for c in declared.VIRTUAL_NUMBERS.personal)
-_CELL = re.compile(rb'("(?:[^"]|"")*"|[^,"\n]*)([,\n])')
+_CELL = re.compile(rb'(?<![^,\n])("(?:[^"]|"")*+"|[^,"\n]*+)([,\n])')  # begins behind an end only: in one pass
 Record = bytes | tuple[Any, ...]
 """A row as a file has it: its bytes, or Parquet's values."""
 
