@@ -137,7 +137,7 @@ def _presence(case: Case) -> Iterator[str]:
     shifting = case.sync.strategy == "offsets" and case.customer.last_change > start
     if shifting:
         return  # by offsets, rows that shift between pages can be missed until the next run: no proof is possible there
-    if len(lost) > case.sync.unaccounted:
+    if len(lost) > case.sync.unaccounted + _nameless_copies(case):
         yield f"numbers {lost[:5]} lived throughout and are not open; {case.sync.unaccounted} are reported missing"
 
 
@@ -156,6 +156,11 @@ def _hidden_consistently(log: AccountLog) -> set[int]:
 def _nameless(case: Case) -> set[int]:
     """Numbers whose record came without a readable id: it is quarantined, if it can be anything."""
     return {s.was for s in _sent(case.log) if s.was is not None}
+
+
+def _nameless_copies(case: Case) -> int:
+    """Records without a readable id that repeat a number of the same answer: nothing tells them from another one."""
+    return sum(s.was in heard.ids for heard in case.log.heard for s in heard.sent if s.was is not None)
 
 
 # -- who may go
