@@ -90,7 +90,7 @@ def _write(asked: argparse.Namespace, results: scenarios.Results, starts: dict[s
     (asked.out / "table.md").write_text(text)
     if "beside" in asked.only:
         name = f"{asked.numbers} numbers"
-        title = f"{asked.numbers:,} numbers in one account, whole process".replace(",", " ")
+        title = f"{asked.numbers:_} numbers in one account, whole process".replace("_", " ")
         (asked.out / "chart.svg").write_text(chart(found, name, f"{title} ({on})"))
     print(text)
 

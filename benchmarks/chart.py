@@ -16,7 +16,7 @@ def chart(found: Medians, scenario: str, title: str) -> str:
     """One panel for each database and step: a bar for each subject, as long as the median took."""
     panels = list(dict.fromkeys((kind, step) for name, kind, step, _ in found if name == scenario))
     longest = max((f.wall for key, f in found.items() if key[0] == scenario), default=1.0)
-    parts, y = [_text(0, 20, title, 15, bold=True)], HEAD
+    parts, y = [_text(0, 20, title, 13, bold=True)], HEAD
     for kind, step in panels:
         parts.append(_text(0, y, f"{NAMES[kind]}: {step}", 12, bold=True))
         bars = [(s, f.wall) for (name, k, st, s), f in found.items() if (name, k, st) == (scenario, kind, step)]
