@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import httpx
@@ -146,8 +146,19 @@ class ArchivedSource(httpx.BaseTransport):
         return _encoder.encode({"jsonrpc": "2.0", "id": asked.id, "result": result})
 
 
+class _ReadOnce(httpx.SyncByteStream):
+    """A body that is let go when it is read: httpx's response and stream hold each other, and would hold it, too."""
+
+    def __init__(self, body: bytes) -> None:
+        self._left = [body]
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The body, once."""
+        yield self._left.pop()
+
+
 def _ok(body: bytes) -> httpx.Response:
-    return httpx.Response(200, stream=httpx.ByteStream(body))
+    return httpx.Response(200, stream=_ReadOnce(body))
 
 
 def as_then(outcome: Outcome) -> VnsyncError:

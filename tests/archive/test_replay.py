@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -25,6 +26,7 @@ from etl.extract.jsonrpc import DataApi
 from etl.load import publish
 from etl.load.erase import erase_number
 from etl.load.publish import AccountLoad
+from etl.replay import answers
 from etl.replay.outcome import Replayed
 from etl.replay.rebuild import chosen, replay
 from etl.replay.restate import restate
@@ -552,3 +554,12 @@ def test_nothing_to_replay_is_usage(warehouse: Engine, tmp_path: Path) -> None:
     Recorder(tmp_path / "b", rig.events.append)
     with pytest.raises(Usage, match="there is no run in it"):
         chosen(tmp_path / "b")
+
+
+def test_an_answer_that_was_read_is_let_go() -> None:
+    """A replay of many runs holds one answer at a time, though httpx's responses wait for the garbage collector."""
+    body = bytes(range(256)) * 2
+    held = sys.getrefcount(body)
+    response = answers._ok(body)
+    assert b"".join(response.iter_raw()) == body
+    assert sys.getrefcount(body) == held
