@@ -1,0 +1,27 @@
+"""Where archives are replayed to."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from etl.store.engine import open_warehouse
+
+
+@pytest.fixture
+def target(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Engine]:
+    """Makes empty warehouses on the other database than the one that was synced into: the harder way."""
+
+    def make(name: str = "replayed", other: bool = True) -> Engine:
+        if (database == "postgresql") != other:
+            template = request.getfixturevalue("postgresql_template")
+            return open_warehouse(request.getfixturevalue("new_postgresql")(template))
+        file = tmp_path / f"{name}.db"
+        shutil.copy(request.getfixturevalue("sqlite_template"), file)
+        return open_warehouse(f"sqlite:///{file}")
+
+    return make
