@@ -23,7 +23,8 @@ class Tally:
     unaccounted: int = 0
     duplicates: int = 0
     conflicts: int = 0
-    _short: dict[Window, int] = field(default_factory=dict)
+    _short: dict[Window, int] = field(default_factory=dict, init=False, repr=False)
+    """How many did not come of what a window announced, for those that were short."""
 
     def announced(self, total: int, unaccounted: int, window: Window = WHOLE) -> None:
         """A window announced `total` numbers, and so many of them did not come. Raises `SourceUnusable`: too many."""

@@ -7,6 +7,7 @@ import glob
 import hashlib
 import io
 import os
+import platform
 import shutil
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -141,7 +142,7 @@ def _refuse_occupied(out: Path) -> None:
 @contextlib.contextmanager
 def _new_folder(out: Path) -> Iterator[Path]:
     """A folder beside `out` that gets its name when the block ends well, and is removed when it does not."""
-    part = out.absolute().with_name(f".{out.absolute().name}{PARTIAL}{os.getpid()}")
+    part = out.absolute().with_name(f".{out.absolute().name}{PARTIAL}{platform.node()}-{os.getpid()}")
     try:
         part.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         _remove_leftovers(out.absolute())
@@ -157,8 +158,8 @@ def _new_folder(out: Path) -> Iterator[Path]:
 
 
 def _remove_leftovers(out: Path) -> None:
-    """What a process that was killed left of this snapshot: names and phone numbers that nobody looks for."""
-    for left in out.parent.glob(f".{glob.escape(out.name)}{PARTIAL}*"):
+    """What a process of this machine that was killed left of this snapshot: phone numbers that nobody looks for."""
+    for left in out.parent.glob(f".{glob.escape(out.name)}{PARTIAL}{glob.escape(platform.node())}-*"):
         pid = left.name.rpartition("-")[2]
         if pid.isdecimal() and not _is_alive(int(pid)):
             shutil.rmtree(left, ignore_errors=True)
