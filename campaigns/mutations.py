@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -200,7 +201,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as folder, _warehouse(given.database, Path(folder)) as engine:
+    with tempfile.TemporaryDirectory() as folder, warehouse_in(given.database, Path(folder)) as engine:
         start = time.monotonic()
         findings = mutate(engine, days(engine), given.count, given.seed)
         engine.dispose()
@@ -212,19 +213,18 @@ def main(arguments: list[str] | None = None) -> int:
     return 0 if findings.found == findings.table_named == findings.tried else 1
 
 
-class _warehouse:  # noqa: N801 - a context manager
-    def __init__(self, database: str, folder: Path) -> None:
-        self._cluster = Cluster(folder / "cluster") if database == "postgresql" else None
-        self._url = self._cluster.new() if self._cluster else f"sqlite:///{folder / 'warehouse.db'}"
-
-    def __enter__(self) -> Engine:
-        engine = open_warehouse(self._url)
+@contextmanager
+def warehouse_in(database: str, folder: Path) -> Iterator[Engine]:
+    """A new warehouse: a file in the folder, or a database of a cluster there."""
+    with ExitStack() as cleanup:
+        url = f"sqlite:///{folder / 'warehouse.db'}"
+        if database == "postgresql":
+            cluster = Cluster(folder / "cluster")
+            cleanup.callback(cluster.close)
+            url = cluster.new()
+        engine = open_warehouse(url)
         migrations.upgrade(engine)
-        return engine
-
-    def __exit__(self, *_: object) -> None:
-        if self._cluster:
-            self._cluster.close()
+        yield engine
 
 
 if __name__ == "__main__":

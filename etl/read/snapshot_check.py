@@ -160,7 +160,7 @@ def _against(
             if file.path not in _NAMES or file.path in broken:
                 continue
             copy = Copy(sheet=_SHEETS[sheet], name=name, path=folder / file.path, moment=moment)
-            for problem in _compared(connection, copy):
+            for problem in _compared(connection, copy, file.rows):
                 kept = still_held(connection, copy, erased) if erased and sheet == VIRTUAL_NUMBERS.name else None
                 if kept is None:
                     yield problem
@@ -183,11 +183,13 @@ def _accounts(connection: Connection, manifest: Manifest, moment: datetime) -> I
             yield Problem(where=where, what="has another chain digest in the warehouse")
 
 
-def _compared(connection: Connection, copy: Copy) -> Iterator[Problem]:
+def _compared(connection: Connection, copy: Copy, told_rows: int) -> Iterator[Problem]:
     with open(copy.path, "rb") as stream:
         twin = _Twin(stream)
-        _encode(connection, copy.sheet, copy.name, copy.moment, twin)
+        rows = _encode(connection, copy.sheet, copy.name, copy.moment, twin)
         if twin.same():
+            if rows != told_rows:
+                yield Problem(where=copy.path.name, what=f"has {rows} rows, the manifest says {told_rows}")
             return
     if copy.name == "parquet":
         yield from _parquet_rows(connection, copy.sheet, copy.path, copy.moment)
@@ -195,11 +197,14 @@ def _compared(connection: Connection, copy: Copy) -> Iterator[Problem]:
         yield Problem(where=copy.path.name, what=f"line {twin.line} is not what the warehouse knows of that moment")
 
 
-def _encode(connection: Connection, sheet: Sheet, name: str, moment: datetime, stream: Any) -> None:
-    encoder = ENCODERS[name](sheet, stream)
+def _encode(connection: Connection, sheet: Sheet, name: str, moment: datetime, stream: Any) -> int:
+    """Write the sheet as of the moment; how many rows it has."""
+    encoder, rows = ENCODERS[name](sheet, stream), 0
     for batch in batches(connection, sheet, moment):
         encoder.write(batch)
+        rows += len(batch)
     encoder.finish()
+    return rows
 
 
 def _parquet_rows(connection: Connection, sheet: Sheet, path: Path, moment: datetime) -> Iterator[Problem]:

@@ -1,0 +1,18 @@
+"""Exported folders against hands that change them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from campaigns.exports import export, mutate
+
+
+@pytest.mark.slow
+def test_single_changes_of_a_snapshot_and_an_archive_are_found_and_named(warehouse: Engine, tmp_path: Path) -> None:
+    """Bytes, lines, whole files, also where the snapshot's manifest was made to agree: all found, each by its file."""
+    findings = mutate(export(warehouse, tmp_path), 120, seed=5)
+    assert findings.missed == findings.unnamed == []
+    assert {how.partition(":")[0] for how in findings.tried} == {"snapshot", "archive", "forged"}
