@@ -104,7 +104,7 @@ class TableDiff:
 
     def no_longer_so(self) -> ColumnElement[bool]:
         """The current row was read again, and its record now says something else."""
-        if not self.table.per_number:
+        if self.table.key_names == declared.VIRTUAL_NUMBERS.key_names or not self.table.per_number:
             return and_(self._ours(), _some().where(self.same_key(), self.differs()))
         same = [self._staged(c).is_not_distinct_from(self.current.c[c.name]) for c in self.table.values]
         numbers = stage_for(self.dialect).tables["virtual_numbers"]
@@ -128,12 +128,17 @@ class TableDiff:
 
     # -- statements
 
-    def end(self, condition: ColumnElement[bool]) -> tuple[Executable, Executable]:
-        """Statements that move current rows to the closed ones: copy, then remove."""
-        names = [c.name for c in self.current.columns]
+    def end(self, condition: ColumnElement[bool]) -> tuple[Executable, ...]:
+        """Statements that move current rows to the closed ones; the first says how many.
+
+        PostgreSQL finds them once, and removes and keeps them in one statement; SQLite copies, then removes.
+        """
+        names = [*(c.name for c in self.current.columns), "valid_to", "closed_run_id"]
+        if self.dialect == "postgresql":
+            ended = delete(self.current).where(condition).returning(*self.current.columns).cte("ended")
+            return (insert(self.closed).from_select(names, select(*ended.columns, _NOW, _RUN)),)
         source = select(*self.current.columns, _NOW, _RUN).where(condition)
-        copy = insert(self.closed).from_select([*names, "valid_to", "closed_run_id"], source)
-        return copy, delete(self.current).where(condition)
+        return insert(self.closed).from_select(names, source), delete(self.current).where(condition)
 
     def open(self, *, first: bool) -> Executable:
         """The statement that opens what was read and is not current; on a first load nothing is."""
@@ -222,10 +227,10 @@ class _Work:
         return _diff(self._connection.dialect.name, table.name)
 
     def end(self, table: declared.Table, condition: ColumnElement[bool]) -> None:
-        copy, remove = self.diff(table).end(condition)
-        ended = self._run(copy)
-        if ended:
-            self._run(remove)
+        move, *rest = self.diff(table).end(condition)
+        if ended := self._run(move):
+            for statement in rest:
+                self._run(statement)
             self.closed[table.name] += ended
 
     def open(self, table: declared.Table, *, first: bool) -> None:
