@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -45,7 +46,8 @@ class _WithId(msgspec.Struct, gc=False):
 _id = msgspec.json.Decoder(_WithId)
 _page = msgspec.json.Decoder(list[Number])
 _ENUMERATIONS = (("status", STATUSES), ("category", CATEGORIES), ("type", TYPES))
-_ACTIVATION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} (?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]")
+_LENGTH = len("YYYY-MM-DD hh:mm:ss")
+_enumerated = attrgetter(*(field for field, _ in _ENUMERATIONS))
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _PLACE = re.compile(r"^(?P<reason>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
 
@@ -70,17 +72,17 @@ def _sound(number: Number) -> bool:
 
 
 def _is_local_time(sent: str) -> bool:
-    if _ACTIVATION.fullmatch(sent) is None:
-        return False
+    """Whether it is a time as the API writes it: `YYYY-MM-DD hh:mm:ss`, which is how Python would write it."""
     try:
-        return datetime.fromisoformat(sent).year < 9999
+        time = datetime.fromisoformat(sent)
     except ValueError:
         return False
+    return len(sent) == _LENGTH and str(time) == sent and time.year < 9999
 
 
 def _note_unknown_values(numbers: Collection[Number], drift: DriftLog) -> None:
-    met = ({n.status for n in numbers}, {n.category for n in numbers}, {n.type for n in numbers})
-    for (path, known), values in zip(_ENUMERATIONS, met, strict=True):
+    met = zip(*set(map(_enumerated, numbers)), strict=True)
+    for (path, known), values in zip(_ENUMERATIONS, map(frozenset, met), strict=False):
         for value in sorted("null" if v is None else v for v in values - known):
             drift.note(f"$.{path}", DriftKind.UNKNOWN_VALUE, value)
 

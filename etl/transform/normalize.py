@@ -7,7 +7,7 @@ one that sorts first is taken, whatever the order in which they came, and the co
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -64,11 +64,14 @@ class Normalizer:
         self._drift = drift
         self.shared: dict[str, dict[int, Row]] = {t.name: {} for t in tables.shared_tables()}
         self._contested: set[tuple[str, Any]] = set()
+        self._contested_elsewhere = 0
         self.phones = RepeatedPhones()
         self.unreported = False
         """Whether some row lacks a field that the source did not report."""
         self.unreported_shared = False
         """Whether that was so for a row that numbers share."""
+        self._told: set[tuple[Any, ...]] = set()
+        """What shared rows were made of already: most numbers repeat what others told."""
         self._campaigns = self.shared["campaigns"]
         self._sites = self.shared["sites"]
         self._blocks = self.shared["site_blocks"]
@@ -77,7 +80,7 @@ class Normalizer:
     @property
     def conflicts(self) -> int:
         """How many rows were sent in copies that contradict each other."""
-        return len(self._contested)
+        return len(self._contested) + self._contested_elsewhere
 
     def rows(self, numbers: Collection[Number]) -> dict[str, list[Row]]:
         """The rows of the number's own tables, by table name; each key once."""
@@ -96,6 +99,14 @@ class Normalizer:
     def recall(self, table: str, row: Row) -> None:
         """Take a row that numbers share as told once more, by a record that was not read again."""
         self._keep(tables.BY_NAME[table], self.shared[table], row[0], row)
+
+    def adopt(self, shared: Mapping[str, Iterable[Row]], *, conflicts: int, unreported: bool, of_shared: bool) -> None:
+        """Take over what another normalizer made of all the numbers: the rows they share, and what it says of them."""
+        for name, rows in shared.items():
+            self.shared[name].update((row[0], row) for row in rows)
+        self._contested_elsewhere += conflicts
+        self.unreported |= unreported
+        self.unreported_shared |= of_shared
 
     def shared_rows(self) -> dict[str, list[Row]]:
         """The rows that numbers share, by table name, as all pages together tell them; to be asked for at the end.
@@ -137,6 +148,14 @@ class Normalizer:
                 self._drift.note(f"{path}.{column.name}", DriftKind.MISSING_FIELD)
         return (*(None if v is UNSET else v for v in row[:-1]), missing)
 
+    def _repeats(self, told: tuple[Any, ...]) -> bool:
+        """Whether a shared row was made of the very same before; of what lacks a field, each page is to take note."""
+        if told in self._told:
+            return True
+        if UNSET not in told:
+            self._told.add(told)
+        return False
+
     # -- campaigns, sites, blocks
 
     def _campaign_links(self, number: Number, campaigns_out: list[Row], blocks_out: list[Row]) -> None:
@@ -154,25 +173,27 @@ class Normalizer:
         blocks_out += blocks if len(blocks) < 2 else self._each_once(tables.NUMBER_SITE_BLOCKS, blocks)
 
     def _campaign(self, c: Campaign) -> None:
-        row: Row = (c.campaign_id, c.campaign_name, c.site_id, None if c.extra is None else _json(c.extra), 0)
-        if self._campaigns.get(c.campaign_id) != row:
-            if UNSET in row:
-                row = self._known(row, tables.CAMPAIGNS, "$.campaigns[]")
-            self._keep(tables.CAMPAIGNS, self._campaigns, c.campaign_id, row)
+        told = (c.campaign_id, c.campaign_name, c.site_id, c.site_domain_name)
+        if c.extra is None and self._repeats(told):
+            return
+        row: Row = (*told[:3], _json(c.extra), 0)
+        if UNSET in row:
+            row = self._known(row, tables.CAMPAIGNS, "$.campaigns[]")
+        self._keep(tables.CAMPAIGNS, self._campaigns, c.campaign_id, row)
         if c.site_id is not None and c.site_id is not UNSET:
             site: Row = (c.site_id, c.site_domain_name, 0)
-            if self._sites.get(c.site_id) != site:
-                if c.site_domain_name is UNSET:
-                    site = self._known(site, tables.SITES, "$.campaigns[]")
-                self._keep(tables.SITES, self._sites, c.site_id, site)
+            if c.site_domain_name is UNSET:
+                site = self._known(site, tables.SITES, "$.campaigns[]")
+            self._keep(tables.SITES, self._sites, c.site_id, site)
 
     def _block(self, b: SiteBlock, campaign: Campaign) -> None:
-        extra = None if b.extra is None else _json(b.extra)
-        row: Row = (b.site_block_id, b.site_block_name, campaign.site_id, extra, 0)
-        if self._blocks.get(b.site_block_id) != row:
-            if UNSET in row:
-                row = self._known(row, tables.SITE_BLOCKS, "$.campaigns[].site_blocks[]")
-            self._keep(tables.SITE_BLOCKS, self._blocks, b.site_block_id, row)
+        told = (b.site_block_id, b.site_block_name, campaign.site_id)
+        if b.extra is None and self._repeats(told):
+            return
+        row: Row = (*told, _json(b.extra), 0)
+        if UNSET in row:
+            row = self._known(row, tables.SITE_BLOCKS, "$.campaigns[].site_blocks[]")
+        self._keep(tables.SITE_BLOCKS, self._blocks, b.site_block_id, row)
 
     # -- scenarios
 
@@ -184,11 +205,13 @@ class Normalizer:
         out += links if len(links) == 1 else self._each_once(tables.NUMBER_SCENARIOS, links)
 
     def _scenario(self, s: Scenario) -> None:
-        row: Row = (s.scenario_id, s.scenario_name, 0)
-        if self._scenarios.get(s.scenario_id) != row:
-            if s.scenario_name is UNSET:
-                row = self._known(row, tables.SCENARIOS, "$.scenarios[]")
-            self._keep(tables.SCENARIOS, self._scenarios, s.scenario_id, row)
+        told = (s.scenario_id, s.scenario_name)
+        if self._repeats(told):
+            return
+        row: Row = (*told, 0)
+        if s.scenario_name is UNSET:
+            row = self._known(row, tables.SCENARIOS, "$.scenarios[]")
+        self._keep(tables.SCENARIOS, self._scenarios, s.scenario_id, row)
 
     def _scenario_link(self, number_id: int, s: Scenario) -> Row:
         extra = None if s.extra is None else _json(s.extra)
