@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
+from etl.domain.text import storable
 from etl.errors import AccountRefused, MethodUnknown, SourceUnusable
 from etl.extract.answers import Result
 from etl.extract.jsonrpc import DataApi
@@ -140,6 +141,7 @@ def _announced(metadata: object) -> int | None:
 
 def _decode(result: Result, method: str, kind: type[Row]) -> list[Row]:
     try:
-        return msgspec.json.decode(result.data, type=list[kind])  # type: ignore[valid-type]
+        data = bytes(result.data)
+        return msgspec.json.decode(data if result.storable else storable(data), type=list[kind])  # type: ignore[valid-type]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise SourceUnusable(f"{method} answered what cannot be read: {exc}") from exc

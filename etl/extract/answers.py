@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -25,8 +25,16 @@ from etl.extract.redaction import NOTHING_SECRET, Redaction
 class Result(msgspec.Struct, gc=False):
     """A successful answer: the records, undecoded, and the metadata as sent."""
 
+    storable: ClassVar[bool] = False
+    """Whether databases can hold the records as they are here; else that is still to be made of them."""
     data: msgspec.Raw = msgspec.Raw(b"null")
     metadata: Any = None
+
+
+class StorableResult(Result, gc=False):
+    """A successful answer of which all was made storable at once."""
+
+    storable: ClassVar[bool] = True
 
 
 class ErrorBody(msgspec.Struct, gc=False):
@@ -55,7 +63,14 @@ class Envelope(msgspec.Struct, gc=False):
     error: ErrorBody | None = None
 
 
-_decoder = msgspec.json.Decoder(Envelope)
+class StorableEnvelope(Envelope, gc=False):
+    """A whole answer that was made storable."""
+
+    result: StorableResult | msgspec.UnsetType | None = msgspec.UNSET
+
+
+_as_sent = msgspec.json.Decoder(Envelope)
+_made_storable = msgspec.json.Decoder(StorableEnvelope)
 _plain = msgspec.json.Decoder(dict[str, Any])
 
 LOGIN_METHODS = frozenset({"login.user", "logout.user"})
@@ -109,8 +124,9 @@ def _same(answer_id: object, request_id: int) -> bool:
 
 
 def _envelope(body: bytes, redaction: Redaction) -> Envelope:
+    """The answer; what is no record in it is `storable`. Records, the most of it, wait until somebody needs them."""
     try:
-        return _decoder.decode(storable(body))
+        return _plain_envelope(body) or _made_storable.decode(storable(body))
     except msgspec.ValidationError as exc:
         raise SourceUnusable(f"the answer is not one of the Data API ({redaction.quote(exc)})") from exc
     except RecursionError as exc:
@@ -120,6 +136,15 @@ def _envelope(body: bytes, redaction: Redaction) -> Envelope:
             raise SourceUnusable(f"the answer holds what is no JSON ({exc})") from exc
         remedy = "Check that the URL is the Data API's"
         raise Transient(f"the answer is not JSON: {_excerpt(body, redaction)}", remedy=remedy) from exc
+
+
+def _plain_envelope(body: bytes) -> Envelope | None:
+    """The answer where nothing but records may hold what databases do not; else None."""
+    try:
+        envelope = _as_sent.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return envelope if envelope.error is None else None
 
 
 def _came_whole(body: bytes) -> bool:

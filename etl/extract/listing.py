@@ -276,7 +276,7 @@ class Listing:
 
     def _read(self, answer: Result, *, whole: bool, before: WindowPrint | None = None) -> Page:
         """The page in an answer; `whole`: the question was for the whole account."""
-        page = read_page(answer.data, answer.metadata, self._limit, before)
+        page = read_page(answer.data, answer.metadata, self._limit, before, made_storable=answer.storable)
         self._gave_rows |= page.rows > 0
         if whole:
             self.announced = max(self.announced, page.total or 0)

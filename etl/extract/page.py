@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from etl.domain.fingerprints import DIGEST, WindowPrint
+from etl.domain.fingerprints import DIGEST, Records, WindowPrint
+from etl.domain.text import storable
 from etl.domain.windows import HIGHEST_ID, LOWEST_ID, Window
 from etl.errors import SourceUnusable
 
@@ -49,6 +50,8 @@ class Page:
     digests: dict[int, bytes] = field(default_factory=dict)
     unchanged: dict[int, int] = field(default_factory=dict)
     """Where in the records of `before` each unchanged one is, by id."""
+    known: Records | None = None
+    """The records of `before`, where some were compared with it."""
     before: WindowPrint | None = None
     as_before: bool = False
 
@@ -76,8 +79,12 @@ def digest_of(data: bytes | msgspec.Raw) -> bytes:
     return hashlib.sha256(data).digest()[:DIGEST]
 
 
-def read_page(data: msgspec.Raw, metadata: object, limit: int, before: WindowPrint | None = None) -> Page:
+def read_page(
+    data: msgspec.Raw, metadata: object, limit: int, before: WindowPrint | None = None, *, made_storable: bool = False
+) -> Page:
     """The page in an answer to a request for `limit` rows; what is as `before` is not read again.
+
+    `made_storable`: databases can hold the text of `data` as it is.
 
     Raises `SourceUnusable` when it is no list, or too long.
     """
@@ -85,8 +92,9 @@ def read_page(data: msgspec.Raw, metadata: object, limit: int, before: WindowPri
     digest = digest_of(data)
     if before is not None and before.digest == digest and before.numbers == total and total < limit:
         return Page({}, [], total, [], digest=digest, before=before, as_before=True)
+    text = bytes(data) if made_storable else storable(bytes(data))
     try:
-        raws = _split.decode(data)
+        raws = _split.decode(text)
     except (msgspec.DecodeError, RecursionError) as exc:
         raise SourceUnusable(f"{METHOD} answered what cannot be read: {exc}") from exc
     if len(raws) > limit:
@@ -95,7 +103,7 @@ def read_page(data: msgspec.Raw, metadata: object, limit: int, before: WindowPri
     digests = [sha256(raw).digest()[:DIGEST] for raw in raws]
     page = _compared(raws, digests, total, before) if before is not None and not before.departures else None
     if page is None:
-        page = _each_once(raws, digests, _read_ids(data, raws), total)
+        page = _each_once(raws, digests, _read_ids(text, raws), total)
     return replace(page, digest=digest)
 
 
@@ -109,20 +117,22 @@ def _total(metadata: object) -> int | None:
 def _compared(raws: list[msgspec.Raw], digests: list[bytes], total: int | None, before: WindowPrint) -> Page | None:
     """The page without the records whose bytes are as before; None where a number may have come twice."""
     known = before.records()
-    places = known.places()
-    page = Page({}, [], total, [], before=before)
-    for raw, digest in zip(raws, digests, strict=True):
-        place = places.get(digest)
-        number_id = _usable(_read_id(raw)) if place is None else known.ids[place]
-        if number_id is None:
-            page.unreadable.append(raw)
-            continue
-        page.ids.append(number_id)
-        page.digests[number_id] = digest
-        if place is None:
-            page.records[number_id] = raw
-        else:
-            page.unchanged[number_id] = place
+    places = list(map(known.places().get, digests))
+    ids = [
+        known.ids[place] if place is not None else _usable(_read_id(raw))
+        for raw, place in zip(raws, places, strict=True)
+    ]
+    came = list(zip(ids, places, raws, strict=True))
+    page = Page(
+        records={i: raw for i, place, raw in came if place is None and i is not None},
+        unreadable=[raw for i, _, raw in came if i is None],
+        total=total,
+        ids=[i for i in ids if i is not None],
+        digests={i: digest for i, digest in zip(ids, digests, strict=True) if i is not None},
+        unchanged={i: place for i, place in zip(ids, places, strict=True) if i is not None and place is not None},
+        known=known,
+        before=before,
+    )
     return page if len(page.digests) == len(page.ids) else None
 
 
@@ -163,7 +173,7 @@ def _ordered(value: object) -> object:
 _encode = msgspec.json.Encoder().encode
 
 
-def _read_ids(data: msgspec.Raw, raws: list[msgspec.Raw]) -> list[int | None]:
+def _read_ids(data: bytes, raws: list[msgspec.Raw]) -> list[int | None]:
     """Each record's id; None where there is none that a 64-bit column can hold."""
     try:
         ids: list[int | None] = [r.id for r in _ids.decode(data)]

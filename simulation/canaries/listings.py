@@ -11,7 +11,7 @@ import msgspec
 
 from etl.domain.windows import Take, Window, WindowPlan
 from etl.errors import FilterRefused, VnsyncError
-from etl.extract import answers, jsonrpc, listing, page, points, retry
+from etl.extract import jsonrpc, listing, page, points, retry
 from etl.extract.listing import Listing
 from simulation.canaries.planting import canary
 
@@ -93,7 +93,7 @@ def any_answer_will_do(right: Any) -> Any:
     return decode_any
 
 
-@canary(answers, "storable", "U+0000 and lone surrogates are passed on to the database as they come")
+@canary(page, "storable", "U+0000 and lone surrogates are passed on to the database as they come")
 def text_as_it_comes(right: Any) -> Any:
     return lambda body: body
 
