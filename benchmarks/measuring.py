@@ -7,8 +7,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 MEMORY = 2**20 / 1024
 """`ru_maxrss` is in KiB here; figures are in MiB."""
+LOOK_EVERY = 0.02
+"""Seconds between two looks at what memory the children have taken."""
 BLOCK = 512
 """Bytes of a block in `ru_oublock`."""
 INSTALLED = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
@@ -26,8 +30,8 @@ INSTALLED = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECOD
 class Figures:
     """What one process cost. Seconds, MiB, rows, MB; None where it cannot be told.
 
-    `cpu` counts the process and its children, `server_cpu` the database server meanwhile; `rows` are those that the
-    server inserted, updated and deleted, `written` its write-ahead log, or what the process wrote to its disk.
+    `cpu` and `memory` count the process and its children, `server_cpu` the database server meanwhile; `rows` are those
+    that the server inserted, updated and deleted, `written` its write-ahead log, or what the process wrote to disk.
     """
 
     wall: float
@@ -60,19 +64,43 @@ def run(
         process = subprocess.Popen(
             command, env={**INSTALLED, **environment}, cwd=ROOT, stdout=said, stderr=subprocess.STDOUT
         )
-        _, status, used = os.wait4(process.pid, 0)
+        with _children_of(process.pid) as peaks:
+            _, status, used = os.wait4(process.pid, 0)
         wall = time.perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             said.seek(0)
             raise RuntimeError(f"{' '.join(command[:6])}: exit {process.returncode}\n{said.read().decode()[-3000:]}")
-    own: dict[str, Any] = {"wall": wall, "cpu": used.ru_utime + used.ru_stime, "memory": used.ru_maxrss / MEMORY}
+    own: dict[str, Any] = {"wall": wall, "cpu": used.ru_utime + used.ru_stime, "memory": 0.0}
+    own["memory"] = (used.ru_maxrss + sum(peaks.values())) / MEMORY
     if before is None or counters is None:
         return Figures(**own, written=used.ru_oublock * BLOCK / 1e6)
     after = counters()
     return Figures(
         **own, server_cpu=after.cpu - before.cpu, rows=after.rows - before.rows, written=(after.log - before.log) / 1e6
     )
+
+
+@contextmanager
+def _children_of(pid: int) -> Iterator[dict[str, int]]:
+    """Each child's peak of memory, in KiB by its process id: it is added to the parent's, as if all came at once."""
+    peaks: dict[str, int] = {}
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.wait(LOOK_EVERY):
+            with suppress(OSError, IndexError):  # one of them has just ended
+                for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+                    status = Path(f"/proc/{child}/status").read_text()
+                    peaks[child] = int(status.split("VmHWM:")[1].split()[0])
+
+    watch = threading.Thread(target=look, daemon=True)
+    watch.start()
+    try:
+        yield peaks
+    finally:
+        ended.set()
+        watch.join()
 
 
 def median(figures: Sequence[Figures]) -> Figures:

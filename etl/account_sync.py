@@ -2,67 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
-from sqlalchemy import Engine
-
+from etl.admission import refuse_mass_quarantine, refuse_strangers
 from etl.domain.events import AccountStarted, NumbersRead, Publishing
 from etl.domain.fingerprints import ListingPrint
 from etl.domain.guard import allowed_to_close
-from etl.domain.ports import Clock, Report
 from etl.domain.runs import AccountResult, AccountStatus
 from etl.domain.tally import Tally
-from etl.domain.witness import NOBODY, Publication, Witness
-from etl.errors import Held, IntegrityBroken, SourceUnusable, VnsyncError
+from etl.domain.witness import Publication
+from etl.errors import Held, VnsyncError
 from etl.extract.accounts import Account, describe
-from etl.extract.ahead import Begin, Fetcher, inline
-from etl.extract.jsonrpc import DataApi
-from etl.extract.listing import LIMIT, Listing, Page, Proof
+from etl.extract.ahead import Begin
+from etl.extract.listing import Listing, Page, Proof
+from etl.first_listing import FirstListing
+from etl.load.findings import AccountFacts, Findings, Told
+from etl.load.first import Batch
 from etl.load.memory import ListingMemory
-from etl.load.publish import AccountFacts, AccountLoad, Findings, open_load
+from etl.load.publish import AccountLoad, open_load
+from etl.load.staging import Rows
 from etl.store.accounts import KnownAccount
+from etl.surroundings import Surroundings
 from etl.transform.decode import Rejected, decode
 from etl.transform.drift import DriftLog
 from etl.transform.normalize import Normalizer
 from etl.transform.records import Number
 
-MOST_QUARANTINED = 0.5
-"""Share of an account's records that may be unusable; beyond it the account fails, for then the source has changed."""
+_CUSTOMER = ("virtual_number_id", "child_customer_id")
 
 
 @dataclass(frozen=True, kw_only=True)
-class SyncOptions:
-    """What a run is asked to do: which accounts (none: all), and how many numbers it may close unasked.
+class Listed:
+    """An account as it was listed. `now`: when that was so; `rows`: of a first load, to be written; None: staged."""
 
-    `page_limit`: the most numbers that one answer is asked to hold; `concurrency`: how many accounts go side by side.
-    `bounds`: the ids at which an account's listing is cut, by account; where none are given, what the warehouse
-    knows decides. `shortcuts`: what came as before is not read again.
-    """
-
-    accounts: frozenset[int] = frozenset()
-    approve_close: frozenset[int] = frozenset()
-    max_close_share: float = 0.5
-    page_limit: int = LIMIT
-    concurrency: int = 1
-    bounds: Mapping[int, Sequence[int]] = field(default_factory=dict)
-    shortcuts: bool = True
-
-
-@dataclass(frozen=True, kw_only=True)
-class Surroundings:
-    """What every account sync of a run shares."""
-
-    api: DataApi
-    engine: Engine
-    options: SyncOptions
-    clock: Clock
-    report: Report
-    run_id: int
-    witness: Witness = NOBODY
-    fetcher: Fetcher = inline
+    load: AccountLoad
+    proof: Proof
+    facts: AccountFacts
+    now: datetime
+    rows: Iterable[Batch] | None
 
 
 class AccountSync:
@@ -81,49 +63,77 @@ class AccountSync:
     def publish(self) -> AccountResult:
         """Do it all. Raises `VnsyncError` when nothing was published."""
         run = self._run
-        with self._listed() as (load, proof, findings, now):
-            self._guard(load, proof)
+        with self._listed(straight=True) as listed:
+            self._guard(listed.load, listed.proof)
             run.report(Publishing(account_id=self._account.account_id, listed=self._tally.listed))
-            facts = findings.facts
 
             def last_word(published: AccountResult) -> None:
                 run.witness.publishes(
                     Publication(
                         result=published,
-                        previous=load.previous,
-                        timezone=facts.timezone,
-                        listed_by_user_id=facts.listed_by_user_id,
+                        previous=listed.load.previous,
+                        timezone=published.timezone,
+                        listed_by_user_id=published.listed_by_user_id,
                     )
                 )
 
-            return load.publish(
-                self._result(AccountStatus.SUCCEEDED),
-                now=now,
-                gone=proof.gone,
-                findings=findings,
-                unreported=self._normalizer.unreported,
+            return listed.load.publish(
+                partial(self._told, listed),
+                now=listed.now,
+                gone=listed.proof.gone,
                 memory=self._memory,
+                rows=listed.rows,
                 last_word=last_word,
             )
 
+    def _told(self, listed: Listed) -> Told:
+        return Told(
+            result=self._result(AccountStatus.SUCCEEDED),
+            findings=Findings(facts=listed.facts, rejected=self._rejected, drift=self._drift.seen),
+            unreported=self._normalizer.unreported,
+        )
+
     @contextmanager
-    def _listed(self) -> Iterator[tuple[AccountLoad, Proof, Findings, datetime]]:
-        """The account listed, staged and proven: its way into the warehouse, and the moment at which that was so."""
+    def _listed(self, *, straight: bool) -> Iterator[Listed]:
+        """The account listed and proven, and its rows on their way into the warehouse.
+
+        `straight`: of an account of which the warehouse has nothing, they need not be staged.
+        """
         account, run = self._described(), self._run
         user_id = self._user(account)
         self._name = account.account_name
-        with run.fetcher() as begin, self._load() as load:
+        with run.fetcher() as begin, self._load() as load, contextlib.ExitStack() as until_published:
             self._announce(load)
-            self._memory = memory = ListingMemory(self._remembered(load), self._normalizer, self._drift)
+            self._memory = ListingMemory(self._remembered(load), self._normalizer, self._drift)
             self._listing = listing = self._new_listing(load, user_id, begin)
+            first: FirstListing | None = None
+            if straight and not load.open_numbers and self._memory.empty:
+                first = until_published.enter_context(self._first_listing())
             for page in listing.pages():
-                self._take(page, load)
+                if first:
+                    first.take(page, max(listing.announced, page.rows))
+                else:
+                    load.stage(self._taken(page))
                 self._tell(listing, load.open_numbers)
             run.witness.plans(account.account_id, listing.bounds)
-            proof = self._prove(load, listing, user_id)
-            memory.complete()
-            self._stage_shared(load, proof)
-            yield load, proof, self._findings(account, user_id), run.clock.now()
+            proof = Proof() if first else self._proven(load, listing, user_id)
+            rows = self._batches(first, listing) if first else None
+            yield Listed(load=load, proof=proof, facts=self._facts(account, user_id), now=run.clock.now(), rows=rows)
+
+    def _first_listing(self) -> FirstListing:
+        return FirstListing(
+            self._run.transformers,
+            memory=self._memory,
+            normalizer=self._normalizer,
+            drift=self._drift,
+            rejected=self._rejected,
+            admit=lambda numbers: refuse_strangers(self._account, numbers.tuples(_CUSTOMER)),
+        )
+
+    def _batches(self, first: FirstListing, listing: Listing) -> Iterator[Batch]:
+        """All rows of a first load, unless most records turn out to be unusable."""
+        yield from first.batches()
+        refuse_mass_quarantine(self._rejected, listing.tally.listed)
 
     @property
     def _tally(self) -> Tally:
@@ -157,9 +167,6 @@ class AccountSync:
             before=before,
             begin=begin,
         )
-
-    def _findings(self, account: Account, user_id: int | None) -> Findings:
-        return Findings(facts=self._facts(account, user_id), rejected=self._rejected, drift=self._drift.seen)
 
     def failed(self, exc: VnsyncError) -> AccountResult:
         """The result of a sync that published nothing, because of `exc`."""
@@ -196,20 +203,22 @@ class AccountSync:
 
     # -- what
 
-    def _take(self, page: Page, load: AccountLoad) -> None:
+    def _taken(self, page: Page) -> Rows:
+        """A page's rows in the tables whose rows belong to one number; of what is as before none are made."""
         if page.as_before and page.before is not None:
             self._memory.keep(page.before)
-            return
+            return {}
         with self._drift.apart() as noted:
-            numbers = self._read(page, load)
-        self._memory.take(page, numbers, noted.seen)
+            numbers = self._read(page)
+            rows = self._normalizer.rows(numbers)
+        self._memory.take(page, [number.id for number in numbers], [d.plain for d in noted.seen])
+        return rows
 
-    def _read(self, page: Page, load: AccountLoad) -> list[Number]:
-        """The usable numbers of a page, once they are staged."""
+    def _read(self, page: Page) -> list[Number]:
+        """The usable numbers of a page."""
         decoded = decode([*page.records.values(), *page.unreadable], self._drift)
         self._rejected += decoded.rejected
-        self._refuse_strangers(decoded.numbers)
-        load.stage(self._normalizer.rows(decoded.numbers))
+        refuse_strangers(self._account, ((n.id, n.child_customer_id) for n in decoded.numbers))
         return decoded.numbers
 
     def _stage_shared(self, load: AccountLoad, proof: Proof) -> None:
@@ -227,17 +236,6 @@ class AccountSync:
     def _unusable(self) -> set[int | None]:
         return {r.virtual_number_id for r in self._rejected}
 
-    def _refuse_strangers(self, numbers: list[Number]) -> None:
-        if not self._account.user_ids:
-            return
-        own = (None, self._account.account_id)
-        for number in numbers:
-            if isinstance(number.child_customer_id, int) and number.child_customer_id not in own:
-                raise IntegrityBroken(
-                    f"number {number.id} of customer {number.child_customer_id} came in this account's listing",
-                    remedy="Nothing was published for the account; report this to the vendor",
-                )
-
     def _tell(self, listing: Listing, expected: int) -> None:
         read = listing.tally.listed
         self._run.report(
@@ -251,8 +249,15 @@ class AccountSync:
 
     # -- what is gone
 
+    def _proven(self, load: AccountLoad, listing: Listing, user_id: int | None) -> Proof:
+        """What became of the numbers that were not listed, once all that was read is staged."""
+        proof = self._prove(load, listing, user_id)
+        self._memory.complete()
+        self._stage_shared(load, proof)
+        return proof
+
     def _prove(self, load: AccountLoad, listing: Listing, user_id: int | None) -> Proof:
-        self._refuse_mass_quarantine(listing)
+        refuse_mass_quarantine(self._rejected, listing.tally.listed)
         if self._memory.nothing_missing(load.open_numbers):
             return Proof()
         kept = self._unusable()
@@ -262,19 +267,11 @@ class AccountSync:
         approved = self._account.account_id in self._run.options.approve_close
         proof = listing.prove(missing, emptied=approved)
         if proof.alive:
-            self._read(Page(proof.alive, [], None, []), load)
+            load.stage(self._normalizer.rows(self._read(Page(proof.alive, [], None, []))))
         if self._sees_differently(user_id) and not approved:
             proof = replace(proof, gone=[], suspects=[*proof.suspects, *proof.gone])
         self._suspects = len(proof.suspects)
         return proof
-
-    def _refuse_mass_quarantine(self, listing: Listing) -> None:
-        listed = listing.tally.listed
-        if len(self._rejected) > max(1, listed * MOST_QUARANTINED):
-            example = self._rejected[0]
-            raise SourceUnusable(
-                f"{len(self._rejected)} of {listed} records cannot be used, the first: {example.path}: {example.reason}"
-            )
 
     def _guard(self, load: AccountLoad, proof: Proof) -> None:
         open_numbers, options = load.open_numbers, self._run.options

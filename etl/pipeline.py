@@ -12,7 +12,7 @@ from datetime import datetime
 from sqlalchemy import Engine
 
 import etl
-from etl.account_sync import AccountSync, Surroundings, SyncOptions
+from etl.account_sync import AccountSync
 from etl.domain.events import AccountFinished, Event, Notice, RunFinished, RunStarted, Waiting
 from etl.domain.ports import Clock, Random, Report
 from etl.domain.runs import AccountResult, AccountStatus, RunResult, RunStatus, outcome, reason
@@ -26,12 +26,15 @@ from etl.errors import (
     Usage,
     VnsyncError,
 )
+from etl.extract import ahead
 from etl.extract.accounts import Account, Roster, discover
-from etl.extract.ahead import Fetcher, inline
+from etl.extract.ahead import Fetcher
 from etl.extract.jsonrpc import DataApi
 from etl.lanes import Halt, HaltingClock, side_by_side
+from etl.offload.transformers import Transformers, inline
 from etl.store import migrations, runs, soundness, threads
 from etl.store.accounts import GONE, KnownAccount, known_accounts
+from etl.surroundings import Surroundings, SyncOptions
 from etl.vanished import vanished, vanished_result
 
 __all__ = ["SyncOptions", "sync"]
@@ -49,12 +52,13 @@ def sync(
     random: Random,
     report: Report,
     witness: Witness = NOBODY,
-    fetcher: Fetcher = inline,
+    fetcher: Fetcher = ahead.inline,
+    transformers: Transformers = inline,
 ) -> RunResult:
     """Sync every account that the token reaches, or those asked for; each is published whole or not at all.
 
     `witness`: is told what evidence needs, and may prevent a commit. `fetcher`: how the next window of an account is
-    fetched while one is worked on.
+    fetched while one is worked on. `transformers`: who makes rows of the records of an account that is new.
 
     What fails for one account is in the result; `VnsyncError` with the run id is raised when nothing could be tried.
     """
@@ -72,6 +76,7 @@ def sync(
             run_id=run_id,
             witness=witness,
             fetcher=fetcher,
+            transformers=transformers,
         )
         run = _Run(shared, started)
         with run.ended_by_errors():

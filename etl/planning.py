@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Engine
 
-from etl.account_sync import AccountSync, Surroundings, SyncOptions
+from etl.account_sync import AccountSync
 from etl.domain.events import Notice
 from etl.domain.ports import Clock, Report
 from etl.domain.runs import AccountResult, AccountStatus, outcome
@@ -19,6 +19,7 @@ from etl.load.publish import AccountLoad
 from etl.pipeline import wanted
 from etl.store import migrations, soundness
 from etl.store.accounts import KnownAccount, known_accounts
+from etl.surroundings import Surroundings, SyncOptions
 from etl.vanished import vanished, vanished_result
 
 NO_RUN = 0
@@ -113,9 +114,10 @@ class _Rehearsal(AccountSync):
             return PlannedAccount(result=failed, requests=failed.requests)
 
     def _rehearsed(self) -> PlannedAccount:
-        with self._listed() as (load, proof, findings, now):
+        with self._listed(straight=False) as listed:
+            load, proof, facts = listed.load, listed.proof, listed.facts
             held = self._held(load, proof)
-            changes, changed = load.rehearse(now=now, gone=proof.gone, unreported=self._normalizer.unreported)
+            changes, changed = load.rehearse(now=listed.now, gone=proof.gone, unreported=self._normalizer.unreported)
             result = self.failed(held) if held else self._result(AccountStatus.SUCCEEDED)
             tables = {
                 name: PlannedTable(opened=c.opened, closed=c.closed, changed=changed.get(name, 0))
@@ -123,9 +125,9 @@ class _Rehearsal(AccountSync):
             }
             told = replace(
                 result,
-                account_name=findings.facts.account_name,
-                timezone=findings.facts.timezone,
-                listed_by_user_id=findings.facts.listed_by_user_id,
+                account_name=facts.account_name,
+                timezone=facts.timezone,
+                listed_by_user_id=facts.listed_by_user_id,
                 changes=changes,
                 rows_opened=sum(c.opened for c in changes.values()),
                 rows_closed=sum(c.closed for c in changes.values()),

@@ -16,6 +16,7 @@ from etl.domain.runs import RunResult
 from etl.domain.witness import NOBODY
 from etl.extract.credentials import Credentials, PermanentKey
 from etl.extract.jsonrpc import open_api
+from etl.offload.transformers import Transformers, inline
 from etl.pipeline import SyncOptions, sync
 from etl.sandbox.api import Api
 from etl.sandbox.transport import SandboxTransport
@@ -64,7 +65,12 @@ class Rig:
         self.api = Api(self.world, token=TOKEN, now=lambda: self.clock.time.timestamp())
 
     def sync(
-        self, *, credentials: Credentials | None = None, retry_max_seconds: float = 300.0, **options: Any
+        self,
+        *,
+        credentials: Credentials | None = None,
+        retry_max_seconds: float = 300.0,
+        transformers: Transformers = inline,
+        **options: Any,
     ) -> RunResult:
         """One run, a day after the last."""
         self.clock.pass_time(86_400)
@@ -87,6 +93,7 @@ class Rig:
                 random=self.random,
                 report=self.events.append,
                 witness=recorder or NOBODY,
+                transformers=transformers,
             )
 
     def rows(self, statement: str, **parameters: Any) -> list[Any]:

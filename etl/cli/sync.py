@@ -114,6 +114,7 @@ def _run(loaded: Loaded, engine: Engine, clock: Clock, chosen: SyncOptions) -> R
     from etl import pipeline
     from etl.cli.connect import data_api, recording, reporting
     from etl.extract.ahead import threaded
+    from etl.offload.beside import transformers
 
     with reporting(loaded, clock=clock) as report:
         witness, tap = recording(loaded, report)
@@ -127,6 +128,7 @@ def _run(loaded: Loaded, engine: Engine, clock: Clock, chosen: SyncOptions) -> R
                 report=report,
                 witness=witness,
                 fetcher=threaded,
+                transformers=transformers(),
             )
 
 

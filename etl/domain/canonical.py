@@ -46,13 +46,18 @@ def digest_of_fields(*values: Any) -> str:
     return hashlib.sha256("\t".join(_fields(values)).encode()).hexdigest()
 
 
+def plain(text: str) -> bool:
+    """Whether nothing in the text has to be escaped."""
+    return _TO_ESCAPE.search(text) is None
+
+
 def _fields(values: tuple[Any, ...]) -> Iterable[str]:
     """The fields of some values; where all are text with nothing to escape, which is usual, in one go."""
     try:
-        plain = _TO_ESCAPE.search("".join([v for v in values if v is not None])) is None
+        as_they_are = plain("".join([v for v in values if v is not None]))
     except TypeError:  # not all are text
-        plain = False
-    return [NULL if v is None else v for v in values] if plain else map(field, values)
+        as_they_are = False
+    return [NULL if v is None else v for v in values] if as_they_are else map(field, values)
 
 
 def json_text(text: str | None) -> str | None:

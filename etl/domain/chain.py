@@ -8,7 +8,7 @@ zone, and a digest for each table in which versions were closed or opened. Its S
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -66,11 +66,18 @@ class Lines:
 
     def extend(self, lines: list[bytes]) -> None:
         """Some thousand lines at once: quicker."""
+        self._take(b"".join(lines), lines, sum(map(first_key, lines)))
+
+    def extend_by(self, text: bytes, keys: Sequence[int]) -> None:
+        """Lines as one text, and the first key of each: quicker still."""
+        self._take(text, text.splitlines(keepends=True), sum(keys))
+
+    def _take(self, text: bytes, lines: list[bytes], keys: int) -> None:
         sums = list(map(crc32, lines))
-        self._hash.update(b"".join(lines))
+        self._hash.update(text)
         self.plain += sum(sums)
         self.weighted += sum(map(mul, sums, count(self.versions)))
-        self.keys += sum(map(first_key, lines))
+        self.keys += keys
         self.versions += len(lines)
 
     def section(self, table: str, change: Change) -> Section:

@@ -12,8 +12,9 @@ from sqlalchemy import ColumnElement, Connection, Select, Text, cast, exists, se
 
 from etl.domain import tables as declared
 from etl.domain.tables import Kind
+from etl.load.bulk import Row
 from etl.load.diff import TableDiff
-from etl.load.staging import Row, stage_for
+from etl.load.staging import stage_for
 from etl.store import schema
 
 _to_json = msgspec.json.Encoder(order="deterministic").encode

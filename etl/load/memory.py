@@ -18,9 +18,8 @@ from etl.domain.windows import WHOLE, Window, still_fit
 from etl.extract.page import Page
 from etl.store import fingerprints
 from etl.store.fingerprints import Origin
-from etl.transform.drift import Drift, DriftKind, DriftLog
+from etl.transform.drift import DriftKind, DriftLog
 from etl.transform.normalize import Normalizer
-from etl.transform.records import Number
 
 _NOTHING = Records((), b"", ())
 
@@ -42,6 +41,11 @@ class ListingMemory:
         before = self._before.windows
         return before if still_fit([w.window for w in before], sum(w.numbers for w in before), limit) else ()
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing of a last listing is remembered."""
+        return not self._before.windows
+
     # -- while listing
 
     def keep(self, before: WindowPrint) -> None:
@@ -50,8 +54,8 @@ class ListingMemory:
         self._note(before.departures)
         self.skipped = True
 
-    def take(self, page: Page, numbers: Sequence[Number], noted: Collection[Drift]) -> None:
-        """A page was read: these numbers of it could be used, and these departures were noted.
+    def take(self, page: Page, usable: Sequence[int], noted: Collection[Departure]) -> None:
+        """A page was read: the numbers with these ids could be used, and these departures were noted.
 
         One without a window is of the whole account: windows before it, of a filter that was then refused, were empty.
         """
@@ -63,23 +67,23 @@ class ListingMemory:
         if page.window is None or not fingerprints.storable(page.window):
             self._by_windows = False
             return
-        records = self._records(page, numbers)
+        records = self._records(page, usable)
         clean = not page.unreadable and len(records.ids) == len(page.ids)
         one = WindowPrint(
             window=page.window,
             digest=page.digest if clean else b"",
             numbers=len(page.ids),
             witnesses=page.witnesses,
-            departures=tuple((d.path, d.kind.value, d.value) for d in noted),
+            departures=tuple(noted),
             records=lambda: records,
         )
         self._new.append(one)
 
-    def _records(self, page: Page, numbers: Sequence[Number]) -> Records:
+    def _records(self, page: Page, usable: Sequence[int]) -> Records:
         """The usable records of a page, those that are as before among them; none where a number came twice."""
-        phones = dict(zip([n.id for n in numbers], self._normalizer.phones.latest(len(numbers)), strict=True))
-        if page.unchanged and page.before is not None:
-            known = page.before.records().phones
+        phones = dict(zip(usable, self._normalizer.phones.latest(len(usable)), strict=True))
+        if page.unchanged and page.known is not None:
+            known = page.known.phones
             as_before = {number_id: known[place] for number_id, place in page.unchanged.items()}
             self._normalizer.phones.recall(list(as_before.values()), list(as_before))
             phones |= as_before
@@ -131,7 +135,7 @@ class ListingMemory:
             origin,
             kept=[one.window for one in self._kept],
             new=self._new,
-            departures=tuple((d.path, d.kind.value, d.value) for d in repeated),
+            departures=tuple(d.plain for d in repeated),
         )
 
 

@@ -8,55 +8,43 @@ from __future__ import annotations
 
 import contextlib
 from array import array
-from collections.abc import Callable, Collection, Iterator, Set
-from dataclasses import dataclass, field, replace
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Set
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from time import sleep
-from typing import Any
 
-from sqlalchemy import Connection, Engine, func, insert, select
+from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.exc import DBAPIError
 
 import etl
 from etl.domain import chain
+from etl.domain.chain import Section
 from etl.domain.fingerprints import ListingPrint
 from etl.domain.runs import AccountResult, AccountStatus, TableChange
-from etl.load import contradictions, diff, rehearsal, staging
+from etl.load import contradictions, diff, findings, rehearsal, staging
+from etl.load.bulk import Row
 from etl.load.commit import commit
 from etl.load.diff import Moment
+from etl.load.findings import AccountFacts, Told
+from etl.load.first import Batch, FirstLoad
 from etl.load.memory import ListingMemory
-from etl.load.seal import seal
-from etl.load.staging import Row, Rows
+from etl.load.seal import seal, sections
+from etl.load.staging import Rows
 from etl.store import fingerprints, runs, schema, threads
 from etl.store.engine import break_off, database_errors, release_snapshot
 from etl.store.fingerprints import Origin
-from etl.store.upsert import upsert
-from etl.transform.decode import Rejected
-from etl.transform.drift import Drift
 from etl.transform.normalize import ROWS_VERSION
 
 VERSION = f"{etl.__version__}/{ROWS_VERSION}"
 """What made rows of the records: another version makes other rows, so it reads every record anew."""
 TICK = timedelta(microseconds=1)
+WAITING = 10_000
+"""Rows that memory holds until they are staged together."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class AccountFacts:
-    """What a sync learnt of the account itself: for its row in `accounts`."""
-
-    account_name: str | None
-    timezone: str | None
-    listed_by_user_id: int | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Findings:
-    """What a sync publishes beside the rows: records that could not be used, and departures of the source."""
-
-    facts: AccountFacts
-    rejected: Collection[Rejected] = field(default_factory=list)
-    drift: Collection[Drift] = field(default_factory=set)
+Written = tuple[dict[str, TableChange], Iterable[Section]]
+"""How many versions were opened and closed, by table name, and what the seal is made of."""
 
 
 class AccountLoad:
@@ -71,6 +59,7 @@ class AccountLoad:
         """The account's last observation before the one that is being published."""
         self._numbers = schema.current["virtual_numbers"]
         self._staged = self._analyzed = False
+        self._waiting: defaultdict[str, list[Row]] = defaultdict(list)
         self.open_numbers: int = self._count()
         """How many of the account's numbers are open in the warehouse."""
 
@@ -99,12 +88,20 @@ class AccountLoad:
 
     def stage(self, rows: Rows) -> None:
         """Add rows that were read, by table name; each key once in all calls together."""
-        if not any(rows.values()):
+        for name, some in rows.items():
+            self._waiting[name] += some
+        if sum(map(len, self._waiting.values())) >= WAITING:
+            self._put_waiting()
+
+    def _put_waiting(self) -> None:
+        """Stage the rows that waited for more of them: few at a time take as long as many."""
+        if not any(self._waiting.values()):
             return
         with database_errors():
             self._make_stage()
-            staging.put(self._connection, rows)
-            self._analyzed = False
+            staging.put(self._connection, self._waiting)
+        self._waiting.clear()
+        self._analyzed = False
 
     def _analyze(self) -> None:
         if not self._analyzed:
@@ -126,6 +123,7 @@ class AccountLoad:
 
         `unlisted`: open numbers of which no usable record was listed.
         """
+        self._put_waiting()
         if not self._staged:
             return []
         with database_errors():
@@ -140,27 +138,27 @@ class AccountLoad:
 
     def publish(
         self,
-        result: AccountResult,
+        told: Callable[[], Told],
         *,
         now: datetime,
         gone: Collection[int],
-        findings: Findings,
-        unreported: bool,
         memory: ListingMemory,
+        rows: Iterable[Batch] | None = None,
         last_word: Callable[[AccountResult], None] = lambda _: None,
     ) -> AccountResult:
         """Compare, write and commit; the result with `observed_at`, the counts and the changes filled in.
 
-        `now`: when the listing was whole; `gone`: numbers proven gone; `unreported`: some staged rows lack fields;
-        `memory`: of this listing, to be written with its data; `last_word`: is told of it before the commit, and may
-        raise to prevent it.
+        `now`: when the listing was whole; `gone`: numbers proven gone; `memory`: of this listing, to be written with
+        its data; `rows`: all rows of a first load, where they were not staged; `told`: is asked when the rows were
+        taken; `last_word`: is told of the result before the commit, and may raise to prevent it.
         Raises `TryLater` when another run took the account over, and what `database_errors` makes of the rest.
         """
+        self._put_waiting()
         with database_errors(), threads.turn_to_write(self._connection):
             self._stage_gone(gone)
             self._turn_to_writing()
             runs.consume_claim(self._connection, self._run_id, self._account_id)
-            published = self._write(result, now, findings, unreported)
+            published = self._write(told, now, rows)
             memory.write(self._connection, self._account_id, self._origin(published))
             last_word(published)
             commit(self._connection, self._engine, self._run_id, self._account_id, self._pause)
@@ -173,6 +171,7 @@ class AccountLoad:
 
         Tried out on temporary copies: no table that others see is written or locked, and nothing stays.
         """
+        self._put_waiting()
         with database_errors():
             self._stage_gone(gone)
             if not self._staged:
@@ -202,29 +201,40 @@ class AccountLoad:
             if self._staged and self.open_numbers:
                 self._analyze()
 
-    def _write(self, result: AccountResult, now: datetime, findings: Findings, unreported: bool) -> AccountResult:
+    def _write(self, told: Callable[[], Told], now: datetime, rows: Iterable[Batch] | None) -> AccountResult:
         self.previous, digest = self._last_link()
-        observed_at = self._next_moment(now)
-        self._save_account(findings.facts)
-        if unreported:
-            diff.fill_unreported(self._connection, self._account_id)
-        moment = Moment(self._account_id, self._run_id, observed_at)
-        changes = self._changes(moment)
+        moment = Moment(self._account_id, self._run_id, self._next_moment(now))
+        changes, sections = self._compared(told, moment) if rows is None else self._loaded(rows, moment)
+        known = told()
+        facts = known.findings.facts
         published = replace(
-            result,
+            known.result,
             status=AccountStatus.SUCCEEDED,
-            observed_at=observed_at,
-            account_name=findings.facts.account_name,
-            timezone=findings.facts.timezone,
-            listed_by_user_id=findings.facts.listed_by_user_id,
-            chain_digest=self._seal(digest, observed_at, findings.facts, changes),
+            observed_at=moment.observed_at,
+            account_name=facts.account_name,
+            timezone=facts.timezone,
+            listed_by_user_id=facts.listed_by_user_id,
+            chain_digest=self._seal(digest, moment.observed_at, facts, sections),
             changes=changes,
             rows_opened=sum(c.opened for c in changes.values()),
             rows_closed=sum(c.closed for c in changes.values()),
         )
-        self._save_findings(findings)
+        findings.save(self._connection, self._run_id, self._account_id, known.findings)
         runs.record(self._connection, published)
         return published
+
+    def _compared(self, told: Callable[[], Told], moment: Moment) -> Written:
+        """What was staged against what is current."""
+        if told().unreported:
+            diff.fill_unreported(self._connection, self._account_id)
+        changes = self._changes(moment)
+        return changes, sections(self._connection, moment, changes)
+
+    def _loaded(self, rows: Iterable[Batch], moment: Moment) -> Written:
+        """The first load: nothing is current."""
+        load = FirstLoad(self._connection, moment)
+        load.take(rows)
+        return load.changes(), load.sections()
 
     def _changes(self, moment: Moment) -> dict[str, TableChange]:
         if not self._staged:
@@ -239,9 +249,7 @@ class AccountLoad:
         row = self._connection.execute(last.limit(1)).first()
         return (None, None) if row is None else (row.observed_at, row.chain_digest)
 
-    def _seal(
-        self, previous: str | None, observed_at: datetime, facts: AccountFacts, changes: dict[str, TableChange]
-    ) -> str:
+    def _seal(self, previous: str | None, observed_at: datetime, facts: AccountFacts, found: Iterable[Section]) -> str:
         link = chain.Link(
             previous=previous,
             account_id=self._account_id,
@@ -249,35 +257,7 @@ class AccountLoad:
             account_name=facts.account_name,
             timezone=facts.timezone,
         )
-        return seal(self._connection, link, self._run_id, observed_at, changes)
-
-    def _save_account(self, facts: AccountFacts) -> None:
-        known = {
-            "account_name": facts.account_name,
-            "timezone": facts.timezone,
-            "listed_by_user_id": facts.listed_by_user_id,
-            "last_run_id": self._run_id,
-        }
-        created = {"account_id": self._account_id, "first_run_id": self._run_id}
-        upsert(self._connection, schema.accounts, created | known, known)
-
-    def _save_findings(self, findings: Findings) -> None:
-        for drift in sorted(findings.drift):
-            key = {"account_id": self._account_id, "path": drift.path, "kind": drift.kind.value, "value": drift.value}
-            seen = {"last_run_id": self._run_id}
-            upsert(self._connection, schema.source_drift, key | {"first_run_id": self._run_id} | seen, seen)
-        if findings.rejected:
-            self._connection.execute(insert(schema.quarantine), [self._quarantined(r) for r in findings.rejected])
-
-    def _quarantined(self, rejected: Rejected) -> dict[str, Any]:
-        return {
-            "run_id": self._run_id,
-            "account_id": self._account_id,
-            "virtual_number_id": rejected.virtual_number_id,
-            "path": rejected.path,
-            "reason": rejected.reason,
-            "record": rejected.record.decode("utf-8", "backslashreplace"),
-        }
+        return seal(self._connection, link, self._run_id, found)
 
 
 @contextlib.contextmanager

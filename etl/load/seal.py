@@ -6,8 +6,7 @@ no index leads from an instant to them, and one would cost every sync more than 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -16,15 +15,16 @@ from sqlalchemy import Connection, insert
 from etl.domain import tables as declared
 from etl.domain.chain import Change, Lines, Link, Section
 from etl.domain.runs import TableChange
+from etl.load.diff import Moment
 from etl.store import lines, schema
 
 
-def seal(connection: Connection, link: Link, run_id: int, now: datetime, changes: Mapping[str, TableChange]) -> str:
-    """Digest the versions that were closed and opened `now`, keep the sections, and give the new `chain_digest`.
+def seal(connection: Connection, link: Link, run_id: int, found: Iterable[Section]) -> str:
+    """Keep the sections of what was published, and give the new `chain_digest`.
 
-    `changes`: how many versions were closed and opened, by table.
+    `found`: in the order of the declared tables, closed before opened, none of them empty.
     """
-    found = list(_sections(connection, link.account_id, now, changes))
+    found = list(found)
     if found:
         connection.execute(insert(schema.chain_sections), [_row(link.account_id, run_id, s) for s in found])
     return link.digest(found)
@@ -42,28 +42,27 @@ def _row(account_id: int, run_id: int, section: Section) -> dict[str, Any]:
     }
 
 
-def _sections(
-    connection: Connection, account_id: int, now: datetime, changes: Mapping[str, TableChange]
-) -> Iterator[Section]:
-    dialect, parameters = connection.dialect.name, {"account": account_id, "now": now}
+def sections(connection: Connection, moment: Moment, changes: Mapping[str, TableChange]) -> Iterator[Section]:
+    """What was closed and opened at this moment, read back. `changes`: how many versions of each, by table."""
     for table in declared.TABLES:
         change = changes[table.name]
         if change.closed:
-            yield _section(connection, table, Change.CLOSED, _query(table.name, "valid_to", dialect), parameters)
+            yield section(connection, table, Change.CLOSED, moment)
         if change.opened:
-            yield _section(connection, table, Change.OPENED, _query(table.name, "valid_from", dialect), parameters)
+            yield section(connection, table, Change.OPENED, moment)
+
+
+def section(connection: Connection, table: declared.Table, change: Change, moment: Moment) -> Section:
+    """The versions of one table that were closed, or opened, at this moment, read back."""
+    instant = "valid_to" if change is Change.CLOSED else "valid_from"
+    query = _query(table.name, instant, connection.dialect.name)
+    made = Lines()
+    for batch in lines.stream(connection, *query, {"account": moment.account_id, "now": moment.observed_at}):
+        made.extend(batch)
+    return made.section(table.name, change)
 
 
 Query = tuple[lines.Fields, str]
-
-
-def _section(
-    connection: Connection, table: declared.Table, change: Change, query: Query, parameters: Mapping[str, Any]
-) -> Section:
-    made = Lines()
-    for batch in lines.stream(connection, *query, parameters):
-        made.extend(batch)
-    return made.section(table.name, change)
 
 
 @cache

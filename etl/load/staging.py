@@ -1,24 +1,22 @@
-"""Temporary tables that hold what was read, filled by each database's fastest way: COPY, or a prepared insert."""
+"""Temporary tables that hold what was read."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import chain
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, Connection, MetaData, PrimaryKeyConstraint, Table, Text, delete
 
 from etl.domain import tables as declared
 from etl.domain.tables import Kind
+from etl.load import bulk
+from etl.load.bulk import Row
 from etl.store.types import ID, TYPES
 
-Row = tuple[Any, ...]
 Rows = Mapping[str, Sequence[Row]]
 
-TOGETHER = 100
-"""Rows in one of SQLite's statements; of the 32 766 parameters that it takes our widest table needs twelve a row."""
 _COPY_TYPES = {Kind.INTEGER: "int8", Kind.TEXT: "text", Kind.BOOLEAN: "bool", Kind.JSON: "text"}
 
 
@@ -103,22 +101,9 @@ def put_gone(connection: Connection, number_ids: Iterable[int]) -> None:
 def _bulk(connection: Connection, name: str, kinds: list[str], batch: Sequence[Row]) -> None:
     driver: Any = connection.connection.driver_connection
     if connection.dialect.name == "sqlite":
-        _insert(driver, name, len(kinds), batch)
-        return
-    with driver.cursor().copy(f"copy {name} from stdin (format binary)") as copy:
-        copy.set_types(kinds)
-        write = copy.write_row
-        for row in batch:
-            write(row)
-
-
-def _insert(driver: Any, name: str, width: int, batch: Sequence[Row]) -> None:
-    """Rows a hundred to a statement: each statement takes as long to begin and to end as some rows do."""
-    row = f"({', '.join('?' * width)})"
-    whole = len(batch) - len(batch) % TOGETHER
-    together = (list(chain.from_iterable(batch[at : at + TOGETHER])) for at in range(0, whole, TOGETHER))
-    driver.executemany(f"insert into {name} values {', '.join([row] * TOGETHER)}", together)  # noqa: S608 - declared
-    driver.executemany(f"insert into {name} values {row}", batch[whole:])  # noqa: S608 - a declared name
+        bulk.insert(driver, name, f"({', '.join('?' * len(kinds))})", batch)
+    else:
+        bulk.copy_rows(driver, name, kinds, batch)
 
 
 def analyze(connection: Connection) -> None:

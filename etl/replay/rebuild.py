@@ -10,7 +10,6 @@ from pathlib import Path
 from sqlalchemy import Engine, func, select
 
 from etl import pipeline
-from etl.account_sync import SyncOptions
 from etl.archive.checking import refuse_damaged
 from etl.archive.layout import Layout, existing
 from etl.archive.lines import Publishes
@@ -26,6 +25,7 @@ from etl.replay.outcome import Episode, Replayed, differ
 from etl.replay.time import ArchivedChance, ArchivedClock, moment_of
 from etl.store import schema
 from etl.store.engine import database_errors
+from etl.surroundings import SyncOptions
 
 
 def episodes(layout: Layout, runs: Collection[int] = (), until: datetime | None = None) -> list[Episode]:

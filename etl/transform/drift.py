@@ -36,6 +36,11 @@ class Drift:
     kind: DriftKind
     value: str = ""
 
+    @property
+    def plain(self) -> tuple[str, str, str]:
+        """The departure as what is remembered of it."""
+        return self.path, self.kind.value, self.value
+
 
 class DriftLog:
     """The departures met in one account sync, in the order in which they were met."""

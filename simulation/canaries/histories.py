@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import false, true
+from sqlalchemy import delete, false, true
 
-from etl.load import diff, publish
+from etl.load import diff, first, publish
 from simulation.canaries.planting import canary
 
 
@@ -30,7 +30,7 @@ def clock_goes_back(right: Any) -> Any:
 
 @canary(publish.AccountLoad, "publish", "what was learnt later carries the moment when the sync began")
 def moment_of_the_start(right: Any) -> Any:
-    return lambda self, result, *, now, **more: right(self, result, now=result.started_at, **more)
+    return lambda self, told, *, now, **more: right(self, told, now=told().result.started_at, **more)
 
 
 @canary(diff._Work, "_run", "each statement commits by itself")
@@ -46,10 +46,23 @@ def no_transaction(right: Any) -> Any:
 @canary(diff._Work, "end", "versions that end are deleted")
 def history_is_forgotten(right: Any) -> Any:
     def end(self: Any, table: Any, condition: Any) -> None:
-        _, remove = self.diff(table).end(condition)
-        self.closed[table.name] += self._run(remove)
+        self.closed[table.name] += self._run(delete(self.diff(table).current).where(condition))
 
     return end
+
+
+@canary(
+    first._Sealed,
+    "take",
+    "a first load is sealed in the order in which its rows came",
+    test="tests/integration/test_first_load.py",
+)
+def sealed_as_it_came(right: Any) -> Any:
+    def take(self: Any, columns: Any) -> None:
+        right(self, columns)
+        self.in_order = True
+
+    return take
 
 
 @canary(diff.TableDiff, "no_longer_so", "a version that changed is not ended")

@@ -10,23 +10,23 @@ from etl.transform import decode, normalize
 from simulation.canaries.planting import Wrong, canary
 
 
-@canary(account_sync.AccountSync, "_take", "records that cannot be used are dropped without a trace")
+@canary(account_sync.AccountSync, "_told", "records that cannot be used are dropped without a trace")
 def quarantine_is_silent(right: Any) -> Any:
-    def take(self: Any, *more: Any) -> None:
-        right(self, *more)
+    def told(self: Any, listed: Any) -> Any:
         self._rejected.clear()
+        return right(self, listed)
 
-    return take
+    return told
 
 
 @canary(
-    account_sync.AccountSync,
-    "_refuse_strangers",
+    account_sync,
+    "refuse_strangers",
     "another customer's numbers are taken in",
     test="tests/integration/test_agency.py",
 )
 def strangers_are_welcome(right: Any) -> Any:
-    return lambda self, numbers: None
+    return lambda account, numbers: None
 
 
 def _number_row(change: Callable[[Any, list[Any]], None]) -> Wrong:

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Engine, select
 
 from etl.load import staging
-from etl.load.staging import TOGETHER
+from etl.load.bulk import TOGETHER
 
 
 @pytest.mark.parametrize("count", [0, 1, TOGETHER - 1, TOGETHER, TOGETHER + 1, 2 * TOGETHER + 7])

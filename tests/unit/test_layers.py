@@ -17,13 +17,13 @@ _BASE = {"errors", "domain"}
 _STAGES = _BASE | {"extract", "transform", "store"}
 _ARCHIVE = _BASE | {"archive"}
 _BELOW_RUNS = _STAGES | {"load", "read"}
-_RUNS = _BELOW_RUNS | {"report", "pipeline", "account_sync", "lanes"}
-_REPLAY = _BELOW_RUNS | _ARCHIVE | {"account_sync", "pipeline", "replay"}
+_RUNS = _BELOW_RUNS | {"report", "pipeline", "account_sync", "surroundings", "lanes"}
+_REPLAY = _BELOW_RUNS | _ARCHIVE | {"surroundings", "pipeline", "replay"}
 _TOP = (
     _RUNS
     | _REPLAY
     | {"planning"}
-    | {"clock", "settings", "urls", "accepted", "secret", "secret_file", "sandbox", "cli"}
+    | {"offload", "clock", "settings", "urls", "accepted", "secret", "secret_file", "sandbox", "cli"}
 )
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
@@ -36,11 +36,15 @@ ALLOWED: dict[str, set[str]] = {
     "load": _STAGES | {"load"},
     "read": _STAGES | {"read"},
     "report": _BELOW_RUNS | {"report", "replay", "planning"},
-    "account_sync": _BELOW_RUNS | {"account_sync"},
+    "offload": _BASE | {"transform", "offload"},
+    "surroundings": _BASE | {"extract", "offload"},
+    "admission": _BASE | {"extract", "transform"},
+    "first_listing": _BELOW_RUNS | {"offload"},
+    "account_sync": _BELOW_RUNS | {"account_sync", "admission", "first_listing", "surroundings"},
     "lanes": _BASE,
     "vanished": {"domain", "errors", "store"},
-    "pipeline": _BELOW_RUNS | {"pipeline", "account_sync", "lanes", "vanished"},
-    "planning": _BELOW_RUNS | {"account_sync", "pipeline", "vanished"},
+    "pipeline": _BELOW_RUNS | {"pipeline", "account_sync", "surroundings", "lanes", "offload", "vanished"},
+    "planning": _BELOW_RUNS | {"account_sync", "surroundings", "pipeline", "vanished"},
     "replay": _REPLAY,
     "accepted": {"secret"},
     "settings": _BASE | {"accepted", "urls", "secret", "secret_file"},
@@ -60,7 +64,7 @@ PURE = {
     },
     "transform": {
         "array", "collections", "contextlib", "dataclasses", "datetime", "decimal", "enum", "hashlib", "itertools",
-        "json", "math", "msgspec", "re", "typing",
+        "json", "math", "msgspec", "operator", "re", "typing",
     },
 }  # fmt: skip
 """All that the pure houses may import from outside: neither files, network, databases nor clocks."""

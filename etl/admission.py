@@ -1,0 +1,35 @@
+"""When what came cannot be an account's listing: then nothing is published of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from etl.errors import IntegrityBroken, SourceUnusable
+from etl.extract.accounts import Account
+from etl.transform.decode import Rejected
+
+MOST_QUARANTINED = 0.5
+"""Share of an account's records that may be unusable; beyond it the account fails, for then the source has changed."""
+
+
+def refuse_strangers(account: Account, numbers: Iterable[tuple[int, Any]]) -> None:
+    """Refuse numbers of another customer of the agent. `numbers`: by id, each with the customer its record names."""
+    if not account.user_ids:
+        return
+    own = (None, account.account_id)
+    for number_id, customer in numbers:
+        if isinstance(customer, int) and customer not in own:
+            raise IntegrityBroken(
+                f"number {number_id} of customer {customer} came in this account's listing",
+                remedy="Nothing was published for the account; report this to the vendor",
+            )
+
+
+def refuse_mass_quarantine(rejected: Sequence[Rejected], listed: int) -> None:
+    """Refuse a listing of which most records cannot be used."""
+    if len(rejected) > max(1, listed * MOST_QUARANTINED):
+        example = rejected[0]
+        raise SourceUnusable(
+            f"{len(rejected)} of {listed} records cannot be used, the first: {example.path}: {example.reason}"
+        )

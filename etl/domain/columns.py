@@ -1,0 +1,115 @@
+"""Rows of one declared table, column by column, as canonical text: what COPY reads, and what the chain digests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from hashlib import sha256
+from operator import itemgetter
+from typing import Any
+
+from etl.domain.canonical import NULL, field, json_text, plain
+from etl.domain.tables import Column, Kind, Table
+
+Row = tuple[Any, ...]
+Values = Sequence[Any]
+"""One column's values, from the first row to the last."""
+
+_TRUTH = {None: NULL, True: "t", False: "f"}
+
+
+class Columns:
+    """Rows of a table, each key once, in the order of their keys. A column that is null in all rows may be missing."""
+
+    def __init__(self, table: Table, values: Mapping[str, Values]) -> None:
+        self.table, self._values = table, values
+        self._texts: dict[str, Sequence[str]] = {}
+
+    @classmethod
+    def of(cls, table: Table, rows: Collection[Row]) -> Columns:
+        """Rows in any order; what stands in them beyond the table's columns is dropped."""
+        ordered = sorted(rows, key=itemgetter(*range(len(table.key))))
+        names = [c.name for c in table.columns]
+        return cls(table, dict(zip(names, zip(*ordered, strict=True), strict=False)))
+
+    def __len__(self) -> int:
+        return len(self._values[self.table.key_names[0]])
+
+    @property
+    def first(self) -> tuple[int, ...]:
+        """The lowest key."""
+        return tuple(self._values[name][0] for name in self.table.key_names)
+
+    @property
+    def last(self) -> tuple[int, ...]:
+        """The highest key."""
+        return tuple(self._values[name][-1] for name in self.table.key_names)
+
+    @property
+    def used(self) -> list[str]:
+        """The columns in which some row has a value."""
+        return [name for name, values in self._values.items() if _told(values)]
+
+    def values(self, name: str) -> Values:
+        """One column."""
+        return self._values.get(name) or (None,) * len(self)
+
+    def tuples(self, names: Iterable[str]) -> list[Row]:
+        """The rows again, of these columns only."""
+        return list(zip(*map(self.values, names), strict=True))
+
+    def copied(self) -> Iterator[str]:
+        """Each row's fields as COPY takes them, with tabs between them and no end of line."""
+        return self._lines(self.table.columns)
+
+    def opened(self) -> bytes:
+        """The rows as the chain's lines of opened versions: a digest stands for what is personal (docs/chain.md)."""
+        lines = self.copied() if not self.table.personal else self._with_digests()
+        return ("\n".join(lines) + "\n").encode()
+
+    def _with_digests(self) -> Iterator[str]:
+        others = self._lines([c for c in self.table.columns if not c.personal])
+        personal = [sha256(line.encode()).hexdigest() for line in self._lines(self.table.personal)]
+        return map("\t".join, zip(others, personal, strict=True))
+
+    def _lines(self, columns: Iterable[Column]) -> Iterator[str]:
+        return map("\t".join, zip(*map(self._text, columns), strict=True))
+
+    def _text(self, column: Column) -> Sequence[str]:
+        """A column as text, worked out once."""
+        if (known := self._texts.get(column.name)) is not None:
+            return known
+        values = self.values(column.name)
+        made = self._texts[column.name] = _WRITTEN[column.kind](values) if _told(values) else [NULL] * len(values)
+        return made
+
+
+def _told(values: Values) -> bool:
+    """Whether some of the values are not null."""
+    return values.count(None) < len(values)
+
+
+def _whole_numbers(values: Values) -> Sequence[str]:
+    return list(map(str, values)) if None not in values else [NULL if v is None else str(v) for v in values]
+
+
+def _words(values: Values) -> Sequence[str]:
+    """Text; where nothing has to be escaped in the whole column, which is usual, in one go."""
+    if not plain("".join([v for v in values if v is not None])):
+        return list(map(field, values))
+    return values if None not in values else [NULL if v is None else v for v in values]
+
+
+def _truths(values: Values) -> Sequence[str]:
+    return list(map(_TRUTH.__getitem__, values))
+
+
+def _json(values: Values) -> Sequence[str]:
+    return [field(json_text(value)) for value in values]
+
+
+_WRITTEN: dict[Kind, Callable[[Values], Sequence[str]]] = {
+    Kind.INTEGER: _whole_numbers,
+    Kind.TEXT: _words,
+    Kind.BOOLEAN: _truths,
+    Kind.JSON: _json,
+}

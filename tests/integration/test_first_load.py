@@ -1,0 +1,227 @@
+"""A first load goes straight into the tables, and its seal is made of the rows on their way: as if read back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Engine, insert, select
+
+from etl.domain import tables
+from etl.domain.chain import Change
+from etl.domain.columns import Columns
+from etl.domain.runs import AccountStatus
+from etl.load import staging
+from etl.load.diff import Moment
+from etl.load.first import FirstLoad
+from etl.load.seal import section
+from etl.offload import beside
+from etl.offload.spool import Spool
+from etl.offload.transformers import Transformers, inline
+from etl.sandbox.world import CustomerPlan, World
+from etl.store import schema
+from tests import oracle
+from tests.rig import FakeClock, Rig
+
+NASTY = ["", "\\N", "\\", "a\tb", "line\nline", "\r\v\f\b", "naïve Ünïcode 😀", "'; drop table x", "\\t", " ", '"']
+"""Texts that a format of lines has to escape, or may take for something else."""
+RUN = 2601050600000001
+
+
+def _row(table: tables.Table, number: int) -> tuple[Any, ...]:
+    key = (number,) * len(table.key)
+    return (*key, *(_value(column, number) for column in table.values), 0)
+
+
+def _value(column: tables.Column, number: int) -> Any:
+    if number % 5 == 0:
+        return None
+    return {
+        tables.Kind.INTEGER: number * 1_000_003 - 2**62,
+        tables.Kind.TEXT: NASTY[number % len(NASTY)],
+        tables.Kind.BOOLEAN: number % 2 == 0,
+        tables.Kind.JSON: '{"b":[1.50,"' + "ü\\t" + '"],"aa":null}',
+    }[column.kind]
+
+
+@pytest.fixture
+def open_run(warehouse: Engine) -> Iterator[tuple[Connection, Moment]]:
+    """A transaction of a run that writes."""
+    clock = FakeClock()
+    started = {"run_id": RUN, "started_at": clock.now(), "status": "running", "source_url": "x", "version": "0"}
+    with warehouse.begin() as connection:
+        connection.execute(insert(schema.sync_runs), started)
+        yield connection, Moment(12, RUN, clock.now())
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["in order", "out of order"])
+@pytest.mark.parametrize("table", tables.TABLES, ids=lambda table: table.name)
+def test_the_seal_of_rows_on_their_way_is_that_of_rows_read_back(
+    open_run: tuple[Connection, Moment], table: tables.Table, turned: bool
+) -> None:
+    """Whatever the texts, and in whatever order batches come, the section is the one that the database would give."""
+    connection, moment = open_run
+    batches = [[_row(table, n) for n in range(start + 39, start - 1, -1)] for start in (0, 40, 80)]
+    load = FirstLoad(connection, moment)
+    load.take({table.name: Columns.of(table, rows)} for rows in (batches[::-1] if turned else batches))
+    (made,) = load.sections()
+    assert made == section(connection, table, Change.OPENED, moment)
+    assert load.changes()[table.name].opened == made.versions == 120
+    stored = connection.execute(select(schema.current[table.name]).order_by(*schema.current[table.name].primary_key))
+    assert [tuple(row)[1 : 1 + len(table.key)] for row in stored] == [(n,) * len(table.key) for n in range(120)]
+
+
+def _world(numbers: int, **more: Any) -> World:
+    plan = CustomerPlan(numbers=numbers, campaigns=6)
+    return World(seed=3, customers=[plan], role="customer", id_step=9, **more)
+
+
+def _assert_true(rig: Rig) -> None:
+    wanted = oracle.expected(rig.world.truth(rig.only))
+    assert oracle.differences(oracle.current(rig.engine, rig.only), wanted) == {}
+    assert oracle.broken_invariants(rig.engine) == []
+
+
+def _prepared(rig: Rig) -> None:
+    """Some records that cannot be used, are new to us, or contradict others."""
+    ids = sorted(rig.world.numbers(rig.only))
+    rig.world.put_raw(rig.only, ids[7], b'{"id": %d, "status": 5}' % ids[7])
+    rig.world.edit(rig.only, ids[90], status="unheard of", colour="red")
+    rig.world.edit(rig.only, ids[11], virtual_phone_number="79990001122", comment="tab\tand \\N")
+    rig.world.edit(rig.only, ids[111], virtual_phone_number="79990001122")
+
+
+TABLES = (*oracle.COLUMNS, "quarantine", "source_drift", "account_syncs", "listing_windows", "listing_states")
+
+
+def _everything(rig: Rig) -> dict[str, list[str]]:
+    return {name: sorted(map(repr, rig.rows(f"select * from {name}"))) for name in TABLES}
+
+
+@pytest.mark.parametrize("edition", ["newer", "older"])
+def test_a_process_beside_makes_the_same_rows(warehouse: Engine, other_warehouse: Engine, edition: Any) -> None:
+    """With a process beside and without: the same tables, findings, fingerprints and chain."""
+    one, other = Rig(_world(150, edition=edition), warehouse), Rig(_world(150, edition=edition), other_warehouse)
+    found = []
+    for rig, transformers in ((one, inline), (other, beside.transformers(worth_it=1))):
+        _prepared(rig)
+        result = rig.sync(page_limit=40, transformers=transformers)
+        assert result.accounts[0].quarantined == 1
+        found.append(_everything(rig))
+    assert found[0] == found[1]
+    assert found[0]["source_drift"]
+
+
+@pytest.mark.parametrize("transformers", [inline, beside.transformers(worth_it=1)], ids=["inline", "beside"])
+def test_a_first_load_stages_nothing_and_is_the_truth(
+    warehouse: Engine, transformers: Transformers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several windows go straight into the tables; a day later the rest goes its usual way."""
+    rig = Rig(_world(150), warehouse)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a first load was staged")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(staging, "put", refuse)
+        assert rig.sync(page_limit=40, transformers=transformers).exit_code == 0
+    _assert_true(rig)
+    rig.world.pass_day(share=0.1)
+    assert rig.sync(page_limit=40, transformers=transformers).exit_code == 0
+    _assert_true(rig)
+
+
+def test_pages_by_offset_are_sealed_like_any_other(warehouse: Engine) -> None:
+    """Where the id filter is refused, the one page has its numbers in the source's order; the chain is the same."""
+    rig = Rig(_world(150), warehouse)
+    rig.api.id_filter = False
+    result = rig.sync(page_limit=40)
+    assert result.accounts[0].strategy == "offsets"
+    _assert_true(rig)
+
+
+def _unstartable(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(11, "no more processes")
+
+    monkeypatch.setattr(beside.subprocess, "Popen", refuse)
+
+
+def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beside, "_processors", lambda: 1)
+
+
+@pytest.mark.parametrize("hinder", [_unstartable, _alone])
+def test_without_a_process_beside_this_one_does_it(
+    warehouse: Engine, monkeypatch: pytest.MonkeyPatch, hinder: Callable[[pytest.MonkeyPatch], None]
+) -> None:
+    """Where no process can be had, or there is no processor for it, the load takes longer and is the same."""
+    hinder(monkeypatch)
+    rig = Rig(_world(150), warehouse)
+    assert rig.sync(page_limit=40, transformers=beside.transformers(worth_it=1)).exit_code == 0
+    _assert_true(rig)
+
+
+def test_a_process_that_is_killed_fails_the_account_and_nothing_else(
+    warehouse: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When it dies, out of memory say, nothing of the account is published, and the next run works."""
+    rig = Rig(_world(150), warehouse)
+    right = beside._Beside.begin
+
+    def begin(self: Any, records: Any) -> None:
+        self._process.kill()
+        self._process.wait()
+        right(self, records)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(beside._Beside, "begin", begin)
+        result = rig.sync(page_limit=40, transformers=beside.transformers(worth_it=1))
+    assert (result.exit_code, result.accounts[0].status) == (74, AccountStatus.FAILED)
+    assert "was killed by signal 9" in str(result.accounts[0].error)
+    assert rig.rows("select count(*) from virtual_numbers") == [(0,)]
+    assert rig.sync(page_limit=40, transformers=beside.transformers(worth_it=1)).exit_code == 0
+    _assert_true(rig)
+
+
+def test_a_bug_in_the_process_beside_is_told_as_one(warehouse: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its traceback reaches whoever reports the bug."""
+    monkeypatch.setattr(Spool, "add", lambda self, _part: (0, 9))  # where nothing is
+    with pytest.raises(RuntimeError, match="in the process beside"):
+        Rig(_world(60), warehouse).sync(page_limit=40, transformers=beside.transformers(worth_it=1))
+
+
+def test_the_process_beside_is_given_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither its environment nor its command line holds what vnsync's settings hold."""
+    monkeypatch.setenv("VNSYNC_API_TOKEN", "not for others")
+    with beside.transformers(worth_it=1)(1) as transformer:
+        process = transformer._process  # type: ignore[attr-defined]
+        with open(f"/proc/{process.pid}/environ", "rb") as environment:
+            assert b"VNSYNC" not in environment.read()
+        assert "not for others" not in str(process.args)
+    assert process.returncode is not None
+
+
+def test_no_room_for_the_listing(warehouse: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A temporary folder that is full fails the account with a line that names the folder; nothing is published."""
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("etl.offload.spool.os.pwrite", full)
+    rig = Rig(_world(150), warehouse)
+    result = rig.sync(page_limit=40)
+    assert result.exit_code == 74
+    assert "No space left on device" in str(result.error)
+    assert "TMPDIR" in str(result.accounts[0].error)
+    assert rig.rows("select count(*) from virtual_numbers") == [(0,)]
+
+
+def test_rows_that_go_straight_into_the_tables_are_counted(open_run: tuple[Connection, Moment]) -> None:
+    """No rows: no versions, no sections."""
+    connection, moment = open_run
+    load = FirstLoad(connection, moment)
+    load.take([])
+    assert list(load.sections()) == []
+    assert {change.opened for change in load.changes().values()} == {0}
