@@ -6,12 +6,14 @@ Its rows carry the moment at which the listing was whole, so none of them can be
 from __future__ import annotations
 
 import contextlib
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from etl.domain import tables
 from etl.domain.columns import Columns
+from etl.domain.fingerprints import DIGEST
 from etl.extract.page import Page
 from etl.load.first import Batch
 from etl.load.memory import ListingMemory
@@ -40,7 +42,8 @@ class FirstListing:
     ) -> None:
         self._transformers, self._admit = transformers, admit
         self._memory, self._normalizer, self._drift, self._rejected = memory, normalizer, drift, rejected
-        self._heads: deque[Page] = deque()
+        self._heads: deque[tuple[Page, bytes]] = deque()
+        """Of each page what is needed when its rows come, without its records; the digests packed, end to end."""
         self._transformer: Transformer | None = None
         self._until_the_end = contextlib.ExitStack()
 
@@ -55,14 +58,15 @@ class FirstListing:
         if self._transformer is None:
             self._transformer = self._until_the_end.enter_context(self._transformers(numbers))
         self._transformer.begin([*page.records.values(), *page.unreadable])
-        self._heads.append(replace(page, records={}))
+        packed = b"".join([page.digests[i] for i in page.ids]) if page.digests else b""
+        self._heads.append((replace(page, records={}, digests={}, ids=array("q", page.ids)), packed))
 
     def batches(self) -> Iterator[Batch]:
         """All rows, page by page; those that numbers share at the end."""
         if self._transformer is None:
             return
         for rows in self._transformer.pages():
-            yield self._told(self._heads.popleft(), rows)
+            yield self._told(_unpacked(*self._heads.popleft()), rows)
         shared = self._transformer.shared()
         self._normalizer.adopt(
             shared.rows,
@@ -82,3 +86,8 @@ class FirstListing:
         self._normalizer.phones.recall(rows.phones, rows.ids)
         self._memory.take(page, rows.ids, rows.departures)
         return made
+
+
+def _unpacked(page: Page, packed: bytes) -> Page:
+    digests = [packed[at : at + DIGEST] for at in range(0, len(packed), DIGEST)]
+    return replace(page, digests=dict(zip(page.ids, digests, strict=bool(digests))))

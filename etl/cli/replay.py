@@ -49,6 +49,7 @@ def replay(
     from etl.cli.connect import reporting, warehouse
     from etl.cli.sync import prepare
     from etl.clock import SystemClock
+    from etl.offload.beside import transformers
     from etl.read.as_of import refuse_future
     from etl.replay import rebuild, restate
 
@@ -57,10 +58,11 @@ def replay(
     asked = rebuild.chosen(archive.expanduser(), runs=runs, until=until)  # refused here, before a database is made
     with reporting(loaded, clock=clock, level="warning") as report:
         if diff:
-            return _tell_difference(restate.restate(asked, reading.readable(loaded), report=report), output)
+            found = restate.restate(asked, reading.readable(loaded), report=report, transformers=transformers())
+            return _tell_difference(found, output)
         engine = warehouse(loaded)
         prepare(engine, upgrade=True)
-        done = rebuild.replay(asked, engine, report=report)
+        done = rebuild.replay(asked, engine, report=report, transformers=transformers())
     return _tell(done, output)
 
 

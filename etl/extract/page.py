@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -42,7 +43,7 @@ class Page:
     records: dict[int, Record]
     unreadable: list[Record]
     total: int | None
-    ids: list[int]
+    ids: Sequence[int]
     duplicates: int = 0
     conflicts: int = 0
     window: Window | None = None

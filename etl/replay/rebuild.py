@@ -20,6 +20,7 @@ from etl.domain.runs import AccountResult
 from etl.errors import Usage
 from etl.extract.credentials import Login
 from etl.extract.jsonrpc import open_api
+from etl.offload.transformers import Transformers, inline
 from etl.replay.answers import SESSION, ArchivedSource
 from etl.replay.outcome import Episode, Replayed, differ
 from etl.replay.time import ArchivedChance, ArchivedClock, moment_of
@@ -69,12 +70,13 @@ def chosen(folder: Path, *, runs: Collection[int] = (), until: datetime | None =
     return Chosen(layout, found)
 
 
-def replay(asked: Chosen, engine: Engine, *, report: Report) -> Replayed:
+def replay(asked: Chosen, engine: Engine, *, report: Report, transformers: Transformers = inline) -> Replayed:
     """Rebuild the accounts in the warehouse, which holds none of them, or stands where the archive goes on.
 
+    `transformers`: as `pipeline.sync` has them.
     Raises `Usage` when it stands elsewhere. What does not come out as it was is in the result.
     """
-    replaying = _Replay(asked.layout, engine, report)
+    replaying = _Replay(asked.layout, engine, report, transformers)
     replaying.refuse_other_places(asked.episodes)
     for episode in asked.episodes:
         replaying.run(episode)
@@ -84,8 +86,9 @@ def replay(asked: Chosen, engine: Engine, *, report: Report) -> Replayed:
 class _Replay:
     """The state of a replay: where each account stands, and what was done."""
 
-    def __init__(self, layout: Layout, engine: Engine, report: Report) -> None:
+    def __init__(self, layout: Layout, engine: Engine, report: Report, transformers: Transformers) -> None:
         self._objects, self._engine, self._report = Objects(layout), engine, report
+        self._transformers = transformers
         self._heads = dict(self._standing())
         self.done = Replayed()
 
@@ -152,7 +155,15 @@ class _Replay:
         )
         key, any_chance, report = Login("replay", SESSION), ArchivedChance(0), self._report
         with open_api(run.source_url, key, clock=clock, random=any_chance, report=report, transport=source) as api:
-            result = pipeline.sync(api, self._engine, options=options, clock=clock, random=chance, report=report)
+            result = pipeline.sync(
+                api,
+                self._engine,
+                options=options,
+                clock=clock,
+                random=chance,
+                report=report,
+                transformers=self._transformers,
+            )
         return {a.account_id: a for a in result.accounts}
 
     def _expect_place(self, episode: Episode, published: Publishes) -> None:

@@ -10,6 +10,7 @@ from datetime import datetime
 from sqlalchemy import Engine
 
 from etl.domain.ports import Report
+from etl.offload.transformers import Transformers, inline
 from etl.replay.compare import Span, TableDifference, accounts_erased_from, differences
 from etl.replay.outcome import Replayed
 from etl.replay.rebuild import Chosen, replay
@@ -41,13 +42,13 @@ class Restated:
         return [t for t in self.tables if t.only_warehouse or t.only_replay]
 
 
-def restate(asked: Chosen, warehouse: Engine, *, report: Report) -> Restated:
+def restate(asked: Chosen, warehouse: Engine, *, report: Report, transformers: Transformers = inline) -> Restated:
     """Replay into a temporary SQLite warehouse, and compare its history with that of `warehouse`."""
     migrations.check(warehouse)
     with tempfile.TemporaryDirectory(prefix="vnsync-replay-") as temporary:
         engine = open_warehouse(f"sqlite:///{temporary}/replayed.db")
         migrations.upgrade(engine)
-        done = replay(asked, engine, report=report)
+        done = replay(asked, engine, report=report, transformers=transformers)
         spans = _spans(asked, leaving_out=done.failed)
         return Restated(
             replayed=done,

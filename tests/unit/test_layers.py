@@ -18,7 +18,7 @@ _STAGES = _BASE | {"extract", "transform", "store"}
 _ARCHIVE = _BASE | {"archive"}
 _BELOW_RUNS = _STAGES | {"load", "read"}
 _RUNS = _BELOW_RUNS | {"report", "pipeline", "account_sync", "surroundings", "lanes"}
-_REPLAY = _BELOW_RUNS | _ARCHIVE | {"surroundings", "pipeline", "replay"}
+_REPLAY = _BELOW_RUNS | _ARCHIVE | {"surroundings", "offload", "pipeline", "replay"}
 _TOP = (
     _RUNS
     | _REPLAY
