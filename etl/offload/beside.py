@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import subprocess  # nosec B404 - to start this very program
+import subprocess  # nosec B404
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -68,7 +68,7 @@ class _Beside:
         shared = [self._pages.descriptor, self._rows.descriptor]
         here = [os.path.realpath(entry) for entry in sys.path]
         try:
-            self._process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603 - this program, by our own words  # nosec B603
+            self._process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603 - by our own words  # nosec B603
                 [sys.executable, "-I", "-c", _PROGRAM, json.dumps(here), *map(str, shared)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
