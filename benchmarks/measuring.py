@@ -64,7 +64,7 @@ def run(
         process = subprocess.Popen(
             command, env={**INSTALLED, **environment}, cwd=ROOT, stdout=said, stderr=subprocess.STDOUT
         )
-        with _children_of(process.pid) as peaks:
+        with _peaks_of(process.pid) as peaks:
             _, status, used = os.wait4(process.pid, 0)
         wall = time.perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -72,7 +72,7 @@ def run(
             said.seek(0)
             raise RuntimeError(f"{' '.join(command[:6])}: exit {process.returncode}\n{said.read().decode()[-3000:]}")
     own: dict[str, Any] = {"wall": wall, "cpu": used.ru_utime + used.ru_stime, "memory": 0.0}
-    own["memory"] = (used.ru_maxrss + sum(peaks.values())) / MEMORY
+    own["memory"] = max(used.ru_maxrss, sum(peaks.values())) / MEMORY
     if before is None or counters is None:
         return Figures(**own, written=used.ru_oublock * BLOCK / 1e6)
     after = counters()
@@ -82,17 +82,16 @@ def run(
 
 
 @contextmanager
-def _children_of(pid: int) -> Iterator[dict[str, int]]:
-    """Each child's peak of memory, in KiB by its process id: it is added to the parent's, as if all came at once."""
+def _peaks_of(pid: int) -> Iterator[dict[str, int]]:
+    """The peaks of memory of a process and its children, in KiB by process id: to be added, as if all came at once."""
     peaks: dict[str, int] = {}
     ended = threading.Event()
 
     def look() -> None:
         while not ended.wait(LOOK_EVERY):
             with suppress(OSError, IndexError):  # one of them has just ended
-                for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-                    status = Path(f"/proc/{child}/status").read_text()
-                    peaks[child] = int(status.split("VmHWM:")[1].split()[0])
+                for one in [str(pid), *_children(pid)]:
+                    peaks[one] = int(Path(f"/proc/{one}/status").read_text().split("VmHWM:")[1].split()[0])
 
     watch = threading.Thread(target=look, daemon=True)
     watch.start()
@@ -101,6 +100,11 @@ def _children_of(pid: int) -> Iterator[dict[str, int]]:
     finally:
         ended.set()
         watch.join()
+
+
+def _children(pid: int) -> Iterator[str]:
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        yield from (task / "children").read_text().split()
 
 
 def median(figures: Sequence[Figures]) -> Figures:

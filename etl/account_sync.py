@@ -1,4 +1,4 @@
-"""One account sync, the unit of work: listed, transformed, staged, proven and published, or not at all."""
+"""One account sync, the unit of work: listed, transformed, proven and published, or not at all."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class AccountSync:
                 first = until_published.enter_context(self._first_listing())
             for page in listing.pages():
                 if first:
-                    first.take(page, max(listing.announced, page.rows))
+                    first.take(page, listing.about(page))
                 else:
                     load.stage(self._taken(page))
                 self._tell(listing, load.open_numbers)

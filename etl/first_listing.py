@@ -14,7 +14,7 @@ from dataclasses import replace
 from etl.domain import tables
 from etl.domain.columns import Columns
 from etl.domain.fingerprints import DIGEST
-from etl.extract.page import Page
+from etl.extract.page import Page, Record
 from etl.load.first import Batch
 from etl.load.memory import ListingMemory
 from etl.offload.transformers import Transformer, Transformers
@@ -27,7 +27,7 @@ from etl.transform.page_rows import PageRows
 class FirstListing:
     """Takes pages, gives batches of rows, and tells the rest of the sync what they showed.
 
-    `admit`: is shown each page's rows before anything is made of them, and may raise.
+    `admit`: is shown the numbers of each page before their rows are given, and may raise.
     """
 
     def __init__(
@@ -59,15 +59,18 @@ class FirstListing:
             self._transformer = self._until_the_end.enter_context(self._transformers(numbers))
         self._transformer.begin([*page.records.values(), *page.unreadable])
         packed = b"".join([page.digests[i] for i in page.ids]) if page.digests else b""
-        self._heads.append((replace(page, records={}, digests={}, ids=array("q", page.ids)), packed))
+        unreadable: list[Record] = [b""] * len(page.unreadable)  # of these only the count is needed
+        head = replace(page, records={}, digests={}, ids=array("q", page.ids), unreadable=unreadable)
+        self._heads.append((head, packed))
 
     def batches(self) -> Iterator[Batch]:
         """All rows, page by page; those that numbers share at the end."""
         if self._transformer is None:
             return
-        for rows in self._transformer.pages():
-            yield self._told(_unpacked(*self._heads.popleft()), rows)
-        shared = self._transformer.shared()
+        with _no_fault_of_the_database():
+            for rows in self._transformer.pages():
+                yield self._noted(_unpacked(*self._heads.popleft()), rows)
+            shared = self._transformer.shared()
         self._normalizer.adopt(
             shared.rows,
             conflicts=shared.conflicts,
@@ -76,7 +79,7 @@ class FirstListing:
         )
         yield {n: Columns.of(tables.BY_NAME[n], rows) for n, rows in self._normalizer.shared_rows().items() if rows}
 
-    def _told(self, page: Page, rows: PageRows) -> Mapping[str, Columns]:
+    def _noted(self, page: Page, rows: PageRows) -> Mapping[str, Columns]:
         made = {name: Columns(tables.BY_NAME[name], values) for name, values in rows.tables.items()}
         if tables.VIRTUAL_NUMBERS.name in made:
             self._admit(made[tables.VIRTUAL_NUMBERS.name])
@@ -86,6 +89,15 @@ class FirstListing:
         self._normalizer.phones.recall(rows.phones, rows.ids)
         self._memory.take(page, rows.ids, rows.departures)
         return made
+
+
+@contextlib.contextmanager
+def _no_fault_of_the_database() -> Iterator[None]:
+    """Rows are asked for while they are written, where a ValueError is taken for a value that cannot be stored."""
+    try:
+        yield
+    except ValueError as exc:
+        raise RuntimeError(f"transforming a first load: {exc}") from exc
 
 
 def _unpacked(page: Page, packed: bytes) -> Page:

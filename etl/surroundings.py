@@ -13,8 +13,7 @@ from etl.extract import ahead
 from etl.extract.ahead import Fetcher
 from etl.extract.jsonrpc import DataApi
 from etl.extract.listing import LIMIT
-from etl.offload import transformers
-from etl.offload.transformers import Transformers
+from etl.offload.transformers import Transformers, inline
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,4 +46,4 @@ class Surroundings:
     run_id: int
     witness: Witness = NOBODY
     fetcher: Fetcher = ahead.inline
-    transformers: Transformers = transformers.inline
+    transformers: Transformers = inline

@@ -18,7 +18,10 @@ _TRUTH = {None: NULL, True: "t", False: "f"}
 
 
 class Columns:
-    """Rows of a table, each key once, in the order of their keys. A column that is null in all rows may be missing."""
+    """Rows of a table, at least one, each key once, in the order of their keys.
+
+    A column that is null in all rows may be missing.
+    """
 
     def __init__(self, table: Table, values: Mapping[str, Values]) -> None:
         self.table, self._values = table, values
@@ -47,7 +50,7 @@ class Columns:
     @property
     def used(self) -> list[str]:
         """The columns in which some row has a value."""
-        return [name for name, values in self._values.items() if _told(values)]
+        return [name for name, values in self._values.items() if _any(values)]
 
     def values(self, name: str) -> Values:
         """One column."""
@@ -79,11 +82,11 @@ class Columns:
         if (known := self._texts.get(column.name)) is not None:
             return known
         values = self.values(column.name)
-        made = self._texts[column.name] = _WRITTEN[column.kind](values) if _told(values) else [NULL] * len(values)
+        made = self._texts[column.name] = _WRITTEN[column.kind](values) if _any(values) else [NULL] * len(values)
         return made
 
 
-def _told(values: Values) -> bool:
+def _any(values: Values) -> bool:
     """Whether some of the values are not null."""
     return values.count(None) < len(values)
 

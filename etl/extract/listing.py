@@ -85,6 +85,10 @@ class Listing:
         """The ids at which the account was cut into windows when all were read; before, and by offsets, at first."""
         return [w.upto for w in self._taken if w.upto is not None] or self._first
 
+    def about(self, page: Page) -> int:
+        """About how many numbers the account has, seen from a page that was just read."""
+        return max(self.announced, page.rows * (len(self._taken) + len(self._plan.pending)))
+
     def pages(self) -> Iterator[Page]:
         """Every page of the account. Each is whole at its own moment; together they hold every number that lived
         throughout, or the tally says how many did not come.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
 
-Row = tuple[Any, ...]
+from etl.domain.columns import Row
 
 TOGETHER = 100
 """Rows in one of SQLite's statements; of the 32 766 parameters that it takes our widest table needs twelve a row."""

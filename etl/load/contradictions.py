@@ -11,8 +11,8 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, Text, cast, exists, select, union_all
 
 from etl.domain import tables as declared
+from etl.domain.columns import Row
 from etl.domain.tables import Kind
-from etl.load.bulk import Row
 from etl.load.diff import TableDiff
 from etl.load.staging import stage_for
 from etl.store import schema

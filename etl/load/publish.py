@@ -1,7 +1,8 @@
 """One account's way into the warehouse: staged while it is listed, then compared and published in one transaction.
 
-PostgreSQL stages and publishes in the same transaction. SQLite has one writer, so staging goes on beside it, and only
-publishing takes the writer's turn.
+A first load is not staged: its rows come when the listing is whole, and are written in that transaction. PostgreSQL
+stages and publishes in the same transaction. SQLite has one writer, so staging goes on beside it, and only publishing
+takes the writer's turn.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from sqlalchemy.exc import DBAPIError
 import etl
 from etl.domain import chain
 from etl.domain.chain import Section
+from etl.domain.columns import Row
 from etl.domain.fingerprints import ListingPrint
 from etl.domain.runs import AccountResult, AccountStatus, TableChange
 from etl.load import contradictions, diff, findings, rehearsal, staging
-from etl.load.bulk import Row
 from etl.load.commit import commit
 from etl.load.diff import Moment
 from etl.load.findings import AccountFacts, Told

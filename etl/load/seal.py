@@ -1,7 +1,7 @@
 """The seal of an account sync: what it published, digested inside its own transaction. `docs/chain.md` has the format.
 
-Tables in which nothing changed are not looked at. What was opened is found by one scan of the account's current rows:
-no index leads from an instant to them, and one would cost every sync more than the scan does.
+Tables in which nothing changed are not looked at, and what is sealed is read back: the versions of this moment. Only of
+a first load the sections are made of its rows on their way (`first`).
 """
 
 from __future__ import annotations

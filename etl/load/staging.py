@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Connection, MetaData, PrimaryKeyConstraint, Table, Text, delete
 
 from etl.domain import tables as declared
+from etl.domain.columns import Row
 from etl.domain.tables import Kind
 from etl.load import bulk
-from etl.load.bulk import Row
 from etl.store.types import ID, TYPES
 
 Rows = Mapping[str, Sequence[Row]]

@@ -70,7 +70,13 @@ def _disk_errors() -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        raise LocalTrouble(
-            f"the listing cannot be kept in a temporary file: {exc.strerror}",
-            remedy=f"Make room in {tempfile.gettempdir()}, or set TMPDIR to a folder that has some",
-        ) from exc
+        raise no_room(str(exc.strerror)) from exc
+
+
+def no_room(why: str) -> LocalTrouble:
+    """The error for what the disk refused; `why` in the system's words."""
+    folder = tempfile.tempdir or "the temporary folder"  # where there is none, asking for it fails once more
+    return LocalTrouble(
+        f"the listing cannot be kept in a temporary file: {why}",
+        remedy=f"Make room in {folder}, or set TMPDIR to a folder that has some",
+    )

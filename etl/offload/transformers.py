@@ -9,7 +9,8 @@ from typing import Protocol
 import msgspec
 
 from etl.offload.spool import Place, Spool
-from etl.transform.page_rows import PageRows, Record, SharedRows, Transformation
+from etl.transform.decode import Record
+from etl.transform.page_rows import PageRows, SharedRows, Transformation
 
 FEW = 2
 """Pages whose rows memory may hold."""

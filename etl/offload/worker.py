@@ -6,46 +6,57 @@ last page, that of what all pages share. It has neither the token nor the networ
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import traceback
+from collections.abc import Iterable
 from typing import BinaryIO
 
 import msgspec
 
 from etl.offload import spool
+from etl.offload.transformers import encode
 from etl.transform.page_rows import Transformation
 
-FAILED = b"!"
-"""Begins a line that tells the place of a traceback."""
+FAILED, DISK = b"!", b"?"
+"""Begin a line that tells, in JSON, of a traceback; and of what the disk refused."""
+LONGEST = 8_000
+"""Characters of a traceback that are told: a pipe takes them at once."""
 
-encode = msgspec.msgpack.Encoder().encode
 split = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
-def work(pages: int, rows: int, told: BinaryIO, answers: BinaryIO) -> None:
+def work(pages: int, rows: int, requests: Iterable[bytes], answers: BinaryIO) -> None:
     """Transform the pages of one account; `pages` and `rows` are open files."""
     transformation, end = Transformation(), 0
 
-    def answer(part: bytes, mark: bytes = b"") -> None:
+    def answer(part: bytes) -> None:
         nonlocal end
         spool.write(rows, part, end)
-        answers.write(b"%s%d %d\n" % (mark, end, len(part)))
-        answers.flush()
+        _tell(answers, b"%d %d" % (end, len(part)))
         end += len(part)
 
     try:
-        for line in told:
+        for line in requests:
             at, length = map(int, line.split())
             answer(encode(transformation.page(split(spool.read(pages, (at, length))))))
         answer(encode(transformation.shared()))
+    except (BrokenPipeError, MemoryError):
+        raise
+    except OSError as exc:
+        _tell(answers, DISK + msgspec.json.encode(str(exc.strerror)))
     except Exception:  # noqa: BLE001 - raised in the process that asked
-        answer(traceback.format_exc().encode("utf-8", "backslashreplace"), FAILED)
+        _tell(answers, FAILED + msgspec.json.encode(traceback.format_exc()[-LONGEST:]))
+
+
+def _tell(answers: BinaryIO, line: bytes) -> None:
+    answers.write(line + b"\n")
+    answers.flush()
 
 
 def main(pages: int, rows: int) -> None:
     """Work for the process at the other end of standard input and output; when it is gone, there is nothing to do."""
-    with contextlib.suppress(BrokenPipeError):
+    try:
         work(pages, rows, sys.stdin.buffer, sys.stdout.buffer)
-    os._exit(0)  # nothing is left to flush, and to complain about to a terminal that is another's
+    finally:
+        os._exit(0)  # whatever happened, nothing is left to flush, and nobody to complain to

@@ -20,6 +20,9 @@ from etl.transform.extras import DEEPEST, deeper_than, take_extras, without_extr
 from etl.transform.records import CATEGORIES, STATUSES, TYPES, Id, Number
 from etl.transform.repeats import keeps_everything, repeated_key
 
+Record = bytes | msgspec.Raw
+"""One record's JSON, as databases can hold it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Rejected:
@@ -52,7 +55,7 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _PLACE = re.compile(r"^(?P<reason>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
 
 
-def decode(records: Collection[bytes | msgspec.Raw], drift: DriftLog) -> Decoded:
+def decode(records: Collection[Record], drift: DriftLog) -> Decoded:
     """Decode the records of a page; what departs from the documentation goes into `drift`."""
     page = b"[" + b",".join(records) + b"]"
     try:
@@ -87,7 +90,7 @@ def _note_unknown_values(numbers: Collection[Number], drift: DriftLog) -> None:
             drift.note(f"$.{path}", DriftKind.UNKNOWN_VALUE, value)
 
 
-def _one_by_one(records: Iterable[bytes | msgspec.Raw], drift: DriftLog) -> Decoded:
+def _one_by_one(records: Iterable[Record], drift: DriftLog) -> Decoded:
     decoded = Decoded([], [])
     for record in records:
         outcome = _tolerant(bytes(record), drift)

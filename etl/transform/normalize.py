@@ -70,7 +70,7 @@ class Normalizer:
         """Whether some row lacks a field that the source did not report."""
         self.unreported_shared = False
         """Whether that was so for a row that numbers share."""
-        self._told: set[tuple[Any, ...]] = set()
+        self._met: set[tuple[Any, ...]] = set()
         """What shared rows were made of already: most numbers repeat what others told."""
         self._campaigns = self.shared["campaigns"]
         self._sites = self.shared["sites"]
@@ -150,10 +150,10 @@ class Normalizer:
 
     def _repeats(self, told: tuple[Any, ...]) -> bool:
         """Whether a shared row was made of the very same before; of what lacks a field, each page is to take note."""
-        if told in self._told:
+        if told in self._met:
             return True
         if UNSET not in told:
-            self._told.add(told)
+            self._met.add(told)
         return False
 
     # -- campaigns, sites, blocks

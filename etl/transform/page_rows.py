@@ -11,11 +11,10 @@ import msgspec
 from etl.domain import tables
 from etl.domain.columns import Columns
 from etl.domain.fingerprints import Departure
-from etl.transform.decode import Rejected, decode
+from etl.transform.decode import Record, Rejected, decode
 from etl.transform.drift import DriftLog
 from etl.transform.normalize import Normalizer
 
-Record = bytes | msgspec.Raw
 _by_id = attrgetter("id")
 
 

@@ -17,6 +17,7 @@ import click
 import pytest
 
 from etl.cli.main import COMMANDS, cli
+from etl.offload import beside
 from etl.settings import DECLARED
 from etl.store.engine import open_warehouse
 from tests.cli.conftest import clean, customer, vnsync  # noqa: F401 - fixtures
@@ -83,7 +84,7 @@ main()
 
 @pytest.mark.parametrize("words", ["sync", "doctor"])
 def test_s02_no_children(customer: Source, warehouse_url: str, words: str) -> None:
-    """vnsync starts no process, so there is none that could inherit the key from its environment."""
+    """For most of what it does vnsync starts no process, so there is none that could inherit the key."""
     done = subprocess.run(
         [sys.executable, "-c", WATCHED, words, *customer.options[:2], "--database-url", warehouse_url],
         env={**environment(), "VNSYNC_API_TOKEN": CANARY},
@@ -94,6 +95,26 @@ def test_s02_no_children(customer: Source, warehouse_url: str, words: str) -> No
     )
     assert done.returncode == 0, done.stderr
     assert CANARY not in done.stdout + done.stderr
+
+
+def test_s02_the_process_beside_is_given_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that transforms large first loads is told where programs and libraries are, and no setting."""
+    monkeypatch.setenv("vnsync_api_token", "not for others")
+    monkeypatch.setenv("PGPASSWORD", "not for others")
+    given: dict[str, Any] = {}
+    started = subprocess.Popen
+
+    def start(words: list[str], **more: Any) -> Any:
+        given.update(more, words=words)
+        return started(words, **more)
+
+    monkeypatch.setattr(beside.subprocess, "Popen", start)
+    with beside.transformers(worth_it=1)(1) as transformer:
+        process = transformer._process  # type: ignore[attr-defined]
+    assert process.returncode is not None
+    assert given["env"].keys() <= set(beside._INHERITED)
+    assert "PATH" in given["env"]
+    assert "not for others" not in str(given)
 
 
 # -- S14

@@ -186,21 +186,68 @@ def test_a_process_that_is_killed_fails_the_account_and_nothing_else(
 
 
 def test_a_bug_in_the_process_beside_is_told_as_one(warehouse: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its traceback reaches whoever reports the bug."""
-    monkeypatch.setattr(Spool, "add", lambda self, _part: (0, 9))  # where nothing is
-    with pytest.raises(RuntimeError, match="in the process beside"):
-        Rig(_world(60), warehouse).sync(page_limit=40, transformers=beside.transformers(worth_it=1))
+    """Its traceback reaches whoever reports the bug, although it has long ended when it is asked."""
+    right = Spool.add
+    monkeypatch.setattr(Spool, "add", lambda self, _part: right(self, b"no JSON"))
+    begin = beside._Beside.begin
+
+    def begin_slowly(self: Any, records: Any) -> None:
+        begin(self, records)
+        self._process.wait()
+
+    monkeypatch.setattr(beside._Beside, "begin", begin_slowly)
+    with pytest.raises(RuntimeError, match=r"(?s)in the process beside: Traceback.*JSON is malformed"):
+        Rig(_world(150), warehouse).sync(page_limit=40, transformers=beside.transformers(worth_it=1))
 
 
-def test_the_process_beside_is_given_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither its environment nor its command line holds what vnsync's settings hold."""
-    monkeypatch.setenv("VNSYNC_API_TOKEN", "not for others")
-    with beside.transformers(worth_it=1)(1) as transformer:
-        process = transformer._process  # type: ignore[attr-defined]
-        with open(f"/proc/{process.pid}/environ", "rb") as environment:
-            assert b"VNSYNC" not in environment.read()
-        assert "not for others" not in str(process.args)
-    assert process.returncode is not None
+def test_many_pages_wait_for_nobody(warehouse: Engine) -> None:
+    """More pages than the pipes hold lines for: both processes go on."""
+    rig = Rig(_world(1200), warehouse)
+    result = rig.sync(page_limit=12, transformers=beside.transformers(worth_it=1))
+    assert result.exit_code == 0
+    assert result.accounts[0].requests > 1.5 * beside.AHEAD
+    _assert_true(rig)
+
+
+def test_no_temporary_folder_fails_the_account_only(warehouse: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no folder can be written, the account fails with a line that says what to set."""
+
+    def nowhere(**_: object) -> None:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr("etl.offload.spool.tempfile.TemporaryFile", nowhere)
+    for transformers in (inline, beside.transformers(worth_it=1)):
+        result = Rig(_world(150), warehouse).sync(page_limit=40, transformers=transformers)
+        assert (result.exit_code, result.accounts[0].status) == (74, AccountStatus.FAILED)
+        assert "No usable temporary directory" in str(result.error)
+
+
+def test_a_disk_that_is_full_for_the_process_beside_is_told_as_that(
+    warehouse: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the system refuses it reaches the account as what it refuses this process: one line, exit 74."""
+    monkeypatch.setattr(
+        beside,
+        "_PROGRAM",
+        beside._PROGRAM.replace("main(int", "import resource; resource.setrlimit(1, (9, 9)); main(int"),
+    )
+    result = Rig(_world(150), warehouse).sync(page_limit=40, transformers=beside.transformers(worth_it=1))
+    assert result.exit_code == 74
+    assert "cannot be kept in a temporary file: File too large" in str(result.error)
+
+
+def test_replay_knows_how_large_an_account_is(warehouse: Engine) -> None:
+    """Given windows, as a replay is, the first page is enough to tell that a process is worth it."""
+    asked: list[int] = []
+
+    def transformers(numbers: int) -> Any:
+        asked.append(numbers)
+        return inline(numbers)
+
+    rig = Rig(_world(150), warehouse)
+    ids = sorted(rig.world.numbers(rig.only))
+    rig.sync(page_limit=40, bounds={rig.only: ids[29::30]}, transformers=transformers)
+    assert asked == [180]
 
 
 def test_no_room_for_the_listing(warehouse: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
