@@ -51,10 +51,13 @@ def modules() -> Iterator[tuple[str, ast.Module]]:
 
 
 def test_s15_no_loader_turns_data_into_code() -> None:
-    """No module loads pickles, YAML or XML, evaluates text, or starts programs."""
+    """No module loads pickles, YAML or XML, evaluates text, or starts programs, but for one, which starts itself."""
     found = dict(modules())
     assert len(found) > 90
-    assert {name: bad for name, tree in found.items() if (bad := dangers(tree))} == {}
+    dangerous = {name: bad for name, tree in found.items() if (bad := dangers(tree))}
+    assert dangerous == {"etl/offload/beside.py": ["subprocess"]}
+    beside = (ROOT / "etl" / "offload" / "beside.py").read_text()
+    assert beside.count("subprocess.Popen(") == beside.count("[sys.executable, ") == 1
 
 
 @pytest.mark.parametrize(
