@@ -8,7 +8,7 @@ import importlib
 import io
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, TextIO
 
 import click
@@ -78,6 +78,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line of this process and exit with its code."""
+    gc.set_threshold(*COLLECT_AFTER)
     code = run(sys.argv[1:])
     gc.freeze()  # at its end Python would look through all that was imported for cycles; the memory goes anyway
     sys.exit(code)
@@ -87,7 +88,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line; returns the exit code. Nothing is raised: every error becomes one line on stderr."""
     state = State()
     _never_fail_to_encode()
-    with private(), signals.stoppable(), _rare_collections():
+    with private(), signals.stoppable():
         try:
             code = _invoke(arguments, state)
         except (BrokenPipeError, SystemExit):  # the reader of the pipe has gone; click exits by itself then
@@ -100,17 +101,6 @@ def run(arguments: Sequence[str]) -> int:
             code = report_bug(error, state)
     _let_go_of(sys.stdout, sys.stderr)
     return code
-
-
-@contextlib.contextmanager
-def _rare_collections() -> Iterator[None]:
-    """Rows by the hundred thousand are no cycles: look for those that seldom, and never among what is imported."""
-    before = gc.get_threshold()
-    gc.set_threshold(*COLLECT_AFTER)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 def _invoke(arguments: Sequence[str], state: State) -> int:

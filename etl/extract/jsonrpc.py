@@ -92,15 +92,15 @@ class DataApi:
         """Refuse to begin what takes more requests than today's points allow. Raises `TooFewPoints`."""
         self._shared.pace.afford(self, requests)
 
-    def call(self, method: str, params: dict[str, Any] | None = None) -> Result:
-        """The result of one method call.
+    def call(self, method: str, params: dict[str, Any] | None = None, *, known: bytes = b"") -> Result:
+        """The result of one method call. `known`: the digest of records that need not be read again (`answers.decode`).
 
         Waits out minute limits, renews an expired session once, retries what is transient. Raises the errors of
         `answers.error_of` and of `http.Poster.post` for the rest; `TryLater` when the day's points are used up.
         """
         for _ in range(MINUTE_WAITS):
             try:
-                return self._with_session(lambda: self._paced(method, params))
+                return self._with_session(lambda: self._paced(method, params, known))
             except LimitExceeded as exc:
                 self._shared.pace.pause(minute_pause(exc.reset), self._clock, self._report)
         raise LimitExceeded(f"the minute's API points stay used up after {MINUTE_WAITS} waits", None)
@@ -113,19 +113,19 @@ class DataApi:
                 raise
         return call()
 
-    def _paced(self, method: str, params: dict[str, Any] | None) -> Result:
+    def _paced(self, method: str, params: dict[str, Any] | None, known: bytes) -> Result:
         with self._shared.pace.turn(self, self._clock, self._report) as turn:
-            result = self._retry.call(lambda: self._once(method, params), self._retried)
-            known = result.metadata if isinstance(result.metadata, dict) else {}
-            turn.heard(known.get("limits"))
-        self._heed_version(known.get("api_version"))
+            result = self._retry.call(lambda: self._once(method, params, known), self._retried)
+            told = result.metadata if isinstance(result.metadata, dict) else {}
+            turn.heard(told.get("limits"))
+        self._heed_version(told.get("api_version"))
         return result
 
-    def _once(self, method: str, params: dict[str, Any] | None) -> Result:
+    def _once(self, method: str, params: dict[str, Any] | None, known: bytes) -> Result:
         self._token = self._shared.session.token(self._log_in)
         request_id, body = self._encode(method, {"access_token": self._token, **(params or {})})
         asked = Asked(method, params or {}, request_id)
-        return self._answer(body, lambda answer: decode(answer, request_id, self._redaction), asked)
+        return self._answer(body, lambda answer: decode(answer, request_id, self._redaction, known), asked)
 
     def _log_in(self, credentials: Login) -> str:
         request_id, body = self._encode("login.user", {"login": credentials.login, "password": credentials.password})

@@ -138,7 +138,8 @@ class Listing:
         if plan.window is None:
             return None
         self._api.afford(len(plan.pending))
-        call = partial(self._call, _within(plan.window), 0)
+        before = self._before.get(plan.window)
+        call = partial(self._call, _within(plan.window), 0, known=before.digest if before else b"")
         return self._begin(call) if self._begin else call
 
     def _judged(self, plan: WindowPlan, page: Page) -> Verdict:
@@ -270,17 +271,17 @@ class Listing:
     def _ask(self, where: dict[str, Any] | None, offset: int) -> Page:
         return self._read(self._call(where, offset), whole=where is None)
 
-    def _call(self, where: dict[str, Any] | None, offset: int) -> Result:
+    def _call(self, where: dict[str, Any] | None, offset: int, *, known: bytes = b"") -> Result:
         params: dict[str, Any] = {"limit": self._limit, "offset": offset}
         if self._user_id is not None:
             params["user_id"] = self._user_id
         if where is not None:
             params["filter"] = where
-        return self._api.call(METHOD, params)
+        return self._api.call(METHOD, params, known=known)
 
     def _read(self, answer: Result, *, whole: bool, before: WindowPrint | None = None) -> Page:
         """The page in an answer; `whole`: the question was for the whole account."""
-        page = read_page(answer.data, answer.metadata, self._limit, before, made_storable=answer.storable)
+        page = read_page(answer, self._limit, before)
         self._gave_rows |= page.rows > 0
         if whole:
             self.announced = max(self.announced, page.total or 0)

@@ -12,6 +12,7 @@ from etl.domain.fingerprints import DIGEST, Records, WindowPrint
 from etl.domain.text import storable
 from etl.domain.windows import HIGHEST_ID, LOWEST_ID, Window
 from etl.errors import SourceUnusable
+from etl.extract.answers import Result, digest_of
 
 METHOD = "get.virtual_numbers"
 WITNESSES = 3
@@ -75,25 +76,16 @@ class Page:
         return (*ids[: WITNESSES * 3 : 3], *ids[-1:])
 
 
-def digest_of(data: bytes | msgspec.Raw) -> bytes:
-    """A digest that nobody can aim at: whoever writes a number's comment could else hide a change behind it."""
-    return hashlib.sha256(data).digest()[:DIGEST]
-
-
-def read_page(
-    data: msgspec.Raw, metadata: object, limit: int, before: WindowPrint | None = None, *, made_storable: bool = False
-) -> Page:
+def read_page(answer: Result, limit: int, before: WindowPrint | None = None) -> Page:
     """The page in an answer to a request for `limit` rows; what is as `before` is not read again.
-
-    `made_storable`: databases can hold the text of `data` as it is.
 
     Raises `SourceUnusable` when it is no list, or too long.
     """
-    total = _total(metadata)
-    digest = digest_of(data)
+    data, total = answer.data, _total(answer.metadata)
+    digest = answer.digest or digest_of(data)
     if before is not None and before.digest == digest and before.numbers == total and total < limit:
         return Page({}, [], total, [], digest=digest, before=before, as_before=True)
-    text = bytes(data) if made_storable else storable(bytes(data))
+    text = bytes(data) if answer.storable else storable(bytes(data))
     try:
         raws = _split.decode(text)
     except (msgspec.DecodeError, RecursionError) as exc:

@@ -18,7 +18,7 @@ from etl.errors import (
     Transient,
     VnsyncError,
 )
-from etl.extract.answers import ErrorBody, LimitExceeded, day_limit, decode, decode_login, error_of
+from etl.extract.answers import ErrorBody, LimitExceeded, NotOurs, day_limit, decode, decode_login, digest_of, error_of
 
 DOCUMENTED: dict[str, tuple[int, type[VnsyncError], int]] = {
     "parse_error": (-32700, SourceUnusable, 65),
@@ -219,3 +219,51 @@ def test_a_login_without_a_key_is_unusable(data: object) -> None:
 def test_metadata_of_any_type_is_carried(metadata: object) -> None:
     """P10: what makes no sense in the metadata does not spoil the records."""
     assert decode(_answer(result={"data": [], "metadata": metadata}), 7).metadata == metadata
+
+
+RECORDS = b'[{"id": 1, "name": "a]b"}, {"id": 2}]'
+HEAD, TAIL = b'{"id": 7, "result": {"data":', b', "metadata": {"total_items": 2}}}'
+
+
+def test_records_that_are_known_are_passed_over() -> None:
+    """Their digest tells, and what is around them is still read: the result is that of reading all of it."""
+    body = HEAD + RECORDS + TAIL
+    found = decode(body, 7, known=digest_of(RECORDS))
+    assert (found.digest, bytes(found.data), found.metadata) == (digest_of(RECORDS), RECORDS, {"total_items": 2})
+    assert decode(body, 7).digest == decode(body, 7, known=digest_of(b"[]")).digest == b""
+    assert bytes(decode(body, 7).data) == RECORDS
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        b"}",  # cut short
+        b', "metadata": {"total_items": 2}}} trailing',
+        b', "data": null, "metadata": {"total_items": 2}}}',  # what counts is not what was recognized
+    ],
+)
+def test_known_records_in_an_answer_that_is_none(tail: bytes) -> None:
+    """That the records are known says nothing for what is around them: it is judged as it would be without."""
+    body = HEAD + RECORDS + tail
+    outcomes = []
+    for known in (b"", digest_of(RECORDS)):
+        try:
+            outcomes.append(bytes(decode(body, 7, known=known).data))
+        except VnsyncError as exc:
+            outcomes.append((type(exc), str(exc)))
+    assert outcomes[0] == outcomes[1]
+
+
+def test_known_records_of_another_answer() -> None:
+    """An answer to another request is one whatever is in it, and an error is an error."""
+    with pytest.raises(NotOurs):
+        decode(HEAD + RECORDS + TAIL, 8, known=digest_of(RECORDS))
+    refused = b'{"id": 7, "error": {"code": -32603, "data": {"mnemonic": "internal_error", "data":' + RECORDS + b"}}}"
+    with pytest.raises(Transient):
+        decode(refused, 7, known=digest_of(RECORDS))
+
+
+def test_nobody_can_claim_that_records_are_known() -> None:
+    """An answer that calls itself known is not believed."""
+    body = HEAD + RECORDS + b', "\xe2\x90\x80digest": "AAAAAAAAAAAAAAAAAAAAAA==", "metadata": {"total_items": 2}}}'
+    assert decode(body, 7).digest == b""

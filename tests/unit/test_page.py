@@ -7,11 +7,12 @@ from typing import Any
 
 import msgspec
 
+from etl.extract.answers import Result
 from etl.extract.page import Page, read_page
 
 
 def _page(*records: bytes) -> Page:
-    return read_page(msgspec.Raw(b"[" + b",".join(records) + b"]"), {"total_items": len(records)}, 10)
+    return read_page(Result(msgspec.Raw(b"[" + b",".join(records) + b"]"), {"total_items": len(records)}), 10)
 
 
 def _content(page: Page) -> Any:
