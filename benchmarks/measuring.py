@@ -9,7 +9,6 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
@@ -21,8 +20,6 @@ MEMORY = 2**20 / 1024
 """`ru_maxrss` is in KiB here; figures are in MiB."""
 LOOK_EVERY = 0.02
 """Seconds between two looks at what memory the children have taken."""
-LASTING = 3
-"""Looks for which a child has to last: until it is a program of its own, its parent's memory counts for its own."""
 BLOCK = 512
 """Bytes of a block in `ru_oublock`."""
 INSTALLED = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
@@ -88,16 +85,12 @@ def run(
 def _peaks_of(pid: int) -> Iterator[dict[str, int]]:
     """The peaks of memory of a process and its children, in KiB by process id: to be added, as if all came at once."""
     peaks: dict[str, int] = {}
-    seen: Counter[str] = Counter()
     ended = threading.Event()
 
     def look() -> None:
         while not ended.wait(LOOK_EVERY):
             with suppress(OSError, IndexError):  # one of them has just ended
                 for one in [str(pid), *_children(pid)]:
-                    seen[one] += 1
-                    if seen[one] < LASTING:
-                        continue
                     peaks[one] = int(Path(f"/proc/{one}/status").read_text().split("VmHWM:")[1].split()[0])
 
     watch = threading.Thread(target=look, daemon=True)
@@ -110,8 +103,12 @@ def _peaks_of(pid: int) -> Iterator[dict[str, int]]:
 
 
 def _children(pid: int) -> Iterator[str]:
+    """Children that are programs of their own: what was only forked shares its parent's memory."""
+    own = Path(f"/proc/{pid}/cmdline").read_bytes()
     for task in Path(f"/proc/{pid}/task").iterdir():
-        yield from (task / "children").read_text().split()
+        for child in (task / "children").read_text().split():
+            if Path(f"/proc/{child}/cmdline").read_bytes() not in (own, b""):
+                yield child
 
 
 def median(figures: Sequence[Figures]) -> Figures:

@@ -261,7 +261,7 @@ class AccountSync:
         if self._memory.nothing_missing(load.open_numbers):
             return Proof()
         kept = self._unusable()
-        missing = [i for i in self._memory.missing(load.open_ids) if i not in kept]
+        missing = [i for i in self._memory.missing(load.open_numbers, lambda: load.open_ids) if i not in kept]
         if not missing:
             return Proof()
         approved = self._account.account_id in self._run.options.approve_close

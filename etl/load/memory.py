@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
@@ -24,6 +25,15 @@ from etl.transform.normalize import Normalizer
 _NOTHING = Records((), b"", ())
 
 
+@dataclass(frozen=True)
+class _Read:
+    """A window that was read: the ids that came, and those that it held the last time, where they were compared."""
+
+    window: Window
+    ids: Sequence[int]
+    known: Sequence[int] | None
+
+
 class ListingMemory:
     """The memory of one account sync: of the last listing (`before`, None: of none), and of this one."""
 
@@ -31,7 +41,7 @@ class ListingMemory:
         self._before, self._normalizer, self._drift = before or ListingPrint(), normalizer, drift
         self._kept: list[WindowPrint] = []
         self._new: list[WindowPrint] = []
-        self._read: list[tuple[Window, Sequence[int]]] = []
+        self._read: list[_Read] = []
         self._by_windows = True
         self.skipped = False
         """Whether some record was not read, for it was as before."""
@@ -62,7 +72,8 @@ class ListingMemory:
         if page.window is None:
             self._read.clear()
             self._kept.clear()
-        self._read.append((page.window or WHOLE, array("q", page.ids)))
+        known = page.known.ids if page.known is not None else None
+        self._read.append(_Read(page.window or WHOLE, array("q", page.ids), known))
         self.skipped |= bool(page.unchanged)
         if page.window is None or not fingerprints.storable(page.window):
             self._by_windows = False
@@ -103,16 +114,30 @@ class ListingMemory:
         """Whether the listing told of all the open numbers, by their count: what is kept is open."""
         return not self._read and sum(one.numbers for one in self._kept) == open_numbers
 
-    def missing(self, open_ids: Sequence[int]) -> list[int]:
-        """Those of the account's open ids (ascending) that the listing did not tell of, ascending."""
+    def missing(self, open_numbers: int, open_ids: Callable[[], Sequence[int]]) -> list[int]:
+        """Those of the account's open numbers that the listing did not tell of, ascending.
+
+        `open_ids`: all of them, ascending; asked for where what is remembered does not tell them.
+        """
+        if self._remembers_all(open_numbers):
+            return sorted(i for one in self._read for i in _absent(one.known or (), one.ids))
         missing: list[int] = []
-        for window, ids in self._read:
-            missing += _absent(_within(open_ids, window), ids)
-        for one in self._kept:
-            wanted = _within(open_ids, one.window)
-            if len(wanted) != one.numbers:
-                missing += _absent(wanted, one.records().ids)
+        ids = open_ids()
+        for one in self._read:
+            missing += _absent(_within(ids, one.window), one.ids)
+        for kept in self._kept:
+            wanted = _within(ids, kept.window)
+            if len(wanted) != kept.numbers:
+                missing += _absent(wanted, kept.records().ids)
         return sorted(missing)
+
+    def _remembers_all(self, open_numbers: int) -> bool:
+        """Whether the open numbers are those that were listed last time, of which each record could be used; and
+        every window is as before, or was compared with what it held then.
+        """
+        before = self._before.windows
+        same = len(before) == len(self._kept) + len(self._read) and all(one.known is not None for one in self._read)
+        return same and all(one.digest for one in before) and sum(one.numbers for one in before) == open_numbers
 
     def complete(self) -> None:
         """Recall of the windows that were kept what only all numbers together tell."""

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
+from etl.domain.fingerprints import DIGEST, ListingPrint, Records, WindowPrint
 from etl.domain.windows import Window
 from etl.extract.page import Page
 from etl.load.memory import ListingMemory
@@ -14,6 +19,47 @@ def _memory() -> ListingMemory:
     return ListingMemory(None, Normalizer(drift), drift)
 
 
+def _print(window: Window, ids: list[int], *, clean: bool = True) -> WindowPrint:
+    records = Records(ids, bytes(DIGEST * len(ids)), ids)
+    return WindowPrint(
+        window=window,
+        digest=b"d" if clean else b"",
+        numbers=len(ids),
+        witnesses=(),
+        departures=(),
+        records=lambda: records,
+    )
+
+
+LOW, HIGH = Window(None, 10), Window(10, None)
+
+
+def _remembering(*, clean: bool = True) -> ListingMemory:
+    """The memory of an account that was listed in two windows: the lower one is as before, the upper one was read."""
+    drift = DriftLog()
+    before = ListingPrint(windows=(_print(LOW, [1, 10]), _print(HIGH, [11, 12], clean=clean)))
+    memory = ListingMemory(before, Normalizer(drift), drift)
+    memory.keep(before.windows[0])
+    page = Page({}, [], 2, [12, 13], window=HIGH, known=before.windows[1].records(), before=before.windows[1])
+    memory.take(replace(page, digests={12: b"x", 13: b"y"}), [], [])
+    return memory
+
+
+def _not_asked() -> list[int]:
+    raise AssertionError("the warehouse was asked")
+
+
+def test_what_is_remembered_tells_what_is_missing() -> None:
+    """Where all open numbers are those of the last listing, the warehouse need not be asked for them."""
+    assert _remembering().missing(4, _not_asked) == [11]
+
+
+@pytest.mark.parametrize(("clean", "open_numbers"), [(True, 5), (False, 4)])
+def test_what_is_remembered_in_part_does_not(clean: bool, open_numbers: int) -> None:
+    """A number that is open and was not listed, or a record that could not be used: then only the warehouse knows."""
+    assert _remembering(clean=clean).missing(open_numbers, lambda: [1, 10, 11, 12, 14]) == [11, 14]
+
+
 def _page(window: Window | None, ids: list[int]) -> Page:
     return Page({}, [], len(ids), ids, window=window)
 
@@ -23,7 +69,7 @@ def test_what_is_missing_is_told_window_by_window() -> None:
     memory = _memory()
     memory.take(_page(Window(None, 10), [1, 10]), [], [])
     memory.take(_page(Window(10, None), [11]), [], [])
-    assert memory.missing([1, 2, 10, 11, 12]) == [2, 12]
+    assert memory.missing(5, lambda: [1, 2, 10, 11, 12]) == [2, 12]
 
 
 def test_a_page_of_the_whole_account_replaces_the_windows_before_it() -> None:
@@ -31,4 +77,4 @@ def test_a_page_of_the_whole_account_replaces_the_windows_before_it() -> None:
     memory = _memory()
     memory.take(_page(Window(None, 10), []), [], [])
     memory.take(_page(None, [1, 11]), [], [])
-    assert memory.missing([1, 2, 11]) == [2]
+    assert memory.missing(3, lambda: [1, 2, 11]) == [2]
