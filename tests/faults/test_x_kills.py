@@ -6,6 +6,8 @@ import random
 import re
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +19,7 @@ from campaigns import crashes, cuts, kills
 from campaigns.clusters import Cluster, cluster
 from campaigns.link import link
 from campaigns.stage import Stage, stage
+from tests.faults.clusters import wait_for
 from tests.faults.x_rig import halt, playing, resume, rows, runner, traced
 
 WRITES = {"sqlite": "pwrite64,fdatasync,fsync,unlink,ftruncate", "postgresql": "sendto,recvfrom"}
@@ -152,3 +155,30 @@ def test_x17_success_survives_a_crash_right_after_it_postgresql(own_cluster: Clu
         own_cluster.start()
         play.equals(play.truth())
         assert rows(play, "select distinct status from sync_runs") == [("succeeded",)]
+
+
+HELPED = """
+import time
+from etl.offload import beside
+with beside.transformers(worth_it=1)(1) as transformer:
+    print(transformer._process.pid, flush=True)
+    time.sleep(600)
+"""
+
+
+def _at_work(process: Path) -> bool:
+    """Whether a process, by its folder in /proc, is there and no zombie: of these no command line is left."""
+    try:
+        return bool((process / "cmdline").read_bytes())
+    except OSError:
+        return False
+
+
+def test_x01_the_process_beside_goes_with_the_one_it_helps() -> None:
+    """Who is killed outright cannot end its helper; that one notices by itself, and nothing is left running."""
+    with subprocess.Popen([sys.executable, "-c", HELPED], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        helper = Path("/proc") / process.stdout.readline().decode().strip()
+        assert _at_work(helper)
+        process.kill()
+    wait_for(lambda: not _at_work(helper), what="the helper's end")
