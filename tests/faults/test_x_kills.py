@@ -179,6 +179,8 @@ def test_x01_the_process_beside_goes_with_the_one_it_helps() -> None:
     with subprocess.Popen([sys.executable, "-c", HELPED], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         helper = Path("/proc") / process.stdout.readline().decode().strip()
-        assert _at_work(helper)
-        process.kill()
+        try:
+            wait_for(lambda: _at_work(helper), what="the helper")
+        finally:
+            process.kill()
     wait_for(lambda: not _at_work(helper), what="the helper's end")
