@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -28,12 +29,21 @@ class Stage:
     gone: Table
 
 
-@cache
-def stage_for(dialect: str) -> Stage:
-    """The staging tables of `dialect`. Their rows are one account's, so they have no `account_id`.
+_making = threading.Lock()
 
-    SQLite gets primary keys, for its joins are look-ups; PostgreSQL hashes, and loads faster without.
+
+def stage_for(dialect: str) -> Stage:
+    """The staging tables of `dialect`, the same for all threads: a statement must not see two of one name.
+
+    Their rows are one account's, so they have no `account_id`. SQLite gets primary keys, for its joins are look-ups;
+    PostgreSQL hashes, and loads faster without.
     """
+    with _making:
+        return _stage_for(dialect)
+
+
+@cache
+def _stage_for(dialect: str) -> Stage:
     metadata = MetaData()
     keyed = dialect == "sqlite"
     gone = _temporary("stage_gone", metadata, [Column("virtual_number_id", ID)], 1 if keyed else 0)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from functools import cache
+
 import pytest
 from sqlalchemy import Engine, select
 
 from etl.load import staging
 from etl.load.bulk import TOGETHER
+from etl.load.staging import Stage
 
 
 @pytest.mark.parametrize("count", [0, 1, TOGETHER - 1, TOGETHER, TOGETHER + 1, 2 * TOGETHER + 7])
@@ -21,3 +25,30 @@ def test_a_batch_of_any_size_arrives_whole(warehouse: Engine, count: int) -> Non
         staging.put(connection, {"virtual_number_scenarios": rows})
         table = stage.tables["virtual_number_scenarios"]
         assert [tuple(row) for row in connection.execute(select(table).order_by(table.c.virtual_number_id))] == rows
+
+
+def test_all_threads_see_the_same_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Accounts side by side begin to stage at once: a statement made of two sets of tables would name one twice."""
+    making, seen, made = staging._stage_for.__wrapped__, list[Stage](), list[Stage]()
+    began, second = threading.Barrier(8), threading.Event()
+
+    def make_slowly(dialect: str) -> Stage:
+        mine = making(dialect)
+        made.append(mine)
+        if len(made) > 1:
+            second.set()
+        second.wait(0.2)  # for another thread to make its own, if it may
+        return mine
+
+    monkeypatch.setattr(staging, "_stage_for", cache(make_slowly))
+
+    def look() -> None:
+        began.wait()
+        seen.extend(staging.stage_for("sqlite") for _ in range(3))
+
+    threads = [threading.Thread(target=look) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({id(stage) for stage in seen}) == 1
