@@ -73,7 +73,8 @@ class ListingMemory:
             self._read.clear()
             self._kept.clear()
         known = page.known.ids if page.known is not None else None
-        self._read.append(_Read(page.window or WHOLE, array("q", page.ids), known))
+        came = page.ids if isinstance(page.ids, array) else array("q", page.ids)
+        self._read.append(_Read(page.window or WHOLE, came, known))
         self.skipped |= bool(page.unchanged)
         if page.window is None or not fingerprints.storable(page.window):
             self._by_windows = False
@@ -102,7 +103,8 @@ class ListingMemory:
             return _NOTHING
         ids = [i for i in page.ids if i in phones]
         digests = b"".join([page.digests[i] for i in ids])
-        return Records(array("q", ids), digests, array("q", [phones[i] for i in ids]))
+        packed = page.ids if isinstance(page.ids, array) and len(ids) == len(page.ids) else array("q", ids)
+        return Records(packed, digests, array("q", [phones[i] for i in ids]))
 
     def _note(self, departures: Collection[Departure]) -> None:
         for path, kind, value in departures:

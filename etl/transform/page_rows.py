@@ -54,10 +54,12 @@ class Transformation:
             decoded = decode(records, self._drift)
             decoded.numbers.sort(key=_by_id)  # as their rows are to be: what is in order is sorted in no time
             rows = self._normalizer.rows(decoded.numbers)
+        phones = list(self._normalizer.phones.latest(len(decoded.numbers)))
+        self._normalizer.phones.forget()
         made = {name: Columns.of(tables.BY_NAME[name], some) for name, some in rows.items() if some}
         return PageRows(
             ids=[number.id for number in decoded.numbers],
-            phones=list(self._normalizer.phones.latest(len(decoded.numbers))),
+            phones=phones,
             departures=[d.plain for d in noted.seen],
             rejected=decoded.rejected,
             tables={name: {one: columns.values(one) for one in columns.used} for name, columns in made.items()},

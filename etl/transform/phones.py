@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 
 from etl.transform.drift import DriftKind, DriftLog
 from etl.transform.records import Number
 
 NO_PHONE = 0
+TOGETHER = 200_000
+"""Keys that are sorted at once."""
 _LONGEST_DIGITS = 17
 
 
@@ -35,6 +37,10 @@ class RepeatedPhones:
         """Take note of a page."""
         self.recall([phone_key(n.virtual_phone_number) for n in numbers], [n.id for n in numbers])
 
+    def forget(self) -> None:
+        """Begin anew: somebody else remembers what was seen."""
+        del self._keys[:], self._ids[:]
+
     def latest(self, count: int) -> Sequence[int]:
         """The keys of the last `count` phones that were seen, in their order."""
         return self._keys[len(self._keys) - count :]
@@ -57,5 +63,11 @@ class RepeatedPhones:
             drift.note("$.virtual_phone_number", DriftKind.REPEATED_VALUE, "ids " + ", ".join(map(str, shared)))
 
 
-def _repeated(keys: Iterable[int]) -> set[int]:
-    return {one for one, next_one in pairwise(sorted(keys)) if one == next_one}
+def _repeated(keys: Sequence[int]) -> set[int]:
+    """The keys that occur more than once; looked for in parts, for sorting makes an object of each key."""
+    parts = len(keys) // TOGETHER + 1
+    found: set[int] = set()
+    for part in range(parts):
+        mine = sorted(key for key in keys if key % parts == part) if parts > 1 else sorted(keys)
+        found.update(one for one, next_one in pairwise(mine) if one == next_one)
+    return found
