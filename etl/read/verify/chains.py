@@ -27,23 +27,25 @@ class Chain:
     syncs: list[Sync]
     sealed: Mapping[tuple[str, str, str], Sealed]
     """What was kept of the sections, by run, table and change."""
+    other_runs: frozenset[str]
+    """Runs that tell of no sync of this account."""
     found: Found
     versions: Mapping[str, Versions]
     problems: Problems
 
     def check(self, connection: Connection) -> None:
         """Compare every link; what differs is looked at once more, for the row that does."""
-        previous: str | None = None
+        previous: Sync | None = None
         told = set()
         for sync in self.syncs:
             sections = list(self._sections(sync))
             told |= {(sync.run_id, s.table, s.change.value) for s in sections}
             self._check_counts(sync, sections)
-            if self._digest(sync, previous, sections) != sync.chain_digest:
-                self._tell_difference(connection, sync, sections)
+            if self._digest(sync, previous.chain_digest if previous else None, sections) != sync.chain_digest:
+                self._tell_difference(connection, previous, sync, sections)
             else:
                 self._check_kept(sync, sections)
-            previous = sync.chain_digest
+            previous = sync
         for place, kept in self.sealed.items():
             if place not in told:
                 self._tell(kept.run_id, "chain_sections", f"{kept.change} {kept.table_name}", "tells of no such change")
@@ -75,7 +77,9 @@ class Chain:
 
     # -- what differs
 
-    def _tell_difference(self, connection: Connection, sync: Sync, sections: list[Section]) -> None:
+    def _tell_difference(
+        self, connection: Connection, previous: Sync | None, sync: Sync, sections: list[Section]
+    ) -> None:
         differ = list(self._differing(sync, sections))
         for table, change in differ:
             self._tell_section(connection, sync, table, change)
@@ -84,6 +88,17 @@ class Chain:
                 f"the sync of {sync.observed_at} was edited, or the one before it, or its digest: {sync.chain_digest}"
             )
             self._tell(sync.run_id, "account_syncs", f"run_id {sync.run_id}", what)
+            self._tell_lost(previous, sync)
+
+    def _tell_lost(self, previous: Sync | None, sync: Sync) -> None:
+        """No other row tells of a sync that changed nothing; a run between two links may be the one that lost it."""
+        since = previous.run_id if previous else ""
+        for run in sorted(self.other_runs, key=_in_time):
+            if _in_time(since) < _in_time(run) < _in_time(sync.run_id):
+                what = (
+                    f"is not there, and {sync.run_id} does not follow from what is before: it may have been taken away"
+                )
+                self._tell(run, "account_syncs", f"run_id {run}", what)
 
     def _differing(self, sync: Sync, sections: list[Section]) -> Iterator[tuple[str, Change]]:
         now = {(s.table, s.change): s for s in sections}
@@ -115,6 +130,11 @@ class Chain:
 
     def _tell(self, run_id: str, table: str, key: str | None, what: str) -> None:
         self.problems.add(Problem(table=table, key=key, account_id=self.account_id, run_id=run_id, what=what))
+
+
+def _in_time(run_id: str) -> tuple[int, str]:
+    """Run ids are whole numbers that grow; an edit by hand may have left another text."""
+    return len(run_id), run_id
 
 
 def kept_sections(records: Records, account_id: str) -> dict[tuple[str, str, str], Sealed]:

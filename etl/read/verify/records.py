@@ -89,6 +89,10 @@ class Records:
     with_data: frozenset[str]
     """Accounts that have a row in some data table."""
 
+    def runs_without(self, account_id: str) -> frozenset[str]:
+        """The runs that tell of no sync of an account, whatever came of it."""
+        return self.runs - {sync.run_id for sync in self.syncs.get(account_id, [])}
+
 
 def read(connection: Connection) -> Records:
     """Read them all; published syncs of an account are in the order of their instants."""

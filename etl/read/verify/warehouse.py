@@ -79,7 +79,7 @@ def _account(
         key = f"virtual_number_id {number.decode()}"
         problems.add(Problem(table="erasures", key=key, account_id=account_id, what=what))
     kept = kept_sections(records, account_id)
-    Chain(account_id, syncs, kept, found, versions, problems).check(connection)
+    Chain(account_id, syncs, kept, records.runs_without(account_id), found, versions, problems).check(connection)
     if not syncs:
         return None
     erasures = records.erasures.get(account_id, [])
@@ -105,8 +105,9 @@ def _erased(records: Records, account_id: str) -> Erased:
 def _of_records(records: Records) -> Iterator[Problem]:
     for syncs in records.syncs.values():
         yield from _of_syncs(records, syncs)
-    for account_id in sorted(records.accounts.keys() | records.syncs.keys()):
+    for account_id in sorted(records.accounts.keys() | records.syncs.keys() | records.sealed.keys()):
         yield from _of_account(records, account_id)
+        yield from _of_lost_syncs(records, account_id)
     tried = {(s.account_id, s.run_id) for syncs in records.syncs.values() for s in syncs}
     for account, run in sorted(records.quarantined.keys() - tried):
         what = "records are quarantined of a sync that is not there"
@@ -154,6 +155,16 @@ def _of_account(records: Records, account_id: str) -> Iterator[Problem]:
                 what.append(f"{name} is not what the published syncs tell")
     for each in what:
         yield Problem(table="accounts", key=f"account_id {account_id}", account_id=account_id, what=each)
+
+
+def _of_lost_syncs(records: Records, account_id: str) -> Iterator[Problem]:
+    """Syncs that other rows of the account tell of, and that are not there though their runs are."""
+    account = records.accounts.get(account_id)
+    told_of = {s.run_id for s in records.sealed.get(account_id, [])}
+    told_of |= {account.first_run_id, account.last_run_id} if account else set()
+    for run in sorted(told_of & records.runs_without(account_id)):
+        what = "is not there, and other rows tell that this run published the account: it was taken away"
+        yield Problem(table="account_syncs", key=f"run_id {run}", account_id=account_id, run_id=run, what=what)
 
 
 # -- heads that were kept elsewhere
