@@ -102,7 +102,7 @@ class AccountSync:
         account, run = self._described(), self._run
         user_id = self._user(account)
         self._name = account.account_name
-        with run.fetcher() as begin, self._load() as load, contextlib.ExitStack() as until_published:
+        with run.fetcher() as begin, self._load(begin) as load, contextlib.ExitStack() as until_published:
             self._announce(load)
             self._memory = ListingMemory(self._remembered(load), self._normalizer, self._drift)
             self._listing = listing = self._new_listing(load, user_id, begin)
@@ -139,9 +139,9 @@ class AccountSync:
     def _tally(self) -> Tally:
         return self._listing.tally if self._listing else Tally()
 
-    def _load(self) -> AbstractContextManager[AccountLoad]:
+    def _load(self, begin: Begin) -> AbstractContextManager[AccountLoad]:
         run = self._run
-        return open_load(run.engine, self._account.account_id, run.run_id, pause=run.clock.sleep)
+        return open_load(run.engine, self._account.account_id, run.run_id, begin, pause=run.clock.sleep)
 
     def _announce(self, load: AccountLoad) -> None:
         account_id, name = self._account.account_id, self._name

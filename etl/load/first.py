@@ -2,13 +2,15 @@
 
 That needs the moment of the observation before the first row is written, so the listing is whole by then. What the
 seal digests is made of the same rows on their way; only where they did not come in the order of their keys, it is read
-back (`seal`).
+back (`seal`). While PostgreSQL takes a batch, the next one is made ready.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
@@ -17,29 +19,40 @@ from etl.domain import tables as declared
 from etl.domain.chain import Change, Lines, Section
 from etl.domain.columns import Columns
 from etl.domain.runs import TableChange
+from etl.extract.ahead import Begin
 from etl.load import bulk
 from etl.load.diff import Moment
 from etl.load.seal import section
 
 Batch = Mapping[str, Columns]
 """Rows by the name of their table."""
+Work = Callable[[], None]
+Prepared = Callable[[Any, Columns, Moment], Work]
+"""Makes columns ready for a driver to write."""
+T = TypeVar("T")
 
 
 class FirstLoad:
-    """Takes an account's rows, each key once in all calls together; none of its rows may be current."""
+    """Takes an account's rows, each key once in all calls together; none of its rows may be current.
 
-    def __init__(self, connection: Connection, moment: Moment) -> None:
+    `begin`: begins to send a batch to PostgreSQL. SQLite works in this process, so nothing goes on beside it.
+    """
+
+    def __init__(self, connection: Connection, moment: Moment, begin: Begin) -> None:
         self._connection, self._moment = connection, moment
-        self._write = _copy if connection.dialect.name == "postgresql" else _insert
+        served = connection.dialect.name == "postgresql"
+        self._prepared: Prepared = _copy if served else _insert
+        self._begin: Begin = begin if served else _at_once
         self._sealed = {table.name: _Sealed() for table in declared.TABLES}
 
     def take(self, batches: Iterable[Batch]) -> None:
         """Write the rows of all batches."""
         driver: Any = self._connection.connection.driver_connection
-        for batch in batches:
-            for name, columns in batch.items():
-                self._write(driver, columns, self._moment)
-                self._sealed[name].take(columns)
+        with _in_turn(self._begin) as begin:
+            for batch in batches:
+                begin(partial(_do, [self._prepared(driver, columns, self._moment) for columns in batch.values()]))
+                for name, columns in batch.items():
+                    self._sealed[name].take(columns)
 
     def changes(self) -> dict[str, TableChange]:
         """How many versions were opened, by table name."""
@@ -68,16 +81,63 @@ class _Sealed:
         self.lines.extend_by(columns.opened(), columns.values(columns.table.key_names[0]))
 
 
-def _copy(driver: Any, columns: Columns, moment: Moment) -> None:
+def _copy(driver: Any, columns: Columns, moment: Moment) -> Work:
     names = [c.name for c in columns.table.columns]
     begin = f"{moment.account_id}\t"
     end = f"\t{chain.moment(moment.observed_at)}+00\t{moment.run_id}\n"
     into = f"{columns.table.name} (account_id, {', '.join(names)}, valid_from, opened_run_id)"
-    bulk.copy_text(driver, into, f"{begin}{(end + begin).join(columns.copied())}{end}")
+    return partial(bulk.copy_text, driver, into, f"{begin}{(end + begin).join(columns.copied())}{end}")
 
 
-def _insert(driver: Any, columns: Columns, moment: Moment) -> None:
+def _insert(driver: Any, columns: Columns, moment: Moment) -> Work:
     names = columns.used
     rest = f"'{chain.moment(moment.observed_at)}', {moment.account_id}, {moment.run_id}"
     into = f"{columns.table.name} ({', '.join(names)}, valid_from, account_id, opened_run_id)"
-    bulk.insert(driver, into, f"({'?, ' * len(names)}{rest})", columns.tuples(names))
+    return partial(bulk.insert, driver, into, f"({'?, ' * len(names)}{rest})", columns.tuples(names))
+
+
+# -- work that goes on beside ours, one piece after the other: a connection takes one thing at a time
+
+
+def _do(works: Iterable[Work]) -> None:
+    for work in works:
+        work()
+
+
+def _at_once(work: Callable[[], T], /) -> Callable[[], T]:
+    done = work()
+    return lambda: done
+
+
+@contextlib.contextmanager
+def _in_turn(begin: Begin) -> Iterator[Callable[[Work], None]]:
+    """Begins each piece of work when the one before it is done; after the block all are."""
+    turn = _Turn()
+
+    def next_one(work: Work) -> None:
+        turn.end()
+        turn.outcome = begin(work)
+
+    try:
+        yield next_one
+    except BaseException:
+        with contextlib.suppress(Exception):
+            turn.end()  # whoever cleans up needs the connection
+        raise
+    turn.end()
+
+
+class _Turn:
+    """The work that was begun last."""
+
+    outcome: Work | None = None
+
+    def end(self) -> None:
+        """Wait for it, and raise what it raised; a signal may interrupt this, and then it can be waited for again."""
+        if self.outcome is not None:
+            try:
+                self.outcome()
+            except Exception:
+                self.outcome = None
+                raise
+            self.outcome = None

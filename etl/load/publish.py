@@ -25,6 +25,7 @@ from etl.domain.chain import Section
 from etl.domain.columns import Row
 from etl.domain.fingerprints import ListingPrint
 from etl.domain.runs import AccountResult, AccountStatus, TableChange
+from etl.extract.ahead import Begin
 from etl.load import contradictions, diff, findings, rehearsal, staging
 from etl.load.commit import commit
 from etl.load.diff import Moment
@@ -49,12 +50,19 @@ Written = tuple[dict[str, TableChange], Iterable[Section]]
 
 
 class AccountLoad:
-    """An account's rows on their way: stage them, then publish once."""
+    """An account's rows on their way: stage them, then publish once. `begin`: begins what may go on beside the rest."""
 
     def __init__(
-        self, connection: Connection, engine: Engine, account_id: int, run_id: int, pause: Callable[[float], None]
+        self,
+        connection: Connection,
+        engine: Engine,
+        account_id: int,
+        run_id: int,
+        *,
+        pause: Callable[[float], None],
+        begin: Begin,
     ) -> None:
-        self._connection, self._engine, self._pause = connection, engine, pause
+        self._connection, self._engine, self._pause, self._begin = connection, engine, pause, begin
         self._account_id, self._run_id = account_id, run_id
         self.previous: datetime | None = None
         """The account's last observation before the one that is being published."""
@@ -233,7 +241,7 @@ class AccountLoad:
 
     def _loaded(self, rows: Iterable[Batch], moment: Moment) -> Written:
         """The first load: nothing is current."""
-        load = FirstLoad(self._connection, moment)
+        load = FirstLoad(self._connection, moment, self._begin)
         load.take(rows)
         return load.changes(), load.sections()
 
@@ -263,14 +271,14 @@ class AccountLoad:
 
 @contextlib.contextmanager
 def open_load(
-    engine: Engine, account_id: int, run_id: int, *, pause: Callable[[float], None] = sleep
+    engine: Engine, account_id: int, run_id: int, begin: Begin, *, pause: Callable[[float], None] = sleep
 ) -> Iterator[AccountLoad]:
     """A connection and staging tables for one account; nothing stays of them unless they are published."""
     with database_errors():
         connection = engine.connect()
     try:
         with database_errors():
-            load = AccountLoad(connection, engine, account_id, run_id, pause)
+            load = AccountLoad(connection, engine, account_id, run_id, pause=pause, begin=begin)
         yield load
     except BaseException:
         if break_off(connection):

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import psycopg
 import pytest
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Connection, Engine, func, insert, select
 
 from etl.domain import tables
 from etl.domain.chain import Change
 from etl.domain.columns import Columns
 from etl.domain.runs import AccountStatus
+from etl.errors import Stopped
+from etl.extract import ahead
 from etl.load import staging
 from etl.load.diff import Moment
 from etl.load.first import FirstLoad
@@ -63,13 +67,60 @@ def test_the_seal_of_rows_on_their_way_is_that_of_rows_read_back(
     """Whatever the texts, and in whatever order batches come, the section is the one that the database would give."""
     connection, moment = open_run
     batches = [[_row(table, n) for n in range(start + 39, start - 1, -1)] for start in (0, 40, 80)]
-    load = FirstLoad(connection, moment)
-    load.take({table.name: Columns.of(table, rows)} for rows in (batches[::-1] if turned else batches))
+    with ahead.threaded() as begin:
+        load = FirstLoad(connection, moment, begin)
+        load.take({table.name: Columns.of(table, rows)} for rows in (batches[::-1] if turned else batches))
     (made,) = load.sections()
     assert made == section(connection, table, Change.OPENED, moment)
     assert load.changes()[table.name].opened == made.versions == 120
     stored = connection.execute(select(schema.current[table.name]).order_by(*schema.current[table.name].primary_key))
     assert [tuple(row)[1 : 1 + len(table.key)] for row in stored] == [(n,) * len(table.key) for n in range(120)]
+
+
+def _now(work: Callable[[], Any], /) -> Callable[[], Any]:
+    return work
+
+
+@pytest.mark.parametrize("fetcher", [ahead.inline, ahead.threaded])
+def test_what_the_database_refuses_is_raised_and_leaves_the_connection_free(
+    open_run: tuple[Connection, Moment], fetcher: ahead.Fetcher
+) -> None:
+    """A batch whose keys are there already: an error of the driver; the next statement finds nobody at work."""
+    connection, moment = open_run
+    table = tables.BY_NAME["sites"]
+    batches = [{table.name: Columns.of(table, [_row(table, n)])} for n in (1, 2, 2, 3)]
+    driver: Any = connection.connection.driver_connection
+    with connection.begin_nested() as savepoint:
+        with pytest.raises((sqlite3.IntegrityError, psycopg.IntegrityError)), fetcher() as begin:
+            FirstLoad(connection, moment, begin).take(batches)
+        assert getattr(driver, "closed", False) is False
+        savepoint.rollback()
+    assert connection.scalar(select(func.count()).select_from(schema.current[table.name])) == 0
+
+
+def test_a_stop_waits_for_what_is_being_sent(open_run: tuple[Connection, Moment]) -> None:
+    """Whoever stops a first load amid a batch cleans up when the batch that is under way has arrived, not beside it."""
+    connection, moment = open_run
+    table = tables.BY_NAME["sites"]
+    log: list[str] = []
+
+    def begin(work: Callable[[], Any], /) -> Callable[[], Any]:
+        def outcome() -> Any:
+            log.append("sent")
+            return work()
+
+        return outcome
+
+    def batches() -> Iterator[dict[str, Columns]]:
+        yield {table.name: Columns.of(table, [_row(table, 1)])}
+        log.append("stopped")
+        raise Stopped(15, "SIGTERM")
+
+    with pytest.raises(Stopped):
+        FirstLoad(connection, moment, begin).take(batches())
+    sent = ["sent"] if connection.dialect.name == "postgresql" else []
+    assert log == ["stopped", *sent]
+    assert connection.scalar(select(func.count()).select_from(schema.current[table.name])) == 1
 
 
 def _world(numbers: int, **more: Any) -> World:
@@ -268,7 +319,7 @@ def test_no_room_for_the_listing(warehouse: Engine, monkeypatch: pytest.MonkeyPa
 def test_rows_that_go_straight_into_the_tables_are_counted(open_run: tuple[Connection, Moment]) -> None:
     """No rows: no versions, no sections."""
     connection, moment = open_run
-    load = FirstLoad(connection, moment)
+    load = FirstLoad(connection, moment, _now)
     load.take([])
     assert list(load.sections()) == []
     assert {change.opened for change in load.changes().values()} == {0}
