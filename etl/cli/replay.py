@@ -56,13 +56,13 @@ def replay(
     clock = SystemClock()
     refuse_future(until, clock.now(), "--to")
     asked = rebuild.chosen(archive.expanduser(), runs=runs, until=until)  # refused here, before a database is made
-    with reporting(loaded, clock=clock, level="warning") as report:
+    with reporting(loaded, clock=clock, level="warning") as report, transformers() as offered:
         if diff:
-            found = restate.restate(asked, reading.readable(loaded), report=report, transformers=transformers())
+            found = restate.restate(asked, reading.readable(loaded), report=report, transformers=offered)
             return _tell_difference(found, output)
         engine = warehouse(loaded)
         prepare(engine, upgrade=True)
-        done = rebuild.replay(asked, engine, report=report, transformers=transformers())
+        done = rebuild.replay(asked, engine, report=report, transformers=offered)
     return _tell(done, output)
 
 

@@ -118,7 +118,7 @@ def _run(loaded: Loaded, engine: Engine, clock: Clock, chosen: SyncOptions) -> R
 
     with reporting(loaded, clock=clock) as report:
         witness, tap = recording(loaded, report)
-        with data_api(loaded, clock=clock, report=report, tap=tap) as api:
+        with data_api(loaded, clock=clock, report=report, tap=tap) as api, transformers() as offered:
             return pipeline.sync(
                 api,
                 engine,
@@ -128,7 +128,7 @@ def _run(loaded: Loaded, engine: Engine, clock: Clock, chosen: SyncOptions) -> R
                 report=report,
                 witness=witness,
                 fetcher=threaded,
-                transformers=transformers(),
+                transformers=offered,
             )
 
 

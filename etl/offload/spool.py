@@ -39,6 +39,12 @@ class Spool:
         with _disk_errors():
             return read(self.descriptor, place)
 
+    def clear(self) -> None:
+        """Give the room back, and begin anew."""
+        with _disk_errors():
+            os.ftruncate(self.descriptor, 0)
+        self._end = 0
+
     def close(self) -> None:
         """Give the room back."""
         self._file.close()

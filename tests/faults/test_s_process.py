@@ -17,7 +17,7 @@ import click
 import pytest
 
 from etl.cli.main import COMMANDS, cli
-from etl.offload import beside
+from etl.offload import beside, process
 from etl.settings import DECLARED
 from etl.store.engine import open_warehouse
 from tests.cli.conftest import clean, customer, vnsync  # noqa: F401 - fixtures
@@ -108,11 +108,11 @@ def test_s02_the_process_beside_is_given_no_secret(monkeypatch: pytest.MonkeyPat
         given.update(more, words=words)
         return started(words, **more)
 
-    monkeypatch.setattr(beside.subprocess, "Popen", start)
-    with beside.transformers(worth_it=1)(1) as transformer:
-        process = transformer._process  # type: ignore[attr-defined]
-    assert process.returncode is not None
-    assert given["env"].keys() <= set(beside._INHERITED)
+    monkeypatch.setattr(process.subprocess, "Popen", start)
+    with beside.transformers(worth_it=1) as transformers, transformers(1) as transformer:
+        child = transformer._process._child  # type: ignore[attr-defined]
+    assert child.returncode is not None
+    assert given["env"].keys() <= set(process._INHERITED)
     assert "PATH" in given["env"]
     assert "not for others" not in str(given)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,16 +14,16 @@ from sqlalchemy import Connection, Engine, func, insert, select
 from etl.domain import tables
 from etl.domain.chain import Change
 from etl.domain.columns import Columns
-from etl.domain.runs import AccountStatus
+from etl.domain.runs import AccountStatus, RunResult
 from etl.errors import Stopped
 from etl.extract import ahead
 from etl.load import staging
 from etl.load.diff import Moment
 from etl.load.first import FirstLoad
 from etl.load.seal import section
-from etl.offload import beside
+from etl.offload import beside, process
 from etl.offload.spool import Spool
-from etl.offload.transformers import Transformers, inline
+from etl.offload.transformers import inline
 from etl.sandbox.world import CustomerPlan, World
 from etl.store import schema
 from tests import oracle
@@ -155,18 +156,19 @@ def test_a_process_beside_makes_the_same_rows(warehouse: Engine, other_warehouse
     """With a process beside and without: the same tables, findings, fingerprints and chain."""
     one, other = Rig(_world(150, edition=edition), warehouse), Rig(_world(150, edition=edition), other_warehouse)
     found = []
-    for rig, transformers in ((one, inline), (other, beside.transformers(worth_it=1))):
-        _prepared(rig)
-        result = rig.sync(page_limit=40, transformers=transformers)
-        assert result.accounts[0].quarantined == 1
-        found.append(_everything(rig))
+    with beside.transformers(worth_it=1) as helped:
+        for rig, transformers in ((one, inline), (other, helped)):
+            _prepared(rig)
+            result = rig.sync(page_limit=40, transformers=transformers)
+            assert result.accounts[0].quarantined == 1
+            found.append(_everything(rig))
     assert found[0] == found[1]
     assert found[0]["source_drift"]
 
 
-@pytest.mark.parametrize("transformers", [inline, beside.transformers(worth_it=1)], ids=["inline", "beside"])
+@pytest.mark.parametrize("worth_it", [1, 10_000], ids=["beside", "inline"])
 def test_a_first_load_stages_nothing_and_is_the_truth(
-    warehouse: Engine, transformers: Transformers, monkeypatch: pytest.MonkeyPatch
+    warehouse: Engine, worth_it: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Several windows go straight into the tables; a day later the rest goes its usual way."""
     rig = Rig(_world(150), warehouse)
@@ -174,12 +176,13 @@ def test_a_first_load_stages_nothing_and_is_the_truth(
     def refuse(*_: object) -> None:
         raise AssertionError("a first load was staged")
 
-    with monkeypatch.context() as patched:
-        patched.setattr(staging, "put", refuse)
+    with beside.transformers(worth_it) as transformers:
+        with monkeypatch.context() as patched:
+            patched.setattr(staging, "put", refuse)
+            assert rig.sync(page_limit=40, transformers=transformers).exit_code == 0
+        _assert_true(rig)
+        rig.world.pass_day(share=0.1)
         assert rig.sync(page_limit=40, transformers=transformers).exit_code == 0
-    _assert_true(rig)
-    rig.world.pass_day(share=0.1)
-    assert rig.sync(page_limit=40, transformers=transformers).exit_code == 0
     _assert_true(rig)
 
 
@@ -192,11 +195,17 @@ def test_pages_by_offset_are_sealed_like_any_other(warehouse: Engine) -> None:
     _assert_true(rig)
 
 
+def _helped(rig: Rig, **options: Any) -> RunResult:
+    """One run with a process beside."""
+    with beside.transformers(worth_it=1) as transformers:
+        return rig.sync(**{"page_limit": 40, "transformers": transformers, **options})
+
+
 def _unstartable(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError(11, "no more processes")
 
-    monkeypatch.setattr(beside.subprocess, "Popen", refuse)
+    monkeypatch.setattr(process.subprocess, "Popen", refuse)
 
 
 def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,7 +219,7 @@ def test_without_a_process_beside_this_one_does_it(
     """Where no process can be had, or there is no processor for it, the load takes longer and is the same."""
     hinder(monkeypatch)
     rig = Rig(_world(150), warehouse)
-    assert rig.sync(page_limit=40, transformers=beside.transformers(worth_it=1)).exit_code == 0
+    assert _helped(rig).exit_code == 0
     _assert_true(rig)
 
 
@@ -219,44 +228,102 @@ def test_a_process_that_is_killed_fails_the_account_and_nothing_else(
 ) -> None:
     """When it dies, out of memory say, nothing of the account is published, and the next run works."""
     rig = Rig(_world(150), warehouse)
-    right = beside._Beside.begin
+    right = process.Desk.begin
 
     def begin(self: Any, records: Any) -> None:
-        self._process.kill()
-        self._process.wait()
+        self._process._child.kill()
+        self._process._child.wait()
         right(self, records)
 
     with monkeypatch.context() as patched:
-        patched.setattr(beside._Beside, "begin", begin)
-        result = rig.sync(page_limit=40, transformers=beside.transformers(worth_it=1))
+        patched.setattr(process.Desk, "begin", begin)
+        result = _helped(rig)
     assert (result.exit_code, result.accounts[0].status) == (74, AccountStatus.FAILED)
     assert "was killed by signal 9" in str(result.accounts[0].error)
     assert rig.rows("select count(*) from virtual_numbers") == [(0,)]
-    assert rig.sync(page_limit=40, transformers=beside.transformers(worth_it=1)).exit_code == 0
+    assert _helped(rig).exit_code == 0
     _assert_true(rig)
 
 
 def test_a_bug_in_the_process_beside_is_told_as_one(warehouse: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its traceback reaches whoever reports the bug, although it has long ended when it is asked."""
+    """Its traceback reaches whoever reports the bug."""
     right = Spool.add
     monkeypatch.setattr(Spool, "add", lambda self, _part: right(self, b"no JSON"))
-    begin = beside._Beside.begin
-
-    def begin_slowly(self: Any, records: Any) -> None:
-        begin(self, records)
-        self._process.wait()
-
-    monkeypatch.setattr(beside._Beside, "begin", begin_slowly)
     with pytest.raises(RuntimeError, match=r"(?s)in the process beside: Traceback.*JSON is malformed"):
-        Rig(_world(150), warehouse).sync(page_limit=40, transformers=beside.transformers(worth_it=1))
+        _helped(Rig(_world(150), warehouse))
+
+
+def _agency(sizes: tuple[int, ...], **more: Any) -> World:
+    return World(seed=3, customers=[CustomerPlan(numbers=n, campaigns=6) for n in sizes], role="agent", **more)
+
+
+def test_one_process_serves_accounts_side_by_side(
+    warehouse: Engine, other_warehouse: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Six accounts in five lanes, four desks: one process is started, and the rows are those of a run without it."""
+    started: list[object] = []
+    right = process.subprocess.Popen
+    monkeypatch.setattr(process.subprocess, "Popen", lambda *a, **k: started.append(a) or right(*a, **k))
+    sizes = (150, 90, 200, 60, 170, 120)
+    rig, alone = Rig(_agency(sizes), warehouse), Rig(_agency(sizes), other_warehouse)
+    assert _helped(rig, concurrency=5).exit_code == alone.sync(page_limit=40).exit_code == 0
+    assert len(started) == 1
+    for name in oracle.COLUMNS:
+        assert sorted(rig.rows(f"select * from {name}")) == sorted(alone.rows(f"select * from {name}"))
+
+
+def test_who_comes_after_a_lost_process_does_without(warehouse: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not started again for what is left of the run: only the account that it worked for has failed."""
+    rig = Rig(_agency((150, 90, 200)), warehouse)
+    right = process.Desk.begin
+
+    def begin(self: Any, records: Any) -> None:
+        self._process._child.kill()
+        self._process._child.wait()
+        right(self, records)
+
+    monkeypatch.setattr(process.Desk, "begin", begin)
+    result = _helped(rig)
+    assert [a.status for a in result.accounts] == [
+        AccountStatus.FAILED, AccountStatus.SUCCEEDED, AccountStatus.SUCCEEDED,
+    ]  # fmt: skip
+
+
+RECORD = b'{"id": %d}'
+"""Refused as incomplete, with its id."""
+
+
+def test_a_desk_that_was_left_early_is_taken_again() -> None:
+    """Of an account that failed amid its pages nothing reaches the next one at that desk."""
+    with contextlib.closing(process.Process()) as helper:
+        desks = [helper.free_desk() for _ in range(process.DESKS)]
+        assert helper.free_desk() is None
+        first, second = desks[0], desks[1]
+        assert first is not None
+        assert second is not None
+        for at in range(20):
+            first.begin([RECORD % at])
+        first.close()
+        assert helper.free_desk() is None
+        second.begin([RECORD % 7])
+        assert _refused(second) == [[7]]  # by then all of the first one's answers were heard
+        again = helper.free_desk()
+        assert again is first
+        again.begin([RECORD % 8, RECORD % 9])
+        assert _refused(again) == [[8, 9]]
+        assert again.shared().conflicts == 0
+
+
+def _refused(desk: process.Desk) -> list[list[int | None]]:
+    return [[record.virtual_number_id for record in rows.rejected] for rows in desk.pages()]
 
 
 def test_many_pages_wait_for_nobody(warehouse: Engine) -> None:
     """More pages than the pipes hold lines for: both processes go on."""
     rig = Rig(_world(1200), warehouse)
-    result = rig.sync(page_limit=12, transformers=beside.transformers(worth_it=1))
+    result = _helped(rig, page_limit=12)
     assert result.exit_code == 0
-    assert result.accounts[0].requests > 1.5 * beside.AHEAD
+    assert result.accounts[0].requests > 1.5 * process.AHEAD
     _assert_true(rig)
 
 
@@ -267,8 +334,8 @@ def test_no_temporary_folder_fails_the_account_only(warehouse: Engine, monkeypat
         raise FileNotFoundError(2, "No usable temporary directory found")
 
     monkeypatch.setattr("etl.offload.spool.tempfile.TemporaryFile", nowhere)
-    for transformers in (inline, beside.transformers(worth_it=1)):
-        result = Rig(_world(150), warehouse).sync(page_limit=40, transformers=transformers)
+    for sync in (_helped, lambda rig: rig.sync(page_limit=40)):
+        result = sync(Rig(_world(150), warehouse))
         assert (result.exit_code, result.accounts[0].status) == (74, AccountStatus.FAILED)
         assert "No usable temporary directory" in str(result.error)
 
@@ -278,11 +345,11 @@ def test_a_disk_that_is_full_for_the_process_beside_is_told_as_that(
 ) -> None:
     """What the system refuses it reaches the account as what it refuses this process: one line, exit 74."""
     monkeypatch.setattr(
-        beside,
+        process,
         "_PROGRAM",
-        beside._PROGRAM.replace("main(int", "import resource; resource.setrlimit(1, (9, 9)); main(int"),
+        process._PROGRAM.replace("main(json", "import resource; resource.setrlimit(1, (9, 9)); main(json"),
     )
-    result = Rig(_world(150), warehouse).sync(page_limit=40, transformers=beside.transformers(worth_it=1))
+    result = _helped(Rig(_world(150), warehouse))
     assert result.exit_code == 74
     assert "cannot be kept in a temporary file: File too large" in str(result.error)
 
