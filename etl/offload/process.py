@@ -1,7 +1,7 @@
 """The process that transforms beside this one, from this side: at each of its desks it works on one account at a time.
 
 Pages and rows go through two temporary files of the desk, which both processes have open; the pipes carry only where
-they are. What the pipes may hold at a time is bounded, so neither process waits for the other to read.
+they are. A thread hears all answers, so the process never waits for anybody to listen, and a desk for no other desk.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import os
 import subprocess  # nosec B404
 import sys
 import threading
-from collections import deque
 from collections.abc import Iterator, Sequence
+from queue import SimpleQueue
 from typing import Any
 
 import msgspec
@@ -27,8 +27,8 @@ from etl.transform.page_rows import PageRows, SharedRows
 
 DESKS = 4
 """Accounts that are transformed at a time: as many as are synced side by side unless more are asked for."""
-AHEAD = 64
-"""Pages that are begun before an answer is waited for: their lines fit into the smallest pipe."""
+GONE = b""
+"""What a desk hears last of a process that has ended."""
 _INHERITED = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
 """What the interpreter may need of our environment; settings and passwords stay here."""
 _PROGRAM = (
@@ -57,26 +57,36 @@ class Process:
                 env={name: os.environ[name] for name in _INHERITED if name in os.environ},
                 process_group=0,  # what a terminal sends to the group is for this process to answer
             )
+            cleanup.callback(self._end)
+            self._asking = threading.Lock()
+            self.gone = False
+            self._listener = threading.Thread(target=self._listen, name="process beside", daemon=True)
+            try:
+                self._listener.start()
+            except RuntimeError as exc:  # no more threads
+                _there(self._child.stdout).close()
+                raise OSError(None, str(exc)) from exc
             cleanup.pop_all()
-        self._asking, self._hearing = threading.Lock(), threading.Lock()
-        self._gone = False
 
     def free_desk(self) -> Desk | None:
         """A desk for an account, until it is closed; None when none is free."""
-        if self._gone:
+        if self.gone:
             return None
         free = next((desk for desk in self._desks if desk.free), None)
         return free and free.taken()
 
     def close(self) -> None:
         """End it."""
-        self._child.kill()
-        for pipe in (self._child.stdin, self._child.stdout):
-            with contextlib.suppress(OSError):
-                _there(pipe).close()
-        self._child.wait()
+        self._end()
+        self._listener.join()
         for desk in self._desks:
             desk.discard()
+
+    def _end(self) -> None:
+        self._child.kill()
+        with contextlib.suppress(OSError):
+            _there(self._child.stdin).close()
+        self._child.wait()
 
     # -- lines to it and from it
 
@@ -85,28 +95,16 @@ class Process:
         with self._asking, contextlib.suppress(BrokenPipeError):  # that it has ended is noticed where it should answer
             _there(self._child.stdin).write(line)
             _there(self._child.stdin).flush()
-        if self._ahead():
-            with self._hearing:
-                if self._ahead():
-                    self._hear()
 
-    def _ahead(self) -> bool:
-        return sum(desk.outstanding for desk in self._desks) > AHEAD
-
-    def wait_for(self, desk: Desk) -> None:
-        """Hear until a desk has an answer, or the process has ended."""
-        while not (desk.answers or self._gone):
-            with self._hearing:
-                if not desk.answers:  # another thread may have heard it meanwhile
-                    self._hear()
-
-    def _hear(self) -> None:
-        line: bytes = b"" if self._gone else _there(self._child.stdout).readline()
-        if not line.endswith(b"\n"):
-            self._gone = True
-            return
-        number, _, answer = line.partition(b" ")
-        self._desks[int(number)].hear(answer)
+    def _listen(self) -> None:
+        with _there(self._child.stdout) as answers:
+            for line in answers:
+                if line.endswith(b"\n"):  # the last one may have been cut off
+                    number, _, answer = line.partition(b" ")
+                    self._desks[int(number)].hear(answer)
+        self.gone = True
+        for desk in self._desks:
+            desk.hear(GONE)
 
     def lost(self) -> LocalTrouble:
         """What to say when it ended by itself."""
@@ -119,14 +117,14 @@ class Process:
 
 
 class Desk:
-    """A `Transformer` for one account after the other. Whoever is at it asks; any thread may hear its answers."""
+    """A `Transformer` for one account after the other."""
 
     def __init__(self, process: Process, number: int) -> None:
         self._process, self._number = process, number
         self._pages, self._rows = Spool(), Spool()
         self._occupied = False
         self._begun = self._asked = self._heard = 0
-        self.answers = deque[bytes]()
+        self._answers = SimpleQueue[bytes]()
 
     @property
     def descriptors(self) -> tuple[int, int]:
@@ -134,14 +132,9 @@ class Desk:
         return self._pages.descriptor, self._rows.descriptor
 
     @property
-    def outstanding(self) -> int:
-        """How many requests have no answer yet."""
-        return self._asked - self._heard
-
-    @property
     def free(self) -> bool:
         """Whether nobody is at it, and nothing is on its way to somebody who left early."""
-        return not self._occupied and not self.outstanding
+        return not self._occupied and self._heard >= self._asked
 
     def taken(self) -> Desk:
         """The desk, as if new."""
@@ -162,7 +155,9 @@ class Desk:
 
     def shared(self) -> SharedRows:
         """What all pages together came to; to be asked for after the last."""
-        return decode_shared(self._next())
+        shared = decode_shared(self._next())
+        self._clear()  # what was never written to the disk need not be, while the database writes
+        return shared
 
     def close(self) -> None:
         """Leave it to the next account."""
@@ -171,9 +166,15 @@ class Desk:
             self._clear()
 
     def _clear(self) -> None:
-        self.answers.clear()
+        self._forget_answers()
         self._pages.clear()
         self._rows.clear()
+
+    def _forget_answers(self) -> None:
+        while not self._answers.empty():
+            self._answers.get()
+        if self._process.gone:  # then that must not be forgotten
+            self._answers.put(GONE)
 
     def _ask(self, place: Place) -> None:
         self._asked += 1
@@ -181,15 +182,14 @@ class Desk:
 
     def hear(self, answer: bytes) -> None:
         """Take an answer."""
-        self.answers.append(answer)
+        self._answers.put(answer)
         self._heard += 1
 
     def _next(self) -> bytes:
         """The next part of what was made here; raises what that failed with."""
-        self._process.wait_for(self)
-        if not self.answers:
+        answer = self._answers.get()
+        if answer == GONE:
             raise self._process.lost()
-        answer = self.answers.popleft()
         if answer.startswith(DISK):
             raise no_room(msgspec.json.decode(answer.removeprefix(DISK), type=str))
         if answer.startswith(FAILED):
