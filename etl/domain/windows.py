@@ -205,7 +205,7 @@ class WindowPlan:
         """
         self.reads += 1
         self._next([])
-        if self._is_sparse(numbers):
+        if self.joins and len(self.pending) > 1 and self._is_sparse(numbers):
             self._merge(ids())
         self.barren = 0 if numbers else self.barren
         return Take()

@@ -155,14 +155,17 @@ class ListingMemory:
         if not self._by_windows or self._normalizer.conflicts or self._normalizer.unreported_shared:
             fingerprints.forget(connection, account_id)
             return
-        repeated = [d for d in self._drift.seen if d.kind is DriftKind.REPEATED_VALUE]
+        repeated = tuple(d.plain for d in self._drift.seen if d.kind is DriftKind.REPEATED_VALUE)
+        if not self._new and len(self._kept) == len(self._before.windows):
+            fingerprints.renew(connection, account_id, origin, departures=repeated)
+            return
         fingerprints.write(
             connection,
             account_id,
             origin,
             kept=[one.window for one in self._kept],
             new=self._new,
-            departures=tuple(d.plain for d in repeated),
+            departures=repeated,
         )
 
 

@@ -98,7 +98,7 @@ def write(
     departures: tuple[Departure, ...],
 ) -> None:
     """Remember the listing that this transaction publishes: windows `kept` as they are stored, and `new` ones."""
-    states, windows = schema.listing_states, schema.listing_windows
+    windows = schema.listing_windows
     stored = windows.c.account_id == account_id
     edges = [_lower(window) for window in kept]
     connection.execute(
@@ -107,6 +107,12 @@ def write(
     rows = [_row(account_id, one) for one in new]
     if rows:
         connection.execute(insert(windows), rows)
+    renew(connection, account_id, origin, departures=departures)
+
+
+def renew(connection: Connection, account_id: int, origin: Origin, *, departures: tuple[Departure, ...]) -> None:
+    """All windows that are stored of the account hold for what this transaction publishes."""
+    states = schema.listing_states
     state = {"run_id": origin.run_id, "observed_at": origin.observed_at, "version": origin.version}
     connection.execute(delete(states).where(states.c.account_id == account_id))
     connection.execute(insert(states), {"account_id": account_id, "departures": _json(departures)} | state)
