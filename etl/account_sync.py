@@ -128,6 +128,7 @@ class AccountSync:
             drift=self._drift,
             rejected=self._rejected,
             admit=lambda numbers: refuse_strangers(self._account, numbers.tuples(_CUSTOMER)),
+            heed=self._run.clock.monotonic,
         )
 
     def _batches(self, first: FirstListing, listing: Listing) -> Iterator[Batch]:

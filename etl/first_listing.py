@@ -17,7 +17,7 @@ from etl.domain.fingerprints import DIGEST
 from etl.extract.page import Page, Record
 from etl.load.first import Batch
 from etl.load.memory import ListingMemory
-from etl.offload.transformers import Transformer, Transformers
+from etl.offload.transformers import Heed, Transformer, Transformers
 from etl.transform.decode import Rejected
 from etl.transform.drift import DriftKind, DriftLog
 from etl.transform.normalize import Normalizer
@@ -27,7 +27,7 @@ from etl.transform.page_rows import PageRows
 class FirstListing:
     """Takes pages, gives batches of rows, and tells the rest of the sync what they showed.
 
-    `admit`: is shown the numbers of each page before their rows are given, and may raise.
+    `admit`: is shown the numbers of each page before their rows are given, and may raise; `heed`: see `Transformers`.
     """
 
     def __init__(
@@ -39,8 +39,9 @@ class FirstListing:
         drift: DriftLog,
         rejected: list[Rejected],
         admit: Callable[[Columns], None],
+        heed: Heed,
     ) -> None:
-        self._transformers, self._admit = transformers, admit
+        self._transformers, self._admit, self._heed = transformers, admit, heed
         self._memory, self._normalizer, self._drift, self._rejected = memory, normalizer, drift, rejected
         self._heads: deque[tuple[Page, bytes]] = deque()
         """Of each page what is needed when its rows come, without its records; the digests packed, end to end."""
@@ -56,7 +57,7 @@ class FirstListing:
     def take(self, page: Page, numbers: int) -> None:
         """A page was listed, of an account that has about so many numbers."""
         if self._transformer is None:
-            self._transformer = self._until_the_end.enter_context(self._transformers(numbers))
+            self._transformer = self._until_the_end.enter_context(self._transformers(numbers, self._heed))
         self._transformer.begin([*page.records.values(), *page.unreadable])
         packed = b"".join([page.digests[i] for i in page.ids]) if page.digests else b""
         unreadable: list[Record] = [b""] * len(page.unreadable)  # of these only the count is needed

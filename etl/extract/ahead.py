@@ -1,4 +1,4 @@
-"""Fetching ahead: the next answer is on its way while this one is worked on. One at a time, so memory holds two."""
+"""Working ahead: the next answer is on its way, or the last batch, while another one is worked on. One at a time."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class _Work(Generic[T]):
         self._work = work
         self._result: list[T] = []
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="fetching ahead", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="ahead", daemon=True)
         try:
             self._thread.start()
         except RuntimeError:  # no more threads: then without one

@@ -8,6 +8,7 @@ back (`seal`). While PostgreSQL takes a batch, the next one is made ready.
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, TypeVar
@@ -23,6 +24,7 @@ from etl.extract.ahead import Begin
 from etl.load import bulk
 from etl.load.diff import Moment
 from etl.load.seal import section
+from etl.store.engine import break_off
 
 Batch = Mapping[str, Columns]
 """Rows by the name of their table."""
@@ -30,6 +32,8 @@ Work = Callable[[], None]
 Prepared = Callable[[Any, Columns, Moment], Work]
 """Makes columns ready for a driver to write."""
 T = TypeVar("T")
+PATIENCE = 5.0
+"""Seconds in which a statement that was broken off ends, unless the server cannot be reached."""
 
 
 class FirstLoad:
@@ -48,7 +52,7 @@ class FirstLoad:
     def take(self, batches: Iterable[Batch]) -> None:
         """Write the rows of all batches."""
         driver: Any = self._connection.connection.driver_connection
-        with _in_turn(self._begin) as begin:
+        with _in_turn(self._begin, partial(break_off, self._connection)) as begin:
             for batch in batches:
                 begin(partial(_do, [self._prepared(driver, columns, self._moment) for columns in batch.values()]))
                 for name, columns in batch.items():
@@ -110,34 +114,53 @@ def _at_once(work: Callable[[], T], /) -> Callable[[], T]:
 
 
 @contextlib.contextmanager
-def _in_turn(begin: Begin) -> Iterator[Callable[[Work], None]]:
-    """Begins each piece of work when the one before it is done; after the block all are."""
-    turn = _Turn()
+def _in_turn(begin: Begin, break_off: Callable[[], object]) -> Iterator[Callable[[Work], None]]:
+    """Begins each piece of work when the one before it is done; after the block nobody is at work any more.
+
+    `break_off` ends the work that is under way when the block fails: whoever cleans up needs the connection.
+    """
+    sending: _Sending | None = None
+    outcome: Work = _nothing
 
     def next_one(work: Work) -> None:
-        turn.end()
-        turn.outcome = begin(work)
+        nonlocal sending, outcome
+        outcome()
+        sending = _Sending(work)
+        outcome = begin(sending)
 
     try:
         yield next_one
+        outcome()
     except BaseException:
-        with contextlib.suppress(Exception):
-            turn.end()  # whoever cleans up needs the connection
+        if sending is not None and sending.begun_and_not_over():
+            break_off()
+            sending.over.wait(PATIENCE)
         raise
-    turn.end()
 
 
-class _Turn:
-    """The work that was begun last."""
+def _nothing() -> None: ...
 
-    outcome: Work | None = None
 
-    def end(self) -> None:
-        """Wait for it, and raise what it raised; a signal may interrupt this, and then it can be waited for again."""
-        if self.outcome is not None:
-            try:
-                self.outcome()
-            except Exception:
-                self.outcome = None
-                raise
-            self.outcome = None
+class _Sending:
+    """A piece of work that can be called off as long as it has not begun."""
+
+    def __init__(self, work: Work) -> None:
+        self._work, self._turn = work, threading.Lock()
+        self._begun = self._called_off = False
+        self.over = threading.Event()
+
+    def __call__(self) -> None:
+        with self._turn:
+            if self._called_off:
+                return
+            self._begun = True
+        try:
+            self._work()
+        finally:
+            self.over.set()
+
+    def begun_and_not_over(self) -> bool:
+        """Whether somebody is at it; if nobody is, nobody will be."""
+        with self._turn:
+            self._called_off = True
+            return self._begun and not self.over.is_set()

@@ -11,8 +11,9 @@ import os
 import threading
 from collections.abc import Iterator
 
+from etl.errors import LocalTrouble
 from etl.offload.process import Desk, Process
-from etl.offload.transformers import Transformer, Transformers, inline
+from etl.offload.transformers import Heed, Transformer, Transformers, inline
 
 WORTH_IT = 20_000
 """Numbers from which on a process is started: it takes as long as transforming some thousand."""
@@ -24,7 +25,7 @@ SMALL = 1_000
 def transformers(worth_it: int = WORTH_IT) -> Iterator[Transformers]:
     """For as long as a run lasts: a process for accounts that together have `worth_it` numbers or more.
 
-    With one processor only, or where no process can be had, there is none.
+    Small accounts do not count. With one processor only, or where no process can be had, there is none.
     """
     chosen = _Chosen(worth_it)
     try:
@@ -38,32 +39,37 @@ class _Chosen:
 
     def __init__(self, worth_it: int) -> None:
         self._worth_it, self._small = worth_it, min(SMALL, worth_it)
-        self._met = 0
+        self._met, self._tried = 0, False
         self._process: Process | None = None
         self._turn = threading.Lock()
 
     @contextlib.contextmanager
-    def transformer(self, numbers: int) -> Iterator[Transformer]:
+    def transformer(self, numbers: int, heed: Heed) -> Iterator[Transformer]:
         """Somebody for an account of so many numbers."""
-        desk = self._desk(numbers)
-        with inline(numbers) if desk is None else contextlib.closing(desk) as transformer:
-            yield transformer
+        with contextlib.ExitStack() as until_left:
+            desk = self._desk(numbers)
+            if desk is None:
+                yield until_left.enter_context(inline(numbers, heed))
+            else:
+                until_left.callback(desk.leave)
+                desk.heed = heed
+                yield desk
 
     def _desk(self, numbers: int) -> Desk | None:
         if numbers < self._small:
             return None
         with self._turn:
             self._met += numbers
-            if self._process is None and self._met >= self._worth_it and _processors() > 1:
+            if self._met >= self._worth_it and not self._tried:
                 self._start()
-            return self._process.free_desk() if self._process else None
+            return self._process.take_desk() if self._process else None
 
     def _start(self) -> None:
-        """A process; none for this run where the system lets us have none."""
-        try:
-            self._process = Process()
-        except OSError:
-            self._met -= self._worth_it
+        """A process; none for all of this run where the system lets us have none, or no temporary file."""
+        self._tried = True
+        if _processors() > 1:
+            with contextlib.suppress(OSError, LocalTrouble):
+                self._process = Process()
 
     def close(self) -> None:
         """End the process."""

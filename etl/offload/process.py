@@ -1,7 +1,7 @@
 """The process that transforms beside this one, from this side: at each of its desks it works on one account at a time.
 
 Pages and rows go through two temporary files of the desk, which both processes have open; the pipes carry only where
-they are. A thread hears all answers, so the process never waits for anybody to listen, and a desk for no other desk.
+they are. A thread hears all answers, so the process never waits for anybody to listen.
 """
 
 from __future__ import annotations
@@ -13,20 +13,22 @@ import subprocess  # nosec B404
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import msgspec
 
 from etl.errors import LocalTrouble
 from etl.offload.spool import Place, Spool, no_room
-from etl.offload.transformers import decode_rows, decode_shared
+from etl.offload.transformers import Heed, decode_rows, decode_shared, nothing
 from etl.offload.worker import DISK, END, FAILED
 from etl.transform.decode import Record
 from etl.transform.page_rows import PageRows, SharedRows
 
 DESKS = 4
 """Accounts that are transformed at a time: as many as are synced side by side unless more are asked for."""
+STEP = 0.25
+"""Seconds after which whoever waits for an answer looks whether to go on waiting."""
 GONE = b""
 """What a desk hears last of a process that has ended."""
 _INHERITED = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
@@ -45,7 +47,7 @@ class Process:
             self._desks: list[Desk] = []
             for number in range(DESKS):
                 self._desks.append(Desk(self, number))
-                cleanup.callback(self._desks[-1].discard)
+                cleanup.callback(self._desks[-1].close)
             files = [desk.descriptors for desk in self._desks]
             here = [os.path.realpath(entry) for entry in sys.path]
             self._child: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603 - by our own words  # nosec B603
@@ -68,19 +70,16 @@ class Process:
                 raise OSError(None, str(exc)) from exc
             cleanup.pop_all()
 
-    def free_desk(self) -> Desk | None:
-        """A desk for an account, until it is closed; None when none is free."""
-        if self.gone:
-            return None
-        free = next((desk for desk in self._desks if desk.free), None)
-        return free and free.taken()
+    def take_desk(self) -> Desk | None:
+        """A desk for an account, until it is left; None when none is free."""
+        return None if self.gone else next((desk for desk in self._desks if desk.take()), None)
 
     def close(self) -> None:
         """End it."""
         self._end()
         self._listener.join()
         for desk in self._desks:
-            desk.discard()
+            desk.close()
 
     def _end(self) -> None:
         self._child.kill()
@@ -97,14 +96,18 @@ class Process:
             _there(self._child.stdin).flush()
 
     def _listen(self) -> None:
-        with _there(self._child.stdout) as answers:
-            for line in answers:
-                if line.endswith(b"\n"):  # the last one may have been cut off
-                    number, _, answer = line.partition(b" ")
-                    self._desks[int(number)].hear(answer)
-        self.gone = True
-        for desk in self._desks:
-            desk.hear(GONE)
+        try:
+            with _there(self._child.stdout) as answers:
+                for line in answers:
+                    if line.endswith(b"\n"):  # the last one may have been cut off
+                        number, _, answer = line.partition(b" ")
+                        self._desks[int(number)].hear(answer)
+        except (ValueError, IndexError):
+            self._child.kill()  # what it says is none of our answers
+        finally:
+            self.gone = True
+            for desk in self._desks:
+                desk.hear(GONE)
 
     def lost(self) -> LocalTrouble:
         """What to say when it ended by itself."""
@@ -122,25 +125,44 @@ class Desk:
     def __init__(self, process: Process, number: int) -> None:
         self._process, self._number = process, number
         self._pages, self._rows = Spool(), Spool()
+        self._turn = threading.Lock()
         self._occupied = False
         self._begun = self._asked = self._heard = 0
         self._answers = SimpleQueue[bytes]()
+        self.heed: Heed = nothing
+        """Is called again and again while an answer is waited for, and may raise."""
 
     @property
     def descriptors(self) -> tuple[int, int]:
         """The open files for pages and rows."""
         return self._pages.descriptor, self._rows.descriptor
 
-    @property
-    def free(self) -> bool:
-        """Whether nobody is at it, and nothing is on its way to somebody who left early."""
-        return not self._occupied and self._heard >= self._asked
+    def take(self) -> bool:
+        """Occupy it, if nobody is at it and nothing is on its way to somebody who left early."""
+        with self._turn:
+            if self._occupied or self._heard < self._asked:
+                return False
+            self._clear()
+            self._occupied, self._begun = True, 0
+            return True
 
-    def taken(self) -> Desk:
-        """The desk, as if new."""
-        self._occupied, self._begun = True, 0
-        self._clear()
-        return self
+    def leave(self) -> None:
+        """Make room for the next account; what is still on its way to this one is thrown away as it arrives."""
+        with self._turn:
+            self._occupied = False
+            self._tidy()
+
+    def hear(self, answer: bytes) -> None:
+        """Take an answer."""
+        with self._turn:
+            self._heard += 1
+            self._answers.put(answer)
+            self._tidy()
+
+    def _tidy(self) -> None:
+        if not self._occupied and self._heard >= self._asked:
+            with contextlib.suppress(LocalTrouble):  # then it is tried again when it is taken
+                self._clear()
 
     def begin(self, records: Sequence[Record]) -> None:
         """One more page is there."""
@@ -159,35 +181,21 @@ class Desk:
         self._clear()  # what was never written to the disk need not be, while the database writes
         return shared
 
-    def close(self) -> None:
-        """Leave it to the next account."""
-        self._occupied = False
-        if self.free:
-            self._clear()
-
     def _clear(self) -> None:
-        self._forget_answers()
-        self._pages.clear()
-        self._rows.clear()
-
-    def _forget_answers(self) -> None:
         while not self._answers.empty():
             self._answers.get()
         if self._process.gone:  # then that must not be forgotten
             self._answers.put(GONE)
+        self._pages.clear()
+        self._rows.clear()
 
     def _ask(self, place: Place) -> None:
         self._asked += 1
         self._process.ask(b"%d %d %d\n" % (self._number, *place))
 
-    def hear(self, answer: bytes) -> None:
-        """Take an answer."""
-        self._answers.put(answer)
-        self._heard += 1
-
     def _next(self) -> bytes:
         """The next part of what was made here; raises what that failed with."""
-        answer = self._answers.get()
+        answer = self._waited_for()
         if answer == GONE:
             raise self._process.lost()
         if answer.startswith(DISK):
@@ -197,7 +205,13 @@ class Desk:
         at, length = map(int, answer.split())
         return self._rows.part((at, length))
 
-    def discard(self) -> None:
+    def _waited_for(self) -> bytes:
+        while True:
+            self.heed()
+            with contextlib.suppress(Empty):
+                return self._answers.get(timeout=STEP)
+
+    def close(self) -> None:
         """Close the files."""
         self._pages.close()
         self._rows.close()

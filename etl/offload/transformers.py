@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import msgspec
@@ -14,6 +14,14 @@ from etl.transform.page_rows import PageRows, SharedRows, Transformation
 
 FEW = 2
 """Pages whose rows memory may hold."""
+
+
+Heed = Callable[[], object]
+"""Raises when there is something more important than waiting."""
+
+
+def nothing() -> None:
+    """Heeds nothing."""
 
 
 class Transformer(Protocol):
@@ -35,13 +43,13 @@ class Transformer(Protocol):
 class Transformers(Protocol):
     """Finds somebody to transform an account of so many numbers, for as long as a block lasts."""
 
-    def __call__(self, numbers: int, /) -> contextlib.AbstractContextManager[Transformer]:
-        """The block."""
+    def __call__(self, numbers: int, heed: Heed, /) -> contextlib.AbstractContextManager[Transformer]:
+        """The block; while it waits for somebody else, `heed` is called."""
         ...
 
 
 @contextlib.contextmanager
-def inline(_numbers: int) -> Iterator[Transformer]:
+def inline(_numbers: int, _heed: Heed) -> Iterator[Transformer]:
     """This process, as pages come."""
     transformer = _Inline()
     try:

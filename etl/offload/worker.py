@@ -25,7 +25,7 @@ END: Place = (0, 0)
 FAILED, DISK = b"!", b"?"
 """Begin an answer that tells, in JSON, of a traceback; and of what the disk refused."""
 LONGEST = 8_000
-"""Characters of a traceback that are told: a pipe takes them at once."""
+"""Characters of a traceback that are told."""
 
 split = msgspec.json.Decoder(list[msgspec.Raw]).decode
 

@@ -109,7 +109,7 @@ def test_s02_the_process_beside_is_given_no_secret(monkeypatch: pytest.MonkeyPat
         return started(words, **more)
 
     monkeypatch.setattr(process.subprocess, "Popen", start)
-    with beside.transformers(worth_it=1) as transformers, transformers(1) as transformer:
+    with beside.transformers(worth_it=1) as transformers, transformers(1, lambda: None) as transformer:
         child = transformer._process._child  # type: ignore[attr-defined]
     assert child.returncode is not None
     assert given["env"].keys() <= set(process._INHERITED)

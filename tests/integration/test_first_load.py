@@ -6,19 +6,21 @@ import contextlib
 import os
 import signal
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import Connection, Engine, func, insert, select
+from sqlalchemy import Connection, Engine, func, insert, select, text
 
 from etl.domain import tables
 from etl.domain.chain import Change
 from etl.domain.columns import Columns
 from etl.domain.runs import AccountStatus, RunResult
-from etl.errors import Stopped
+from etl.errors import LocalTrouble, Stopped
 from etl.extract import ahead
+from etl.lanes import Halted
 from etl.load import staging
 from etl.load.diff import Moment
 from etl.load.first import FirstLoad
@@ -29,6 +31,7 @@ from etl.offload.transformers import inline
 from etl.sandbox.world import CustomerPlan, World
 from etl.store import schema
 from tests import oracle
+from tests.faults.clusters import wait_for
 from tests.rig import FakeClock, Rig
 
 NASTY = ["", "\\N", "\\", "a\tb", "line\nline", "\r\v\f\b", "naïve Ünïcode 😀", "'; drop table x", "\\t", " ", '"']
@@ -80,7 +83,7 @@ def test_the_seal_of_rows_on_their_way_is_that_of_rows_read_back(
     assert [tuple(row)[1 : 1 + len(table.key)] for row in stored] == [(n,) * len(table.key) for n in range(120)]
 
 
-def _now(work: Callable[[], Any], /) -> Callable[[], Any]:
+def _later(work: Callable[[], Any], /) -> Callable[[], Any]:
     return work
 
 
@@ -101,29 +104,59 @@ def test_what_the_database_refuses_is_raised_and_leaves_the_connection_free(
     assert connection.scalar(select(func.count()).select_from(schema.current[table.name])) == 0
 
 
-def test_a_stop_waits_for_what_is_being_sent(open_run: tuple[Connection, Moment]) -> None:
-    """Whoever stops a first load amid a batch cleans up when the batch that is under way has arrived, not beside it."""
+def test_a_stop_breaks_off_what_is_being_sent_and_waits_for_its_end(
+    open_run: tuple[Connection, Moment], database: str
+) -> None:
+    """A signal while a batch is waited for: when the stop goes on, nobody uses the connection any more."""
     connection, moment = open_run
+    if database != "postgresql":
+        return  # nothing goes on beside
     table = tables.BY_NAME["sites"]
-    log: list[str] = []
+    holder = connection.engine.connect()
+    holder.execute(text("lock table sites"))  # the batch waits for it
+    senders: list[threading.Thread] = []
 
     def begin(work: Callable[[], Any], /) -> Callable[[], Any]:
-        def outcome() -> Any:
-            log.append("sent")
-            return work()
+        senders.append(threading.Thread(target=_quietly, args=(work,)))
+        senders[0].start()
+        return stop
 
-        return outcome
+    def stop() -> None:
+        wait_for(lambda: _waits(holder), what="the batch to wait for the lock")
+        raise Stopped(15, "SIGTERM")
+
+    try:
+        with pytest.raises(Stopped):
+            FirstLoad(connection, moment, begin).take({table.name: Columns.of(table, [_row(table, n)])} for n in (1, 2))
+        assert not senders[0].is_alive()
+    finally:
+        holder.close()
+        senders[0].join()
+    connection.rollback()
+
+
+def _quietly(work: Callable[[], Any]) -> None:
+    with contextlib.suppress(psycopg.Error):
+        work()
+
+
+def _waits(holder: Connection) -> bool:
+    return bool(holder.scalar(text("select count(*) from pg_locks where not granted")))
+
+
+def test_what_was_not_begun_is_called_off(open_run: tuple[Connection, Moment]) -> None:
+    """Where a batch would be sent when it is waited for, a stop before that leaves it unsent."""
+    connection, moment = open_run
+    table = tables.BY_NAME["sites"]
 
     def batches() -> Iterator[dict[str, Columns]]:
         yield {table.name: Columns.of(table, [_row(table, 1)])}
-        log.append("stopped")
         raise Stopped(15, "SIGTERM")
 
     with pytest.raises(Stopped):
-        FirstLoad(connection, moment, begin).take(batches())
-    sent = ["sent"] if connection.dialect.name == "postgresql" else []
-    assert log == ["stopped", *sent]
-    assert connection.scalar(select(func.count()).select_from(schema.current[table.name])) == 1
+        FirstLoad(connection, moment, _later).take(batches())
+    sent = 0 if connection.dialect.name == "postgresql" else 1
+    assert connection.scalar(select(func.count()).select_from(schema.current[table.name])) == sent
 
 
 def _world(numbers: int, **more: Any) -> World:
@@ -275,7 +308,7 @@ def test_one_process_serves_accounts_side_by_side(
 
 
 def test_who_comes_after_a_lost_process_does_without(warehouse: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is not started again for what is left of the run: only the account that it worked for has failed."""
+    """It is not started again for what is left of the run: only accounts that it was working for have failed."""
     rig = Rig(_agency((150, 90, 200)), warehouse)
     right = process.Desk.begin
 
@@ -298,24 +331,66 @@ RECORD = b'{"id": %d}'
 def test_a_desk_that_was_left_early_is_taken_again() -> None:
     """Of an account that failed amid its pages nothing reaches the next one at that desk."""
     with contextlib.closing(process.Process()) as helper:
-        desks = [helper.free_desk() for _ in range(process.DESKS)]
-        assert helper.free_desk() is None
+        desks = [helper.take_desk() for _ in range(process.DESKS)]
+        assert helper.take_desk() is None
         first, second = desks[0], desks[1]
         assert first is not None
         assert second is not None
         os.kill(helper._child.pid, signal.SIGSTOP)
         for at in range(20):
             first.begin([RECORD % at])
-        first.close()
-        assert helper.free_desk() is None
+        first.leave()
+        assert helper.take_desk() is None
         os.kill(helper._child.pid, signal.SIGCONT)
         second.begin([RECORD % 7])
         assert _refused(second) == [[7]]  # answers come in the order of the requests: the first one's are there
-        again = helper.free_desk()
+        again = helper.take_desk()
         assert again is first
         again.begin([RECORD % 8, RECORD % 9])
         assert _refused(again) == [[8, 9]]
         assert again.shared().conflicts == 0
+
+
+def test_whoever_waits_at_a_desk_heeds_a_halt() -> None:
+    """A lane that has to stop does not wait for pages of others, nor for a process that hangs."""
+
+    def halted() -> None:
+        raise Halted
+
+    with contextlib.closing(process.Process()) as helper:
+        os.kill(helper._child.pid, signal.SIGSTOP)
+        desk = helper.take_desk()
+        assert desk is not None
+        desk.heed = halted
+        desk.begin([RECORD % 1])
+        with pytest.raises(Halted):
+            next(desk.pages())
+
+
+def test_a_process_that_says_something_else_is_ended() -> None:
+    """Its answers have a form; whatever else it says ends it, and everybody who waits is told."""
+    with contextlib.closing(process.Process()) as helper:
+        desk = helper.take_desk()
+        assert desk is not None
+        helper.ask(b"1 2\n")  # it ends with an error of its own, or tells what cannot be understood
+        desk.begin([RECORD % 1])
+        with pytest.raises(LocalTrouble, match="beside this one"):
+            next(desk.pages())
+        assert helper.take_desk() is None
+
+
+def test_where_no_temporary_file_can_be_made_small_accounts_need_none(
+    warehouse: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read-only machine: no process beside, and an account of a page or two keeps its rows in memory."""
+
+    def nowhere(**_: object) -> None:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr("etl.offload.spool.tempfile.TemporaryFile", nowhere)
+    rig = Rig(_world(150), warehouse)
+    assert _helped(rig, page_limit=200).exit_code == 0
+    _assert_true(rig)
 
 
 def _refused(desk: process.Desk) -> list[list[int | None]]:
@@ -325,7 +400,7 @@ def _refused(desk: process.Desk) -> list[list[int | None]]:
 def test_many_pages_wait_for_nobody() -> None:
     """More answers than a pipe holds lines for, before anybody asks for one: both processes go on."""
     with contextlib.closing(process.Process()) as helper:
-        desk = helper.free_desk()
+        desk = helper.take_desk()
         assert desk is not None
         for number in range(10_000):
             desk.begin([RECORD % number])
@@ -363,9 +438,9 @@ def test_replay_knows_how_large_an_account_is(warehouse: Engine) -> None:
     """Given windows, as a replay is, the first page is enough to tell that a process is worth it."""
     asked: list[int] = []
 
-    def transformers(numbers: int) -> Any:
+    def transformers(numbers: int, heed: Any) -> Any:
         asked.append(numbers)
-        return inline(numbers)
+        return inline(numbers, heed)
 
     rig = Rig(_world(150), warehouse)
     ids = sorted(rig.world.numbers(rig.only))
@@ -391,7 +466,7 @@ def test_no_room_for_the_listing(warehouse: Engine, monkeypatch: pytest.MonkeyPa
 def test_rows_that_go_straight_into_the_tables_are_counted(open_run: tuple[Connection, Moment]) -> None:
     """No rows: no versions, no sections."""
     connection, moment = open_run
-    load = FirstLoad(connection, moment, _now)
+    load = FirstLoad(connection, moment, _later)
     load.take([])
     assert list(load.sections()) == []
     assert {change.opened for change in load.changes().values()} == {0}

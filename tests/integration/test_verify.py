@@ -105,6 +105,27 @@ def test_a_sync_that_was_taken_away_is_named(warehouse: Engine, which: int) -> N
     assert ("account_syncs", f"run_id {run}") in {(p.table, p.key) for p in found if "taken away" in p.what}
 
 
+@pytest.mark.parametrize(("others", "named"), [(3, 3), (20, 0)])
+def test_runs_for_other_accounts_are_suspected_only_where_they_are_few(
+    warehouse: Engine, others: int, named: int
+) -> None:
+    """An edited sync is named; of many runs that had no sync of the account for another reason, only the number."""
+    rig = _rig(warehouse)
+    runs = [row[0] for row in rig.rows("select run_id from account_syncs order by observed_at")]
+    made = ", ".join(
+        f"({runs[1] + 1 + n}, '2026-01-06', '2026-01-06', 'x', '0', 'succeeded', 0)" for n in range(others)
+    )
+    columns = "run_id, started_at, finished_at, source_url, version, status, exit_code"
+    _execute(rig, f"insert into sync_runs ({columns}) values {made}")
+    assert _verify(rig).ok
+    _execute(rig, "update account_syncs set timezone = 'forged' where run_id = :r", r=runs[2])
+    told = [(p.key, p.what) for p in _verify(rig).problems if p.table == "account_syncs"]
+    assert f"run_id {runs[2]}" in {key for key, _ in told}
+    suspected = [what for _, what in told if "may have been taken away" in what]
+    assert len(suspected) == (named or 1)
+    assert named or f"of {others} runs" in suspected[0]
+
+
 def test_the_finding_aid_is_evidence_too(warehouse: Engine) -> None:
     """Sections that were edited or taken away are found although the chain needs them for names only."""
     rig = _rig(warehouse)

@@ -240,3 +240,26 @@ def test_a_large_account_that_grew_is_not_taken_for_a_lie(order: Callable[[list[
     heap = order(_shuffled(20_000))
     taken, _ = _list_all(heap, 100, range(0, 20_000, 2))
     assert sorted(taken) == sorted(heap)
+
+
+def _not_asked() -> list[int]:
+    raise AssertionError("the ids were asked for")
+
+
+def test_a_window_passed_over_asks_for_ids_only_where_windows_may_be_joined() -> None:
+    """The ids of what came as before cost a query: they matter where it was sparse and bounded windows follow."""
+    alone = WindowPlan.cut_at([], limit=100)
+    alone.pass_over(5, _not_asked)
+    assert alone.window is None
+    last = WindowPlan.cut_at([1000], limit=100)
+    last.pass_over(5, _not_asked)
+    assert last.window == Window(1000, None)
+    given = WindowPlan.cut_at([1000, 2000], limit=100, joins=False)
+    given.pass_over(5, _not_asked)
+    assert given.window == Window(1000, 2000)
+    sparse = WindowPlan.cut_at([1000, 2000, 3000], limit=100)
+    sparse.pass_over(5, lambda: [100, 300, 500, 700, 900])
+    assert sparse.window == Window(1000, 3000)
+    full = WindowPlan.cut_at([1000, 2000, 3000], limit=100)
+    full.pass_over(90, _not_asked)
+    assert full.window == Window(1000, 2000)

@@ -15,6 +15,8 @@ from etl.read.verify.locate import differing, sums_of
 from etl.read.verify.records import Records, Sealed, Sync
 from etl.read.verify.versions import Scan, Versions, named_key
 
+MOST_NAMED = 10
+"""So many runs at most are named one by one, any of which may have lost its sync."""
 Found = dict[str, Scan]
 """What was found in each table, by its name."""
 
@@ -27,8 +29,7 @@ class Chain:
     syncs: list[Sync]
     sealed: Mapping[tuple[str, str, str], Sealed]
     """What was kept of the sections, by run, table and change."""
-    other_runs: frozenset[str]
-    """Runs that tell of no sync of this account."""
+    records: Records
     found: Found
     versions: Mapping[str, Versions]
     problems: Problems
@@ -91,14 +92,23 @@ class Chain:
             self._tell_lost(previous, sync)
 
     def _tell_lost(self, previous: Sync | None, sync: Sync) -> None:
-        """No other row tells of a sync that changed nothing; a run between two links may be the one that lost it."""
-        since = previous.run_id if previous else ""
-        for run in sorted(self.other_runs, key=_in_time):
-            if _in_time(since) < _in_time(run) < _in_time(sync.run_id):
-                what = (
-                    f"is not there, and {sync.run_id} does not follow from what is before: it may have been taken away"
-                )
-                self._tell(run, "account_syncs", f"run_id {run}", what)
+        """No other row tells of a sync that changed nothing: one of the runs between two links may have lost it.
+
+        Before the first link there can be none, for `accounts` tells of the first.
+        """
+        if previous is None:
+            return
+        since, upto = _in_time(previous.run_id), _in_time(sync.run_id)
+        between = {run for run in self.records.runs if since < _in_time(run) < upto}
+        runs = self.records.without_sync(self.account_id, between)
+        if not runs or runs & self.records.lost_syncs(self.account_id):
+            return
+        why = f"{sync.run_id} does not follow from {previous.run_id}: it may have been taken away"
+        if len(runs) > MOST_NAMED:
+            self._tell(sync.run_id, "account_syncs", None, f"of {len(runs)} runs without a sync, one is wanted: {why}")
+            return
+        for run in sorted(runs):
+            self._tell(run, "account_syncs", f"run_id {run}", f"is not there, and {why}")
 
     def _differing(self, sync: Sync, sections: list[Section]) -> Iterator[tuple[str, Change]]:
         now = {(s.table, s.change): s for s in sections}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,9 +89,16 @@ class Records:
     with_data: frozenset[str]
     """Accounts that have a row in some data table."""
 
-    def runs_without(self, account_id: str) -> frozenset[str]:
-        """The runs that tell of no sync of an account, whatever came of it."""
-        return self.runs - {sync.run_id for sync in self.syncs.get(account_id, [])}
+    def without_sync(self, account_id: str, runs: Set[str]) -> Set[str]:
+        """Those of some runs that are there and tell of no sync of an account, whatever came of it."""
+        return (runs - {sync.run_id for sync in self.syncs.get(account_id, [])}) & self.runs
+
+    def lost_syncs(self, account_id: str) -> Set[str]:
+        """Runs without a sync of an account, of which other rows tell that they published it."""
+        account = self.accounts.get(account_id)
+        told_of = {s.run_id for s in self.sealed.get(account_id, [])}
+        told_of |= {account.first_run_id, account.last_run_id} if account else set()
+        return self.without_sync(account_id, told_of)
 
 
 def read(connection: Connection) -> Records:

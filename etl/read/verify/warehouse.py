@@ -79,7 +79,7 @@ def _account(
         key = f"virtual_number_id {number.decode()}"
         problems.add(Problem(table="erasures", key=key, account_id=account_id, what=what))
     kept = kept_sections(records, account_id)
-    Chain(account_id, syncs, kept, records.runs_without(account_id), found, versions, problems).check(connection)
+    Chain(account_id, syncs, kept, records, found, versions, problems).check(connection)
     if not syncs:
         return None
     erasures = records.erasures.get(account_id, [])
@@ -159,11 +159,8 @@ def _of_account(records: Records, account_id: str) -> Iterator[Problem]:
 
 def _of_lost_syncs(records: Records, account_id: str) -> Iterator[Problem]:
     """Syncs that other rows of the account tell of, and that are not there though their runs are."""
-    account = records.accounts.get(account_id)
-    told_of = {s.run_id for s in records.sealed.get(account_id, [])}
-    told_of |= {account.first_run_id, account.last_run_id} if account else set()
-    for run in sorted(told_of & records.runs_without(account_id)):
-        what = "is not there, and other rows tell that this run published the account: it was taken away"
+    for run in sorted(records.lost_syncs(account_id)):
+        what = "is not there, and other rows tell of it: it was taken away, or they were edited"
         yield Problem(table="account_syncs", key=f"run_id {run}", account_id=account_id, run_id=run, what=what)
 
 
