@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -17,6 +17,8 @@ from etl.extract.answers import Result, digest_of
 METHOD = "get.virtual_numbers"
 WITNESSES = 3
 """How many ids that were just listed are asked for beside those that may be gone."""
+MADE_STORABLE = b"\0"
+"""Begins what is digested of an answer that could be read only when it was `storable`: no JSON begins so."""
 MOST_NUMBERS = 50_000_000
 """More than any account holds: a larger `total_items` is none."""
 
@@ -30,15 +32,15 @@ _ids = msgspec.json.Decoder(list[_WithId])
 _id = msgspec.json.Decoder(_WithId)
 
 Record = bytes | msgspec.Raw
-"""One record's JSON as the source sent it."""
+"""One record's JSON as the source sent it, but for what databases cannot hold (`storable`)."""
 
 
 @dataclass(frozen=True)
 class Page:
     """Records of one answer, each number once: `records` by id, `unreadable` those without a usable id.
 
-    `digests`: of the bytes of all records by id, those of `unchanged` ones among them, whose bytes are as `before` and
-    which are in no other part. `as_before`: the whole answer is, so nothing of it was read.
+    `digests`: of the bytes that were sent of all records by id, those of `unchanged` ones among them, whose bytes are
+    as `before` and which are in no other part. `as_before`: the whole answer is, so nothing of it was read.
     """
 
     records: dict[int, Record]
@@ -82,22 +84,39 @@ def read_page(answer: Result, limit: int, before: WindowPrint | None = None) -> 
     Raises `SourceUnusable` when it is no list, or too long.
     """
     data, total = answer.data, _total(answer.metadata)
-    digest = answer.digest or digest_of(data)
+    digest = answer.digest or digest_of(MADE_STORABLE + bytes(data) if answer.storable else data)
     if before is not None and before.digest == digest and before.numbers == total and total < limit:
         return Page({}, [], total, [], digest=digest, before=before, as_before=True)
-    text = bytes(data) if answer.storable else storable(bytes(data))
-    try:
-        raws = _split.decode(text)
-    except (msgspec.DecodeError, RecursionError) as exc:
-        raise SourceUnusable(f"{METHOD} answered what cannot be read: {exc}") from exc
+    raws = _records(data)
     if len(raws) > limit:
         raise SourceUnusable(f"{METHOD} answered {len(raws)} rows where at most {limit} were asked for")
-    sha256 = hashlib.sha256
-    digests = [sha256(raw).digest()[:DIGEST] for raw in raws]
-    page = _compared(raws, digests, total, before) if before is not None and not before.departures else None
+    digests = _digests(raws, answer)
+    keep = bytes if answer.storable else _kept
+    page = _compared(raws, digests, total, before, keep) if before is not None and not before.departures else None
     if page is None:
-        page = _each_once(raws, digests, _read_ids(text, raws), total)
+        sent = bytes(data)
+        text = keep(sent)
+        kept = raws if text is sent else _records(text)
+        page = _each_once(kept, digests, _read_ids(text, kept), total)
     return replace(page, digest=digest)
+
+
+def _digests(raws: list[msgspec.Raw], answer: Result) -> list[bytes]:
+    sha256 = hashlib.sha256
+    if answer.storable:
+        return [sha256(MADE_STORABLE + bytes(raw)).digest()[:DIGEST] for raw in raws]
+    return [sha256(raw).digest()[:DIGEST] for raw in raws]
+
+
+def _kept(sent: bytes | msgspec.Raw) -> bytes:
+    return storable(bytes(sent))
+
+
+def _records(data: bytes | msgspec.Raw) -> list[msgspec.Raw]:
+    try:
+        return _split.decode(data)
+    except (msgspec.DecodeError, RecursionError) as exc:
+        raise SourceUnusable(f"{METHOD} answered what cannot be read: {exc}") from exc
 
 
 def _total(metadata: object) -> int | None:
@@ -107,7 +126,13 @@ def _total(metadata: object) -> int | None:
     return total if usable else None
 
 
-def _compared(raws: list[msgspec.Raw], digests: list[bytes], total: int | None, before: WindowPrint) -> Page | None:
+def _compared(
+    raws: list[msgspec.Raw],
+    digests: list[bytes],
+    total: int | None,
+    before: WindowPrint,
+    keep: Callable[[msgspec.Raw], bytes],
+) -> Page | None:
     """The page without the records whose bytes are as before; None where a number may have come twice."""
     known = before.records()
     places = list(map(known.places().get, digests))
@@ -117,8 +142,8 @@ def _compared(raws: list[msgspec.Raw], digests: list[bytes], total: int | None, 
     ]
     came = list(zip(ids, places, raws, strict=True))
     page = Page(
-        records={i: raw for i, place, raw in came if place is None and i is not None},
-        unreadable=[raw for i, _, raw in came if i is None],
+        records={i: keep(raw) for i, place, raw in came if place is None and i is not None},
+        unreadable=[keep(raw) for i, _, raw in came if i is None],
         total=total,
         ids=[i for i in ids if i is not None],
         digests={i: digest for i, digest in zip(ids, digests, strict=True) if i is not None},

@@ -22,8 +22,10 @@ from etl.transform.records import Campaign, Number, Scenario, SiteBlock
 Row = tuple[Any, ...]
 Key = tuple[int, ...]
 
-ROWS_VERSION = 1
-"""To be raised when other rows are made of the same bytes, here or in decoding: then no record is as before."""
+ROWS_VERSION = 2
+"""To be raised when other rows are made of the same bytes, here or in decoding, or other bytes are digested: then no
+record is as before.
+"""
 
 NUMBER_TABLES = tuple(t.name for t in tables.TABLES if t.per_number)
 _to_json = msgspec.json.Encoder(order="deterministic").encode

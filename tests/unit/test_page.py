@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
-from etl.extract.answers import Result
+from etl.domain.fingerprints import Records, WindowPrint
+from etl.domain.text import storable
+from etl.domain.windows import WHOLE
+from etl.extract.answers import Result, StorableResult
 from etl.extract.page import Page, read_page
 
 
@@ -45,3 +49,54 @@ def test_records_that_cannot_be_decoded_are_compared_as_they_came() -> None:
     odd = b'{"id": 7, "x": 1' + b"0" * 5000 + b"}"
     page = _page(odd, ONE)
     assert (page.rows, page.conflicts) == (2, 1)
+
+
+def _before(*records: bytes) -> WindowPrint:
+    """What is remembered of a page of these records, with ids 1, 2 and so on."""
+    page = _page(*records)
+    ids = [msgspec.json.decode(record)["id"] for record in records]
+    known = Records(ids, b"".join(page.digests[i] for i in ids), ids)
+    return WindowPrint(
+        window=WHOLE, digest=b"another", numbers=len(ids), witnesses=(), departures=(), records=lambda: known
+    )
+
+
+NUL = rb'{"id": 7, "comment": "a\u0000b"}'
+
+
+def test_a_record_that_spells_out_what_another_one_is_stored_as_is_not_the_same() -> None:
+    """Digests are of what was sent: not of what it became, which somebody else may send tomorrow."""
+    spelled = storable(NUL)
+    assert spelled != NUL
+    page = _page_before(_before(NUL), spelled)
+    assert list(page.records) == [7]
+    assert _content(page)["comment"] == "a\u24002400" + "0000b"
+    assert _page_before(_before(NUL), NUL).unchanged == {7: 0}
+
+
+def test_what_databases_cannot_hold_is_replaced_whether_or_not_a_page_was_compared() -> None:
+    """The same bytes make the same record on a first listing and beside records that are as before."""
+    compared, alone = _page_before(_before(b'{"id": 1}'), b'{"id": 1}', NUL), _page(b'{"id": 1}', NUL)
+    assert bytes(compared.records[7]) == bytes(alone.records[7]) == storable(NUL)
+    assert compared.digests == alone.digests
+    assert compared.unchanged == {1: 0}
+
+
+def test_records_that_were_made_storable_with_their_answer_are_not_taken_for_sent_ones() -> None:
+    """An answer with half a pair is read only when all of it is replaced: what became of it may be sent tomorrow."""
+    made = storable(rb'{"id": 7, "comment": "\ud800"}')
+    day = StorableResult(msgspec.Raw(b"[" + made + b"]"), {"total_items": 1})
+    first = read_page(day, 10)
+    known = Records([7], first.digests[7], [7])
+    before = WindowPrint(
+        window=WHOLE, digest=first.digest, numbers=1, witnesses=(), departures=(), records=lambda: known
+    )
+    assert read_page(day, 10, before).as_before
+    assert list(_page_before(before, made).records) == [7]
+    again = read_page(day, 10, replace(before, digest=b"another"))
+    assert again.unchanged == {7: 0}
+    assert bytes(first.records[7]) == made
+
+
+def _page_before(before: WindowPrint, *records: bytes) -> Page:
+    return read_page(Result(msgspec.Raw(b"[" + b",".join(records) + b"]"), {"total_items": len(records)}), 10, before)
