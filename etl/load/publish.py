@@ -205,10 +205,8 @@ class AccountLoad:
         if self._connection.dialect.name == "sqlite":
             self._connection.commit()
             self._connection.execution_options(sqlite_begin="immediate").begin()
-        else:
-            runs.make_durable(self._connection)
-            if self._staged and self.open_numbers:
-                self._analyze()
+        elif self._staged and self.open_numbers:
+            self._analyze()
 
     def _write(self, told: Callable[[], Told], now: datetime, rows: Iterable[Batch] | None) -> AccountResult:
         self.previous, digest = self._last_link()

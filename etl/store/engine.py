@@ -212,7 +212,7 @@ def _begin_postgresql(connection: Connection, schema: str | None) -> None:
     """
     path = f"set local search_path to {connection.dialect.identifier_preparer.quote(schema)}; " if schema else ""
     level = "repeatable read, read only" if connection.get_execution_options().get(READING) else "read committed"
-    connection.exec_driver_sql(f"set transaction isolation level {level}; {_TRANSACTION}{path}{_TIMEOUTS}")
+    connection.exec_driver_sql(f"set transaction isolation level {level}; {_TRANSACTION}{path}{_TIMEOUTS}{_DURABLE}")
 
 
 _TRANSACTION = (
@@ -223,7 +223,10 @@ _TIMEOUTS = (
     "select set_config('lock_timeout', case current_setting('lock_timeout') when '0' then '30s' "
     "else current_setting('lock_timeout') end, true); "
     "select set_config('transaction_timeout', '0', true) "  # PostgreSQL 17 and newer
-    "where current_setting('transaction_timeout', true) is not null"
+    "where current_setting('transaction_timeout', true) is not null; "
+)
+_DURABLE = (  # what is committed survives a crash, even where the server prefers speed
+    "select set_config('synchronous_commit', 'on', true) where current_setting('synchronous_commit') = 'off'"
 )
 
 

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, and_, delete, insert, select
 
 from etl.domain.fingerprints import Departure, ListingPrint, Records, WindowPrint
 from etl.domain.windows import Window
@@ -39,13 +39,12 @@ class Origin:
 def read(connection: Connection, account_id: int, version: str) -> ListingPrint | None:
     """What is remembered of the account's last published sync; None: nothing that this version may use."""
     states, syncs, windows = schema.listing_states, schema.account_syncs, schema.listing_windows
-    last = select(syncs.c.run_id, syncs.c.observed_at).where(syncs.c.account_id == account_id)
-    last = last.where(syncs.c.observed_at.is_not(None)).order_by(syncs.c.observed_at.desc()).limit(1)
-    state = connection.execute(select(states).where(states.c.account_id == account_id)).first()
-    published = connection.execute(last).first()
-    if state is None or published is None or state.version != version:
-        return None
-    if (state.run_id, state.observed_at) != tuple(published):
+    mine = select(syncs.c.run_id, syncs.c.observed_at).where(syncs.c.account_id == account_id)
+    last = mine.where(syncs.c.observed_at.is_not(None)).order_by(syncs.c.observed_at.desc()).limit(1).subquery()
+    is_last = and_(states.c.run_id == last.c.run_id, states.c.observed_at == last.c.observed_at)
+    wanted = select(states.c.version, states.c.departures).join(last, is_last)
+    state = connection.execute(wanted.where(states.c.account_id == account_id)).first()
+    if state is None or state.version != version:
         return None
     rows = select(*(windows.c[name] for name in _HEAD)).where(windows.c.account_id == account_id)
     found = connection.execute(rows.order_by(windows.c.after_id)).all()

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, delete, insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from etl.domain.ports import Clock, Random
@@ -210,14 +210,6 @@ def _settled(engine: Engine, write: Callable[[Connection], None]) -> None:
             _write(engine, write)
 
 
-def make_durable(connection: Connection) -> None:
-    """What this transaction writes survives a crash once it is committed, even where the server prefers speed."""
-    if connection.dialect.name == "postgresql":
-        is_off = func.current_setting("synchronous_commit") == "off"
-        connection.execute(select(func.set_config("synchronous_commit", "on", True)).where(is_off))
-
-
 def _write(engine: Engine, write: Callable[[Connection], None]) -> None:
     with begin_writing(engine) as connection:
-        make_durable(connection)
         write(connection)

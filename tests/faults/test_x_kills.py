@@ -23,7 +23,7 @@ from tests.faults.clusters import wait_for
 from tests.faults.x_rig import halt, playing, resume, rows, runner, traced
 
 WRITES = {"sqlite": "pwrite64,fdatasync,fsync,unlink,ftruncate", "postgresql": "sendto,recvfrom"}
-SWEEP = {"sqlite": (1, 2, 3, 6, 11, 20), "postgresql": (1, 5, 23, 48, 71, 102)}
+SWEEP = {"sqlite": (1, 2, 3, 6, 11, 20), "postgresql": (1, 5, 12, 21, 30, 40, 60)}
 """Which of these calls, counted from the start of publishing, the process does not survive."""
 
 
