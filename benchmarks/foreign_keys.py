@@ -1,6 +1,6 @@
 """What enforcing the declared foreign keys would cost PostgreSQL on a first load.
 
-Usage: python benchmarks/foreign_keys.py URL [NUMBERS] [ROUNDS]     (URL: an empty PostgreSQL database of yours)
+Usage: python -m benchmarks.foreign_keys URL [NUMBERS] [ROUNDS]     (URL: an empty PostgreSQL database of yours)
 
 Loads the same account in turn with and without the keys (deferred to the commit, their cheapest form), and prints the
 wall seconds of the sync, the medians and their ratio. The source is the sandbox in this process, the same for both.
