@@ -39,8 +39,9 @@ Record = bytes | msgspec.Raw
 class Page:
     """Records of one answer, each number once: `records` by id, `unreadable` those without a usable id.
 
-    `digests`: of the bytes that were sent of all records by id, those of `unchanged` ones among them, whose bytes are
-    as `before` and which are in no other part. `as_before`: the whole answer is, so nothing of it was read.
+    `digests`: of the bytes that were sent of all records by id (or of what they became, see `MADE_STORABLE`), those of
+    `unchanged` ones among them, whose bytes are as `before` and which are in no other part. `as_before`: the whole
+    answer is, so nothing of it was read.
     """
 
     records: dict[int, Record]

@@ -32,8 +32,8 @@ Work = Callable[[], None]
 Prepared = Callable[[Any, Columns, Moment], Work]
 """Makes columns ready for a driver to write."""
 T = TypeVar("T")
-PATIENCE = 5.0
-"""Seconds in which a statement that was broken off ends, unless the server cannot be reached."""
+LOOK, LOOKS = 0.25, 20
+"""Seconds after which it is looked whether a statement that was broken off has ended, and how often."""
 
 
 class FirstLoad:
@@ -117,7 +117,8 @@ def _at_once(work: Callable[[], T], /) -> Callable[[], T]:
 def _in_turn(begin: Begin, break_off: Callable[[], object]) -> Iterator[Callable[[Work], None]]:
     """Begins each piece of work when the one before it is done; after the block nobody is at work any more.
 
-    `break_off` ends the work that is under way when the block fails: whoever cleans up needs the connection.
+    `break_off` ends the work that is under way when the block fails (unless the server cannot be reached), for whoever
+    cleans up needs the connection.
     """
     sending: _Sending | None = None
     outcome: Work = _nothing
@@ -133,8 +134,10 @@ def _in_turn(begin: Begin, break_off: Callable[[], object]) -> Iterator[Callable
         outcome()
     except BaseException:
         if sending is not None and sending.begun_and_not_over():
-            break_off()
-            sending.over.wait(PATIENCE)
+            for _ in range(LOOKS):  # a server that has not begun a statement yet does not hear that it is broken off
+                break_off()
+                if sending.over.wait(LOOK):
+                    break
         raise
 
 

@@ -103,8 +103,9 @@ class Process:
                         number, _, answer = line.partition(b" ")
                         self._desks[int(number)].hear(answer)
         except (ValueError, IndexError):
-            self._child.kill()  # what it says is none of our answers
+            pass  # what it says is none of our answers
         finally:
+            self._child.kill()
             self.gone = True
             for desk in self._desks:
                 desk.hear(GONE)

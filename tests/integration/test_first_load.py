@@ -141,7 +141,14 @@ def _quietly(work: Callable[[], Any]) -> None:
 
 
 def _waits(holder: Connection) -> bool:
-    return bool(holder.scalar(text("select count(*) from pg_locks where not granted")))
+    return bool(
+        holder.scalar(
+            text(
+                "select count(*) from pg_locks where not granted and relation = 'sites'::regclass and"
+                " database = (select oid from pg_database where datname = current_database())"
+            )
+        )
+    )
 
 
 def test_what_was_not_begun_is_called_off(open_run: tuple[Connection, Moment]) -> None:
