@@ -107,11 +107,13 @@ def test_what_the_database_refuses_is_raised_and_leaves_the_connection_free(
 def test_a_stop_breaks_off_what_is_being_sent_and_waits_for_its_end(
     open_run: tuple[Connection, Moment], database: str
 ) -> None:
-    """A signal while a batch is waited for: when the stop goes on, nobody uses the connection any more."""
+    """A signal while a batch is waited for: when the stop goes on, nobody uses the connection. SQLite begins none."""
     connection, moment = open_run
-    if database != "postgresql":
-        return  # nothing goes on beside
     table = tables.BY_NAME["sites"]
+    if database != "postgresql":
+        FirstLoad(connection, moment, _never).take([{table.name: Columns.of(table, [_row(table, 1)])}])
+        assert connection.scalar(select(func.count()).select_from(schema.current[table.name])) == 1
+        return
     holder = connection.engine.connect()
     holder.execute(text("lock table sites"))  # the batch waits for it
     senders: list[threading.Thread] = []
@@ -133,6 +135,10 @@ def test_a_stop_breaks_off_what_is_being_sent_and_waits_for_its_end(
         holder.close()
         senders[0].join()
     connection.rollback()
+
+
+def _never(_work: Callable[[], Any], /) -> Callable[[], Any]:
+    raise AssertionError("something was begun beside SQLite")
 
 
 def _quietly(work: Callable[[], Any]) -> None:
