@@ -88,11 +88,16 @@ class Cluster:
         return int((self.folder / "postmaster.pid").read_text().split()[0])
 
     def _kill_backends(self) -> None:
-        with self._connect() as connection:
-            rows = connection.execute("select pid from pg_stat_activity where application_name = 'vnsync'").fetchall()
-        for (pid,) in rows:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        """Kill vnsync's backends and wait until the server has noticed: then it ends this connection too."""
+        end = time.monotonic() + 30
+        with contextlib.suppress(psycopg.OperationalError), self._connect() as witness:
+            rows = witness.execute("select pid from pg_stat_activity where application_name = 'vnsync'").fetchall()
+            killed = [pid for (pid,) in rows if _killed(pid)]
+            while killed:
+                witness.execute("select 1")
+                if time.monotonic() > end:
+                    raise RuntimeError("the server does not notice that its backend was killed")
+                time.sleep(0.002)
 
     def _await_silence(self) -> None:
         """Wait until the processes that the killed postmaster left behind have gone."""
@@ -107,6 +112,14 @@ class Cluster:
 
         pgexec("pg_ctl", ("-w", "-D", str(self.folder), *arguments), bin_path=self._server.bin_path,
                user=self._server.system_user)  # fmt: skip
+
+
+def _killed(pid: int) -> bool:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _processes_of(folder: Path) -> list[str]:
