@@ -142,7 +142,8 @@ class AccountSync:
 
     def _load(self, begin: Begin) -> AbstractContextManager[AccountLoad]:
         run = self._run
-        return open_load(run.engine, self._account.account_id, run.run_id, begin, pause=run.clock.sleep)
+        account_id = self._account.account_id
+        return open_load(run.lender, run.engine, account_id, run.run_id, begin, pause=run.clock.sleep)
 
     def _announce(self, load: AccountLoad) -> None:
         account_id, name = self._account.account_id, self._name

@@ -6,6 +6,7 @@ import contextlib
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -34,6 +35,7 @@ from etl.lanes import Halt, HaltingClock, side_by_side
 from etl.offload.transformers import Transformers, inline
 from etl.store import migrations, runs, soundness, threads
 from etl.store.accounts import GONE, KnownAccount, known_accounts
+from etl.store.lending import Lender
 from etl.surroundings import Surroundings, SyncOptions
 from etl.vanished import vanished, vanished_result
 
@@ -66,10 +68,12 @@ def sync(
     for warning in soundness.check(engine):
         report(Notice(message=warning))
     started = clock.now()
-    with runs.running(engine, clock=clock, random=random, source_url=api.url, version=etl.__version__) as run_id:
+    running = runs.running(engine, clock=clock, random=random, source_url=api.url, version=etl.__version__)
+    with running as run_id, closing(Lender(engine)) as lender:
         shared = Surroundings(
             api=api,
             engine=engine,
+            lender=lender,
             options=options,
             clock=clock,
             report=report,
@@ -193,9 +197,10 @@ class _Run:
 
         def work() -> None:
             teller = _Teller(self._report)
-            with self._shared.api.beside(clock=clock, report=teller) as api:
+            beside = self._shared.api.beside(clock=clock, report=teller)
+            with beside as api, closing(Lender(self._engine)) as lender:
                 open_apis.append(api)
-                shared = replace(self._shared, api=api, clock=clock, report=teller)
+                shared = replace(self._shared, api=api, lender=lender, clock=clock, report=teller)
                 self._lane(shared, pending, known, teller)
 
         def interrupt() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Engine
@@ -19,6 +20,7 @@ from etl.load.publish import AccountLoad
 from etl.pipeline import wanted
 from etl.store import migrations, soundness
 from etl.store.accounts import KnownAccount, known_accounts
+from etl.store.lending import Lender
 from etl.surroundings import Surroundings, SyncOptions
 from etl.vanished import vanished, vanished_result
 
@@ -77,16 +79,24 @@ def plan(
     migrations.check(engine)
     for warning in soundness.check(engine):
         report(Notice(message=warning))
-    shared = Surroundings(
-        api=api, engine=engine, options=options, clock=clock, report=report, run_id=NO_RUN, fetcher=fetcher
-    )
     accounts, known = wanted(discover(api), options, report), known_accounts(engine)
     planned: list[PlannedAccount] = []
-    for account in accounts:
-        sync = _Rehearsal(shared, account, known.get(account.account_id, KnownAccount()))
-        planned.append(sync.rehearse())
-        if sync.hopeless is not None:
-            raise sync.hopeless
+    with closing(Lender(engine)) as lender:
+        shared = Surroundings(
+            api=api,
+            engine=engine,
+            lender=lender,
+            options=options,
+            clock=clock,
+            report=report,
+            run_id=NO_RUN,
+            fetcher=fetcher,
+        )
+        for account in accounts:
+            sync = _Rehearsal(shared, account, known.get(account.account_id, KnownAccount()))
+            planned.append(sync.rehearse())
+            if sync.hopeless is not None:
+                raise sync.hopeless
     if not options.accounts:
         recorded, _ = vanished(known, {a.account_id for a in accounts})
         lost = [vanished_result(NO_RUN, i, known[i], clock.now()) for i in recorded]

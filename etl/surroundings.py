@@ -1,4 +1,4 @@
-"""What every account sync of a run shares: what was asked for, and whom it works with."""
+"""What account syncs of a run share: what was asked for, and whom they work with."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from etl.extract.ahead import Fetcher
 from etl.extract.jsonrpc import DataApi
 from etl.extract.listing import LIMIT
 from etl.offload.transformers import Transformers, inline
+from etl.store.lending import Lender
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +37,11 @@ class SyncOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """What every account sync of a run shares."""
+    """What every account sync of a run shares; `api` and `lender` only those that come one after the other."""
 
     api: DataApi
     engine: Engine
+    lender: Lender
     options: SyncOptions
     clock: Clock
     report: Report

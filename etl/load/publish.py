@@ -17,7 +17,6 @@ from functools import cached_property
 from time import sleep
 
 from sqlalchemy import Connection, Engine, func, select
-from sqlalchemy.exc import DBAPIError
 
 import etl
 from etl.domain import chain
@@ -35,8 +34,9 @@ from etl.load.memory import ListingMemory
 from etl.load.seal import seal, sections
 from etl.load.staging import Rows
 from etl.store import fingerprints, runs, schema, threads
-from etl.store.engine import break_off, database_errors, release_snapshot
+from etl.store.engine import database_errors, release_snapshot
 from etl.store.fingerprints import Origin
+from etl.store.lending import Lender
 from etl.transform.normalize import ROWS_VERSION
 
 VERSION = f"{etl.__version__}/{ROWS_VERSION}"
@@ -269,19 +269,16 @@ class AccountLoad:
 
 @contextlib.contextmanager
 def open_load(
-    engine: Engine, account_id: int, run_id: int, begin: Begin, *, pause: Callable[[float], None] = sleep
+    lender: Lender,
+    engine: Engine,
+    account_id: int,
+    run_id: int,
+    begin: Begin,
+    *,
+    pause: Callable[[float], None] = sleep,
 ) -> Iterator[AccountLoad]:
     """A connection and staging tables for one account; nothing stays of them unless they are published."""
-    with database_errors():
-        connection = engine.connect()
-    try:
+    with lender.lend() as connection:
         with database_errors():
             load = AccountLoad(connection, engine, account_id, run_id, pause=pause, begin=begin)
         yield load
-    except BaseException:
-        if break_off(connection):
-            connection.invalidate()
-        raise
-    finally:
-        with contextlib.suppress(DBAPIError):
-            connection.close()

@@ -15,7 +15,9 @@ from sqlalchemy import Connection, insert
 from etl.domain import tables as declared
 from etl.domain.chain import Change, Lines, Link, Section
 from etl.domain.runs import TableChange
+from etl.errors import IntegrityBroken
 from etl.load.diff import Moment
+from etl.load.staging import stage_for
 from etl.store import lines, schema
 
 
@@ -43,19 +45,36 @@ def _row(account_id: int, run_id: int, section: Section) -> dict[str, Any]:
 
 
 def sections(connection: Connection, moment: Moment, changes: Mapping[str, TableChange]) -> Iterator[Section]:
-    """What was closed and opened at this moment, read back. `changes`: how many versions of each, by table."""
+    """What was closed, and of what is staged opened, at this moment, read back.
+
+    `changes`: how many versions of each, by table. Raises `IntegrityBroken` where not so many are found.
+    """
     for table in declared.TABLES:
-        change = changes[table.name]
-        if change.closed:
-            yield section(connection, table, Change.CLOSED, moment)
-        if change.opened:
-            yield section(connection, table, Change.OPENED, moment)
+        for change, expected in (
+            (Change.CLOSED, changes[table.name].closed),
+            (Change.OPENED, changes[table.name].opened),
+        ):
+            if expected:
+                yield _counted(section(connection, table, change, moment, staged=True), expected)
 
 
-def section(connection: Connection, table: declared.Table, change: Change, moment: Moment) -> Section:
-    """The versions of one table that were closed, or opened, at this moment, read back."""
-    instant = "valid_to" if change is Change.CLOSED else "valid_from"
-    query = _query(table.name, instant, connection.dialect.name)
+def _counted(found: Section, expected: int) -> Section:
+    if found.versions != expected:
+        raise IntegrityBroken(
+            f"{found.table}: {expected} {found.change.value}, and {found.versions} of them are there",
+            remedy="Nothing was published. Somebody else writes to these tables: see `vnsync verify`",
+        )
+    return found
+
+
+def section(
+    connection: Connection, table: declared.Table, change: Change, moment: Moment, *, staged: bool = False
+) -> Section:
+    """The versions of one table that were closed, or opened, at this moment, read back.
+
+    `staged`: what was opened is also what is staged, and is found by it.
+    """
+    query = _query(table.name, change, connection.dialect.name, staged=staged)
     made = Lines()
     for batch in lines.stream(connection, *query, {"account": moment.account_id, "now": moment.observed_at}):
         made.extend(batch)
@@ -66,12 +85,23 @@ Query = tuple[lines.Fields, str]
 
 
 @cache
-def _query(name: str, instant: str, dialect: str) -> Query:
-    """The versions that were closed (`valid_to`) or opened (`valid_from`) now, in the order of their keys."""
+def _query(name: str, change: Change, dialect: str, *, staged: bool) -> Query:
+    """The versions that were closed or opened now, in the order of their keys."""
     table = declared.BY_NAME[name]
-    ended = instant == "valid_to"
-    fields = lines.closed(table, dialect) if ended else lines.opened(table, dialect)
     key = ", ".join(f"v.{column}" for column in ("account_id", *table.key_names))
     account, now = (lines.parameter(p, dialect) for p in ("account", "now"))
-    source = f"{name}_closed" if ended else name
-    return fields, f"from {source} v where v.account_id = {account} and v.{instant} = {now} order by {key}"
+    mine = f"v.account_id = {account}"
+    if change is Change.CLOSED:
+        return lines.closed(table, dialect), f"from {name}_closed v where {mine} and v.valid_to = {now} order by {key}"
+    at = f"v.valid_from = {now}"
+    if staged and dialect == "postgresql":
+        at = f"{_among_staged(table, dialect)} and v.valid_from is not distinct from {now}"
+    return lines.opened(table, dialect), f"from {name} v where {mine} and {at} order by {key}"
+
+
+def _among_staged(table: declared.Table, dialect: str) -> str:
+    """The row's key is staged. It is to be found by its key then, and no index serves `is not distinct from`: the one
+    of `valid_from` leads PostgreSQL to whole blocks, of which the more hold other accounts' rows the more there are.
+    """
+    key, stage = ", ".join(table.key_names), stage_for(dialect).tables[table.name].name
+    return f"({', '.join(f'v.{name}' for name in table.key_names)}) in (select {key} from {stage})"

@@ -6,9 +6,11 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, MetaData, PrimaryKeyConstraint, Table, Text, delete
+from sqlalchemy import BigInteger, Column, Connection, Dialect, MetaData, PrimaryKeyConstraint, Table, Text, delete
+from sqlalchemy.schema import CreateTable
 
 from etl.domain import tables as declared
 from etl.domain.columns import Row
@@ -44,11 +46,12 @@ def stage_for(dialect: str) -> Stage:
 
 @cache
 def _stage_for(dialect: str) -> Stage:
-    metadata = MetaData()
-    keyed = dialect == "sqlite"
-    gone = _temporary("stage_gone", metadata, [Column("virtual_number_id", ID)], 1 if keyed else 0)
+    metadata, keyed = MetaData(), dialect == "sqlite"
+    columns = {t.name: _columns(t) for t in declared.TABLES}
+    shape = _shape(columns)
+    gone = _temporary(f"stage_gone_{shape}", metadata, [Column("virtual_number_id", ID)], 1 if keyed else 0)
     tables = {
-        t.name: _temporary(f"stage_{t.name}", metadata, _columns(t), len(t.key) if keyed else 0)
+        t.name: _temporary(f"stage_{t.name}_{shape}", metadata, columns[t.name], len(t.key) if keyed else 0)
         for t in declared.TABLES
     }
     return Stage(tables, gone)
@@ -61,9 +64,15 @@ def _columns(table: declared.Table) -> list[Column[Any]]:
     return [*columns, Column("missing", BigInteger)] if table.values else columns
 
 
+def _shape(columns: Mapping[str, Sequence[Column[Any]]]) -> str:
+    """Eight digits that tell these columns from others: a pooler may hand on tables that another version has made."""
+    told = [(name, [(c.name, str(c.type)) for c in some]) for name, some in columns.items()]
+    return sha256(repr(told).encode()).hexdigest()[:8]
+
+
 def _temporary(name: str, metadata: MetaData, columns: list[Column[Any]], keys: int) -> Table:
     constraints = [PrimaryKeyConstraint(*(c.name for c in columns[:keys]))] if keys else []
-    manner: dict[str, Any] = {"sqlite_with_rowid": False} if keys else {"postgresql_on_commit": "DROP"}
+    manner: dict[str, Any] = {"sqlite_with_rowid": False} if keys else {"postgresql_on_commit": "DELETE ROWS"}
     return Table(
         name,
         metadata,
@@ -75,11 +84,22 @@ def _temporary(name: str, metadata: MetaData, columns: list[Column[Any]], keys: 
 
 
 def create(connection: Connection) -> Stage:
-    """Make the staging tables on this connection; they go with the transaction (PostgreSQL) or the connection."""
-    stage = stage_for(connection.dialect.name)
-    for table in (*stage.tables.values(), stage.gone):
-        table.create(connection, checkfirst=False)
-    return stage
+    """Make the staging tables on this connection, if they are not there, empty.
+
+    They go with the connection; in PostgreSQL their rows go with the transaction, so the next account finds them empty.
+    """
+    for statement in _creation(connection.dialect):
+        connection.exec_driver_sql(statement)
+    return stage_for(connection.dialect.name)
+
+
+@cache
+def _creation(dialect: Dialect) -> tuple[str, ...]:
+    """The statements that make the tables; PostgreSQL takes them in one."""
+    stage = stage_for(dialect.name)
+    making = [CreateTable(t, if_not_exists=True) for t in (*stage.tables.values(), stage.gone)]
+    statements = [str(one.compile(dialect=dialect)) for one in making]
+    return ("; ".join(statements),) if dialect.name == "postgresql" else tuple(statements)
 
 
 def put(connection: Connection, rows: Rows) -> None:
@@ -91,7 +111,7 @@ def put(connection: Connection, rows: Rows) -> None:
 
 def _put(connection: Connection, table: declared.Table, batch: Sequence[Row]) -> None:
     kinds = [_COPY_TYPES[c.kind] for c in table.columns] + (["int8"] if table.values else [])
-    _bulk(connection, f"stage_{table.name}", kinds, batch)
+    _bulk(connection, stage_for(connection.dialect.name).tables[table.name], kinds, batch)
 
 
 def replace_shared(connection: Connection, rows: Rows) -> None:
@@ -104,16 +124,17 @@ def replace_shared(connection: Connection, rows: Rows) -> None:
 
 def put_gone(connection: Connection, number_ids: Iterable[int]) -> None:
     """Stage the ids of numbers that are proven gone."""
-    _bulk(connection, "stage_gone", ["int8"], [(number_id,) for number_id in number_ids])
-    _analyze(connection, [stage_for(connection.dialect.name).gone])
+    gone = stage_for(connection.dialect.name).gone
+    _bulk(connection, gone, ["int8"], [(number_id,) for number_id in number_ids])
+    _analyze(connection, [gone])
 
 
-def _bulk(connection: Connection, name: str, kinds: list[str], batch: Sequence[Row]) -> None:
+def _bulk(connection: Connection, into: Table, kinds: list[str], batch: Sequence[Row]) -> None:
     driver: Any = connection.connection.driver_connection
     if connection.dialect.name == "sqlite":
-        bulk.insert(driver, name, f"({', '.join('?' * len(kinds))})", batch)
+        bulk.insert(driver, into.name, f"({', '.join('?' * len(kinds))})", batch)
     else:
-        bulk.copy_rows(driver, name, kinds, batch)
+        bulk.copy_rows(driver, into.name, kinds, batch)
 
 
 def analyze(connection: Connection) -> None:

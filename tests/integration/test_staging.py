@@ -27,6 +27,16 @@ def test_a_batch_of_any_size_arrives_whole(warehouse: Engine, count: int) -> Non
         assert [tuple(row) for row in connection.execute(select(table).order_by(table.c.virtual_number_id))] == rows
 
 
+def test_tables_of_another_shape_have_other_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pooler may hand on a session in which another version made its tables: this one does not meet them."""
+    mine = staging.stage_for("postgresql")
+    monkeypatch.setattr(staging, "TYPES", staging.TYPES | {staging.Kind.BOOLEAN: staging.BigInteger()})
+    other = staging._stage_for.__wrapped__("postgresql")
+    names = {table.name for table in (*mine.tables.values(), mine.gone)}
+    assert len(names) == 9
+    assert not names & {table.name for table in (*other.tables.values(), other.gone)}
+
+
 def test_all_threads_see_the_same_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     """Accounts side by side begin to stage at once: a statement made of two sets of tables would name one twice."""
     making, seen, made = staging._stage_for.__wrapped__, list[Stage](), list[Stage]()

@@ -1,0 +1,68 @@
+"""One connection for one account after the other: a new one makes PostgreSQL start a process that knows no tables."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from etl.store.engine import break_off, database_errors
+
+
+class Lender:
+    """Lends a connection, and keeps it for the next to ask where that is sound. For one thread at a time."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._kept: Connection | None = None
+
+    @contextlib.contextmanager
+    def lend(self) -> Iterator[Connection]:
+        """A connection outside of a transaction; whatever was not committed is rolled back at the end.
+
+        It is closed after an error, for what became of it nobody knows, and in SQLite, where opening costs nothing and
+        temporary tables go with the connection. Raises what `database_errors` makes of a database that is not there.
+        """
+        connection = self._take()
+        try:
+            yield connection
+        except BaseException:
+            if break_off(connection):
+                connection.invalidate()
+            _close(connection)
+            raise
+        self._keep(connection)
+
+    def _take(self) -> Connection:
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            return kept
+        with database_errors():
+            return self._engine.connect()
+
+    def _keep(self, connection: Connection) -> None:
+        if connection.dialect.name == "postgresql" and not connection.invalidated and _rolled_back(connection):
+            self._kept = connection
+        else:
+            _close(connection)
+
+    def close(self) -> None:
+        """Close what is kept."""
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            _close(kept)
+
+
+def _rolled_back(connection: Connection) -> bool:
+    try:
+        connection.rollback()
+    except DBAPIError:
+        return False
+    return True
+
+
+def _close(connection: Connection) -> None:
+    with contextlib.suppress(DBAPIError):
+        connection.close()
