@@ -103,9 +103,10 @@ class AccountSync:
         user_id = self._user(account)
         self._name = account.account_name
         with run.fetcher() as begin, self._load(begin) as load, contextlib.ExitStack() as until_published:
-            self._announce(load)
             self._memory = ListingMemory(self._remembered(load), self._normalizer, self._drift)
             self._listing = listing = self._new_listing(load, user_id, begin)
+            listing.start()
+            self._announce(load)
             first: FirstListing | None = None
             if straight and not load.open_numbers and self._memory.empty:
                 first = until_published.enter_context(self._first_listing())

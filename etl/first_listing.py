@@ -13,7 +13,6 @@ from dataclasses import replace
 
 from etl.domain import tables
 from etl.domain.columns import Columns
-from etl.domain.fingerprints import DIGEST
 from etl.extract.page import Page, Record
 from etl.load.first import Batch
 from etl.load.memory import ListingMemory
@@ -43,8 +42,8 @@ class FirstListing:
     ) -> None:
         self._transformers, self._admit, self._heed = transformers, admit, heed
         self._memory, self._normalizer, self._drift, self._rejected = memory, normalizer, drift, rejected
-        self._heads: deque[tuple[Page, bytes]] = deque()
-        """Of each page what is needed when its rows come, without its records; the digests packed, end to end."""
+        self._heads: deque[Page] = deque()
+        """Of each page what is needed when its rows come: all but its records."""
         self._transformer: Transformer | None = None
         self._until_the_end = contextlib.ExitStack()
 
@@ -59,10 +58,8 @@ class FirstListing:
         if self._transformer is None:
             self._transformer = self._until_the_end.enter_context(self._transformers(numbers, self._heed))
         self._transformer.begin([*page.records.values(), *page.unreadable])
-        packed = b"".join([page.digests[i] for i in page.ids]) if page.digests else b""
         unreadable: list[Record] = [b""] * len(page.unreadable)  # of these only the count is needed
-        head = replace(page, records={}, digests={}, ids=array("q", page.ids), unreadable=unreadable)
-        self._heads.append((head, packed))
+        self._heads.append(replace(page, records={}, ids=array("q", page.ids), unreadable=unreadable))
 
     def batches(self) -> Iterator[Batch]:
         """All rows, page by page; those that numbers share at the end."""
@@ -70,7 +67,7 @@ class FirstListing:
             return
         with _no_fault_of_the_database():
             for rows in self._transformer.pages():
-                yield self._noted(_unpacked(*self._heads.popleft()), rows)
+                yield self._noted(self._heads.popleft(), rows)
             shared = self._transformer.shared()
         self._normalizer.adopt(
             shared.rows,
@@ -99,8 +96,3 @@ def _no_fault_of_the_database() -> Iterator[None]:
         yield
     except ValueError as exc:
         raise RuntimeError(f"transforming a first load: {exc}") from exc
-
-
-def _unpacked(page: Page, packed: bytes) -> Page:
-    digests = [packed[at : at + DIGEST] for at in range(0, len(packed), DIGEST)]
-    return replace(page, digests=dict(zip(page.ids, digests, strict=bool(digests))))

@@ -20,7 +20,7 @@ from etl.cli.hardening import private
 from etl.cli.state import State
 from etl.errors import LocalTrouble, Usage, VnsyncError
 
-COLLECT_AFTER = (100_000, 50, 100)
+COLLECT_AFTER = (250_000, 50, 100)
 """Allocations after which Python looks for cycles, and how seldom it looks further than at the newest objects."""
 
 COMMANDS = {

@@ -47,8 +47,8 @@ def digest_of_fields(*values: Any) -> str:
 
 
 def plain(text: str) -> bool:
-    """Whether nothing in the text has to be escaped."""
-    return _TO_ESCAPE.search(text) is None
+    """Whether nothing in the text has to be escaped: looked for one by one, which is much quicker in a long text."""
+    return not any(character in text for character in ESCAPES)
 
 
 def _fields(values: tuple[Any, ...]) -> Iterable[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
-from operator import itemgetter
 from typing import Any
 
 from etl.domain.canonical import NULL, field, json_text, plain
@@ -29,8 +28,11 @@ class Columns:
 
     @classmethod
     def of(cls, table: Table, rows: Collection[Row]) -> Columns:
-        """Rows in any order; what stands in them beyond the table's columns is dropped."""
-        ordered = sorted(rows, key=itemgetter(*range(len(table.key))))
+        """Rows in any order; what stands in them beyond the table's columns is dropped.
+
+        They begin with their key, which no other row has, so whole rows are in order when their keys are.
+        """
+        ordered = sorted(rows)
         names = [c.name for c in table.columns]
         return cls(table, dict(zip(names, zip(*ordered, strict=True), strict=False)))
 
@@ -88,7 +90,7 @@ class Columns:
 
 def _any(values: Values) -> bool:
     """Whether some of the values are not null."""
-    return values.count(None) < len(values)
+    return values[0] is not None or values.count(None) < len(values)
 
 
 def _whole_numbers(values: Values) -> Sequence[str]:

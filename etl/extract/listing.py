@@ -74,6 +74,7 @@ class Listing:
         self._first = self._plan.bounds
         self._before = {one.window: one for one in before}
         self._begin = begin
+        self._next: Callable[[], Result] | None = None
         self._witnesses: list[int] = []
         self._gave_rows = False
         self.tally = Tally()
@@ -88,6 +89,10 @@ class Listing:
     def about(self, page: Page) -> int:
         """About how many numbers the account has, seen from a page that was just read."""
         return max(self.announced, page.rows * (len(self._taken) + len(self._plan.pending)))
+
+    def start(self) -> None:
+        """Ask for the first page, which may be on its way while something else is done."""
+        self._next = self._asked_for(self._plan)
 
     def pages(self) -> Iterator[Page]:
         """Every page of the account. Each is whole at its own moment; together they hold every number that lived
@@ -118,7 +123,7 @@ class Listing:
 
     def _by_windows(self) -> Iterator[Page]:
         plan = self._plan
-        answer = self._asked_for(plan)
+        answer = self._next or self._asked_for(plan)
         while (window := plan.window) is not None and answer is not None:
             before = self._before.get(window)
             page = replace(self._read(answer(), whole=window == WHOLE, before=before), window=window)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -39,9 +40,9 @@ Record = bytes | msgspec.Raw
 class Page:
     """Records of one answer, each number once: `records` by id, `unreadable` those without a usable id.
 
-    `digests`: of the bytes that were sent of all records by id (or of what they became, see `MADE_STORABLE`), those of
-    `unchanged` ones among them, whose bytes are as `before` and which are in no other part. `as_before`: the whole
-    answer is, so nothing of it was read.
+    `ids`: in the order of the answer; `digests`: of the bytes that were sent of each of them, end to end (or of what
+    they became, see `MADE_STORABLE`). Records whose bytes are as `before` are only among these; `places` tells them.
+    `as_before`: the whole answer is, so nothing of it was read.
     """
 
     records: dict[int, Record]
@@ -52,9 +53,9 @@ class Page:
     conflicts: int = 0
     window: Window | None = None
     digest: bytes = b""
-    digests: dict[int, bytes] = field(default_factory=dict)
-    unchanged: dict[int, int] = field(default_factory=dict)
-    """Where in the records of `before` each unchanged one is, by id."""
+    digests: bytes = b""
+    places: Sequence[int | None] = ()
+    """For each of `ids`, where it is compared: where in the records of `before` its bytes are; None: nowhere."""
     known: Records | None = None
     """The records of `before`, where some were compared with it."""
     before: WindowPrint | None = None
@@ -68,7 +69,12 @@ class Page:
     @property
     def numbers(self) -> int:
         """How many numbers it told of, those that came twice counted once."""
-        return self.rows if self.as_before else len(self.records) + len(self.unchanged) + len(self.unreadable)
+        return self.rows if self.as_before else len(self.records) + self.unchanged + len(self.unreadable)
+
+    @property
+    def unchanged(self) -> int:
+        """How many records are not here, for their bytes are as before."""
+        return len(self.places) - self.places.count(None)
 
     @property
     def witnesses(self) -> tuple[int, ...]:
@@ -137,22 +143,24 @@ def _compared(
     """The page without the records whose bytes are as before; None where a number may have come twice."""
     known = before.records()
     places = list(map(known.places().get, digests))
-    ids = [
-        known.ids[place] if place is not None else _usable(_read_id(raw))
-        for raw, place in zip(raws, places, strict=True)
-    ]
-    came = list(zip(ids, places, raws, strict=True))
-    page = Page(
-        records={i: keep(raw) for i, place, raw in came if place is None and i is not None},
-        unreadable=[keep(raw) for i, _, raw in came if i is None],
+    changed = {at: _usable(_read_id(raws[at])) for at, place in enumerate(places) if place is None}
+    readable = [at for at in range(len(raws)) if at not in changed or changed[at] is not None]
+    if len(readable) < len(raws):
+        digests, places = [digests[at] for at in readable], [places[at] for at in readable]
+    new = (number_id for number_id in changed.values() if number_id is not None)
+    ids = array("q", [known.ids[place] if place is not None else next(new) for place in places])
+    if len(set(ids)) < len(ids):
+        return None
+    return Page(
+        records={i: keep(raws[at]) for at, i in changed.items() if i is not None},
+        unreadable=[keep(raws[at]) for at, i in changed.items() if i is None],
         total=total,
-        ids=[i for i in ids if i is not None],
-        digests={i: digest for i, digest in zip(ids, digests, strict=True) if i is not None},
-        unchanged={i: place for i, place in zip(ids, places, strict=True) if i is not None and place is not None},
+        ids=ids,
+        digests=b"".join(digests),
+        places=places,
         known=known,
         before=before,
     )
-    return page if len(page.digests) == len(page.ids) else None
 
 
 def _each_once(raws: list[msgspec.Raw], digests: list[bytes], ids: list[int | None], total: int | None) -> Page:
@@ -169,8 +177,9 @@ def _each_once(raws: list[msgspec.Raw], digests: list[bytes], ids: list[int | No
             duplicates, conflicts = duplicates + same, conflicts + (not same)
             records[number_id] = raw if two < one else other
     readable = [i for i in ids if i is not None]
-    by_id = {i: digest for i, digest in zip(ids, digests, strict=True) if i is not None}
-    return Page(records, unreadable, total, readable, duplicates, conflicts, digests=by_id)
+    if unreadable:
+        digests = [digest for i, digest in zip(ids, digests, strict=True) if i is not None]
+    return Page(records, unreadable, total, readable, duplicates, conflicts, digests=b"".join(digests))
 
 
 def _canonical(raw: Record) -> bytes:

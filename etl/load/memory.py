@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 from sqlalchemy import Connection
 
-from etl.domain.fingerprints import Departure, ListingPrint, Records, WindowPrint
+from etl.domain.fingerprints import DIGEST, Departure, ListingPrint, Records, WindowPrint
 from etl.domain.windows import WHOLE, Window, still_fit
 from etl.extract.page import Page
 from etl.store import fingerprints
@@ -93,18 +94,26 @@ class ListingMemory:
 
     def _records(self, page: Page, usable: Sequence[int]) -> Records:
         """The usable records of a page, those that are as before among them; none where a number came twice."""
-        phones = dict(zip(usable, self._normalizer.phones.latest(len(usable)), strict=True))
-        if page.unchanged and page.known is not None:
-            known = page.known.phones
-            as_before = {number_id: known[place] for number_id, place in page.unchanged.items()}
-            self._normalizer.phones.recall(list(as_before.values()), list(as_before))
-            phones |= as_before
         if page.duplicates or page.conflicts:
             return _NOTHING
-        ids = [i for i in page.ids if i in phones]
-        digests = b"".join([page.digests[i] for i in ids])
-        packed = page.ids if isinstance(page.ids, array) and len(ids) == len(page.ids) else array("q", ids)
-        return Records(packed, digests, array("q", [phones[i] for i in ids]))
+        phones = dict(zip(usable, self._normalizer.phones.latest(len(usable)), strict=True))
+        keys = self._with_known(page, phones) if page.known is not None else list(map(phones.get, page.ids))
+        there = [(at, key) for at, key in enumerate(keys) if key is not None]
+        phones_there = array("q", [key for _, key in there])
+        if len(there) == len(keys):
+            return Records(page.ids, page.digests, phones_there)
+        digests = b"".join([page.digests[at * DIGEST : (at + 1) * DIGEST] for at, _ in there])
+        return Records([page.ids[at] for at, _ in there], digests, phones_there)
+
+    def _with_known(self, page: Page, phones: Mapping[int, int]) -> list[int | None]:
+        """The phone of each number of a page: of those that were read now, and those that are as before."""
+        known, places = page.known.phones if page.known is not None else (), page.places
+        as_before = compress(page.ids, [place is not None for place in places])
+        self._normalizer.phones.recall([known[place] for place in places if place is not None], list(as_before))
+        return [
+            known[place] if place is not None else phones.get(number_id)
+            for number_id, place in zip(page.ids, places, strict=True)
+        ]
 
     def _note(self, departures: Collection[Departure]) -> None:
         for path, kind, value in departures:

@@ -69,12 +69,15 @@ class AccountLoad:
         self._numbers = schema.current["virtual_numbers"]
         self._staged = self._analyzed = False
         self._waiting: defaultdict[str, list[Row]] = defaultdict(list)
-        self.open_numbers: int = self._count()
-        """How many of the account's numbers are open in the warehouse."""
 
-    def _count(self) -> int:
+    @cached_property
+    def open_numbers(self) -> int:
+        """How many of the account's numbers are open in the warehouse; counted when it is first asked for."""
         mine = select(func.count()).where(self._numbers.c.account_id == self._account_id)
-        return int(self._connection.scalar(mine) or 0)
+        with database_errors():
+            count = int(self._connection.scalar(mine) or 0)
+            release_snapshot(self._connection)
+        return count
 
     @cached_property
     def open_ids(self) -> array[int]:
@@ -89,11 +92,9 @@ class AccountLoad:
         return ids
 
     def remembered(self) -> ListingPrint | None:
-        """What may be remembered of the account's last listing."""
+        """What may be remembered of the account's last listing; its numbers are counted next, or `release_snapshot`."""
         with database_errors():
-            found = fingerprints.read(self._connection, self._account_id, VERSION)
-            release_snapshot(self._connection)
-        return found
+            return fingerprints.read(self._connection, self._account_id, VERSION)
 
     def stage(self, rows: Rows) -> None:
         """Add rows that were read, by table name; each key once in all calls together."""
@@ -279,6 +280,4 @@ def open_load(
 ) -> Iterator[AccountLoad]:
     """A connection and staging tables for one account; nothing stays of them unless they are published."""
     with lender.lend() as connection:
-        with database_errors():
-            load = AccountLoad(connection, engine, account_id, run_id, pause=pause, begin=begin)
-        yield load
+        yield AccountLoad(connection, engine, account_id, run_id, pause=pause, begin=begin)

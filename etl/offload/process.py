@@ -22,7 +22,7 @@ from etl.errors import LocalTrouble
 from etl.offload.spool import Place, Spool, no_room
 from etl.offload.transformers import Heed, decode_rows, decode_shared, nothing
 from etl.offload.worker import DISK, END, FAILED
-from etl.transform.decode import Record
+from etl.transform.decode import Record, joined
 from etl.transform.page_rows import PageRows, SharedRows
 
 DESKS = 4
@@ -168,7 +168,7 @@ class Desk:
     def begin(self, records: Sequence[Record]) -> None:
         """One more page is there."""
         self._begun += 1
-        self._ask(self._pages.add(b"[" + b",".join(records) + b"]"))
+        self._ask(self._pages.add(joined(records)))
 
     def pages(self) -> Iterator[PageRows]:
         """The rows of each page, in their order, once."""

@@ -9,7 +9,7 @@ from typing import Protocol
 import msgspec
 
 from etl.offload.spool import Place, Spool
-from etl.transform.decode import Record
+from etl.transform.decode import Record, joined
 from etl.transform.page_rows import PageRows, SharedRows, Transformation
 
 FEW = 2
@@ -67,7 +67,7 @@ class _Inline:
         self._spool: Spool | None = None
 
     def begin(self, records: Sequence[Record]) -> None:
-        rows = self._transformation.page(records)
+        rows = self._transformation.page(joined(records))
         self._rows.append(rows if len(self._rows) < FEW else self._kept(rows))
 
     def _kept(self, rows: PageRows) -> Place:

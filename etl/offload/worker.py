@@ -27,8 +27,6 @@ FAILED, DISK = b"!", b"?"
 LONGEST = 8_000
 """Characters of a traceback that are told."""
 
-split = msgspec.json.Decoder(list[msgspec.Raw]).decode
-
 
 class _Desk:
     """One account after the other; `pages` and `rows` are open files."""
@@ -57,7 +55,7 @@ class _Desk:
 
     def _made(self, place: Place) -> bytes:
         if place != END:
-            return encode(self._transformation.page(split(spool.read(self._pages, place))))
+            return encode(self._transformation.page(spool.read(self._pages, place)))
         made = encode(self._transformation.shared())
         self._transformation = Transformation()  # memory need not hold it until the next account
         return made

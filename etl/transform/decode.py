@@ -7,7 +7,7 @@ move to `extra`, and a record that cannot be used is rejected with the place and
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
@@ -48,24 +48,50 @@ class _WithId(msgspec.Struct, gc=False):
 
 _id = msgspec.json.Decoder(_WithId)
 _page = msgspec.json.Decoder(list[Number])
+_split = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _ENUMERATIONS = (("status", STATUSES), ("category", CATEGORIES), ("type", TYPES))
 _LENGTH = len("YYYY-MM-DD hh:mm:ss")
+_LOCAL_TIMES = re.compile(r"(?:(?!9999)\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\n)*", re.ASCII)
 _enumerated = attrgetter(*(field for field, _ in _ENUMERATIONS))
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _PLACE = re.compile(r"^(?P<reason>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
 
 
+def joined(records: Iterable[Record]) -> bytes:
+    """The records of a page as one JSON array."""
+    return b"[" + b",".join(records) + b"]"
+
+
 def decode(records: Collection[Record], drift: DriftLog) -> Decoded:
     """Decode the records of a page; what departs from the documentation goes into `drift`."""
-    page = b"[" + b",".join(records) + b"]"
+    return _decoded(joined(records), lambda: records, drift)
+
+
+def decode_page(page: bytes, drift: DriftLog) -> Decoded:
+    """The same of a page that was `joined`."""
+    return _decoded(page, lambda: _split(page), drift)
+
+
+def _decoded(page: bytes, split: Callable[[], Iterable[Record]], drift: DriftLog) -> Decoded:
     try:
         numbers = _page.decode(page)
     except _UNREADABLE:
-        return _one_by_one(records, drift)
-    if not all(map(_sound, numbers)) or not keeps_everything(page, numbers):
-        return _one_by_one(records, drift)
+        return _one_by_one(split(), drift)
+    if not _all_sound(numbers) or not keeps_everything(page, numbers):
+        return _one_by_one(split(), drift)
     _note_unknown_values(numbers, drift)
     return Decoded(numbers, [])
+
+
+def _all_sound(numbers: Collection[Number]) -> bool:
+    """Whether all activation dates are such: at once where all are written alike, which is usual."""
+    dates = [n.activation_date for n in numbers if isinstance(n.activation_date, str)]
+    if _LOCAL_TIMES.fullmatch("".join(f"{date}\n" for date in dates)) is None:
+        return all(map(_is_local_time, dates))
+    try:
+        return all(map(datetime.fromisoformat, dates))
+    except ValueError:
+        return False
 
 
 def _sound(number: Number) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -11,7 +11,7 @@ import msgspec
 from etl.domain import tables
 from etl.domain.columns import Columns
 from etl.domain.fingerprints import Departure
-from etl.transform.decode import Record, Rejected, decode
+from etl.transform.decode import Rejected, decode_page
 from etl.transform.drift import DriftLog
 from etl.transform.normalize import Normalizer
 
@@ -48,10 +48,10 @@ class Transformation:
         self._drift = DriftLog()
         self._normalizer = Normalizer(self._drift)
 
-    def page(self, records: Collection[Record]) -> PageRows:
-        """The rows of some records, no number of which came before."""
+    def page(self, records: bytes) -> PageRows:
+        """The rows of some records, `joined`, no number of which came before."""
         with self._drift.apart() as noted:
-            decoded = decode(records, self._drift)
+            decoded = decode_page(records, self._drift)
             decoded.numbers.sort(key=_by_id)  # as their rows are to be: what is in order is sorted in no time
             rows = self._normalizer.rows(decoded.numbers)
         phones = list(self._normalizer.phones.latest(len(decoded.numbers)))

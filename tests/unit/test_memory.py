@@ -41,7 +41,7 @@ def _remembering(*, clean: bool = True) -> ListingMemory:
     memory = ListingMemory(before, Normalizer(drift), drift)
     memory.keep(before.windows[0])
     page = Page({}, [], 2, [12, 13], window=HIGH, known=before.windows[1].records(), before=before.windows[1])
-    memory.take(replace(page, digests={12: b"x", 13: b"y"}), [], [])
+    memory.take(replace(page, digests=bytes(2 * DIGEST), places=[1, None]), [], [])
     return memory
 
 
