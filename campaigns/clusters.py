@@ -90,14 +90,15 @@ class Cluster:
     def _kill_backends(self) -> None:
         """Kill vnsync's backends and wait until the server has noticed: then it ends this connection too."""
         end = time.monotonic() + 30
-        with contextlib.suppress(psycopg.OperationalError), self._connect() as witness:
+        with contextlib.closing(self._connect()) as witness:
             rows = witness.execute("select pid from pg_stat_activity where application_name = 'vnsync'").fetchall()
             killed = [pid for (pid,) in rows if _killed(pid)]
-            while killed:
-                witness.execute("select 1")
-                if time.monotonic() > end:
-                    raise RuntimeError("the server does not notice that its backend was killed")
-                time.sleep(0.002)
+            with contextlib.suppress(psycopg.OperationalError):
+                while killed:
+                    witness.execute("select 1")
+                    if time.monotonic() > end:
+                        raise RuntimeError("the server does not notice that its backend was killed")
+                    time.sleep(0.002)
 
     def _await_silence(self) -> None:
         """Wait until the processes that the killed postmaster left behind have gone."""

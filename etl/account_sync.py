@@ -105,8 +105,8 @@ class AccountSync:
         with run.fetcher() as begin, self._load(begin) as load, contextlib.ExitStack() as until_published:
             self._memory = ListingMemory(self._remembered(load), self._normalizer, self._drift)
             self._listing = listing = self._new_listing(load, user_id, begin)
+            self._announce(self._memory.numbers or load.open_numbers)
             listing.start()
-            self._announce(load)
             first: FirstListing | None = None
             if straight and not load.open_numbers and self._memory.empty:
                 first = until_published.enter_context(self._first_listing())
@@ -146,9 +146,9 @@ class AccountSync:
         account_id = self._account.account_id
         return open_load(run.lender, run.engine, account_id, run.run_id, begin, pause=run.clock.sleep)
 
-    def _announce(self, load: AccountLoad) -> None:
+    def _announce(self, expected: int) -> None:
         account_id, name = self._account.account_id, self._name
-        self._run.report(AccountStarted(account_id=account_id, account_name=name, expected=load.open_numbers))
+        self._run.report(AccountStarted(account_id=account_id, account_name=name, expected=expected))
 
     def _remembered(self, load: AccountLoad) -> ListingPrint | None:
         return load.remembered() if self._run.options.shortcuts else None

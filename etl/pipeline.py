@@ -69,11 +69,11 @@ def sync(
         report(Notice(message=warning))
     started = clock.now()
     running = runs.running(engine, clock=clock, random=random, source_url=api.url, version=etl.__version__)
-    with running as run_id, closing(Lender(engine)) as lender:
+    with running as run_id:
         shared = Surroundings(
             api=api,
             engine=engine,
-            lender=lender,
+            lender=Lender(engine),
             options=options,
             clock=clock,
             report=report,
@@ -185,7 +185,8 @@ class _Run:
     def _each(self, pending: _Pending, known: dict[int, KnownAccount]) -> None:
         lanes = min(self._options.concurrency, len(self._accounts)) if threads.takes_threads(self._engine) else 1
         if lanes == 1:
-            self._lane(self._shared, pending, known)
+            with closing(self._shared.lender):
+                self._lane(self._shared, pending, known)
         else:
             self._lanes(lanes, pending, known)
         if pending.hopeless is not None:

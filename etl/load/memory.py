@@ -53,6 +53,11 @@ class ListingMemory:
         return before if still_fit([w.window for w in before], sum(w.numbers for w in before), limit) else ()
 
     @property
+    def numbers(self) -> int:
+        """How many numbers the last listing had, as far as it is remembered."""
+        return sum(one.numbers for one in self._before.windows)
+
+    @property
     def empty(self) -> bool:
         """Whether nothing of a last listing is remembered."""
         return not self._before.windows
@@ -80,7 +85,7 @@ class ListingMemory:
         if page.window is None or not fingerprints.storable(page.window):
             self._by_windows = False
             return
-        records = self._records(page, usable)
+        records = self._records(page, came, usable)
         clean = not page.unreadable and len(records.ids) == len(page.ids)
         one = WindowPrint(
             window=page.window,
@@ -92,18 +97,18 @@ class ListingMemory:
         )
         self._new.append(one)
 
-    def _records(self, page: Page, usable: Sequence[int]) -> Records:
+    def _records(self, page: Page, came: array[int], usable: Sequence[int]) -> Records:
         """The usable records of a page, those that are as before among them; none where a number came twice."""
         if page.duplicates or page.conflicts:
             return _NOTHING
         phones = dict(zip(usable, self._normalizer.phones.latest(len(usable)), strict=True))
-        keys = self._with_known(page, phones) if page.known is not None else list(map(phones.get, page.ids))
+        keys = self._with_known(page, phones) if page.known is not None else list(map(phones.get, came))
         there = [(at, key) for at, key in enumerate(keys) if key is not None]
         phones_there = array("q", [key for _, key in there])
         if len(there) == len(keys):
-            return Records(page.ids, page.digests, phones_there)
+            return Records(came, page.digests, phones_there)
         digests = b"".join([page.digests[at * DIGEST : (at + 1) * DIGEST] for at, _ in there])
-        return Records([page.ids[at] for at, _ in there], digests, phones_there)
+        return Records(array("q", [came[at] for at, _ in there]), digests, phones_there)
 
     def _with_known(self, page: Page, phones: Mapping[int, int]) -> list[int | None]:
         """The phone of each number of a page: of those that were read now, and those that are as before."""

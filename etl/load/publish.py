@@ -278,6 +278,6 @@ def open_load(
     *,
     pause: Callable[[float], None] = sleep,
 ) -> Iterator[AccountLoad]:
-    """A connection and staging tables for one account; nothing stays of them unless they are published."""
+    """What one account's way into the warehouse needs; nothing stays of its rows unless they are published."""
     with lender.lend() as connection:
         yield AccountLoad(connection, engine, account_id, run_id, pause=pause, begin=begin)

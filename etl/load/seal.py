@@ -45,7 +45,7 @@ def _row(account_id: int, run_id: int, section: Section) -> dict[str, Any]:
 
 
 def sections(connection: Connection, moment: Moment, changes: Mapping[str, TableChange]) -> Iterator[Section]:
-    """What was closed, and of what is staged opened, at this moment, read back.
+    """What was closed and opened at this moment, read back; what was opened is staged.
 
     `changes`: how many versions of each, by table. Raises `IntegrityBroken` where not so many are found.
     """
@@ -72,7 +72,7 @@ def section(
 ) -> Section:
     """The versions of one table that were closed, or opened, at this moment, read back.
 
-    `staged`: what was opened is also what is staged, and is found by it.
+    `staged`: what was opened is also what is staged; in PostgreSQL it is found by that.
     """
     query = _query(table.name, change, connection.dialect.name, staged=staged)
     made = Lines()

@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, Connection, Dialect, MetaData, PrimaryKeyConstraint, Table, Text, delete
+from sqlalchemy.dialects import registry
 from sqlalchemy.schema import CreateTable
 
 from etl.domain import tables as declared
@@ -84,18 +85,19 @@ def _temporary(name: str, metadata: MetaData, columns: list[Column[Any]], keys: 
 
 
 def create(connection: Connection) -> Stage:
-    """Make the staging tables on this connection, if they are not there, empty.
+    """Make the staging tables on this connection, if they are not there yet.
 
-    They go with the connection; in PostgreSQL their rows go with the transaction, so the next account finds them empty.
+    They go with the connection. In PostgreSQL, where it is kept, their rows go with the transaction: they are empty.
     """
-    for statement in _creation(connection.dialect):
+    for statement in _creation(connection.dialect.name):
         connection.exec_driver_sql(statement)
     return stage_for(connection.dialect.name)
 
 
 @cache
-def _creation(dialect: Dialect) -> tuple[str, ...]:
+def _creation(name: str) -> tuple[str, ...]:
     """The statements that make the tables; PostgreSQL takes them in one."""
+    dialect: Dialect = registry.load(name)()
     stage = stage_for(dialect.name)
     making = [CreateTable(t, if_not_exists=True) for t in (*stage.tables.values(), stage.gone)]
     statements = [str(one.compile(dialect=dialect)) for one in making]

@@ -37,7 +37,7 @@ class Lender:
 
     def _take(self) -> Connection:
         kept, self._kept = self._kept, None
-        if kept is not None:
+        if kept is not None and _is_alive(kept):
             return kept
         with database_errors():
             return self._engine.connect()
@@ -53,6 +53,18 @@ class Lender:
         kept, self._kept = self._kept, None
         if kept is not None:
             _close(kept)
+
+
+def _is_alive(connection: Connection) -> bool:
+    """Whether the server still answers: between two accounts nothing protects an idle connection from its limits."""
+    dialect = connection.dialect
+    try:
+        dialect.do_ping(connection.connection.dbapi_connection)  # type: ignore[arg-type]
+    except (dialect.loaded_dbapi.Error, DBAPIError):
+        connection.invalidate()
+        _close(connection)
+        return False
+    return True
 
 
 def _rolled_back(connection: Connection) -> bool:

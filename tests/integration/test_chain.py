@@ -130,26 +130,25 @@ def test_the_sync_keeps_the_account_s_facts(warehouse: Engine) -> None:
     assert all(kept[0])
 
 
-def test_a_seal_that_misses_a_row_is_refused(warehouse: Engine, database: str) -> None:
+@pytest.mark.parametrize(("table", "change"), [("virtual_numbers", "opened"), ("virtual_numbers_closed", "closed")])
+def test_a_seal_that_misses_a_row_is_refused(warehouse: Engine, database: str, table: str, change: str) -> None:
     """Somebody's trigger removes a version while it is published: the run says so, and nothing is published."""
     world = _world()
     rig = Rig(world, warehouse)
     rig.sync()
     account_id = world.customer_ids[0]
-    lost = "delete from virtual_numbers where virtual_number_id = new.virtual_number_id"
-    trigger = f"create trigger lost after insert on virtual_numbers begin {lost}; end"
+    lost = f"delete from {table} where virtual_number_id = new.virtual_number_id"
+    trigger = f"create trigger lost after insert on {table} begin {lost}; end"
     if database == "postgresql":
         function = f"create function lost() returns trigger language plpgsql as $$ begin {lost}; return null; end $$"
-        trigger = (
-            f"{function}; create trigger lost after insert on virtual_numbers for each row execute function lost()"
-        )
+        trigger = f"{function}; create trigger lost after insert on {table} for each row execute function lost()"
     with warehouse.begin() as connection:
         connection.exec_driver_sql(trigger)
     world.edit(account_id, world.numbers(account_id)[0], comment="mine")
     before = rig.rows("select * from virtual_numbers order by 1, 2")
     failed, other = rig.sync().accounts
     assert (failed.exit_code, other.status.value) == (70, "succeeded")
-    assert "virtual_numbers: 1 opened, and 0 of them are there" in str(failed.error)
+    assert f"virtual_numbers: 1 {change}, and 0 of them are there" in str(failed.error)
     assert rig.rows("select * from virtual_numbers order by 1, 2") == before
 
 
