@@ -3,7 +3,7 @@
 python -m benchmarks                                       100 000 numbers, both databases, three rounds
 python -m benchmarks --numbers 10000 --rounds 1            a quick look
 python -m benchmarks --only agency --rounds 3              200 customers, one by one and side by side
-python -m benchmarks --only growth --numbers 1000000       a tenth, one account, a hundred accounts
+python -m benchmarks --only growth --numbers 1000000       a tenth and all; one account, a hundred
 python -m benchmarks --only history --numbers 50000        365 days of 1 % changes behind it, and none
 """
 

@@ -77,8 +77,8 @@ def agency(results: Results, kind: str, make: Make, rounds: int, *, customers: i
 
 
 def growth(results: Results, numbers: int, kind: str, make: Make) -> None:
-    """A tenth of the numbers, all of them in one account, and all of them in a hundred accounts."""
-    for size, customers in ((numbers // 10, 0), (numbers, 0), (numbers, 100)):
+    """A tenth of the numbers and all of them, in one account, and in ten accounts and a hundred of the same size."""
+    for size, customers in ((numbers // 10, 0), (numbers, 0), (numbers // 10, 10), (numbers, 100)):
         where = f"{customers} accounts" if customers else "1 account"
         with serving(size, customers=customers) as source:
             database = make()
