@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -65,6 +65,7 @@ class AccountSync:
         run = self._run
         with self._listed(straight=True) as listed:
             self._guard(listed.load, listed.proof)
+            run.place.listed(self._tally.listed)
             run.report(Publishing(account_id=self._account.account_id, listed=self._tally.listed))
 
             def last_word(published: AccountResult) -> None:
@@ -99,13 +100,14 @@ class AccountSync:
 
         `straight`: of an account of which the warehouse has nothing, they need not be staged.
         """
-        account, run = self._described(), self._run
-        user_id = self._user(account)
-        self._name = account.account_name
-        with run.fetcher() as begin, self._load(begin) as load, contextlib.ExitStack() as until_published:
+        run, user_id = self._run, self._user()
+        with run.fetcher() as begin, contextlib.ExitStack() as until_published:
+            described = self._described(begin)
+            load = until_published.enter_context(self._load(begin))
             self._memory = ListingMemory(self._remembered(load), self._normalizer, self._drift)
             self._listing = listing = self._new_listing(load, user_id, begin)
-            self._announce(self._memory.numbers or load.open_numbers)
+            account = described(load)
+            self._announce(account, self._memory.numbers or load.open_numbers)
             listing.start()
             first: FirstListing | None = None
             if straight and not load.open_numbers and self._memory.empty:
@@ -146,8 +148,8 @@ class AccountSync:
         account_id = self._account.account_id
         return open_load(run.lender, run.engine, account_id, run.run_id, begin, pause=run.clock.sleep)
 
-    def _announce(self, expected: int) -> None:
-        account_id, name = self._account.account_id, self._name
+    def _announce(self, account: Account, expected: int) -> None:
+        account_id, name = account.account_id, account.account_name
         self._run.report(AccountStarted(account_id=account_id, account_name=name, expected=expected))
 
     def _remembered(self, load: AccountLoad) -> ListingPrint | None:
@@ -178,23 +180,32 @@ class AccountSync:
 
     # -- who
 
-    def _described(self) -> Account:
-        """The account with name and time zone: an agent's customer is asked once, for it costs a point."""
-        account = self._account
-        if account.timezone is None and account.user_ids and self._known.timezone is None:
-            account = describe(self._run.api, account)
-        return replace(
-            account,
-            account_name=account.account_name or self._known.account_name,
-            timezone=account.timezone or self._known.timezone,
-        )
+    def _described(self, begin: Begin) -> Callable[[AccountLoad], Account]:
+        """The way to the account with name and time zone: an agent's customer is asked once, for it costs a point.
 
-    def _user(self, account: Account) -> int | None:
+        The answer may be on its way while the warehouse is read.
+        """
+        account, known = self._account, self._known
+        asked: Callable[[], Account] | None = None
+        if account.timezone is None and account.user_ids and known.timezone is None:
+            asked = begin(partial(describe, self._run.api, account))
+
+        def described(load: AccountLoad) -> Account:
+            told = account
+            if asked:
+                _ = load.open_numbers  # counted, so that no snapshot is held meanwhile
+                told = asked()
+            name, timezone = told.account_name or known.account_name, told.timezone or known.timezone
+            return replace(told, account_name=name, timezone=timezone)
+
+        return described
+
+    def _user(self) -> int | None:
         """The user through whose eyes to list: the last time's, for another may see other numbers."""
-        if not account.user_ids:
+        users, last = self._account.user_ids, self._known.listed_by_user_id
+        if not users:
             return None
-        last = self._known.listed_by_user_id
-        return last if last in account.user_ids else account.user_ids[0]
+        return last if last in users else users[0]
 
     def _sees_differently(self, user_id: int | None) -> bool:
         return self._known.synced and user_id != self._known.listed_by_user_id

@@ -1,10 +1,13 @@
-"""Work side by side in a few threads, and a way to stop all of them at once: the first failure, or a signal, does."""
+"""Work side by side in a few threads, and a way to stop all of them at once: the first failure, or a signal, does.
+
+There are more lanes than places: what one lane writes is not waited for, the next account is asked for meanwhile.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from queue import SimpleQueue
@@ -16,6 +19,8 @@ STEP = 0.25
 LAST_LOOKS = 50
 """How often, every `LOOK` seconds, lanes that have to stop are interrupted before they are left behind."""
 LOOK = 0.1
+SMALL = 1_000
+"""Numbers up to which an account that was listed needs so little memory that another may be begun beside it."""
 
 
 class Halted(BaseException):
@@ -68,6 +73,35 @@ class HaltingClock:
             self.clock.sleep(step)
             self.halt.heed()
             seconds -= step
+
+
+class Place:
+    """A lane's right to list an account; several lanes share some `free` ones. Without them there is no waiting."""
+
+    def __init__(self, free: threading.Semaphore | None = None) -> None:
+        self._free = free or threading.Semaphore()
+        self._held = False
+
+    @contextlib.contextmanager
+    def held(self, clock: Clock) -> Iterator[None]:
+        """Wait for a place, and hold it until the block ends, or the account was listed."""
+        while not self._free.acquire(timeout=STEP):
+            clock.monotonic()  # where the run is being stopped, this raises
+        self._held = True
+        try:
+            yield
+        finally:
+            self._give_up()
+
+    def listed(self, numbers: int) -> None:
+        """An account of so many numbers asks for nothing more: if it is small, another may, while it is written."""
+        if numbers <= SMALL:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        if self._held:
+            self._held = False
+            self._free.release()
 
 
 def side_by_side(lanes: int, work: Callable[[], None], *, halt: Halt, interrupt: Callable[[], None]) -> None:

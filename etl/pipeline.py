@@ -31,7 +31,7 @@ from etl.extract import ahead
 from etl.extract.accounts import Account, Roster, discover
 from etl.extract.ahead import Fetcher
 from etl.extract.jsonrpc import DataApi
-from etl.lanes import Halt, HaltingClock, side_by_side
+from etl.lanes import Halt, HaltingClock, Place, side_by_side
 from etl.offload.transformers import Transformers, inline
 from etl.store import migrations, runs, soundness, threads
 from etl.store.accounts import GONE, KnownAccount, known_accounts
@@ -183,25 +183,28 @@ class _Run:
         )
 
     def _each(self, pending: _Pending, known: dict[int, KnownAccount]) -> None:
-        lanes = min(self._options.concurrency, len(self._accounts)) if threads.takes_threads(self._engine) else 1
-        if lanes == 1:
+        at_once = min(self._options.concurrency, len(self._accounts)) if threads.takes_threads(self._engine) else 1
+        if at_once == 1:
             with closing(self._shared.lender):
                 self._lane(self._shared, pending, known)
         else:
-            self._lanes(lanes, pending, known)
+            self._lanes(at_once, pending, known)
         if pending.hopeless is not None:
             self._give_up(pending.rest(), pending.hopeless)
 
-    def _lanes(self, lanes: int, pending: _Pending, known: dict[int, KnownAccount]) -> None:
-        """Work on several accounts at once, each lane with a connection of its own to the source and the warehouse."""
-        clock, open_apis = HaltingClock(self._clock, self._halt), list[DataApi]()
+    def _lanes(self, at_once: int, pending: _Pending, known: dict[int, KnownAccount]) -> None:
+        """List several accounts at once, each lane with a connection of its own to the source and the warehouse.
+
+        As many lanes again write what was listed meanwhile, as long as it is small.
+        """
+        clock, open_apis, places = HaltingClock(self._clock, self._halt), list[DataApi](), threading.Semaphore(at_once)
 
         def work() -> None:
             teller = _Teller(self._report)
             beside = self._shared.api.beside(clock=clock, report=teller)
             with beside as api, closing(Lender(self._engine)) as lender:
                 open_apis.append(api)
-                shared = replace(self._shared, api=api, lender=lender, clock=clock, report=teller)
+                shared = replace(self._shared, api=api, lender=lender, clock=clock, report=teller, place=Place(places))
                 self._lane(shared, pending, known, teller)
 
         def interrupt() -> None:
@@ -209,6 +212,7 @@ class _Run:
                 api.abandon()
             threads.interrupt(self._engine)
 
+        lanes = min(2 * at_once, len(self._accounts))
         side_by_side(lanes, work, halt=self._halt, interrupt=interrupt)
 
     def _lane(
@@ -219,11 +223,14 @@ class _Run:
         teller: _Teller | None = None,
     ) -> None:
         """Take one account after the other until none is left, or none can go on."""
-        while (account := pending.next()) is not None:
-            if teller is not None:
-                teller.account_id = account.account_id
-            with shared.api.account():
-                pending.ended(self._one(shared, account, known.get(account.account_id, KnownAccount())))
+        while True:
+            with shared.place.held(shared.clock):
+                if (account := pending.next()) is None:
+                    return
+                if teller is not None:
+                    teller.account_id = account.account_id
+                with shared.api.account():
+                    pending.ended(self._one(shared, account, known.get(account.account_id, KnownAccount())))
 
     def _one(self, shared: Surroundings, account: Account, known: KnownAccount) -> VnsyncError | None:
         """Sync one account and record what became of it; the error that it failed with."""

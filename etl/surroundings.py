@@ -13,6 +13,7 @@ from etl.extract import ahead
 from etl.extract.ahead import Fetcher
 from etl.extract.jsonrpc import DataApi
 from etl.extract.listing import LIMIT
+from etl.lanes import Place
 from etl.offload.transformers import Transformers, inline
 from etl.store.lending import Lender
 
@@ -21,7 +22,7 @@ from etl.store.lending import Lender
 class SyncOptions:
     """What a run is asked to do: which accounts (none: all), and how many numbers it may close unasked.
 
-    `page_limit`: the most numbers that one answer is asked to hold; `concurrency`: how many accounts go side by side.
+    `page_limit`: the most numbers that one answer is asked to hold; `concurrency`: how many accounts to list at once.
     `bounds`: the ids at which an account's listing is cut, by account; where none are given, what the warehouse
     knows decides. `shortcuts`: what came as before is not read again.
     """
@@ -37,7 +38,7 @@ class SyncOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """What every account sync of a run shares; `api` and `lender` only those that come one after the other."""
+    """What every account sync of a run shares; `api`, `lender` and `place` only those that come one after the other."""
 
     api: DataApi
     engine: Engine
@@ -49,3 +50,4 @@ class Surroundings:
     witness: Witness = NOBODY
     fetcher: Fetcher = ahead.inline
     transformers: Transformers = inline
+    place: Place = field(default_factory=Place)

@@ -28,7 +28,7 @@ _HELP = {
     "database_schema": ("NAME", "The PostgreSQL schema. Default: the search path's."),
     "archive": ("DIR", "Keep every response there as it was received. Default off."),
     "max_close_share": ("SHARE", "Hold an account when more than this share of its numbers is gone. Default 0.5."),
-    "concurrency": ("N", "How many of an agent's accounts are synced side by side, from 1 to 32. Default 4."),
+    "concurrency": ("N", "How many of an agent's accounts are listed side by side, from 1 to 32. Default 4."),
     "log_format": ("text|json", "How the log on stderr looks."),
     "log_level": ("LEVEL", "debug, info, warning or error. Debug adds tracebacks."),
 }

@@ -13,10 +13,11 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Set
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from time import sleep
+from typing import Any
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, Select, bindparam, func, select
 
 import etl
 from etl.domain import chain
@@ -49,6 +50,21 @@ Written = tuple[dict[str, TableChange], Iterable[Section]]
 """How many versions were opened and closed, by table name, and what the seal is made of."""
 
 
+@cache
+def _count() -> Select[int]:
+    """How many numbers an account has. Made once: making a statement takes longer than to execute a small one."""
+    numbers = schema.current["virtual_numbers"]
+    return select(func.count()).where(numbers.c.account_id == bindparam("mine"))
+
+
+@cache
+def _last_sync() -> Select[Any]:
+    """The account's last moment and its digest."""
+    syncs = schema.account_syncs
+    mine = (syncs.c.account_id == bindparam("mine")) & (syncs.c.observed_at.is_not(None))
+    return select(syncs.c.observed_at, syncs.c.chain_digest).where(mine).order_by(syncs.c.observed_at.desc()).limit(1)
+
+
 class AccountLoad:
     """An account's rows on their way: stage them, then publish once. `begin`: begins what may go on beside the rest."""
 
@@ -73,15 +89,16 @@ class AccountLoad:
     @cached_property
     def open_numbers(self) -> int:
         """How many of the account's numbers are open in the warehouse; counted when it is first asked for."""
-        mine = select(func.count()).where(self._numbers.c.account_id == self._account_id)
         with database_errors():
-            count = int(self._connection.scalar(mine) or 0)
+            count = int(self._connection.scalar(_count(), {"mine": self._account_id}) or 0)
             release_snapshot(self._connection)
         return count
 
     @cached_property
     def open_ids(self) -> array[int]:
         """The ids of those numbers, ascending."""
+        if not self.open_numbers:
+            return array("q")
         mine = select(self._numbers.c.virtual_number_id).where(self._numbers.c.account_id == self._account_id)
         ids = array("q")
         with database_errors():
@@ -251,10 +268,7 @@ class AccountLoad:
 
     def _last_link(self) -> tuple[datetime | None, str | None]:
         """The account's last moment, which the next one must pass whatever the clock does, and its digest."""
-        syncs = schema.account_syncs
-        mine = (syncs.c.account_id == self._account_id) & (syncs.c.observed_at.is_not(None))
-        last = select(syncs.c.observed_at, syncs.c.chain_digest).where(mine).order_by(syncs.c.observed_at.desc())
-        row = self._connection.execute(last.limit(1)).first()
+        row = self._connection.execute(_last_sync(), {"mine": self._account_id}).first()
         return (None, None) if row is None else (row.observed_at, row.chain_digest)
 
     def _seal(self, previous: str | None, observed_at: datetime, facts: AccountFacts, found: Iterable[Section]) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from logging import DEBUG, ERROR, INFO, WARNING
 from typing import Any
 
 from etl.domain import events
 from etl.domain.runs import AccountResult, AccountStatus, RunResult
-from etl.report.values import plain
+from etl.report.values import plain_but
 from etl.report.wording import counted, lasting, named, printable, thousands
 
 
@@ -112,8 +112,7 @@ class Narrator:
         self._names.setdefault(result.account_id, result.account_name)
         message = f"{self.account(result.account_id)}: {account_verdict(result)}"
         changes = {table: change for table, change in result.changes.items() if change.opened or change.closed}
-        fields = {k: v for k, v in plain(result).items() if k not in ("run_id", "account_id")}
-        fields["changes"] = plain(changes)
+        fields = plain_but(replace(result, changes=changes), "run_id", "account_id")
         return self._line(level, EventName.ACCOUNT_FINISHED, message, result.account_id, **fields)
 
     def _notice(self, event: events.Notice) -> Line:
@@ -123,7 +122,7 @@ class Narrator:
     def _run_finished(self, result: RunResult) -> Line:
         """How it ended; an end that is not well has its error line besides, so this one only informs."""
         message = run_verdict(result)
-        fields = {k: v for k, v in plain(result).items() if k not in ("run_id", "accounts")}
+        fields = plain_but(result, "run_id", "accounts")
         return self._line(INFO, EventName.RUN_FINISHED, message, **fields)
 
 

@@ -14,8 +14,10 @@ from etl.report.wording import is_unsafe
 
 def plain(value: Any) -> Any:
     """Dataclasses as objects, instants as ISO 8601 in UTC with a Z, enumerations as their text."""
+    if value is None or type(value) in (int, str, bool):  # most are
+        return value
     if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+        return plain_but(value)
     if isinstance(value, datetime):
         return iso(value)
     if isinstance(value, Enum):
@@ -25,6 +27,11 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(v) for v in value]
     return value
+
+
+def plain_but(value: Any, *left_out: str) -> dict[str, Any]:
+    """A dataclass as an object, without some of its fields."""
+    return {f.name: plain(getattr(value, f.name)) for f in fields(value) if f.name not in left_out}
 
 
 def as_json(value: Any) -> str:

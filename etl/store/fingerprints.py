@@ -10,11 +10,11 @@ from array import array
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, delete, insert, select
+from sqlalchemy import Connection, Delete, Select, Table, and_, bindparam, delete, insert, select
 
 from etl.domain.fingerprints import Departure, ListingPrint, Records, WindowPrint
 from etl.domain.windows import Window
@@ -24,6 +24,8 @@ from etl.store.engine import database_errors, release_snapshot
 _OPEN = -(2**63)
 """Stands for the lower edge of a window that has none, for a key cannot be null."""
 _HEAD = ("after_id", "upto_id", "digest", "numbers", "witnesses", "departures")
+_MINE = "mine"
+"""The account, as a statement's parameter."""
 _departures = msgspec.json.Decoder(tuple[Departure, ...])
 
 
@@ -38,20 +40,33 @@ class Origin:
 
 def read(connection: Connection, account_id: int, version: str) -> ListingPrint | None:
     """What is remembered of the account's last published sync; None: nothing that this version may use."""
-    states, syncs, windows = schema.listing_states, schema.account_syncs, schema.listing_windows
-    mine = select(syncs.c.run_id, syncs.c.observed_at).where(syncs.c.account_id == account_id)
-    last = mine.where(syncs.c.observed_at.is_not(None)).order_by(syncs.c.observed_at.desc()).limit(1).subquery()
-    is_last = and_(states.c.run_id == last.c.run_id, states.c.observed_at == last.c.observed_at)
-    wanted = select(states.c.version, states.c.departures).join(last, is_last)
-    state = connection.execute(wanted.where(states.c.account_id == account_id)).first()
+    mine = {_MINE: account_id}
+    state = connection.execute(_state(), mine).first()
     if state is None or state.version != version:
         return None
-    rows = select(*(windows.c[name] for name in _HEAD)).where(windows.c.account_id == account_id)
-    found = connection.execute(rows.order_by(windows.c.after_id)).all()
+    found = connection.execute(_heads(), mine).all()
     return ListingPrint(
         windows=tuple(_window(row, partial(_records, connection, account_id, row.after_id)) for row in found),
         departures=_departures.decode(state.departures),
     )
+
+
+@cache
+def _state() -> Select[Any]:
+    """An account's state, if it is of its last published sync. Made once: that takes longer than to execute it."""
+    states, syncs = schema.listing_states, schema.account_syncs
+    mine = select(syncs.c.run_id, syncs.c.observed_at).where(syncs.c.account_id == bindparam(_MINE))
+    last = mine.where(syncs.c.observed_at.is_not(None)).order_by(syncs.c.observed_at.desc()).limit(1).subquery()
+    is_last = and_(states.c.run_id == last.c.run_id, states.c.observed_at == last.c.observed_at)
+    wanted = select(states.c.version, states.c.departures).join(last, is_last)
+    return wanted.where(states.c.account_id == bindparam(_MINE))
+
+
+@cache
+def _heads() -> Select[Any]:
+    windows = schema.listing_windows
+    rows = select(*(windows.c[name] for name in _HEAD)).where(windows.c.account_id == bindparam(_MINE))
+    return rows.order_by(windows.c.after_id)
 
 
 def _window(row: Any, records: Callable[[], Records]) -> WindowPrint:
@@ -84,7 +99,7 @@ def _unpacked(packed: bytes) -> array[int]:
 def forget(connection: Connection, account_id: int) -> None:
     """Remember nothing of the account: its next sync reads every record anew."""
     for table in (schema.listing_windows, schema.listing_states):
-        connection.execute(delete(table).where(table.c.account_id == account_id))
+        connection.execute(_all_of(table), {_MINE: account_id})
 
 
 def write(
@@ -98,11 +113,10 @@ def write(
 ) -> None:
     """Remember the listing that this transaction publishes: windows `kept` as they are stored, and `new` ones."""
     windows = schema.listing_windows
-    stored = windows.c.account_id == account_id
-    edges = [_lower(window) for window in kept]
-    connection.execute(
-        delete(windows).where(stored, windows.c.after_id.not_in(edges)) if edges else _all_of(account_id)
-    )
+    old = _all_of(windows)
+    if edges := [_lower(window) for window in kept]:
+        old = old.where(windows.c.after_id.not_in(edges))
+    connection.execute(old, {_MINE: account_id})
     rows = [_row(account_id, one) for one in new]
     if rows:
         connection.execute(insert(windows), rows)
@@ -113,12 +127,13 @@ def renew(connection: Connection, account_id: int, origin: Origin, *, departures
     """All windows that are stored of the account hold for what this transaction publishes."""
     states = schema.listing_states
     state = {"run_id": origin.run_id, "observed_at": origin.observed_at, "version": origin.version}
-    connection.execute(delete(states).where(states.c.account_id == account_id))
+    connection.execute(_all_of(states), {_MINE: account_id})
     connection.execute(insert(states), {"account_id": account_id, "departures": _json(departures)} | state)
 
 
-def _all_of(account_id: int) -> Any:
-    return delete(schema.listing_windows).where(schema.listing_windows.c.account_id == account_id)
+@cache
+def _all_of(table: Table) -> Delete:
+    return delete(table).where(table.c.account_id == bindparam(_MINE))
 
 
 def storable(window: Window) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import selectors
 from collections.abc import Iterator
 
 from sqlalchemy import Connection, Engine
@@ -56,7 +57,12 @@ class Lender:
 
 
 def _is_alive(connection: Connection) -> bool:
-    """Whether the server still answers: between two accounts nothing protects an idle connection from its limits."""
+    """Whether the server still answers: between two accounts nothing protects an idle connection from its limits.
+
+    One that ended the session has said so, and can be heard without being asked: asking takes a round trip.
+    """
+    if not _is_heard(connection):
+        return True
     dialect = connection.dialect
     try:
         dialect.do_ping(connection.connection.dbapi_connection)  # type: ignore[arg-type]
@@ -65,6 +71,13 @@ def _is_alive(connection: Connection) -> bool:
         _close(connection)
         return False
     return True
+
+
+def _is_heard(connection: Connection) -> bool:
+    """Whether something came from the server, or its end, that nobody has read."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(connection.connection.driver_connection.fileno(), selectors.EVENT_READ)  # type: ignore[union-attr]
+        return bool(selector.select(0))
 
 
 def _rolled_back(connection: Connection) -> bool:

@@ -6,9 +6,10 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Delete, Engine, Row, bindparam, delete, insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from etl.domain.ports import Clock, Random
@@ -121,9 +122,7 @@ def consume_claim(connection: Connection, run_id: int, account_id: int) -> None:
 
     This is the fence: a run that was taken for dead, and wakes up, finds its claim gone and publishes nothing.
     """
-    claims = schema.account_claims
-    mine = delete(claims).where(claims.c.account_id == account_id, claims.c.run_id == run_id)
-    if connection.execute(mine).rowcount != 1:
+    if _give_up(connection, run_id, account_id) != 1:
         raise TryLater(f"another run took over account {account_id}", remedy="Nothing was published; run again")
 
 
@@ -188,9 +187,15 @@ def _still_running(run_id: int) -> tuple[ColumnElement[bool], ...]:
     return runs.c.run_id == run_id, runs.c.status == RunStatus.RUNNING
 
 
-def _give_up(connection: Connection, run_id: int, account_id: int) -> None:
+def _give_up(connection: Connection, run_id: int, account_id: int) -> int:
+    """How many claims there were: one or none."""
+    return connection.execute(_claim(), {"mine": account_id, "ours": run_id}).rowcount
+
+
+@cache
+def _claim() -> Delete:
     claims = schema.account_claims
-    connection.execute(delete(claims).where(claims.c.account_id == account_id, claims.c.run_id == run_id))
+    return delete(claims).where(claims.c.account_id == bindparam("mine"), claims.c.run_id == bindparam("ours"))
 
 
 def _recorded(connection: Connection, run_id: int, account_id: int) -> Row[Any] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 
 from etl.domain.events import Notice, Waiting
 from etl.domain.runs import AccountResult, AccountStatus, RunResult, RunStatus
+from etl.domain.witness import Nobody, Publication
 from etl.errors import Stopped
 from etl.extract.credentials import Login
 from etl.sandbox import faults
@@ -89,6 +90,34 @@ def test_so_many_accounts_are_listed_at_once_and_not_one_more(
     through(meeting)
     result = rig.sync(concurrency=LANES)
     assert (result.exit_code, meeting.most) == (0, LANES)
+    assert _wrong(rig) == {}
+
+
+class _Ahead(Nobody):
+    """Lets nobody publish before so many accounts have been listed."""
+
+    def __init__(self, wanted: int) -> None:
+        self.listed = 0
+        self._wanted, self._changed = wanted, threading.Condition()
+
+    def plans(self, account_id: int, bounds: Sequence[int]) -> None:
+        with self._changed:
+            self.listed += 1
+            self._changed.notify_all()
+
+    def publishes(self, publication: Publication) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.listed >= self._wanted, PATIENCE), "nobody went ahead"
+
+
+def test_the_next_accounts_are_listed_while_small_ones_are_written(
+    warehouse: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many again as are listed at once: none of the first is published before eight have been listed."""
+    rig, ahead = _rig(warehouse, *[5] * 9), _Ahead(2 * LANES)
+    monkeypatch.setattr("tests.rig.NOBODY", ahead)
+    assert rig.sync(concurrency=LANES).exit_code == 0
+    assert ahead.listed == 9
     assert _wrong(rig) == {}
 
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from etl.lanes import Halt, Halted, HaltingClock, side_by_side
+from etl.lanes import SMALL, Halt, Halted, HaltingClock, Place, side_by_side
 from tests.rig import FakeClock
 
 PATIENCE = 20.0
@@ -72,3 +72,26 @@ def test_where_no_thread_can_be_had_the_caller_does_the_work(monkeypatch: pytest
     done: list[threading.Thread] = []
     side_by_side(4, lambda: done.append(threading.current_thread()), halt=Halt(), interrupt=lambda: None)
     assert done == [threading.current_thread()]
+
+
+def test_a_small_account_gives_its_place_up_when_it_is_listed() -> None:
+    """Another may be listed while it is written; a large one, whose rows are in memory, keeps it to its end."""
+    free = threading.Semaphore(1)
+    place, other = Place(free), Place(free)
+    with place.held(FakeClock()):
+        place.listed(SMALL + 1)
+        assert not free.acquire(blocking=False)
+        place.listed(SMALL)
+        with other.held(FakeClock()):
+            assert not free.acquire(blocking=False)
+    assert free.acquire(blocking=False)
+    assert not free.acquire(blocking=False), "a place was given up twice"
+
+
+def test_who_waits_for_a_place_leaves_off_with_the_run() -> None:
+    """A lane does not wait for others that will not end."""
+    halt, free = Halt(), threading.Semaphore(0)
+    halt.call()
+    with pytest.raises(Halted), Place(free).held(HaltingClock(FakeClock(), halt)):
+        pytest.fail("there was no place")
+    assert not free.acquire(blocking=False)

@@ -37,7 +37,7 @@ ALLOWED: dict[str, set[str]] = {
     "read": _STAGES | {"read"},
     "report": _BELOW_RUNS | {"report", "replay", "planning"},
     "offload": _BASE | {"transform", "offload"},
-    "surroundings": _BASE | {"extract", "offload", "store"},
+    "surroundings": _BASE | {"extract", "lanes", "offload", "store"},
     "admission": _BASE | {"extract", "transform"},
     "first_listing": _BELOW_RUNS | {"offload"},
     "account_sync": _BELOW_RUNS | {"account_sync", "admission", "first_listing", "surroundings"},
