@@ -61,11 +61,10 @@ def _is_alive(connection: Connection) -> bool:
 
     One that ended the session has said so, and can be heard without being asked: asking takes a round trip.
     """
-    if not _is_heard(connection):
-        return True
     dialect = connection.dialect
     try:
-        dialect.do_ping(connection.connection.dbapi_connection)  # type: ignore[arg-type]
+        if _is_heard(connection):
+            dialect.do_ping(connection.connection.dbapi_connection)  # type: ignore[arg-type]
     except (dialect.loaded_dbapi.Error, DBAPIError):
         connection.invalidate()
         _close(connection)

@@ -86,6 +86,18 @@ def test_one_that_was_given_up_is_not_kept(lender: Lender) -> None:
         _use(second)
 
 
+def test_one_that_this_side_closed_is_not_kept(lender: Lender) -> None:
+    """Whoever broke its statement off may have closed it: the next account gets another, not an error."""
+    with lender.lend() as first:
+        _use(first)
+        driver = first.connection.driver_connection
+    assert driver is not None
+    driver.close()
+    with lender.lend() as second:
+        assert second.connection.driver_connection is not driver
+        _use(second)
+
+
 @pytest.mark.parametrize("lent", [True, False])
 def test_one_that_the_server_ended_meanwhile_is_not_kept(
     lender: Lender, warehouse: Engine, opened: list[object], database: str, lent: bool
