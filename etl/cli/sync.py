@@ -112,10 +112,12 @@ def _run(loaded: Loaded, engine: Engine, clock: Clock, chosen: SyncOptions) -> R
     from random import SystemRandom
 
     from etl import pipeline
+    from etl.cli.allocator import few_arenas
     from etl.cli.connect import data_api, recording, reporting
     from etl.extract.ahead import threaded
     from etl.offload.beside import transformers
 
+    few_arenas()
     with reporting(loaded, clock=clock) as report:
         witness, tap = recording(loaded, report)
         with data_api(loaded, clock=clock, report=report, tap=tap) as api, transformers() as offered:

@@ -156,7 +156,7 @@ _FUNCTIONS: tuple[tuple[str, int, Callable[..., str | None]], ...] = (
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # transactions begin where SQLAlchemy says, by the statement below
-    for pragma in ("journal_mode=wal", "synchronous=full", "cache_size=-65536", "mmap_size=67108864"):
+    for pragma in ("journal_mode=wal", "synchronous=full", "cache_size=-49152", "mmap_size=67108864"):
         connection.execute(f"pragma {pragma}").fetchall()
     for name, arity, function in _FUNCTIONS:
         connection.create_function(name, arity, function, deterministic=True)
