@@ -36,7 +36,12 @@ def no_witness(right: Any) -> Any:
     return lambda self, chunk, proof, emptied: right(self, chunk, proof, True)
 
 
-@canary(Listing, "_failing_leaves_open", "a proof that fails counts as proof", test="tests/faults/test_p_absence.py")
+@canary(
+    Listing,
+    "_failing_leaves_open",
+    "a proof that fails counts as proof",
+    test="tests/faults/test_p_absence.py::test_p_proof_that_is_none",
+)
 def close_on_failure(right: Any) -> Any:
     @contextlib.contextmanager
     def failing(self: Listing, chunk: Any, proof: Proof) -> Iterator[None]:
@@ -69,7 +74,7 @@ def no_guard(right: Any) -> Any:
     account_sync.AccountSync,
     "_sees_differently",
     "what another user cannot see is closed",
-    test="tests/integration/test_agency.py",
+    test="tests/integration/test_agency.py::test_another_user_with_fewer_rights_closes_nothing",
 )
 def eyes_are_alike(right: Any) -> Any:
     return lambda self, user_id: False

@@ -23,7 +23,7 @@ def quarantine_is_silent(right: Any) -> Any:
     account_sync,
     "refuse_strangers",
     "another customer's numbers are taken in",
-    test="tests/integration/test_agency.py",
+    test="tests/integration/test_agency.py::test_p23_a_row_of_another_customer_stops_its_account",
 )
 def strangers_are_welcome(right: Any) -> Any:
     return lambda account, numbers: None

@@ -12,10 +12,15 @@ from etl.load import memory, publish
 from etl.store import fingerprints
 from simulation.canaries.planting import canary
 
-TEST = "tests/integration/test_shortcuts.py"
+TESTS = "tests/integration/test_shortcuts.py"
 
 
-@canary(memory.ListingMemory, "take", "a window with a record that cannot be used is remembered as a whole", test=TEST)
+@canary(
+    memory.ListingMemory,
+    "take",
+    "a window with a record that cannot be used is remembered as a whole",
+    test=f"{TESTS}::test_an_unusable_record_is_read_every_day",
+)
 def the_unusable_is_as_before(right: Any) -> Any:
     def take(self: Any, page: Any, numbers: Any, noted: Collection[Any]) -> None:
         right(self, page, numbers, noted)
@@ -30,12 +35,22 @@ def skipping_is_whole(right: Any) -> Any:
     return lambda self, open_numbers: bool(self._kept) or right(self, open_numbers)
 
 
-@canary(publish.AccountLoad, "contradicted", "what skipped records tell of a shared row is forgotten", test=TEST)
+@canary(
+    publish.AccountLoad,
+    "contradicted",
+    "what skipped records tell of a shared row is forgotten",
+    test=f"{TESTS}::test_a_rename_amid_a_listing",
+)
 def the_skipped_are_silent(right: Any) -> Any:
     return lambda self, unlisted: []
 
 
-@canary(fingerprints, "read", "what is remembered is believed, whatever state it was written with", test=TEST)
+@canary(
+    fingerprints,
+    "read",
+    "what is remembered is believed, whatever state it was written with",
+    test=f"{TESTS}::test_a_memory_of_another_state_is_not_believed",
+)
 def any_memory_will_do(right: Any) -> Any:
     def read(connection: Any, account_id: int, version: str) -> Any:
         with contextlib.suppress(Exception):
