@@ -8,6 +8,7 @@ import os
 M_ARENA_MAX = -8
 """The parameter of glibc's `mallopt`, from its `malloc.h`."""
 ARENAS = 2
+"""One for the main thread, one for all others: they share Python's lock, so they hardly wait for each other there."""
 SET_BY_HAND = ("MALLOC_ARENA_MAX", "GLIBC_TUNABLES")
 
 

@@ -55,7 +55,7 @@ def history_is_forgotten(right: Any) -> Any:
     first._Sealed,
     "take",
     "a first load is sealed in the order in which its rows came",
-    test="tests/integration/test_first_load.py",
+    test="tests/integration/test_first_load.py::test_the_seal_of_rows_on_their_way_is_that_of_rows_read_back",
 )
 def sealed_as_it_came(right: Any) -> Any:
     def take(self: Any, columns: Any) -> None:

@@ -13,7 +13,7 @@ class Canary:
     """A bug to plant: what it stands for, and how it is planted.
 
     `under`: the rarer faults without which it cannot show; the hunt has them on in every seed.
-    `test`: the test that finds it, where the bug needs more chances than a hundred worlds give.
+    `test`: the test that finds it, by its pytest id, where the bug needs more chances than a hundred worlds give.
     """
 
     name: str

@@ -92,7 +92,7 @@ def order_matters(right: Any) -> Any:
     normalize.Normalizer,
     "_keep",
     "of contradicting copies of a shared row the last one wins",
-    test="tests/unit/test_normalize.py",
+    test="tests/unit/test_normalize.py::test_d14_of_contradicting_copies_the_same_one_wins_in_any_order",
 )
 def last_copy_wins(right: Any) -> Any:
     def keep(self: Any, *arguments: Any) -> None:
