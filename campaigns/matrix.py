@@ -20,7 +20,7 @@ from campaigns.fault_rows import GROUPS, NOT_HERE, ROWS
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "faults.md"
-_ID = re.compile(r"(?<![a-z0-9])([hpdxbs]\d\d)(?![0-9])", re.IGNORECASE)
+_ID = re.compile(r"(?<![a-z0-9])([a-z]\d\d)(?![0-9])", re.IGNORECASE)
 
 
 @dataclass
