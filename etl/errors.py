@@ -4,9 +4,12 @@ VnsyncError
 ├── Usage                2    the command's words are off
 ├── Incomplete           3    some accounts are published, others failed, were skipped or are held
 ├── SourceUnusable      65    the source sent what cannot be used
-│   └── FilterRefused   65    the id filter is not supported: the listing falls back to offsets
+│   ├── BrokenAnswer    65    an answer breaks the contract: asked once more, then believed
+│   ├── FilterRefused   65    the id filter is not supported: the listing falls back to offsets
+│   └── TooMuchAsked    65    a request or the list in its filter is too long: asked again in parts
 ├── Unavailable         69    source or database unavailable after retries
 │   └── Transient       69    worth another try right now
+│       └── TimedOut    69    the answer did not come in time
 ├── IntegrityBroken     70    a check of the warehouse failed
 ├── LocalTrouble        74    disk or file trouble
 ├── TryLater            75    a limit, a lock, a busy database, stale data
@@ -58,8 +61,16 @@ class SourceUnusable(VnsyncError):
     default_remedy = "Check that the URL is the Data API's; if it is, its answer has changed: report this."
 
 
+class BrokenAnswer(SourceUnusable):
+    """The source's answer breaks the contract of the Data API."""
+
+
 class FilterRefused(SourceUnusable):
     """The source does not filter on the number's id."""
+
+
+class TooMuchAsked(SourceUnusable):
+    """The source refuses the size of a request, or the list in its filter."""
 
 
 class Unavailable(VnsyncError):
@@ -77,6 +88,10 @@ class Transient(Unavailable):
     ) -> None:
         super().__init__(cause, remedy=remedy)
         self.retry_after = retry_after
+
+
+class TimedOut(Transient):
+    """The answer did not come in time."""
 
 
 class IntegrityBroken(VnsyncError):

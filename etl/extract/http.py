@@ -7,7 +7,7 @@ import ssl
 import httpx
 
 from etl.domain.ports import Clock
-from etl.errors import Misconfigured, Transient, VnsyncError
+from etl.errors import Misconfigured, TimedOut, Transient, VnsyncError
 from etl.extract.connection import Bounds, Line, new_client
 from etl.extract.http_status import FORBIDDEN, NOT_FOLLOWED, TooManyRequests, http_date, refused, status_error
 from etl.extract.inflate import read_body
@@ -83,8 +83,8 @@ class Poster:
     def _refuse(self, response: httpx.Response) -> bytes:
         raise status_error(response, self._redaction, self.server_date or self._clock.now().timestamp())
 
-    def _late(self) -> Transient:
-        return Transient(f"the answer was not whole within {self._bounds.whole:.0f} s")
+    def _late(self) -> TimedOut:
+        return TimedOut(f"the answer was not whole within {self._bounds.whole:.0f} s")
 
     def _unreachable(self, exc: httpx.TransportError) -> VnsyncError:
         host, said = httpx.URL(self._url).host, self._redaction.quote(str(exc) or type(exc).__name__)
@@ -97,7 +97,8 @@ class Poster:
         if _is_tls_refusal(exc):
             remedy = "Check the URL, the clock and what sits between; TLS stays on"
             return Misconfigured(f"TLS with {host} failed: {said}", remedy=remedy)
-        return Transient(f"{host} is unreachable: {said}", remedy="Check the network and the URL")
+        kind = TimedOut if isinstance(exc, httpx.ReadTimeout | httpx.WriteTimeout) else Transient
+        return kind(f"{host} is unreachable: {said}", remedy="Check the network and the URL")
 
 
 def _of_proxy(exc: httpx.ProxyError, said: str) -> VnsyncError:

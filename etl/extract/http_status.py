@@ -8,11 +8,13 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
-from etl.errors import Misconfigured, NotAllowed, Transient, TryLater, VnsyncError
+from etl.errors import Misconfigured, NotAllowed, TimedOut, TooMuchAsked, Transient, TryLater, VnsyncError
 from etl.extract.redaction import Redaction
 
 _SECONDS = re.compile(r"-?\d{1,15}(\.\d{1,6})?")
 FORBIDDEN = (401, 403, 407)
+TIME_OUTS = (408, 504)
+TOO_LARGE = 413
 NOT_FOLLOWED = "Redirects are not followed; set the final URL"
 
 
@@ -33,8 +35,11 @@ def status_error(response: httpx.Response, redaction: Redaction, now: float) -> 
         return TooManyRequests(
             "the source answers HTTP 429: too many requests", retry_after=retry_after(response.headers, now)
         )
+    if status == TOO_LARGE:
+        return TooMuchAsked(f"the source answers HTTP {status}: the request is too large")
     if status >= 500 or status in (408, 425):
-        return Transient(f"the source answers HTTP {status}", retry_after=retry_after(response.headers, now))
+        kind = TimedOut if status in TIME_OUTS else Transient
+        return kind(f"the source answers HTTP {status}", retry_after=retry_after(response.headers, now))
     return Misconfigured(f"the source answers HTTP {status}", remedy="Check host and version of the API URL (/v2.0)")
 
 

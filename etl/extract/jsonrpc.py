@@ -14,8 +14,9 @@ import msgspec
 from etl.domain.events import Notice
 from etl.domain.ports import Clock, Random, Report
 from etl.domain.witness import Tap
-from etl.errors import Misconfigured, NotAllowed, SessionExpired, VnsyncError
-from etl.extract.answers import LimitExceeded, NotOurs, Result, decode, decode_login
+from etl.errors import BrokenAnswer, Misconfigured, NotAllowed, SessionExpired, Transient, VnsyncError
+from etl.extract.answers import NotOurs, Result, decode, decode_login
+from etl.extract.api_errors import Call, LimitExceeded
 from etl.extract.archive import Asked, Ear
 from etl.extract.connection import Bounds, new_client, trust
 from etl.extract.credentials import Credentials, Login, PermanentKey
@@ -95,8 +96,9 @@ class DataApi:
     def call(self, method: str, params: dict[str, Any] | None = None, *, known: bytes = b"") -> Result:
         """The result of one method call. `known`: the digest of records that need not be read again (`answers.decode`).
 
-        Waits out minute limits, renews an expired session once, retries what is transient. Raises the errors of
-        `answers.error_of` and of `http.Poster.post` for the rest; `TryLater` when the day's points are used up.
+        Waits out minute limits, renews an expired session once, retries what is transient, and asks once more after
+        an answer that breaks the contract. Raises the errors of `api_errors.error_of` and of `http.Poster.post` for
+        the rest; `TryLater` when the day's points are used up.
         """
         for _ in range(MINUTE_WAITS):
             try:
@@ -115,17 +117,40 @@ class DataApi:
 
     def _paced(self, method: str, params: dict[str, Any] | None, known: bytes) -> Result:
         with self._shared.pace.turn(self, self._clock, self._report) as turn:
-            result = self._retry.call(lambda: self._once(method, params, known), self._retried)
+            result = self._with_second_chance(lambda: self._once(method, params, known))
             told = result.metadata if isinstance(result.metadata, dict) else {}
             turn.heard(told.get("limits"))
         self._heed_version(told.get("api_version"))
         return result
 
+    def _with_second_chance(self, once: Callable[[], Result]) -> Result:
+        """The result of a call that is retried; of broken answers the first is passed over, the second is believed."""
+        broken: list[BrokenAnswer] = []
+
+        def attempt() -> Result:
+            try:
+                return once()
+            except BrokenAnswer as exc:
+                broken.append(exc)
+                if len(broken) > 1:
+                    raise
+                raise _FirstBroken(str(exc), remedy=exc.remedy) from exc
+
+        try:
+            return self._retry.call(attempt, self._retried)
+        except _FirstBroken:  # there was no time for another try
+            raise broken[0] from None
+
     def _once(self, method: str, params: dict[str, Any] | None, known: bytes) -> Result:
         self._token = self._shared.session.token(self._log_in)
-        request_id, body = self._encode(method, {"access_token": self._token, **(params or {})})
-        asked = Asked(method, params or {}, request_id)
-        return self._answer(body, lambda answer: decode(answer, request_id, self._redaction, known), asked)
+        sent = params or {}
+        request_id, body = self._encode(method, {"access_token": self._token, **sent})
+        call = Call(method=method, user_id=sent.get("user_id"))
+
+        def read(answer: bytes) -> Result:
+            return _listed(decode(answer, request_id, self._redaction, known, call), method)
+
+        return self._answer(body, read, Asked(method, sent, request_id))
 
     def _log_in(self, credentials: Login) -> str:
         request_id, body = self._encode("login.user", {"login": credentials.login, "password": credentials.password})
@@ -165,7 +190,8 @@ class DataApi:
 
     def _heed_version(self, version: object) -> None:
         warned = self._shared.warned
-        if isinstance(version, dict) and version.get("current_version_deprecated") and not warned.is_set():
+        says_so = isinstance(version, dict) and version.get("current_version_deprecated") is True
+        if isinstance(version, dict) and says_so and not warned.is_set():
             warned.set()
             latest = self._redaction.quote(version.get("latest_version"), 40)
             self.notice(f"the source calls this API version deprecated; the latest is {latest}")
@@ -173,6 +199,17 @@ class DataApi:
     def notice(self, message: str) -> None:
         """Tell the operator what no row of a table says."""
         self._report(Notice(message=message))
+
+
+class _FirstBroken(Transient):
+    """An answer that breaks the contract, for the first time: worth another try."""
+
+
+def _listed(result: Result, method: str) -> Result:
+    """The result of a method that answers a list. Raises `BrokenAnswer` when there is none."""
+    if bytes(memoryview(result.data)[:1]) != b"[":
+        raise BrokenAnswer(f"{method} answered no list")
+    return result
 
 
 @contextmanager

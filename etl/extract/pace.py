@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from etl.domain.events import Waiting
 from etl.domain.ports import Clock, Report
-from etl.extract.answers import day_limit
+from etl.extract.api_errors import day_limit
 from etl.extract.points import Later, Pause, Points, Spent
 
 LOOK = 0.25

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from etl.errors import Misconfigured, NotAllowed, SessionExpired, SourceUnusable, Transient, VnsyncError
+from etl.errors import Misconfigured, NotAllowed, SessionExpired, SourceUnusable, TooMuchAsked, Transient, VnsyncError
 from etl.extract.retry import TRIES
 from tests.faults.calling import calling, connected
 from tests.faults.raw_server import Exchange, Script, message, serving
@@ -108,7 +108,7 @@ def test_h16_a_gateway_refuses(status: bytes, body: bytes) -> None:
     ("status", "mnemonic", "kind", "requests"),
     [
         (b"401 Unauthorized", "access_token_expired", SessionExpired, 1),
-        (b"400 Bad Request", "invalid_parameter_value", SourceUnusable, 1),
+        (b"400 Bad Request", "invalid_parameter_value", TooMuchAsked, 1),
         (b"500 Internal Server Error", "internal_error", Transient, TRIES),
     ],
 )

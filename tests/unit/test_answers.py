@@ -15,17 +15,19 @@ from etl.errors import (
     NotAllowed,
     SessionExpired,
     SourceUnusable,
+    TooMuchAsked,
     Transient,
     VnsyncError,
 )
-from etl.extract.answers import ErrorBody, LimitExceeded, NotOurs, day_limit, decode, decode_login, digest_of, error_of
+from etl.extract.answers import NotOurs, decode, decode_login, digest_of
+from etl.extract.api_errors import ErrorBody, LimitExceeded, day_limit, error_of
 
 DOCUMENTED: dict[str, tuple[int, type[VnsyncError], int]] = {
     "parse_error": (-32700, SourceUnusable, 65),
     "invalid_request": (-32600, SourceUnusable, 65),
     "method_not_found": (-32601, MethodUnknown, 78),
     "required_parameter_missed": (-32602, SourceUnusable, 65),
-    "invalid_parameter_value": (-32602, SourceUnusable, 65),
+    "invalid_parameter_value": (-32602, TooMuchAsked, 65),
     "data_type_error": (-32602, SourceUnusable, 65),
     "unexpected_parameters": (-32602, FilterRefused, 65),
     "invalid_parameters_combination": (-32602, SourceUnusable, 65),

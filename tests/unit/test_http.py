@@ -6,7 +6,7 @@ import gzip
 
 import pytest
 
-from etl.errors import Misconfigured, NotAllowed, Transient, VnsyncError
+from etl.errors import Misconfigured, NotAllowed, TimedOut, Transient, VnsyncError
 from etl.extract.http import Poster, TooManyRequests, new_client
 from etl.extract.jsonrpc import checked_url
 from tests.rig import FakeClock
@@ -62,12 +62,12 @@ def test_h17_a_redirect_to_an_impossible_address() -> None:
         (b"401 Unauthorized", NotAllowed, 77),
         (b"403 Forbidden", NotAllowed, 77),
         (b"407 Proxy Authentication Required", NotAllowed, 77),
-        (b"408 Request Timeout", Transient, 69),
+        (b"408 Request Timeout", TimedOut, 69),
         (b"429 Too Many Requests", TooManyRequests, 75),
         (b"500 Internal Server Error", Transient, 69),
         (b"502 Bad Gateway", Transient, 69),
         (b"503 Service Unavailable", Transient, 69),
-        (b"504 Gateway Timeout", Transient, 69),
+        (b"504 Gateway Timeout", TimedOut, 69),
     ],
 )
 def test_h14_h15_h16_what_a_status_asks_for(status: bytes, kind: type[VnsyncError], exit_code: int) -> None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 import httpx
 import pytest
 
-from etl.errors import SourceUnusable, Transient, VnsyncError
+from etl.errors import SourceUnusable, TimedOut, Transient, VnsyncError
 from etl.extract.connection import Bounds
 from etl.extract.http import Poster, new_client
 from tests.rig import FakeClock
@@ -122,7 +122,7 @@ def test_h04_a_trickle_ends_at_the_deadline() -> None:
     clock = FakeClock()
     transport = _Slow(clock, seconds=1.0)
     error = _trickled(transport, clock)
-    assert type(error) is Transient
+    assert type(error) is TimedOut
     assert "120 s" in str(error)
     assert 120 <= transport.sent <= 122
 
