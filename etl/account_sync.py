@@ -19,7 +19,8 @@ from etl.domain.witness import Publication
 from etl.errors import Held, VnsyncError
 from etl.extract.accounts import Account, describe
 from etl.extract.ahead import Begin
-from etl.extract.listing import Listing, Page, Proof
+from etl.extract.listing import Listing, Page
+from etl.extract.proof import Proof
 from etl.first_listing import FirstListing
 from etl.load.findings import AccountFacts, Findings, Told
 from etl.load.first import Batch

@@ -15,7 +15,7 @@ from etl.errors import DayLimit, Held, SessionExpired, Stopped, VnsyncError
 from etl.extract.accounts import discover
 from etl.extract.ahead import Fetcher, inline
 from etl.extract.jsonrpc import DataApi
-from etl.extract.listing import Proof
+from etl.extract.proof import Proof
 from etl.load.publish import AccountLoad
 from etl.pipeline import wanted
 from etl.store import migrations, soundness

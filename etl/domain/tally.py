@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 
 from etl.domain.runs import Strategy
 from etl.domain.windows import WHOLE, Window
@@ -25,6 +27,8 @@ class Tally:
     conflicts: int = 0
     _short: dict[Window, int] = field(default_factory=dict, init=False, repr=False)
     """How many did not come of what a window announced, for those that were short."""
+    _nameless: Counter[Window] = field(default_factory=Counter, init=False, repr=False)
+    """How many records of a window came without a usable id."""
 
     def announced(self, total: int, unaccounted: int, window: Window = WHOLE) -> None:
         """A window announced `total` numbers, and so many of them did not come. Raises `SourceUnusable`: too many."""
@@ -36,10 +40,26 @@ class Tally:
         if unaccounted:
             self._short[window] = unaccounted
 
+    def unreadable(self, records: int, window: Window) -> None:
+        """So many records of a window came without a usable id."""
+        self._nameless[window] += records
+
     def came_alive(self, ids: Collection[int]) -> None:
         """These were not listed, and came when they were asked for."""
         self.listed += len(ids)
-        self.unaccounted = sum(_still_missing(window, missing, ids) for window, missing in self._short.items())
+        self._short = {window: _still_missing(window, missing, ids) for window, missing in self._short.items()}
+        self.unaccounted = sum(self._short.values())
+
+    def doubtful(self, gone: Iterable[int]) -> set[int]:
+        """Of numbers that seem gone, as many as a window that holds them owes: the lowest ids, the same every day.
+
+        A window owes a number for each that it announced and did not give, and for each record without a usable id.
+        """
+        ids, doubtful = sorted(gone), set[int]()
+        for window in (self._short.keys() | self._nameless.keys()) if ids else ():
+            owed = self._short.get(window, 0) + self._nameless[window]
+            doubtful.update(islice(filter(window.holds, ids), owed))
+        return doubtful
 
 
 def _still_missing(window: Window, unaccounted: int, alive: Collection[int]) -> int:

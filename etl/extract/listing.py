@@ -6,10 +6,9 @@ proves that a number is gone before anything else may call it so.
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,13 +16,14 @@ from etl.domain.fingerprints import WindowPrint
 from etl.domain.runs import Strategy
 from etl.domain.tally import Tally
 from etl.domain.windows import WHOLE, Again, Answer, Refuse, Split, Take, Verdict, Window, WindowPlan
-from etl.errors import DayLimit, FilterRefused, SourceUnusable, Unavailable
+from etl.errors import FilterRefused, SourceUnusable
 from etl.extract.ahead import Begin
 from etl.extract.answers import Result
 from etl.extract.jsonrpc import DataApi
-from etl.extract.page import METHOD, WITNESSES, Page, Record, read_page
+from etl.extract.page import METHOD, Page, Record, read_page
+from etl.extract.proof import AbsenceProof, ListLength, Proof, Trace
 
-__all__ = ["Listing", "Page", "Proof", "Record"]
+__all__ = ["Listing", "Page", "Record"]
 
 LIMIT = 10_000
 """The API's largest page."""
@@ -32,27 +32,13 @@ OFFSET_WALL = 110_000
 OFFSET_PASSES = 4
 
 
-@dataclass(frozen=True)
-class Proof:
-    """The answer to «are these numbers gone?»: `gone` are proven, `alive` came back, `suspects` could not be told."""
-
-    gone: list[int] = field(default_factory=list)
-    alive: dict[int, Record] = field(default_factory=dict)
-    suspects: list[int] = field(default_factory=list)
-
-    def knowing(self, answered: Mapping[int, Record]) -> Proof:
-        """The proof, with those of its suspects alive that had answered before."""
-        alive = {i: answered[i] for i in self.suspects if i in answered}
-        return Proof(self.gone, self.alive | alive, [i for i in self.suspects if i not in alive])
-
-
 class Listing:
     """One account's listing through the eyes of `user_id` (None: a customer's own token).
 
     `known`: the open ids of the warehouse, ascending; they shape the windows and nothing else. `bounds`: the ids at
     which the windows are cut instead, as they once were (`exactly`: none is joined with the next). `before`: the
     windows of the last listing; what is as before in one of them is not read. `begin`: how the next window is asked
-    for while this one is worked on.
+    for while this one is worked on. `length`: how many ids the source takes in one filter, as far as the run knows.
     """
 
     def __init__(
@@ -66,6 +52,7 @@ class Listing:
         exactly: bool = False,
         before: Sequence[WindowPrint] = (),
         begin: Begin | None = None,
+        length: ListLength | None = None,
     ) -> None:
         self._api, self._user_id, self._limit = api, user_id, limit
         again = None if bounds is None else WindowPlan.cut_at(bounds, limit, joins=not exactly)
@@ -75,8 +62,7 @@ class Listing:
         self._before = {one.window: one for one in before}
         self._begin = begin
         self._next: Callable[[], Result] | None = None
-        self._witnesses: list[int] = []
-        self._gave_rows = False
+        self._trace, self._length = Trace(), length or ListLength()
         self.tally = Tally()
         self.announced = 0
         """How many numbers the account has, as far as an answer about all of it told."""
@@ -113,11 +99,9 @@ class Listing:
             self.tally.listed += page.numbers
             self.tally.duplicates += page.duplicates
             self.tally.conflicts += page.conflicts
-            self._remember_witnesses(page)
+            self.tally.unreadable(len(page.unreadable), page.window or WHOLE)
+            self._trace.take(page)
             yield page
-
-    def _remember_witnesses(self, page: Page) -> None:
-        self._witnesses = [*self._witnesses, *page.witnesses][-WITNESSES * 2 :]
 
     # -- by id windows
 
@@ -211,65 +195,17 @@ class Listing:
     # -- proof of absence
 
     def prove(self, missing: Sequence[int], *, emptied: bool = False) -> Proof:
-        """Ask for each id that was not listed, beside witnesses that were.
+        """The fate of numbers that are open in the warehouse, ascending, and were not listed (see `proof`).
 
-        `emptied`: an operator confirmed that the account may be empty, so that no witness is needed where no answer,
-        not even one that was refused, held a row.
+        `emptied`: an operator confirmed that numbers may close: then no control id is needed where no answer, not
+        even one that was refused, held a row, and what contradicts the listing keeps no number open.
         """
-        proof = Proof()
-        try:
-            self._prove_by_id(missing, emptied, proof)
-        except FilterRefused:
-            answered, proof = proof.alive, Proof()
-            with self._failing_leaves_open(missing, proof):
-                proof = self._prove_by_whole_answer(missing, emptied and not self._gave_rows)
-            proof = proof.knowing(answered)
+        questions = AbsenceProof(
+            self._ask, self._trace, limit=self._limit, length=self._length, notice=self._api.notice
+        )
+        proof = questions.prove(missing, emptied=emptied)
         self.tally.came_alive(proof.alive)
-        return proof
-
-    def _prove_by_id(self, missing: Sequence[int], emptied: bool, proof: Proof) -> None:
-        room = self._limit - WITNESSES
-        for start in range(0, len(missing), room):
-            chunk = missing[start : start + room]
-            with self._failing_leaves_open(chunk, proof):
-                self._prove_chunk(chunk, proof, emptied and not self._gave_rows)
-
-    @contextlib.contextmanager
-    def _failing_leaves_open(self, chunk: Sequence[int], proof: Proof) -> Iterator[None]:
-        """No proof, no close: a question that fails leaves its numbers as they are; what was listed is still whole."""
-        try:
-            yield
-        except FilterRefused:
-            raise
-        except (Unavailable, SourceUnusable, DayLimit) as exc:
-            proof.suspects.extend(chunk)
-            self._api.notice(f"could not find out whether {len(chunk)} numbers are gone, so they stay open: {exc}")
-
-    def _prove_chunk(self, chunk: Sequence[int], proof: Proof, emptied: bool) -> None:
-        asked = set(chunk)
-        witnesses = [w for w in dict.fromkeys(reversed(self._witnesses)) if w not in asked][:WITNESSES]
-        if not witnesses and not emptied:
-            proof.suspects.extend(chunk)
-            return
-        page = self._ask({"field": "id", "operator": "in", "value": [*chunk, *witnesses]}, 0)
-        came = {i: r for i, r in page.records.items() if i in asked}
-        proof.alive.update(came)
-        self._witnesses = [*self._witnesses, *list(came)[:WITNESSES]]
-        seen = bool(page.records.keys() & set(witnesses)) or emptied
-        only_asked = page.records.keys() <= asked | set(witnesses)
-        whole = page.total == len(page.records) and not page.unreadable and only_asked
-        rest = proof.gone if seen and whole else proof.suspects
-        rest.extend(i for i in chunk if i not in came)
-
-    def _prove_by_whole_answer(self, missing: Sequence[int], emptied: bool) -> Proof:
-        """Where ids cannot be filtered: one answer that holds the whole account at one moment, asked anew."""
-        page = self._ask(None, 0)
-        asked = set(missing)
-        alive = {i: r for i, r in page.records.items() if i in asked}
-        some = page.rows > 0 or emptied
-        whole = page.total == len(page.records) and some and page.rows < self._limit and not page.unreadable
-        rest = [i for i in missing if i not in alive]
-        return Proof(gone=rest, alive=alive) if whole else Proof(suspects=rest, alive=alive)
+        return proof if emptied else proof.doubting(self.tally.doubtful(proof.gone))
 
     # -- one request
 
@@ -287,7 +223,7 @@ class Listing:
     def _read(self, answer: Result, *, whole: bool, before: WindowPrint | None = None) -> Page:
         """The page in an answer; `whole`: the question was for the whole account."""
         page = read_page(answer, self._limit, before)
-        self._gave_rows |= page.rows > 0
+        self._trace.gave_rows |= page.rows > 0
         if whole:
             self.announced = max(self.announced, page.total or 0)
         return page

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from etl import account_sync
-from etl.errors import FilterRefused, VnsyncError
-from etl.extract.listing import Listing, Proof
+from etl.domain.tally import Tally
+from etl.extract.listing import Listing
+from etl.extract.proof import AbsenceProof, Proof
 from simulation.canaries.planting import canary
 
 
@@ -27,32 +26,65 @@ def trust_total_items(right: Any) -> Any:
 
 
 @canary(
-    Listing,
-    "_prove_chunk",
-    "an empty answer proves absence: no witness is needed",
+    AbsenceProof,
+    "_question",
+    "an empty answer proves absence: no control id is needed",
     test="tests/integration/test_listing_proof.py::test_an_answer_that_proves_nothing_leaves_suspects",
 )
-def no_witness(right: Any) -> Any:
-    return lambda self, chunk, proof, emptied: right(self, chunk, proof, True)
+def no_control_id(right: Any) -> Any:
+    def question(self: AbsenceProof, part: Any, proof: Proof, emptied: bool) -> Any:
+        self._trace.candidates, self._trace.gave_rows = [], False
+        return right(self, part, proof, True)
+
+    return question
 
 
 @canary(
-    Listing,
-    "_failing_leaves_open",
+    AbsenceProof,
+    "_with_other_controls",
+    "an answer without its control ids proves absence",
+    test="tests/integration/test_listing_proof.py::test_an_answer_that_proves_nothing_leaves_suspects",
+)
+def any_control_id_will_do(right: Any) -> Any:
+    def other_controls(self: AbsenceProof, rest: Any, missed: Any, proof: Proof) -> Any:
+        proof.gone.extend(rest)
+        return []
+
+    return other_controls
+
+
+@canary(
+    AbsenceProof,
+    "_parts_of_cut",
+    "an answer that may have been cut proves absence",
+    test="tests/properties/test_proof_property.py::test_a13_no_living_number_is_gone_whatever_cuts_the_answers",
+)
+def cut_answers_prove(right: Any) -> Any:
+    def parts(self: AbsenceProof, rest: Any, rows: int, proof: Proof) -> Any:
+        proof.gone.extend(rest)
+        return []
+
+    return parts
+
+
+@canary(
+    Tally,
+    "doubtful",
+    "a listing that owes numbers proves that others are gone",
+    test="tests/properties/test_proof_property.py::test_a15_as_many_stay_suspect_as_the_listing_owes",
+)
+def contradiction_is_proof(right: Any) -> Any:
+    return lambda self, gone: set()
+
+
+@canary(
+    AbsenceProof,
+    "_leave_open",
     "a proof that fails counts as proof",
     test="tests/faults/test_p_absence.py::test_p_proof_that_is_none",
 )
 def close_on_failure(right: Any) -> Any:
-    @contextlib.contextmanager
-    def failing(self: Listing, chunk: Any, proof: Proof) -> Iterator[None]:
-        try:
-            yield
-        except FilterRefused:
-            raise
-        except VnsyncError:
-            proof.gone.extend(chunk)
-
-    return failing
+    return lambda self, rest, proof, exc: proof.gone.extend(rest)
 
 
 @canary(Listing, "prove", "numbers that answer to the proof are not taken in")

@@ -18,6 +18,7 @@ from tests.faults.protocol_case import (
     SMALL,
     equals_truth,
     is_listing,
+    no_number_closed,
     nothing_falsely_closed,
     open_ids,
     recovers,
@@ -27,7 +28,7 @@ from tests.faults.source_case import how_it_ends, one_customer
 from tests.rig import Rig
 
 LIES: dict[str, tuple[Any, int]] = {
-    "one_more": (lambda total: total + 1, 0),
+    "one_more": (lambda total: total + 1, 3),
     "one_less": (lambda total: max(0, total - 1), 0),
     "zero": (0, 0),
     "three_times": (lambda total: total * 3 + 30, 65),
@@ -55,8 +56,10 @@ def test_p12_for_good(warehouse: Engine, lie: str) -> None:
     code, _ = how_it_ends(lambda: rig.sync(**SMALL))
     assert code == exit_code
     assert rig.api.count(LISTING) <= 300
-    if exit_code:
+    if exit_code == 65:
         assert oracle.current(warehouse, rig.only) == before
+    elif exit_code == 3:
+        no_number_closed(rig)
     else:
         equals_truth(rig)
     recovers(rig)
@@ -73,7 +76,10 @@ def test_p12_once(warehouse: Engine, lie: str) -> None:
 
 
 def test_p12_one_less_than_announced_for_good(warehouse: Engine) -> None:
-    """As seen in the field, N-1 of N rows, however often asked: published, with the difference on record, exit 0."""
+    """As seen in the field, N-1 of N rows, however often asked: published, with the difference on record.
+
+    Each window owes a number, so the two that are missing stay suspects: one of them may be the one that is owed.
+    """
     rig = synced(warehouse)
     hidden = rig.world.add(rig.only, 1)[0]
     rig.api.faults.add(TotalItems(lambda total: total + 1), times=None, when=is_listing)
@@ -81,7 +87,8 @@ def test_p12_one_less_than_announced_for_good(warehouse: Engine) -> None:
     assert account.unaccounted >= 1
     assert account.reported_total == (account.listed_numbers or 0) + account.unaccounted
     assert hidden in open_ids(rig)
-    equals_truth(rig)
+    assert account.suspects == 2
+    recovers(rig)
 
 
 @pytest.mark.parametrize("first_load", [True, False])

@@ -1,4 +1,4 @@
-"""Proof of absence: a number is gone when it is asked for and does not come while a witness does. Else it may live."""
+"""Proof of absence: a number is gone when it is asked for and does not come while control ids do. Else it may live."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from etl.extract.listing import Listing, Proof
+from etl.extract.listing import Listing
+from etl.extract.proof import Proof
 from etl.sandbox import faults
 from etl.sandbox.rpc import Request
 from tests.bench import LIMIT, Bench, Open, benches
@@ -40,15 +41,25 @@ def _removed(bench: Bench, count: int) -> list[int]:
     return gone
 
 
-def test_a_number_that_left_is_proven_gone_beside_witnesses(opened: Open) -> None:
-    """One question for the missing id and three that were just listed: they come, it does not."""
+def test_a_number_that_left_is_proven_gone_between_control_ids(opened: Open) -> None:
+    """One question for the missing id, with a listed id at each end: they come, it does not."""
+    bench = opened(30)
+    gone = bench.ids[10]
+    bench.world.remove(bench.account, gone)
+    assert _told(_listed(bench).prove([gone])) == ([gone], [], [])
+    low, asked, high = bench.asked()[-1]["filter"]["value"]
+    assert asked == gone
+    assert low < gone < high
+    assert {low, high} <= set(bench.ids)
+
+
+def test_an_id_below_all_others_has_control_ids_at_both_ends(opened: Open) -> None:
+    """No listed id is lower: the question still begins and ends with a control id."""
     bench = opened(30)
     (gone,) = _removed(bench, 1)
     assert _told(_listed(bench).prove([gone])) == ([gone], [], [])
-    asked = bench.asked()[-1]["filter"]["value"]
-    assert asked[0] == gone
-    assert len(asked) == 4
-    assert set(asked[1:]) <= set(bench.ids)
+    first, asked, last = bench.asked()[-1]["filter"]["value"]
+    assert (asked, {first, last} <= set(bench.ids[1:]), first != last) == (gone, True, True)
 
 
 def test_a_number_that_the_listing_missed_is_alive(opened: Open) -> None:
@@ -79,7 +90,7 @@ def test_a_number_that_the_listing_missed_is_alive(opened: Open) -> None:
     ids=["no rows", "no rows of one", "a row short", "another total", "no total", "filter ignored", "foreign", "no id"],
 )
 def test_an_answer_that_proves_nothing_leaves_suspects(opened: Open, fault: faults.Fault) -> None:
-    """No witness, a total that does not match, rows not asked for: nobody is called gone for such an answer."""
+    """No control id, a total that does not match, rows not asked for: no number is called gone for such an answer."""
     bench = opened(30)
     (gone,) = _removed(bench, 1)
     listing = _listed(bench)
@@ -96,28 +107,29 @@ def test_some_that_live_and_some_that_are_gone(opened: Open) -> None:
 
 
 def test_many_missing_are_asked_in_several_questions(opened: Open) -> None:
-    """Each question holds as many ids as one answer may have rows, its own witnesses among them."""
+    """Each question holds as many ids as one answer may have rows, its own control ids among them."""
     bench = opened(200)
     gone = _removed(bench, 100)
     listing = _listed(bench)
     before = len(bench.asked())
     assert _told(listing.prove(gone)) == (gone, [], [])
     questions = [params["filter"]["value"] for params in bench.asked()[before:]]
-    assert [len(q) for q in questions] == [LIMIT, LIMIT, 100 - 2 * (LIMIT - 3) + 3]
+    assert [len(q) for q in questions] == [LIMIT, LIMIT, 100 - 2 * (LIMIT - 2) + 2]
 
 
 def test_one_failed_question_leaves_only_its_own_suspects(opened: Open) -> None:
-    """When one of three answers proves nothing, the other two still do."""
+    """When one of three questions is never answered with its control ids, the other two still prove."""
     bench = opened(200)
     gone = _removed(bench, 100)
     listing = _listed(bench)
-    bench.api.faults.add(faults.NoRows(), at=2, when=_asks_for_ids)
+    bench.api.faults.add(faults.NoRows(), times=None, when=lambda request: gone[60] in _wanted(request))
     proof = listing.prove(gone)
-    assert (len(proof.gone), len(proof.suspects)) == (100 - (LIMIT - 3), LIMIT - 3)
+    assert (len(proof.gone), len(proof.suspects)) == (100 - (LIMIT - 2), LIMIT - 2)
+    assert gone[60] in proof.suspects
 
 
 def test_p19_where_nothing_was_listed_nothing_is_proven(opened: Open) -> None:
-    """P19: 0 rows where there were N: no witness exists, no question is asked, all are suspects."""
+    """P19: 0 rows where there were N: no control id exists, no question is asked, all are suspects."""
     bench = opened(30)
     missing = bench.ids
     bench.api.faults.add(faults.NoRows(), times=None)
@@ -154,7 +166,7 @@ def test_rows_in_a_refused_answer_contradict_that_the_account_is_empty(opened: O
     assert _told(listing.prove(missing, emptied=True)) == ([], [], missing)
 
 
-def test_a_number_that_answered_is_a_witness_for_the_rest(opened: Open) -> None:
+def test_a_number_that_answered_is_a_control_id_for_the_rest(opened: Open) -> None:
     """Said to be empty and not empty after all: from then on an empty answer proves nothing without that number."""
     bench = opened(100)
     bench.api.faults.add(faults.NoRows())
@@ -164,11 +176,8 @@ def test_a_number_that_answered_is_a_witness_for_the_rest(opened: Open) -> None:
     for number_id in missing:
         if number_id != alive:
             bench.world.remove(bench.account, number_id)
-    bench.api.faults.add(faults.NoRows(), times=None, when=lambda request: alive not in _wanted(request)[:40])
-    gone, living, suspects = _told(listing.prove(missing, emptied=True))
-    assert (living, alive in gone) == ([alive], False)
-    assert suspects == [i for i in missing if i not in gone and i != alive]
-    assert suspects
+    bench.api.faults.add(faults.NoRows(), at=2, times=None, when=_asks_for_ids)
+    assert _told(listing.prove(missing, emptied=True)) == ([], [alive], [i for i in missing if i != alive])
 
 
 def _wanted(request: Request) -> list[int]:
@@ -204,16 +213,19 @@ def test_without_an_id_filter_an_empty_answer_proves_nothing(opened: Open) -> No
     assert _told(_prove_by_offsets(bench, gone)) == ([], [], gone)
 
 
-def test_a_witness_that_left_meanwhile_is_not_alone(opened: Open) -> None:
-    """There are three witnesses, so one that is removed between listing and question spoils nothing."""
+def test_control_ids_that_left_meanwhile_are_replaced(opened: Open) -> None:
+    """Both control ids are removed between listing and question: it is put again with two others."""
     bench = opened(30)
     (gone,) = _removed(bench, 1)
     listing = _listed(bench)
-    bench.api.faults.add(faults.NoRows(), when=_asks_for_ids)
+    bench.api.faults.add(faults.error("internal_error"), times=None, when=_asks_for_ids)
     listing.prove([gone])
-    for witness in bench.asked()[-1]["filter"]["value"][1:3]:
-        bench.world.remove(bench.account, witness)
+    bench.api.faults.clear()
+    asked = bench.asked()[-1]["filter"]["value"]
+    for control in set(asked) - {gone}:
+        bench.world.remove(bench.account, control)
     assert _told(listing.prove([gone])) == ([gone], [], [])
+    assert not set(bench.asked()[-1]["filter"]["value"]) & (set(asked) - {gone})
 
 
 def test_what_came_before_the_filter_was_refused_is_not_forgotten(opened: Open) -> None:
