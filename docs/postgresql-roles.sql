@@ -54,8 +54,8 @@ begin
     if item.name = 'sync_runs' then
       execute format('grant update (status, exit_code, finished_at, error) on %I.sync_runs to vnsync_loader', home);
     elsif item.name = 'accounts' then
-      execute format('grant update (account_name, timezone, listed_by_user_id, last_run_id) on %I.accounts '
-        'to vnsync_loader', home);
+      execute format('grant update (account_name, timezone, listed_by_user_id, listed_by_credential, described_at, '
+        'users_compared_at, last_run_id) on %I.accounts to vnsync_loader', home);
     elsif item.name = 'source_drift' then
       execute format('grant update (last_run_id) on %I.source_drift to vnsync_loader', home);
     else

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,23 @@ def one_of(*words: str) -> Reader:
         return str(value)
 
     return read
+
+
+def pairs(value: object) -> Mapping[int, int]:
+    """Whole numbers by whole numbers: a table, or texts such as 51=512, one by one or with commas between them."""
+    if isinstance(value, Mapping):
+        written = [f"{k}={v}" for k, v in value.items() if not isinstance(v, bool)]
+    elif isinstance(value, tuple | list):
+        written = [text(one) for one in value]
+    else:
+        written = text(value).split(",")
+    found: dict[int, int] = {}
+    for pair in written:
+        key, equals, number = pair.partition("=")
+        if not equals or not key.strip().isdecimal() or not number.strip().isdecimal():
+            raise TypeError
+        found[int(key)] = int(number)
+    return found
 
 
 def number(kind: type[float], fits: Callable[[float], bool]) -> Reader:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from etl.admission import refuse_mass_quarantine, refuse_strangers
 from etl.domain.events import AccountStarted, NumbersRead, Publishing
 from etl.domain.fingerprints import ListingPrint
-from etl.domain.guard import allowed_to_close
+from etl.domain.guard import Guard, Numbers
 from etl.domain.runs import AccountResult, AccountStatus
 from etl.domain.tally import Tally
 from etl.domain.witness import Publication
-from etl.errors import Held, VnsyncError
-from etl.extract.accounts import Account, describe
+from etl.errors import AccountRefused, Held, VnsyncError
+from etl.extract.accounts import Account
 from etl.extract.ahead import Begin
 from etl.extract.listing import Listing, Page
 from etl.extract.proof import Proof
@@ -25,10 +26,12 @@ from etl.first_listing import FirstListing
 from etl.load.findings import AccountFacts, Findings, Told
 from etl.load.first import Batch
 from etl.load.memory import ListingMemory
-from etl.load.publish import AccountLoad, open_load
+from etl.load.publish import AccountLoad, held, open_load
 from etl.load.staging import Rows
 from etl.store.accounts import KnownAccount
 from etl.surroundings import Surroundings
+from etl.sync.identity import Identity
+from etl.sync.viewer import concerns_user
 from etl.transform.decode import Rejected, decode
 from etl.transform.drift import DriftLog
 from etl.transform.normalize import Normalizer
@@ -60,6 +63,7 @@ class AccountSync:
         self._rejected: list[Rejected] = []
         self._listing: Listing | None = None
         self._suspects = 0
+        self._identity = Identity(run, account, known)
 
     def publish(self) -> AccountResult:
         """Do it all. Raises `VnsyncError` when nothing was published."""
@@ -75,7 +79,7 @@ class AccountSync:
                         result=published,
                         previous=listed.load.previous,
                         timezone=published.timezone,
-                        listed_by_user_id=published.listed_by_user_id,
+                        viewer=self._identity.viewer,
                     )
                 )
 
@@ -85,6 +89,7 @@ class AccountSync:
                 gone=listed.proof.gone,
                 memory=self._memory,
                 rows=listed.rows,
+                guard=self._limits,
                 last_word=last_word,
             )
 
@@ -99,11 +104,30 @@ class AccountSync:
     def _listed(self, *, straight: bool) -> Iterator[Listed]:
         """The account listed and proven, and its rows on their way into the warehouse.
 
-        `straight`: of an account of which the warehouse has nothing, they need not be staged.
+        A user who is refused before a number was listed gives way to the next one.
+        `straight`: of an account of which the warehouse has nothing, rows need not be staged.
         """
-        run, user_id = self._run, self._user()
+        refused: AccountRefused | None = None
+        for user_id in self._identity.users.in_turn():
+            with contextlib.ExitStack() as until_published:
+                try:
+                    listed = until_published.enter_context(self._listed_through(user_id, straight=straight))
+                except AccountRefused as exc:
+                    if self._tally.listed or not concerns_user(exc):
+                        raise
+                    refused = exc
+                    continue
+                yield listed
+                return
+        assert refused is not None
+        raise refused
+
+    @contextmanager
+    def _listed_through(self, user_id: int | None, *, straight: bool) -> Iterator[Listed]:
+        run = self._run
+        self._identity.list_through(user_id)
         with run.fetcher() as begin, contextlib.ExitStack() as until_published:
-            described = self._described(begin)
+            described = self._identity.described(begin)
             load = until_published.enter_context(self._load(begin))
             self._memory = ListingMemory(self._remembered(load), self._normalizer, self._drift)
             self._listing = listing = self._new_listing(load, user_id, begin)
@@ -120,9 +144,16 @@ class AccountSync:
                     load.stage(self._taken(page))
                 self._tell(listing, load.open_numbers)
             run.witness.plans(account.account_id, listing.bounds)
-            proof = Proof() if first else self._proven(load, listing, user_id)
+            self._identity.compare_users(self._tally.listed)
+            proof = Proof() if first else self._proven(load, listing)
             rows = self._batches(first, listing) if first else None
-            yield Listed(load=load, proof=proof, facts=self._facts(account, user_id), now=run.clock.now(), rows=rows)
+            yield Listed(
+                load=load,
+                proof=proof,
+                facts=self._identity.facts(account, suspects=self._suspects),
+                now=run.clock.now(),
+                rows=rows,
+            )
 
     def _first_listing(self) -> FirstListing:
         return FirstListing(
@@ -131,7 +162,7 @@ class AccountSync:
             normalizer=self._normalizer,
             drift=self._drift,
             rejected=self._rejected,
-            admit=lambda numbers: refuse_strangers(self._account, numbers.tuples(_CUSTOMER)),
+            admit=lambda numbers: self._refuse_strangers(numbers.tuples(_CUSTOMER)),
             heed=self._run.clock.monotonic,
         )
 
@@ -172,49 +203,13 @@ class AccountSync:
             exactly=given is not None,
             before=before,
             begin=begin,
+            length=self._run.list_length,
         )
 
     def failed(self, exc: VnsyncError) -> AccountResult:
         """The result of a sync that published nothing, because of `exc`."""
         status = AccountStatus.HELD if isinstance(exc, Held) else AccountStatus.FAILED
         return replace(self._result(status), error=f"{exc}. {exc.remedy}", exit_code=exc.exit_code)
-
-    # -- who
-
-    def _described(self, begin: Begin) -> Callable[[AccountLoad], Account]:
-        """The way to the account with name and time zone: an agent's customer is asked once, for it costs a point.
-
-        The answer may be on its way while the warehouse is read.
-        """
-        account, known = self._account, self._known
-        asked: Callable[[], Account] | None = None
-        if account.timezone is None and account.user_ids and known.timezone is None:
-            asked = begin(partial(describe, self._run.api, account))
-
-        def described(load: AccountLoad) -> Account:
-            told = account
-            if asked:
-                _ = load.open_numbers  # counted, so that no snapshot is held meanwhile
-                told = asked()
-            name, timezone = told.account_name or known.account_name, told.timezone or known.timezone
-            return replace(told, account_name=name, timezone=timezone)
-
-        return described
-
-    def _user(self) -> int | None:
-        """The user through whose eyes to list: the last time's, for another may see other numbers."""
-        users, last = self._account.user_ids, self._known.listed_by_user_id
-        if not users:
-            return None
-        return last if last in users else users[0]
-
-    def _sees_differently(self, user_id: int | None) -> bool:
-        return self._known.synced and user_id != self._known.listed_by_user_id
-
-    def _facts(self, account: Account, user_id: int | None) -> AccountFacts:
-        trusted = not (self._suspects and self._sees_differently(user_id))
-        seen_by = user_id if trusted else self._known.listed_by_user_id
-        return AccountFacts(account_name=account.account_name, timezone=account.timezone, listed_by_user_id=seen_by)
 
     # -- what
 
@@ -233,7 +228,7 @@ class AccountSync:
         """The usable numbers of a page."""
         decoded = decode([*page.records.values(), *page.unreadable], self._drift)
         self._rejected += decoded.rejected
-        refuse_strangers(self._account, ((n.id, n.child_customer_id) for n in decoded.numbers))
+        self._refuse_strangers((n.id, n.child_customer_id) for n in decoded.numbers)
         return decoded.numbers
 
     def _stage_shared(self, load: AccountLoad, proof: Proof) -> None:
@@ -264,14 +259,17 @@ class AccountSync:
 
     # -- what is gone
 
-    def _proven(self, load: AccountLoad, listing: Listing, user_id: int | None) -> Proof:
+    def _refuse_strangers(self, numbers: Iterable[tuple[int, Any]]) -> None:
+        refuse_strangers(self._account.account_id, self._run.roster, numbers)
+
+    def _proven(self, load: AccountLoad, listing: Listing) -> Proof:
         """What became of the numbers that were not listed, once all that was read is staged."""
-        proof = self._prove(load, listing, user_id)
+        proof = self._prove(load, listing)
         self._memory.complete()
         self._stage_shared(load, proof)
         return proof
 
-    def _prove(self, load: AccountLoad, listing: Listing, user_id: int | None) -> Proof:
+    def _prove(self, load: AccountLoad, listing: Listing) -> Proof:
         refuse_mass_quarantine(self._rejected, listing.tally.listed)
         if self._memory.nothing_missing(load.open_numbers):
             return Proof()
@@ -279,27 +277,29 @@ class AccountSync:
         missing = [i for i in self._memory.missing(load.open_numbers, lambda: load.open_ids) if i not in kept]
         if not missing:
             return Proof()
-        approved = self._account.account_id in self._run.options.approve_close
-        proof = listing.prove(missing, emptied=approved)
+        proof = listing.prove(missing, emptied=self._approved)
         if proof.alive:
             load.stage(self._normalizer.rows(self._read(Page(proof.alive, [], None, []))))
-        if self._sees_differently(user_id) and not approved:
-            proof = replace(proof, gone=[], suspects=[*proof.suspects, *proof.gone])
+        if self._identity.viewer_differs and not self._approved:
+            proof = proof.doubting(set(proof.gone))
         self._suspects = len(proof.suspects)
         return proof
 
+    @property
+    def _approved(self) -> bool:
+        return self._account.account_id in self._run.options.approve_close
+
+    @property
+    def _limits(self) -> Guard | None:
+        """The guard of this sync; None where an operator approved what it would hold."""
+        return None if self._approved else Guard(self._run.options.max_close_share)
+
     def _guard(self, load: AccountLoad, proof: Proof) -> None:
-        open_numbers, options = load.open_numbers, self._run.options
-        account_id = self._account.account_id
-        if account_id in options.approve_close:
-            return
-        nothing_listed = self._listing is not None and not self._listing.tally.listed and open_numbers
-        if nothing_listed or len(proof.gone) > allowed_to_close(open_numbers, options.max_close_share):
-            count = len(proof.gone) or open_numbers
-            raise Held(
-                f"{count} of {open_numbers} open numbers would be closed",
-                remedy=f"If that is right, run `vnsync sync --account {account_id} --approve-close {account_id}`",
-            )
+        listed, gone = self._tally.listed, len(proof.gone)
+        still_open = load.open_numbers - gone - len(proof.suspects)
+        numbers = Numbers(open_before=load.open_numbers, listed=listed, new=max(0, listed - still_open), gone=gone)
+        if self._limits and (objection := self._limits.objection(numbers)):
+            raise held(self._account.account_id, objection)
 
     # -- the outcome
 
@@ -310,6 +310,9 @@ class AccountSync:
             run_id=self._run.run_id,
             account_id=self._account.account_id,
             account_name=self._account.account_name or self._known.account_name,
+            listed_by_user_id=self._identity.viewer.user_id,
+            listed_by_credential=self._identity.viewer.credential,
+            viewer_changed=self._identity.viewer_changed(self._suspects),
             status=status,
             started_at=self._started,
             strategy=tally.strategy if tally else None,

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from typing import Any
 
 from etl.errors import IntegrityBroken, SourceUnusable
-from etl.extract.accounts import Account
 from etl.transform.decode import Rejected
 
 MOST_QUARANTINED = 0.5
 """Share of an account's records that may be unusable; beyond it the account fails, for then the source has changed."""
 
 
-def refuse_strangers(account: Account, numbers: Iterable[tuple[int, Any]]) -> None:
-    """Refuse numbers of another customer of the agent. `numbers`: by id, each with the customer its record names."""
-    if not account.user_ids:
-        return
-    own = (None, account.account_id)
+def refuse_strangers(account_id: int, roster: Set[int], numbers: Iterable[tuple[int, Any]]) -> None:
+    """Refuse numbers of another customer of the roster. `numbers`: by id, each with the customer its record names.
+
+    A record may name any other customer, for only the roster says which accounts there are.
+    """
+    others = roster - {account_id}
     for number_id, customer in numbers:
-        if isinstance(customer, int) and customer not in own:
+        if customer in others:
             raise IntegrityBroken(
                 f"number {number_id} of customer {customer} came in this account's listing",
                 remedy="Nothing was published for the account; report this to the vendor",

@@ -149,6 +149,10 @@ class MethodUnknown(Misconfigured):
     """The source does not know the method."""
 
 
+SOURCE_FAILURES = (Unavailable, SourceUnusable, NotAllowed, TryLater, Misconfigured)
+"""Errors with which the source may end one question, while answers to others still count."""
+
+
 class Stopped(VnsyncError):
     """Stopped by a signal."""
 

@@ -16,15 +16,14 @@ import etl
 from etl.account_sync import AccountSync
 from etl.domain.events import AccountFinished, Event, Notice, RunFinished, RunStarted, Waiting
 from etl.domain.ports import Clock, Random, Report
-from etl.domain.runs import AccountResult, AccountStatus, RunResult, RunStatus, outcome, reason
+from etl.domain.runs import AccountResult, AccountStatus, RunResult, RunStatus, Unreachable, outcome, reason
 from etl.domain.witness import NOBODY, Beginning, Witness
 from etl.errors import (
+    AccountRefused,
     DayLimit,
     SessionExpired,
-    SourceUnusable,
     Stopped,
     Unavailable,
-    Usage,
     VnsyncError,
 )
 from etl.extract import ahead
@@ -32,12 +31,14 @@ from etl.extract.accounts import Account, Roster, discover
 from etl.extract.ahead import Fetcher
 from etl.extract.jsonrpc import DataApi
 from etl.lanes import Halt, HaltingClock, Place, side_by_side
+from etl.load import findings
 from etl.offload.transformers import Transformers, inline
 from etl.store import migrations, runs, soundness, threads
-from etl.store.accounts import GONE, KnownAccount, known_accounts
+from etl.store.accounts import KnownAccount, known_accounts
 from etl.store.lending import Lender
 from etl.surroundings import Surroundings, SyncOptions
-from etl.vanished import vanished, vanished_result
+from etl.sync.scope import in_this_run, report_undescribed, wanted
+from etl.sync.unreachable import REASONS, as_unreachable, not_listed, state_of, unreachable_result
 
 __all__ = ["SyncOptions", "sync"]
 
@@ -85,18 +86,6 @@ def sync(
         run = _Run(shared, started)
         with run.ended_by_errors():
             return run.work()
-
-
-def wanted(roster: Roster, options: SyncOptions, report: Report) -> tuple[Account, ...]:
-    """The accounts to sync: those chosen, or all within reach. Raises `Usage` or `SourceUnusable` where none is."""
-    if not options.accounts and not roster.accounts:
-        raise SourceUnusable("the token reaches no account", remedy="Check the agent's customers and users")
-    reached = {a.account_id for a in roster.accounts}
-    if unknown := options.accounts - reached:
-        raise Usage(f"the token does not reach account {min(unknown)}", remedy="See `vnsync accounts`")
-    for account_id in sorted(options.approve_close - reached):
-        report(Notice(message="the token does not reach it: there is nothing to approve", account_id=account_id))
-    return tuple(a for a in roster.accounts if not options.accounts or a.account_id in options.accounts)
 
 
 class _Pending:
@@ -148,20 +137,24 @@ class _Run:
         self._run_id, self._clock, self._engine = shared.run_id, shared.clock, shared.engine
         self._options, self._report, self._witness = shared.options, shared.report, shared.witness
         self._accounts: tuple[Account, ...] = ()
+        self._roster: Roster | None = None
         self._done: dict[int, AccountResult] = {}
         self._halt = Halt()
 
     def work(self) -> RunResult:
         runs.mark_dead(self._engine, self._clock.now(), self._run_id)
         self._witness.begins(self._beginning())
-        roster = discover(self._shared.api)
+        self._roster = roster = discover(self._shared.api).given(self._options.users)
         self._witness.reaches({a.account_id: a.user_ids for a in roster.accounts})
         self._accounts = accounts = wanted(roster, self._options, self._report)
+        findings.save_unusable(self._engine, self._run_id, roster.unusable, self._shared.notice)
         runs.claim(self._engine, self._run_id, [a.account_id for a in accounts], self._clock.now())
         self._report(RunStarted(run_id=self._run_id, source_url=self._shared.api.url, accounts=len(accounts)))
         known = known_accounts(self._engine)
+        self._shared = in_this_run(self._shared, roster, accounts, known)
         self._each(_Pending(accounts), known)
-        self._notice_vanished(known, accounts)
+        report_undescribed(self._shared)
+        self._not_listed(known, accounts)
         return self._finish(*outcome(self._results))
 
     @property
@@ -184,7 +177,7 @@ class _Run:
 
     def _each(self, pending: _Pending, known: dict[int, KnownAccount]) -> None:
         at_once = min(self._options.concurrency, len(self._accounts)) if threads.takes_threads(self._engine) else 1
-        if at_once == 1:
+        if at_once <= 1:
             with closing(self._shared.lender):
                 self._lane(self._shared, pending, known)
         else:
@@ -241,10 +234,16 @@ class _Run:
             raise
         except VnsyncError as exc:
             self._halt.heed()  # what was broken off has not failed
-            self._record(sync.failed(exc))
+            failed, state = sync.failed(exc), self._known_state(account, exc)
+            self._record(failed if state is None else as_unreachable(failed, state, known))
             return exc
         self._keep(result)
         return None
+
+    def _known_state(self, account: Account, exc: VnsyncError) -> Unreachable | None:
+        """Why an agent's customer cannot be listed, where that is a known state and nothing is to be mended here."""
+        agents = self._roster is not None and self._roster.role == "agent"
+        return state_of(account, exc) if agents and isinstance(exc, AccountRefused) else None
 
     def _give_up(self, rest: Sequence[Account], reason: VnsyncError) -> None:
         """No account can go on: those not reached are recorded as failed, for the same reason."""
@@ -260,16 +259,18 @@ class _Run:
             )
             self._record(untried)
 
-    def _notice_vanished(self, known: dict[int, KnownAccount], accounts: tuple[Account, ...]) -> None:
-        """A customer that the token no longer reaches is not a customer whose numbers are gone."""
-        if self._options.accounts:
-            return
-        recorded, noticed = vanished(known, {a.account_id for a in accounts})
-        for account_id in recorded:
-            self._accounts = (*self._accounts, Account(account_id=account_id))
-            self._record(vanished_result(self._run_id, account_id, known[account_id], self._clock.now()))
-        for account_id in noticed:
-            self._report(Notice(message=f"is in the warehouse, but {GONE}", account_id=account_id))
+    def _not_listed(self, known: dict[int, KnownAccount], accounts: tuple[Account, ...]) -> None:
+        """Report the accounts that could not be tried: customers that left, and those without a user."""
+        assert self._roster is not None
+        recorded, mentioned = not_listed(known, self._roster, {a.account_id for a in accounts}, self._options.accounts)
+        named = {a.account_id: a for a in self._roster.without_user}
+        for account_id, why in recorded.items():
+            account = named.get(account_id, Account(account_id=account_id))
+            self._accounts = (*self._accounts, account)
+            now = self._clock.now()
+            self._record(unreachable_result(self._run_id, account, why, known.get(account_id), now))
+        for account_id, why in mentioned.items():
+            self._shared.notice(REASONS[why], account_id)
 
     def _record(self, result: AccountResult) -> None:
         self._keep(runs.record_unpublished(self._engine, result))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
@@ -9,20 +10,21 @@ from sqlalchemy import Engine
 
 from etl.account_sync import AccountSync
 from etl.domain.events import Notice
+from etl.domain.guard import Links
 from etl.domain.ports import Clock, Report
 from etl.domain.runs import AccountResult, AccountStatus, outcome
-from etl.errors import DayLimit, Held, SessionExpired, Stopped, VnsyncError
-from etl.extract.accounts import discover
+from etl.errors import AccountRefused, DayLimit, Held, SessionExpired, Stopped, VnsyncError
+from etl.extract.accounts import Account, discover
 from etl.extract.ahead import Fetcher, inline
 from etl.extract.jsonrpc import DataApi
 from etl.extract.proof import Proof
-from etl.load.publish import AccountLoad
-from etl.pipeline import wanted
+from etl.load.publish import AccountLoad, held
 from etl.store import migrations, soundness
 from etl.store.accounts import KnownAccount, known_accounts
 from etl.store.lending import Lender
 from etl.surroundings import Surroundings, SyncOptions
-from etl.vanished import vanished, vanished_result
+from etl.sync.scope import in_this_run, report_undescribed, wanted
+from etl.sync.unreachable import as_unreachable, not_listed, state_of, unreachable_result
 
 NO_RUN = 0
 """The run id of a run that is none."""
@@ -79,7 +81,8 @@ def plan(
     migrations.check(engine)
     for warning in soundness.check(engine):
         report(Notice(message=warning))
-    accounts, known = wanted(discover(api), options, report), known_accounts(engine)
+    roster, known = discover(api).given(options.users), known_accounts(engine)
+    accounts = wanted(roster, options, report)
     planned: list[PlannedAccount] = []
     with closing(Lender(engine)) as lender:
         shared = Surroundings(
@@ -92,15 +95,18 @@ def plan(
             run_id=NO_RUN,
             fetcher=fetcher,
         )
+        shared = in_this_run(shared, roster, accounts, known)
         for account in accounts:
             sync = _Rehearsal(shared, account, known.get(account.account_id, KnownAccount()))
-            planned.append(sync.rehearse())
+            planned.append(sync.rehearse(agents=roster.role == "agent"))
             if sync.hopeless is not None:
                 raise sync.hopeless
-    if not options.accounts:
-        recorded, _ = vanished(known, {a.account_id for a in accounts})
-        lost = [vanished_result(NO_RUN, i, known[i], clock.now()) for i in recorded]
-        planned += [PlannedAccount(result=result, requests=0) for result in lost]
+    report_undescribed(shared)
+    recorded, _ = not_listed(known, roster, {a.account_id for a in accounts}, options.accounts)
+    for account_id, reason in recorded.items():
+        account = Account(account_id=account_id)
+        result = unreachable_result(NO_RUN, account, reason, known.get(account_id), clock.now())
+        planned.append(PlannedAccount(result=result, requests=0))
     _, exit_code = outcome([one.result for one in planned])
     left = api.points.left
     return Plan(exit_code=exit_code, requests=api.requests, points_left=left, accounts=tuple(planned))
@@ -112,7 +118,7 @@ class _Rehearsal(AccountSync):
     hopeless: VnsyncError | None = None
     """Why no other account can be tried either."""
 
-    def rehearse(self) -> PlannedAccount:
+    def rehearse(self, *, agents: bool) -> PlannedAccount:
         """What would come of it; a failure is told, and only a signal is raised."""
         try:
             return self._rehearsed()
@@ -121,14 +127,19 @@ class _Rehearsal(AccountSync):
         except VnsyncError as exc:
             self.hopeless = exc if isinstance(exc, DayLimit | SessionExpired) else None
             failed = self.failed(exc)
+            state = state_of(self._account, exc) if agents and isinstance(exc, AccountRefused) else None
+            if state is not None:
+                failed = as_unreachable(failed, state, self._known)
             return PlannedAccount(result=failed, requests=failed.requests)
 
     def _rehearsed(self) -> PlannedAccount:
         with self._listed(straight=False) as listed:
             load, proof, facts = listed.load, listed.proof, listed.facts
-            held = self._held(load, proof)
-            changes, changed = load.rehearse(now=listed.now, gone=proof.gone, unreported=self._normalizer.unreported)
-            result = self.failed(held) if held else self._result(AccountStatus.SUCCEEDED)
+            changes, changed, removed = load.rehearse(
+                now=listed.now, gone=proof.gone, unreported=self._normalizer.unreported
+            )
+            stopped = self._held(load, proof, removed)
+            result = self.failed(stopped) if stopped else self._result(AccountStatus.SUCCEEDED)
             tables = {
                 name: PlannedTable(opened=c.opened, closed=c.closed, changed=changed.get(name, 0))
                 for name, c in changes.items()
@@ -137,16 +148,16 @@ class _Rehearsal(AccountSync):
                 result,
                 account_name=facts.account_name,
                 timezone=facts.timezone,
-                listed_by_user_id=facts.listed_by_user_id,
                 changes=changes,
                 rows_opened=sum(c.opened for c in changes.values()),
                 rows_closed=sum(c.closed for c in changes.values()),
             )
             return PlannedAccount(result=told, requests=told.requests, tables=tables)
 
-    def _held(self, load: AccountLoad, proof: Proof) -> Held | None:
+    def _held(self, load: AccountLoad, proof: Proof, removed: Sequence[Links]) -> Held | None:
         try:
             self._guard(load, proof)
         except Held as exc:
             return exc
-        return None
+        objections = [self._limits.objection_to_links(links) for links in removed] if self._limits else []
+        return next((held(self._account.account_id, o) for o in objections if o), None)

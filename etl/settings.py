@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
 from etl import urls
-from etl.accepted import Accepted, checked, number, one_of, path, secret, text
+from etl.accepted import Accepted, checked, number, one_of, pairs, path, secret, text
 from etl.errors import Misconfigured
 from etl.secret import Secret
 from etl.secret_file import foreign, read_secret, readable_by_others, shown_path
@@ -22,6 +22,8 @@ from etl.secret_file import foreign, read_secret, readable_by_others, shown_path
 PREFIX = "VNSYNC_"
 DEFAULT_FILE = Path("vnsync.toml")
 MASK = "****"
+OPTIONS = {"users": "--user"}
+"""Options that are not named after their setting: this one is given once for each customer."""
 
 KEY = ("api_token", "api_token_file")
 SESSION = ("api_login", "api_password", "api_password_file")
@@ -61,6 +63,9 @@ class Settings:
     max_close_share: Annotated[float, Accepted("a share above 0 and up to 1", _SHARE)] = 0.5
     retry_max_seconds: Annotated[float, Accepted("seconds above 0", _SECONDS)] = 300.0
     concurrency: Annotated[int, Accepted("a whole number from 1 to 32", _LANES)] = 4
+    users: Annotated[
+        Mapping[int, int], Accepted("the user of an agent's customer, as CUSTOMER=USER such as 51=512", pairs)
+    ] = field(default_factory=dict)
     log_format: Annotated[str, Accepted("text or json", one_of("text", "json"))] = "text"
     log_level: Annotated[
         str, Accepted("debug, info, warning or error", one_of("debug", "info", "warning", "error"))
@@ -161,6 +166,8 @@ def shown(name: str, value: object) -> str | float | None:
         return urls.masked(value.get_secret_value(), MASK) if name == "database_url" else MASK
     if isinstance(value, Path):
         return shown_path(value) if name.endswith("_file") else str(value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{account}={user}" for account, user in sorted(value.items())) or None
     if value is None or isinstance(value, float | int):
         return value
     return str(value)
@@ -173,7 +180,7 @@ def variable_name(name: str) -> str:
 
 def option_name(name: str) -> str:
     """The command-line option of the setting `name`."""
-    return "--" + name.replace("_", "-")
+    return OPTIONS.get(name) or "--" + name.replace("_", "-")
 
 
 def _environment() -> dict[str, Any]:

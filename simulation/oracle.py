@@ -190,7 +190,7 @@ def _proven(case: Case, number_id: int) -> bool:
             witnessed = bool(heard.ids & seen) or (case.approved and not seen)
             if absent and witnessed and heard.ids <= heard.asked:
                 return True
-        elif absent and heard.whole and offsets and index + 1 == len(case.log.heard):
+        elif absent and heard.whole and offsets and not any(h.sent for h in case.log.heard[index + 1 :]):
             return bool(heard.ids) or (case.approved and not seen)
         seen |= heard.ids
     return False

@@ -177,6 +177,8 @@ class Server:
         return listed
 
     def _customers(self, answer: Answer) -> dict[str, Any]:
+        if self.world.role == "customer":
+            raise Refusal(-32003, "method_component_disabled")
         customers = [
             {"id": c.id, "name": c.name} for c in self.world.customers.values() if c.id not in self._shrunk["customers"]
         ]

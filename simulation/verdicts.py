@@ -47,7 +47,7 @@ def of_ending(
     if exit_code not in (0, 3) and not MAY_CAUSE.get(exit_code or 1, frozenset()) & set(faults):
         yield f"exit code {exit_code}, and nothing that befell the run explains it: {sorted(faults)}"
     if exit_code == 0:
-        yield from _complete(rows, ears, scoped)
+        yield from _complete(rows, ears, scoped, _unreachable(dump))
     if exit_code == 3 and all(_whole(s) for s in rows.values()) and "zombie" not in faults:
         yield "exit code 3, and every account is published and whole"
 
@@ -56,13 +56,19 @@ def _whole(sync: Any) -> bool:
     return sync.status == "succeeded" and not sync.suspects and not sync.quarantined
 
 
-def _complete(rows: dict[int, Any], ears: Ears, scoped: bool) -> Iterator[str]:
-    if not rows:
+def _unreachable(dump: Dump) -> set[int]:
+    """Accounts that were last found in a state of which one run only reports."""
+    last = {sync.account_id: sync.status for _, sync in sorted(dump.syncs.items())}
+    return {account_id for account_id, status in last.items() if status == "unreachable"}
+
+
+def _complete(rows: dict[int, Any], ears: Ears, scoped: bool, unreachable: set[int]) -> Iterator[str]:
+    if not rows and not unreachable:
         yield "exit code 0 without one account sync"
     for sync in rows.values():
-        if not _whole(sync):
+        if not _whole(sync) and sync.status != "unreachable":
             yield f"exit code 0, and account {sync.account_id} is {sync.status} with {sync.suspects} suspects"
-    if not scoped and ears.roster is not None and not ears.roster <= rows.keys():
+    if not scoped and ears.roster is not None and not ears.roster <= rows.keys() | unreachable:
         yield f"exit code 0, and accounts {sorted(ears.roster - rows.keys())} were left out"
 
 

@@ -101,11 +101,12 @@ Bend = Callable[[Record, list[Record]], tuple[list[Record], int]]
 class Vendor(httpx.BaseTransport):
     """Answers by `methods`; one that is missing is forbidden. `calls`: method and parameters of each request.
 
-    `bend`: changes the answers of `get.virtual_numbers`.
+    `bend`: changes the answers of `get.virtual_numbers`; `sessions`: the session key that a login is given.
     """
 
     methods: dict[str, Method]
     bend: Bend | None = None
+    sessions: str | None = None
     calls: list[tuple[str, Record]] = field(default_factory=list)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -113,9 +114,12 @@ class Vendor(httpx.BaseTransport):
         asked = json.loads(request.read())
         method, params = asked["method"], asked["params"]
         self.calls.append((method, {k: v for k, v in params.items() if k != "access_token"}))
-        return httpx.Response(200, json={"jsonrpc": "2.0", "id": asked["id"], **self._answer(method, params)})
+        answer = {"jsonrpc": "2.0", "id": asked["id"], **self._answer(method, params)}
+        return httpx.Response(200, stream=httpx.ByteStream(json.dumps(answer).encode()))
 
     def _answer(self, method: str, params: Record) -> Record:
+        if method == "login.user":
+            return {"result": {"data": {"access_token": self.sessions, "app_id": 51}}}
         try:
             rows = list(self.methods.get(method, refusing(FORBIDDEN))(params))
         except Refused as refusal:

@@ -71,6 +71,7 @@ class Publishes(Struct, tag_field="kind", tag="publishes", frozen=True, kw_only=
     account_name: str | None
     timezone: str | None
     listed_by_user_id: int | None
+    listed_by_credential: str | None
     previous: datetime | None
     observed_at: datetime
     listed_numbers: int | None

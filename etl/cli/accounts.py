@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -34,27 +35,29 @@ def accounts(loaded: Loaded, quick: bool, output: str) -> None:
     with reporting(loaded, clock=clock) as report, data_api(loaded, clock=clock, report=report) as api:
         roster = discover(api)
         rows = [_row(api, account, ask=roster.role == "agent" and not quick) for account in roster.accounts]
+        rows += [_shown(account, "no user of this customer is visible to the token") for account in roster.without_user]
+    rows.sort(key=lambda row: row["account_id"])
     _write(roster, rows, output)
 
 
 def _row(api: DataApi, account: Account, *, ask: bool) -> dict[str, Any]:
-    """One account as it is shown; `ask` looks up its time zone, which also tells whether it can be reached."""
-    from etl.errors import AccountRefused
+    """One account as it is shown; `ask` looks up its time zone through its first user."""
     from etl.extract.accounts import describe
 
-    problem = ""
-    if ask and not account.user_ids:
-        problem = "no user of this customer is visible to the token"
-    elif ask:
-        try:
-            account = describe(api, account)
-        except AccountRefused as error:
-            problem = str(error)
+    if not ask:
+        return _shown(account)
+    told = describe(api, account, account.user_ids[0])
+    named = replace(account, account_name=account.account_name or told.name, timezone=told.timezone)
+    return _shown(named, told.problem or "")
+
+
+def _shown(account: Account, problem: str = "") -> dict[str, Any]:
     return {
         "account_id": account.account_id,
         "account_name": account.account_name,
         "timezone": account.timezone,
         "users": len(account.user_ids),
+        "state": account.state,
         "problem": problem,
     }
 
@@ -67,8 +70,8 @@ def _write(roster: Roster, rows: list[dict[str, Any]], output: str) -> None:
     if output == "json":
         write_json({"role": roster.role, "accounts": rows})
         return
-    names = ["account_id", "account_name", "timezone", "users", "problem"]
-    shown = names if any(r["problem"] for r in rows) else names[:-1]
+    names = ["account_id", "account_name", "timezone", "users", "state", "problem"]
+    shown = [n for n in names if n not in ("state", "problem") or any(r[n] not in (None, "", "active") for r in rows)]
     write_table(Table(shown, [[r[n] for n in shown] for r in rows], frozenset({"account_id", "users"})))
     whose = "an agent" if roster.role == "agent" else "a customer"
     click.echo(f"{counted(len(rows), 'account')} within reach of {whose}'s token.")

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from etl.errors import AccountRefused, IntegrityBroken, LocalTrouble, NotAllowed, VnsyncError
+from etl.errors import IntegrityBroken, LocalTrouble, NotAllowed, VnsyncError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
-    from etl.extract.accounts import Account
-    from etl.extract.jsonrpc import DataApi
     from etl.settings import Loaded
-
-PATIENCE = 10.0
-"""Seconds of retries: a check answers soon, a sync waits longer."""
-CLOCK_TOLERANCE = 60.0
-"""Seconds by which this machine's clock may differ from the source's."""
-CUSTOMERS_ASKED = 50
-"""How many of an agent's customers are asked one by one: each costs an API point."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +25,18 @@ class Finding:
     found: str
     remedy: str = ""
     exit_code: int = 0
+
+
+@dataclass
+class Reached:
+    """What the source's checks found out for those of the database.
+
+    `accounts`: the ids that the token reaches; `credential`: names the credentials in use, one of the given names where
+    they are the same; None where the source could not be asked.
+    """
+
+    accounts: set[int] = field(default_factory=set)
+    credential: Callable[[Sequence[str]], str] | None = None
 
 
 def failed(check: str, error: VnsyncError) -> Finding:
@@ -66,72 +69,7 @@ def check_settings(loaded: Loaded) -> Iterator[Finding]:
                       remedy="Set VNSYNC_DATABASE_URL instead, or keep the password in ~/.pgpass.")  # fmt: skip
 
 
-def check_source(loaded: Loaded, reaches: Callable[[Collection[int]], object]) -> Iterator[Finding]:
-    """The token is accepted, from this address, for every customer; and the clocks agree.
-
-    `reaches`: is told the accounts within the token's reach.
-    """
-    from etl.cli.connect import data_api
-    from etl.clock import SystemClock
-    from etl.extract.accounts import discover
-
-    clock = SystemClock()
-    try:
-        with data_api(loaded, clock=clock, report=lambda _: None, patience=PATIENCE) as api:
-            try:
-                roster = discover(api)
-            finally:
-                there, here = api.server_date, clock.now().timestamp()
-            number = len(roster.accounts)
-            reaches([account.account_id for account in roster.accounts])
-            accounts = f"{number} account{'' if number == 1 else 's'}"
-            yield Finding(check="token", state="ok", found=f"accepted: {roster.role}, {accounts} within reach")
-            yield _whitelist(api, roster.accounts, asked=roster.role == "agent")
-            yield _clock(there, here)
-    except AccountRefused as error:
-        yield failed("whitelist" if error.mnemonic == "ip_not_whitelisted" else "token", error)
-    except VnsyncError as error:
-        yield failed("token", error)
-
-
-def _whitelist(api: DataApi, accounts: tuple[Account, ...], *, asked: bool) -> Finding:
-    """An agent's customers each have a whitelist and rights of their own."""
-    from etl.extract.accounts import describe
-
-    if not asked:
-        return Finding(check="whitelist", state="ok", found="this machine's address is let in")
-    refused: list[tuple[int, AccountRefused]] = []
-    for account in accounts[:CUSTOMERS_ASKED]:
-        try:
-            if account.user_ids:
-                describe(api, account)
-        except AccountRefused as error:
-            refused.append((account.account_id, error))
-    blind = [a.account_id for a in accounts if not a.user_ids]
-    if refused:
-        ids = ", ".join(str(i) for i, _ in refused[:5])
-        found = f"{len(refused)} of {len(accounts)} customers refuse ({ids}): {refused[0][1]}"
-        return Finding(check="whitelist", state="warn", found=found, remedy=refused[0][1].remedy)
-    if blind:
-        found = f"{len(blind)} customers have no user that the token sees ({blind[0]}, ...)"
-        return Finding(check="whitelist", state="warn", found=found, remedy="Give the agent access to a user of each.")
-    everyone = "every customer" if len(accounts) <= CUSTOMERS_ASKED else f"the first {CUSTOMERS_ASKED} customers"
-    return Finding(check="whitelist", state="ok", found=f"this machine's address is let in for {everyone}")
-
-
-def _clock(there: float | None, here: float) -> Finding:
-    if there is None:
-        return Finding(check="clock", state="ok", found="not compared: the source did not tell its time")
-    apart = here - there
-    found = f"{abs(apart):.0f} s {'ahead of' if apart > 0 else 'behind'} the source's"
-    if abs(apart) <= CLOCK_TOLERANCE:
-        return Finding(check="clock", state="ok", found=found)
-    return Finding(
-        check="clock", state="warn", found=found, remedy="Set this machine's clock (NTP): history is dated by it."
-    )
-
-
-def check_database(loaded: Loaded, reached: Collection[int]) -> Iterator[Finding]:
+def check_database(loaded: Loaded, reached: Reached) -> Iterator[Finding]:
     """The database is reachable, this user may write, and the schema is the one that this vnsync needs.
 
     Accounts of the warehouse that are not `reached` are named, unless none is.
@@ -156,7 +94,7 @@ def check_database(loaded: Loaded, reached: Collection[int]) -> Iterator[Finding
         yield state
         if state.state == "ok":
             yield from _tables(engine)
-            yield from _accounts(engine, reached) if reached else ()
+            yield from _accounts(engine, reached) if reached.accounts else ()
     except VnsyncError as error:
         yield failed("migrations", error)
 
@@ -235,22 +173,48 @@ def _tables(engine: Engine) -> Iterator[Finding]:
         yield failed("tables", error)
 
 
-def _accounts(engine: Engine, reached: Collection[int]) -> Iterator[Finding]:
-    """Accounts of the warehouse out of the token's reach: those on record as left are no fault."""
+def _accounts(engine: Engine, reached: Reached) -> Iterator[Finding]:
+    """Accounts of the warehouse that the token does not reach, and those that another viewer has listed."""
     from etl.clock import SystemClock
     from etl.read.status import read_status
+    from etl.report.states import state
     from etl.report.wording import counted, moment
 
-    missed = [a for a in read_status(engine, SystemClock().now()).accounts if a.account_id not in reached]
-    left = [f"{a.account_id} since {moment(a.left_at)} UTC" for a in missed if a.has_left]
-    others = [str(a.account_id) for a in missed if not a.has_left]
-    if left:
-        found = f"{counted(len(left), 'account')} left the token's reach ({_first(left)}); the rows stay"
+    missed = [a for a in read_status(engine, SystemClock().now()).accounts if a.account_id not in reached.accounts]
+    known = [
+        f"{a.account_id}: {state(a.status)} since {moment(a.unreachable_since)} UTC" for a in missed if a.is_unreachable
+    ]
+    others = [str(a.account_id) for a in missed if not a.is_unreachable]
+    if known:
+        found = f"{counted(len(known), 'account')} not reached for a known reason ({_first(known)}); the rows stay"
         yield Finding(check="accounts", state="ok", found=found)
     if others:
         found = f"{counted(len(others), 'account')} of the warehouse out of the token's reach ({_first(others)})"
         remedy = "If no other token syncs it, see that this one is right, and what the agent may access."
         yield Finding(check="accounts", state="warn", found=found, remedy=remedy)
+    yield from _viewers(engine, reached)
+
+
+def _viewers(engine: Engine, reached: Reached) -> Iterator[Finding]:
+    """Whether the accounts were last listed through the same key or login as now."""
+    from etl.report.wording import counted
+    from etl.store.accounts import known_accounts
+
+    known = {i: k.viewer.credential for i, k in known_accounts(engine).items() if i in reached.accounts}
+    names = sorted({name for name in known.values() if name})
+    if not names or reached.credential is None:
+        return
+    now = reached.credential(names)
+    others = [str(i) for i, name in sorted(known.items()) if name and name != now]
+    if others:
+        found = f"{counted(len(others), 'account')} listed through another key or login until now ({_first(others)})"
+        remedy = (
+            "Numbers that the new one does not see stay open as suspects until `vnsync sync --approve-close ID`; check"
+            " its rights first."
+        )
+        yield Finding(check="viewer", state="warn", found=found, remedy=remedy)
+    else:
+        yield Finding(check="viewer", state="ok", found="the same key or login as the last sync's")
 
 
 def _first(told: Sequence[str]) -> str:

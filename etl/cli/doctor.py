@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from etl.settings import Loaded
 
 EPILOG = """\b
-Checks settings, token, whitelist, clock, database, rights, migrations. Asks the API a few
-questions (a point each, one for each of an agent's customers) and changes nothing.
+Checks settings, token, rights at the source, whitelist, clock, database, migrations. Asks the
+API what a sync asks (of an agent for five customers, two points each) and changes nothing.
 Exits with the code of the worst finding.
 
 \b
@@ -32,10 +32,11 @@ Examples:
 @options.settings(*options.API, *options.DATABASE, *options.LOG)
 def doctor(loaded: Loaded, output: str) -> int:
     """Check everything that a sync needs, and say how to mend what is wrong."""
-    from etl.cli.checks import check_database, check_settings, check_source
+    from etl.cli.checks import Reached, check_database, check_settings
+    from etl.cli.source_checks import check_source
 
-    reached: set[int] = set()
-    findings = [*check_settings(loaded), *check_source(loaded, reached.update), *check_database(loaded, reached)]
+    reached = Reached()
+    findings = [*check_settings(loaded), *check_source(loaded, reached), *check_database(loaded, reached)]
     worst = next((f for f in findings if f.state == "fail"), None)
     code = worst.exit_code if worst else 0
     current_state().outcome = code

@@ -20,6 +20,8 @@ LOG = ("log_format", "log_level")
 DATABASE = ("database_url", "database_schema")
 API = ("api_url", "api_token_file", "retry_max_seconds")
 
+_OPTIONS = {"users": "--user"}
+"""Options that may be given several times, each with one part of their setting (`settings.OPTIONS`)."""
 _HELP = {
     "api_url": ("URL", "The Data API: callgear, uis, comagic, or an https URL with the version."),
     "api_token_file": ("FILE", "A file that holds the permanent key alone."),
@@ -29,6 +31,7 @@ _HELP = {
     "archive": ("DIR", "Keep every response there as it was received. Default off."),
     "max_close_share": ("SHARE", "Hold an account when more than this share of its numbers is gone. Default 0.5."),
     "concurrency": ("N", "How many of an agent's accounts are listed side by side, from 1 to 32. Default 4."),
+    "users": ("CUSTOMER=USER", "List an agent's customer through this user. Repeatable."),
     "log_format": ("text|json", "How the log on stderr looks."),
     "log_level": ("LEVEL", "debug, info, warning or error. Debug adds tracebacks."),
 }
@@ -40,7 +43,7 @@ def settings(*names: str) -> Callable[[Command], Command]:
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
         def run(config: Path | None, **arguments: Any) -> Any:
-            given = {name: arguments.pop(name) for name in names}
+            given = {name: arguments.pop(name) or None for name in names}
             return command(loaded=_load(given, config), **arguments)
 
         return _with_options(run, names)  # type: ignore[return-value]
@@ -61,7 +64,13 @@ def _with_options(command: Callable[..., Any], names: tuple[str, ...]) -> Callab
     command = click.option("--config", type=config, metavar="FILE", help="Settings file. Default vnsync.toml.")(command)
     for name in reversed(names):
         metavar, text = _HELP[name]
-        command = click.option("--" + name.replace("_", "-"), name, metavar=metavar, help=text)(command)
+        command = click.option(
+            _OPTIONS.get(name) or "--" + name.replace("_", "-"),
+            name,
+            metavar=metavar,
+            help=text,
+            multiple=name in _OPTIONS,
+        )(command)
     return command
 
 

@@ -35,7 +35,7 @@ Exit codes: what `vnsync sync` would end with; 3 when an account would be held.
 @click.option("--approve-close", type=int, multiple=True, metavar="ID", help="As if this mass close were approved.")
 @click.option("--details", is_flag=True, help="Also show what would change table by table.")
 @options.output
-@options.settings("max_close_share", *options.API, *options.DATABASE, *options.LOG)
+@options.settings("max_close_share", "users", *options.API, *options.DATABASE, *options.LOG)
 def plan(loaded: Loaded, account: tuple[int, ...], approve_close: tuple[int, ...], details: bool, output: str) -> int:
     """Read every number as a sync would, and show what it would open, change and close, and what it costs."""
     from etl import planning
@@ -49,6 +49,7 @@ def plan(loaded: Loaded, account: tuple[int, ...], approve_close: tuple[int, ...
         accounts=frozenset(account),
         approve_close=frozenset(approve_close),
         max_close_share=loaded.settings.max_close_share,
+        users=loaded.settings.users,
     )
     clock = SystemClock()
     engine, missing = _warehouse(loaded)

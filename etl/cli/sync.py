@@ -42,7 +42,7 @@ Exit codes: 0 done; 3 some accounts failed or are held, the others are published
 @click.option("--no-shortcuts", is_flag=True, help="Decode and compare records whose bytes are as before, too.")
 @click.option("--details", is_flag=True, help="Also show what changed table by table.")
 @options.output
-@options.settings("archive", "max_close_share", "concurrency", *options.API, *options.DATABASE, *options.LOG)
+@options.settings("archive", "max_close_share", "concurrency", "users", *options.API, *options.DATABASE, *options.LOG)
 def sync(
     loaded: Loaded,
     account: tuple[int, ...],
@@ -105,6 +105,7 @@ def _options(loaded: Loaded, accounts: tuple[int, ...], approve_close: tuple[int
         max_close_share=loaded.settings.max_close_share,
         concurrency=loaded.settings.concurrency,
         shortcuts=shortcuts,
+        users=loaded.settings.users,
     )
 
 

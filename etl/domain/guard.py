@@ -1,11 +1,58 @@
-"""The mass-close guard: how many numbers one sync may close without being asked."""
+"""The mass-close guard: how many numbers and links one sync may close without an operator's approval."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 NEVER_BELOW = 20
 """So many numbers may always be closed: in a small account a share would hold up everyday work."""
+FEWEST_EXCHANGED, MOST_EXCHANGED = 10, 0.8
+"""An account of so many numbers and more is held when this share of them gives way to other numbers at once."""
 
 
-def allowed_to_close(open_numbers: int, share: float) -> int:
-    """How many of an account's open numbers may close at once; `share` is between 0 and 1."""
-    return max(NEVER_BELOW, int(open_numbers * share))
+def allowed_to_close(open_before: int, share: float) -> int:
+    """How many of an account's open numbers, or links of one kind, may close at once; `share`: between 0 and 1."""
+    return max(NEVER_BELOW, int(open_before * share))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Numbers:
+    """An account's numbers in one sync: open before it, listed by it, new among those, and proven gone."""
+
+    open_before: int
+    listed: int
+    new: int
+    gone: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Links:
+    """An account's links of one kind (a table) in one sync: open before it, and removed by it."""
+
+    table: str
+    open_before: int
+    removed: int
+
+
+@dataclass(frozen=True)
+class Guard:
+    """The guard of one account sync; `share`: the part of its numbers, or links of one kind, that may close at once."""
+
+    share: float
+
+    def objection(self, numbers: Numbers) -> str | None:
+        """Why the account has to be held, in words; None: it need not."""
+        gone, before = numbers.gone, numbers.open_before
+        if before and not numbers.listed:
+            return f"{gone or before} of {before} open numbers would be closed"
+        if gone > allowed_to_close(before, self.share):
+            return f"{gone} of {before} open numbers would be closed"
+        if before >= FEWEST_EXCHANGED and numbers.new and gone >= before * MOST_EXCHANGED:
+            return f"{gone} of {before} open numbers would be closed, and {numbers.new} others opened in their place"
+        return None
+
+    def objection_to_links(self, links: Links) -> str | None:
+        """The same for the links of one kind."""
+        if links.removed > allowed_to_close(links.open_before, self.share):
+            return f"{links.removed} of {links.open_before} rows of {links.table} would be closed"
+        return None

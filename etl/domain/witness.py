@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from etl.domain.runs import AccountResult, RunResult
+from etl.domain.viewer import NO_VIEWER, Viewer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,7 @@ class Publication:
     result: AccountResult
     previous: datetime | None = None
     timezone: str | None = None
-    listed_by_user_id: int | None = None
+    viewer: Viewer = NO_VIEWER
 
 
 class Witness(Protocol):

@@ -1,46 +1,97 @@
-"""Which accounts a token reaches: its own, or, for an agent, every customer's."""
+"""Accounts that a token reaches: its own, or, for an agent, every customer's.
+
+The users decide who can be listed. `get.customers` gives names and states, `get.account` a time zone: decorations, of
+which nothing depends. A row that cannot be used is left out, the others count.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal, TypeVar
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
 
 from etl.domain.text import storable
-from etl.errors import AccountRefused, MethodUnknown, SourceUnusable
+from etl.errors import (
+    AccountRefused,
+    MethodUnknown,
+    Misconfigured,
+    NotAllowed,
+    SessionExpired,
+    SourceUnusable,
+    Unavailable,
+    VnsyncError,
+)
 from etl.extract.answers import Result
 from etl.extract.jsonrpc import DataApi
 
 T = TypeVar("T", "_User", "_Customer")
 Row = TypeVar("Row", bound=msgspec.Struct)
 
+USERS, CUSTOMERS, ACCOUNT = "get.customer_users", "get.customers", "get.account"
 PAGE = 10_000
 LARGEST_OFFSET = 100_000
 PASSES = 3
 """How often a list that comes shorter than it says of itself is asked for."""
+LONGEST_REASON = 200
+"""Characters kept of the reason why a row cannot be used: it is part of a key."""
 Id = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 _NOT_FOR_CUSTOMERS = frozenset({"forbidden", "method_component_disabled"})
+_UNDECORATED = (AccountRefused, NotAllowed, SourceUnusable, Misconfigured, Unavailable)
+"""Refusals of a decoration, in whatever way: nothing depends on it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """An account to sync. `user_ids`: under an agent, the customer's users through whose eyes it can be listed."""
+    """An account to sync. `user_ids`: under an agent, the customer's users through which it can be listed.
+
+    `state`: the customer's status as `get.customers` names it (active, waiting, manual_lock, ...); None: not known.
+    """
 
     account_id: int
     account_name: str | None = None
     timezone: str | None = None
     user_ids: tuple[int, ...] = ()
+    state: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnusableRow:
+    """Rows of a roster that cannot be used for one reason: which method's, where in the row, and how many."""
+
+    method: str
+    path: str
+    reason: str
+    rows: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Roster:
-    """What a token reaches."""
+    """The accounts that a token reaches, ascending by id.
+
+    `without_user`: an agent's customers of which the token sees no user, so that they cannot be listed.
+    `unusable`: rows that were left out.
+    """
 
     role: Literal["agent", "customer"]
     accounts: tuple[Account, ...]
+    without_user: tuple[Account, ...] = ()
+    unusable: tuple[UnusableRow, ...] = ()
+
+    @property
+    def ids(self) -> frozenset[int]:
+        """Every account of the roster, those that cannot be listed among them."""
+        return frozenset(a.account_id for a in (*self.accounts, *self.without_user))
+
+    def given(self, users: Mapping[int, int]) -> Roster:
+        """The roster in which a customer without a visible user has the one that the settings name for it."""
+        named = [replace(a, user_ids=(users[a.account_id],)) for a in self.without_user if a.account_id in users]
+        rest = tuple(a for a in self.without_user if a.account_id not in users)
+        accounts = sorted([*self.accounts, *named], key=lambda a: a.account_id)
+        return replace(self, accounts=tuple(accounts), without_user=rest)
 
 
 class _User(msgspec.Struct):
@@ -51,6 +102,7 @@ class _User(msgspec.Struct):
 class _Customer(msgspec.Struct):
     id: Id
     name: str | None = None
+    status: str | None = None
 
 
 class _OwnAccount(msgspec.Struct):
@@ -60,36 +112,90 @@ class _OwnAccount(msgspec.Struct):
 
 
 def discover(api: DataApi) -> Roster:
-    """The accounts of the token, ascending by id: `get.customer_users` answers an agent and refuses a customer.
+    """The roster of the token: `get.customer_users` answers an agent and refuses a customer.
 
     Under an agent the time zones are not asked here, for they cost a point for each customer (`describe` asks).
+    Raises `NotAllowed` for an agent's key that may not see users.
     """
     try:
-        users = _list(api, "get.customer_users", _User)
+        users = _list(api, USERS, _User)
     except MethodUnknown:
         return Roster(role="customer", accounts=(_own_account(api),))
     except AccountRefused as exc:
         if exc.mnemonic not in _NOT_FOR_CUSTOMERS:
             raise
+        _refuse_agent(api, exc)
         return Roster(role="customer", accounts=(_own_account(api),))
-    names = {c.id: c.name for c in _list(api, "get.customers", _Customer)}
+    return _agents_roster(users, _customers(api))
+
+
+def _refuse_agent(api: DataApi, refused: AccountRefused) -> None:
+    """An agent's key without the right to see users is not a customer's: customers are refused `get.customers` too."""
+    try:
+        api.call(CUSTOMERS, {"limit": 1, "offset": 0})
+    except SessionExpired:
+        raise
+    except _UNDECORATED:
+        return
+    raise NotAllowed(f"{refused}; the key is an agent's, for {CUSTOMERS} answers", remedy=refused.remedy)
+
+
+def _customers(api: DataApi) -> _Listed[_Customer]:
+    """The agent's customers with their names and states; none, and a notice, where they are refused."""
+    try:
+        return _list(api, CUSTOMERS, _Customer)
+    except SessionExpired:
+        raise
+    except _UNDECORATED as exc:
+        api.notice(f"names and states of the agent's customers are not known: {exc}. {exc.remedy}")
+        return _Listed()
+
+
+def _agents_roster(users: _Listed[_User], customers: _Listed[_Customer]) -> Roster:
     by_customer: dict[int, list[int]] = defaultdict(list)
-    for user in users:
+    for user in users.rows.values():
         by_customer[user.customer_id].append(user.id)
+    found = []
+    for account_id in sorted(customers.rows.keys() | by_customer.keys()):
+        told = customers.rows.get(account_id, _Customer(id=account_id))
+        user_ids = tuple(sorted(by_customer.get(account_id, ())))
+        found.append(Account(account_id=account_id, account_name=told.name, user_ids=user_ids, state=told.status))
     return Roster(
         role="agent",
-        accounts=tuple(
-            Account(account_id=c, account_name=names.get(c), user_ids=tuple(sorted(by_customer.get(c, ()))))
-            for c in sorted(names.keys() | by_customer.keys())
-        ),
+        accounts=tuple(a for a in found if a.user_ids),
+        without_user=tuple(a for a in found if not a.user_ids),
+        unusable=(*users.told(USERS), *customers.told(CUSTOMERS)),
     )
 
 
-def describe(api: DataApi, account: Account) -> Account:
-    """The account with its name and time zone as `get.account` tells them. Costs one point."""
-    user = account.user_ids[0] if account.user_ids else None
-    own = _account(api, {"user_id": user} if user is not None else {})
-    return replace(account, account_name=own.name or account.account_name, timezone=own.timezone)
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """The answer of `get.account` about one account. `problem`: why there is none, in one sentence."""
+
+    name: str | None = None
+    timezone: str | None = None
+    problem: str | None = None
+
+
+def describe(api: DataApi, account: Account, user_id: int | None) -> Description:
+    """The account's name and time zone by `get.account`, asked through a user. Costs one point.
+
+    A refusal, and an answer for another account, are described as a problem; only what concerns all calls is raised.
+    """
+    try:
+        own = _account(api, {"user_id": user_id} if user_id is not None else {})
+    except SessionExpired:
+        raise
+    except _UNDECORATED as exc:
+        return Description(problem=_problem(exc))
+    if own.app_id != account.account_id:
+        return Description(problem=f"{ACCOUNT} answers for account {own.app_id} when it is asked for a customer")
+    return Description(name=own.name, timezone=own.timezone)
+
+
+def _problem(exc: VnsyncError) -> str:
+    mnemonic = getattr(exc, "mnemonic", "")
+    return f"{ACCOUNT} is refused ({mnemonic})" if mnemonic else str(exc)
 
 
 def _own_account(api: DataApi) -> Account:
@@ -98,38 +204,55 @@ def _own_account(api: DataApi) -> Account:
 
 
 def _account(api: DataApi, params: dict[str, Any]) -> _OwnAccount:
-    rows = _decode(api.call("get.account", params), "get.account", _OwnAccount)
+    rows, unusable = _decode(api.call(ACCOUNT, params), ACCOUNT, _OwnAccount)
+    if unusable:
+        raise SourceUnusable(f"{ACCOUNT} answered what cannot be used: {unusable[0][0]}: {unusable[0][1]}")
     if len(rows) != 1:
-        raise SourceUnusable(f"get.account answered {len(rows)} accounts instead of one")
+        raise SourceUnusable(f"{ACCOUNT} answered {len(rows)} accounts instead of one")
     return rows[0]
 
 
-def _list(api: DataApi, method: str, kind: type[T]) -> list[T]:
+@dataclass
+class _Listed(Generic[T]):
+    """Rows of a list by id, and the rows that cannot be used, by place and reason."""
+
+    rows: dict[int, T] = field(default_factory=dict)
+    unusable: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def told(self, method: str) -> Sequence[UnusableRow]:
+        """The rows that cannot be used, each kind once."""
+        found = sorted(self.unusable.items())
+        return [UnusableRow(method=method, path=path, reason=reason, rows=n) for (path, reason), n in found]
+
+
+def _list(api: DataApi, method: str, kind: type[T]) -> _Listed[T]:
     """All rows of a list, by offsets, each once. What stays missing is told: no account is gone for it."""
-    rows: dict[int, T] = {}
+    listed: _Listed[T] = _Listed()
     for _ in range(PASSES):
-        total = _pass(api, method, kind, rows)
-        if len(rows) >= total:
-            break
-    else:
-        api.notice(f"{method} announces {total} rows and sends {len(rows)}: some accounts may be left out of this run")
-    return list(rows.values())
+        listed.unusable.clear()
+        total = _pass(api, method, kind, listed)
+        came = len(listed.rows) + listed.unusable.total()
+        if came >= total:
+            return listed
+    api.notice(f"{method} announces {total} rows and sends {came}: some accounts may be left out of this run")
+    return listed
 
 
-def _pass(api: DataApi, method: str, kind: type[T], rows: dict[int, T]) -> int:
-    """Every page of the list once, into `rows`; how many the source announces (what came, where it does not say)."""
+def _pass(api: DataApi, method: str, kind: type[T], listed: _Listed[T]) -> int:
+    """Every page of the list once; how many rows the source announces (what came, where it does not say)."""
     offset, total = 0, 1
     before: list[T] = []
     while offset < total:
         if offset > LARGEST_OFFSET:
             raise SourceUnusable(f"{method} announces {total} rows, more than offsets reach")
         result = api.call(method, {"limit": PAGE, "offset": offset})
-        page = _decode(result, method, kind)
+        page, unusable = _decode(result, method, kind)
         if page and page == before:
             raise SourceUnusable(f"{method} answers the same page again: the source ignores the offset")
-        rows.update((row.id, row) for row in page)
-        announced, before = _announced(result.metadata), page
-        total = announced if announced is not None else offset + len(page) + (len(page) == PAGE)
+        listed.rows.update((row.id, row) for row in page)
+        listed.unusable.update(unusable)
+        announced, before, came = _announced(result.metadata), page, len(page) + len(unusable)
+        total = announced if announced is not None else offset + came + (came == PAGE)
         offset += PAGE
     return total
 
@@ -139,9 +262,26 @@ def _announced(metadata: object) -> int | None:
     return total if isinstance(total, int) and not isinstance(total, bool) and total >= 0 else None
 
 
-def _decode(result: Result, method: str, kind: type[Row]) -> list[Row]:
+def _decode(result: Result, method: str, kind: type[Row]) -> tuple[list[Row], list[tuple[str, str]]]:
+    """The usable rows of an answer, and for each of the others where and why it cannot be used."""
+    data = bytes(result.data)
     try:
-        data = bytes(result.data)
-        return msgspec.json.decode(data if result.storable else storable(data), type=list[kind])  # type: ignore[valid-type]
+        data = data if result.storable else storable(data)
+        return msgspec.json.decode(data, type=list[kind]), []  # type: ignore[valid-type]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _row_by_row(data, method, kind)
+
+
+def _row_by_row(data: bytes, method: str, kind: type[Row]) -> tuple[list[Row], list[tuple[str, str]]]:
+    rows: list[Row] = []
+    unusable: list[tuple[str, str]] = []
+    try:
+        for raw in msgspec.json.decode(data, type=list[msgspec.Raw]):
+            try:
+                rows.append(msgspec.json.decode(raw, type=kind))
+            except msgspec.ValidationError as exc:
+                reason, _, place = str(exc).partition(" - at `")
+                unusable.append((place.rstrip("`") or "$", reason[:LONGEST_REASON]))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise SourceUnusable(f"{method} answered what cannot be read: {exc}") from exc
+    return rows, unusable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -64,6 +64,10 @@ class DataApi:
         self._ear = Ear(shared.tap, retry.clock, shared.redaction)
         self._token: str | None = None
         self.requests = self.retries = 0
+
+    def credential(self, known: Iterable[str]) -> str:
+        """The name of the credentials in use, no secret; one of the `known` names where they are the same."""
+        return self._shared.session.credential(known, self._retry.random)
 
     @property
     def points(self) -> Points:

@@ -20,7 +20,7 @@ from etl.errors import FilterRefused, SourceUnusable
 from etl.extract.ahead import Begin
 from etl.extract.answers import Result
 from etl.extract.jsonrpc import DataApi
-from etl.extract.page import METHOD, Page, Record, read_page
+from etl.extract.page import METHOD, Page, Record, read_page, read_total
 from etl.extract.proof import AbsenceProof, ListLength, Proof, Trace
 
 __all__ = ["Listing", "Page", "Record"]
@@ -236,3 +236,10 @@ def _within(window: Window) -> dict[str, Any] | None:
     if len(filters) < 2:
         return filters[0] if filters else None
     return {"filters": filters, "condition": "and"}
+
+
+def count_numbers(api: DataApi, user_id: int | None) -> int:
+    """How many numbers a user (None: the token) sees, by `total_items` of a listing of one row; 0: it does not say."""
+    seen_by = {} if user_id is None else {"user_id": user_id}
+    answer = api.call(METHOD, {"limit": 1, "offset": 0, **seen_by})
+    return read_total(answer.metadata) or 0

@@ -90,7 +90,7 @@ def read_page(answer: Result, limit: int, before: WindowPrint | None = None) -> 
 
     Raises `SourceUnusable` when it is no list, or too long.
     """
-    data, total = answer.data, _total(answer.metadata)
+    data, total = answer.data, read_total(answer.metadata)
     digest = answer.digest or digest_of(MADE_STORABLE + bytes(data) if answer.storable else data)
     if before is not None and before.digest == digest and before.numbers == total and total < limit:
         return Page({}, [], total, [], digest=digest, before=before, as_before=True)
@@ -126,7 +126,7 @@ def _records(data: bytes | msgspec.Raw) -> list[msgspec.Raw]:
         raise SourceUnusable(f"{METHOD} answered what cannot be read: {exc}") from exc
 
 
-def _total(metadata: object) -> int | None:
+def read_total(metadata: object) -> int | None:
     """How many rows match, as far as the answer says so."""
     total = metadata.get("total_items") if isinstance(metadata, dict) else None
     usable = isinstance(total, int) and not isinstance(total, bool) and 0 <= total <= MOST_NUMBERS

@@ -13,17 +13,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from etl.errors import (
-    FilterRefused,
-    Misconfigured,
-    NotAllowed,
-    SourceUnusable,
-    TimedOut,
-    TooMuchAsked,
-    TryLater,
-    Unavailable,
-    VnsyncError,
-)
+from etl.errors import SOURCE_FAILURES, FilterRefused, TimedOut, TooMuchAsked, VnsyncError
 from etl.extract.page import Page, Record
 
 CONTROLS = 2
@@ -32,8 +22,6 @@ OTHER_CONTROLS = 2
 """How often a question is put again with other control ids, for a number may go while the listing is read."""
 MOST_CUTS = 64
 """How many answers that may have been cut are asked for again in halves; after that the rest stays suspect."""
-_FAILURES = (Unavailable, SourceUnusable, NotAllowed, TryLater, Misconfigured)
-"""Errors of the source, after which the numbers in question stay open and the rest of the account is published."""
 
 Ask = Callable[[dict[str, Any] | None, int], Page]
 """One request for the rows that match a filter (None: all), from an offset on."""
@@ -134,7 +122,7 @@ class AbsenceProof:
             answered, proof = proof.alive, Proof()
             try:
                 proof = self._by_whole_answer(missing, emptied=emptied and not self._trace.gave_rows)
-            except _FAILURES as exc:
+            except SOURCE_FAILURES as exc:
                 self._leave_open(missing, proof, exc)
             proof = proof.knowing(answered)
         return proof
@@ -162,7 +150,7 @@ class AbsenceProof:
                 else:
                     self._length.refused(len(part))
                     waiting.extend(self._parts(rest))
-            except _FAILURES as exc:
+            except SOURCE_FAILURES as exc:
                 self._leave_open([*part, *chain.from_iterable(waiting)], proof, exc)
                 return
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+from etl.domain.ports import Random
 from etl.extract.credentials import Credentials, Login, PermanentKey
 
 
@@ -23,6 +24,10 @@ class Session:
                 assert isinstance(self._credentials, Login)
                 self._token = log_in(self._credentials)
             return self._token
+
+    def credential(self, known: Iterable[str], random: Random) -> str:
+        """The name of the credentials, one of the `known` names where they are the same."""
+        return self._credentials.named(known, random)
 
     def expired(self, token: str | None) -> bool:
         """Give up a token that the source refuses, unless another thread already has; whether a new one can be had."""

@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, Engine, Select, insert, select
 
 from etl.domain.runs import AccountResult
+from etl.domain.viewer import NO_VIEWER, Viewer
+from etl.extract.accounts import UnusableRow
 from etl.store import schema
+from etl.store.engine import begin_writing, database_errors
 from etl.store.upsert import upsert
 from etl.transform.decode import Rejected
-from etl.transform.drift import Drift
+from etl.transform.drift import Drift, DriftKind
+
+ROSTER = 0
+"""Stands for the account in `source_drift`, where rows of an agent's roster are meant: they belong to none."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AccountFacts:
-    """What a sync learnt of the account itself: for its row in `accounts`."""
+    """What a sync learnt of the account itself: for its row in `accounts`.
+
+    `viewer`: whose listing the account's open numbers are from now on; `described_at`, `users_compared_at`: when name
+    and zone, and the totals of its other users, were last asked for.
+    """
 
     account_name: str | None
     timezone: str | None
-    listed_by_user_id: int | None
+    viewer: Viewer = NO_VIEWER
+    described_at: datetime | None = None
+    users_compared_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,19 +59,26 @@ def save(connection: Connection, run_id: int, account_id: int, findings: Finding
     """Write the account's row, and what was found out in this run."""
     _save_account(connection, run_id, account_id, findings.facts)
     for drift in sorted(findings.drift):
-        key = {"account_id": account_id, "path": drift.path, "kind": drift.kind.value, "value": drift.value}
-        seen = {"last_run_id": run_id}
-        upsert(connection, schema.source_drift, key | {"first_run_id": run_id} | seen, seen)
+        _save_drift(connection, run_id, account_id, drift)
     if findings.rejected:
         refused = [_quarantined(run_id, account_id, r) for r in findings.rejected]
         connection.execute(insert(schema.quarantine), refused)
+
+
+def _save_drift(connection: Connection, run_id: int, account_id: int, drift: Drift) -> None:
+    key = {"account_id": account_id, "path": drift.path, "kind": drift.kind.value, "value": drift.value}
+    seen = {"last_run_id": run_id}
+    upsert(connection, schema.source_drift, key | {"first_run_id": run_id} | seen, seen)
 
 
 def _save_account(connection: Connection, run_id: int, account_id: int, facts: AccountFacts) -> None:
     known = {
         "account_name": facts.account_name,
         "timezone": facts.timezone,
-        "listed_by_user_id": facts.listed_by_user_id,
+        "listed_by_user_id": facts.viewer.user_id,
+        "listed_by_credential": facts.viewer.credential,
+        "described_at": facts.described_at,
+        "users_compared_at": facts.users_compared_at,
         "last_run_id": run_id,
     }
     upsert(connection, schema.accounts, {"account_id": account_id, "first_run_id": run_id} | known, known)
@@ -73,3 +93,21 @@ def _quarantined(run_id: int, account_id: int, rejected: Rejected) -> dict[str, 
         "reason": rejected.reason,
         "record": rejected.record.decode("utf-8", "backslashreplace"),
     }
+
+
+def save_unusable(engine: Engine, run_id: int, rows: Sequence[UnusableRow], notice: Callable[[str], None]) -> None:
+    """Put rows of a roster that cannot be used into `source_drift`, and tell of those that are new there."""
+    if not rows:
+        return
+    with database_errors(), begin_writing(engine) as connection:
+        known = {(row.path, row.value) for row in connection.execute(_known_drift())}
+        for row in rows:
+            drift = Drift(f"{row.method}[]{row.path[1:]}", DriftKind.CHANGED_TYPE, row.reason)
+            _save_drift(connection, run_id, ROSTER, drift)
+            if (drift.path, drift.value) not in known:
+                notice(f"{row.method}: {row.rows} rows cannot be used and are left out ({drift.path}: {row.reason})")
+
+
+def _known_drift() -> Select[Any]:
+    drift = schema.source_drift.c
+    return select(drift.path, drift.value).where(drift.account_id == ROSTER)

@@ -24,7 +24,9 @@ from etl.domain import chain
 from etl.domain.chain import Section
 from etl.domain.columns import Row
 from etl.domain.fingerprints import ListingPrint
+from etl.domain.guard import Guard, Links
 from etl.domain.runs import AccountResult, AccountStatus, TableChange
+from etl.errors import Held
 from etl.extract.ahead import Begin
 from etl.load import contradictions, diff, findings, rehearsal, staging
 from etl.load.commit import commit
@@ -34,6 +36,7 @@ from etl.load.first import Batch, FirstLoad
 from etl.load.memory import ListingMemory
 from etl.load.seal import seal, sections
 from etl.load.staging import Rows
+from etl.load.unlinking import removed_links
 from etl.store import fingerprints, runs, schema, threads
 from etl.store.engine import database_errors, release_snapshot
 from etl.store.fingerprints import Origin
@@ -171,21 +174,24 @@ class AccountLoad:
         gone: Collection[int],
         memory: ListingMemory,
         rows: Iterable[Batch] | None = None,
+        guard: Guard | None = None,
         last_word: Callable[[AccountResult], None] = lambda _: None,
     ) -> AccountResult:
         """Compare, write and commit; the result with `observed_at`, the counts and the changes filled in.
 
         `now`: when the listing was whole; `gone`: numbers proven gone; `memory`: of this listing, to be written with
-        its data; `rows`: all rows of a first load, where they were not staged; `told`: is asked when the rows were
-        taken; `last_word`: is told of the result before the commit, and may raise to prevent it.
-        Raises `TryLater` when another run took the account over, and what `database_errors` makes of the rest.
+        its data; `rows`: all rows of a first load, where they were not staged; `guard`: limits the links that close
+        (None: an operator approved); `told`: is asked when the rows were taken; `last_word`: is told of the result
+        before the commit, and may raise to prevent it.
+        Raises `TryLater` when another run took the account over, `Held` when too many links would close, and what
+        `database_errors` makes of the rest.
         """
         self._put_waiting()
         with database_errors(), threads.turn_to_write(self._connection):
             self._stage_gone(gone)
             self._turn_to_writing()
             runs.consume_claim(self._connection, self._run_id, self._account_id)
-            published = self._write(told, now, rows)
+            published = self._write(told, now, rows, guard)
             memory.write(self._connection, self._account_id, self._origin(published))
             last_word(published)
             commit(self._connection, self._engine, self._run_id, self._account_id, self._pause)
@@ -193,8 +199,8 @@ class AccountLoad:
 
     def rehearse(
         self, *, now: datetime, gone: Collection[int], unreported: bool
-    ) -> tuple[dict[str, TableChange], dict[str, int]]:
-        """What `publish` would open and close, by table, and how many keys it would do both to: these are changed.
+    ) -> tuple[dict[str, TableChange], dict[str, int], list[Links]]:
+        """What `publish` would open and close, by table, how many keys it would do both to, and links removed.
 
         Tried out on temporary copies: no table that others see is written or locked, and nothing stays.
         """
@@ -202,14 +208,16 @@ class AccountLoad:
         with database_errors():
             self._stage_gone(gone)
             if not self._staged:
-                return diff.no_changes(), {}
+                return diff.no_changes(), {}, []
             self._analyze()
             rehearsal.shadow(self._connection, self._account_id)
             if unreported:
                 diff.fill_unreported(self._connection, self._account_id)
             self.previous, _ = self._last_link()
-            changes = self._changes(Moment(self._account_id, self._run_id, self._next_moment(now)))
-            return changes, rehearsal.changed(self._connection)
+            moment = Moment(self._account_id, self._run_id, self._next_moment(now))
+            changes = self._changes(moment)
+            removed = list(removed_links(self._connection, moment, changes))
+            return changes, rehearsal.changed(self._connection), removed
 
     def _next_moment(self, now: datetime) -> datetime:
         """`now`, or just after the account's last moment: whatever the clock does, time does not go back."""
@@ -226,10 +234,13 @@ class AccountLoad:
         elif self._staged and self.open_numbers:
             self._analyze()
 
-    def _write(self, told: Callable[[], Told], now: datetime, rows: Iterable[Batch] | None) -> AccountResult:
+    def _write(
+        self, told: Callable[[], Told], now: datetime, rows: Iterable[Batch] | None, guard: Guard | None
+    ) -> AccountResult:
         self.previous, digest = self._last_link()
         moment = Moment(self._account_id, self._run_id, self._next_moment(now))
         changes, sections = self._compared(told, moment) if rows is None else self._loaded(rows, moment)
+        self._refuse_unlinking(guard, moment, changes)
         known = told()
         facts = known.findings.facts
         published = replace(
@@ -238,7 +249,6 @@ class AccountLoad:
             observed_at=moment.observed_at,
             account_name=facts.account_name,
             timezone=facts.timezone,
-            listed_by_user_id=facts.listed_by_user_id,
             chain_digest=self._seal(digest, moment.observed_at, facts, sections),
             changes=changes,
             rows_opened=sum(c.opened for c in changes.values()),
@@ -254,6 +264,13 @@ class AccountLoad:
             diff.fill_unreported(self._connection, self._account_id)
         changes = self._changes(moment)
         return changes, sections(self._connection, moment, changes)
+
+    def _refuse_unlinking(self, guard: Guard | None, moment: Moment, changes: dict[str, TableChange]) -> None:
+        if guard is None:
+            return
+        for links in removed_links(self._connection, moment, changes):
+            if objection := guard.objection_to_links(links):
+                raise held(self._account_id, objection)
 
     def _loaded(self, rows: Iterable[Batch], moment: Moment) -> Written:
         """The first load: nothing is current."""
@@ -280,6 +297,12 @@ class AccountLoad:
             timezone=facts.timezone,
         )
         return seal(self._connection, link, self._run_id, found)
+
+
+def held(account_id: int, objection: str) -> Held:
+    """The error for an account that the guard holds."""
+    command = f"vnsync sync --account {account_id} --approve-close {account_id}"
+    return Held(objection, remedy=f"If that is right, run `{command}`")
 
 
 @contextlib.contextmanager

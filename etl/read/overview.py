@@ -37,6 +37,7 @@ class RunStory:
     succeeded: int
     held: int
     failed: int
+    unreachable: int
     rows_opened: int
     rows_closed: int
 
@@ -154,6 +155,7 @@ def _story(row: Any, now: datetime, told: Mapping[tuple[int, str], list[int]]) -
         succeeded=ended[AccountStatus.SUCCEEDED][0],
         held=ended[AccountStatus.HELD][0],
         failed=ended[AccountStatus.FAILED][0],
+        unreachable=ended[AccountStatus.UNREACHABLE][0],
         rows_opened=sum(figures[1] for figures in ended.values()),
         rows_closed=sum(figures[2] for figures in ended.values()),
     )

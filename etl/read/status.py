@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,11 +12,8 @@ from sqlalchemy import Connection, Engine, Row, Select, func, or_, select
 from etl.domain.runs import AccountStatus, RunStatus
 from etl.read import as_of
 from etl.store import schema
-from etl.store.accounts import is_gone
 from etl.store.engine import begin_reading, database_errors
 
-LEFT = "left"
-"""The status of an account that the token no longer reaches: nobody is to mend that, and its rows stay as they were."""
 GAP_WINDOW = timedelta(days=30)
 """How far back the longest gap between two observations is looked for."""
 
@@ -27,7 +24,9 @@ class AccountState:
 
     `observed_at` to `chain_digest` belong to the last sync that was published, None before the first; `status`,
     `error` and `last_run_id` to the last one tried. `longest_gap_seconds`: within the last 30 days, until now.
-    `left_at`: when a sync found that the token no longer reaches the account (`status` is `left` then), else None.
+    `unreachable_since`: when a sync found the account in the state that it is in since then; `status` names that state
+    then (`domain.runs.Unreachable`), else None. `viewer_changed`: the last published sync looked through another key,
+    login or user than the one before, and its suspects are numbers that it did not see.
     """
 
     account_id: int
@@ -43,12 +42,13 @@ class AccountState:
     chain_digest: str | None = None
     last_run_id: int
     error: str | None = None
-    left_at: datetime | None = None
+    unreachable_since: datetime | None = None
+    viewer_changed: bool = False
 
     @property
-    def has_left(self) -> bool:
-        """Whether nobody expects another observation of it."""
-        return self.status == LEFT
+    def is_unreachable(self) -> bool:
+        """Whether it is in a known state in which no observation is expected."""
+        return self.unreachable_since is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,14 +89,18 @@ def status_at(connection: Connection, now: datetime) -> Status:
     gaps = _longest_gaps(connection, now)
     names = {seen.account_id: seen.account_name for seen in as_of.observed(connection, now)}
     last = connection.execute(last_runs(now).limit(1)).first()
-    states = [_state(row, published.get(i), names.get(i), gaps.get(i), now) for i, row in sorted(tried.items())]
+    since = _unreachable_since(connection, now, [i for i, row in tried.items() if row.unreachable is not None])
+    states = [
+        replace(_state(row, published.get(i), names.get(i), gaps.get(i), now), unreachable_since=since.get(i))
+        for i, row in sorted(tried.items())
+    ]
     return Status(accounts=tuple(states), last_run=run_then(last, now) if last else None)
 
 
 def stale(accounts: Sequence[AccountState], max_age: timedelta) -> list[AccountState]:
-    """The accounts whose last observation is older than `max_age`, or that were never observed; but for those left."""
+    """The accounts whose last observation is older than `max_age` or missing, but for those that are unreachable."""
     limit = max_age.total_seconds()
-    return [a for a in accounts if not a.has_left and (a.age_seconds is None or a.age_seconds > limit)]
+    return [a for a in accounts if not a.is_unreachable and (a.age_seconds is None or a.age_seconds > limit)]
 
 
 def last_syncs(now: datetime, *, published: bool) -> Select[Any]:
@@ -143,12 +147,10 @@ def _longest_gaps(connection: Connection, now: datetime) -> dict[int, float]:
 def _state(
     tried: Row[Any], published: Row[Any] | None, name: str | None, gap: float | None, now: datetime
 ) -> AccountState:
-    gone = is_gone(tried.error)
     common = {
         "account_id": tried.account_id,
-        "account_name": name,
-        "status": LEFT if gone else tried.status,
-        "left_at": tried.started_at if gone else None,
+        "account_name": name or tried.account_name,
+        "status": tried.unreachable or tried.status,
         "last_run_id": tried.run_id,
         "error": tried.error,
         "longest_gap_seconds": gap,
@@ -163,8 +165,25 @@ def _state(
         unaccounted=published.unaccounted,
         suspects=published.suspects,
         quarantined=published.quarantined,
+        viewer_changed=published.viewer_changed,
         chain_digest=published.chain_digest,
     )
+
+
+def _unreachable_since(connection: Connection, now: datetime, account_ids: Sequence[int]) -> dict[int, datetime]:
+    """When each of these accounts came into the state that it is in, by the rows of its syncs."""
+    if not account_ids:
+        return {}
+    syncs = schema.account_syncs
+    mine = syncs.c.account_id.in_(account_ids) & (syncs.c.started_at <= now)
+    rows = select(syncs.c.account_id, syncs.c.unreachable, syncs.c.started_at).where(mine)
+    states: dict[int, str | None] = {}
+    since: dict[int, datetime] = {}
+    for account_id, state, started_at in connection.execute(rows.order_by(syncs.c.started_at)):
+        if state is None or states.get(account_id) != state:
+            since[account_id] = started_at
+        states[account_id] = state
+    return since
 
 
 def run_then(row: Row[Any], now: datetime) -> LastRun:

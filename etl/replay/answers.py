@@ -14,7 +14,8 @@ from etl.archive.lines import Account as Outcome
 from etl.archive.lines import Publishes, Response
 from etl.archive.manifest import Manifest
 from etl.archive.objects import Objects
-from etl.errors import Held, SourceUnusable, VnsyncError
+from etl.domain.runs import Unreachable
+from etl.errors import AccountRefused, Held, SourceUnusable, VnsyncError
 from etl.extract.page import METHOD
 from etl.replay.time import ArchivedClock
 
@@ -164,6 +165,8 @@ def _ok(body: bytes) -> httpx.Response:
 def as_then(outcome: Outcome) -> VnsyncError:
     """The error with which an account ended then."""
     cause, _, remedy = (outcome.error or outcome.status).rpartition(". ")
+    if outcome.status == "unreachable":
+        return AccountRefused(cause or remedy, mnemonic=Unreachable.INACTIVE, remedy=remedy)
     kind = Held if outcome.status == "held" else VnsyncError
     error = kind(cause or remedy, remedy=remedy)
     error.exit_code = outcome.exit_code

@@ -9,6 +9,7 @@ from datetime import datetime
 from etl.archive.lines import Publishes
 from etl.archive.manifest import Manifest
 from etl.domain.runs import AccountResult, AccountStatus
+from etl.domain.viewer import Viewer
 from etl.errors import IntegrityBroken
 
 
@@ -23,6 +24,13 @@ class Episode:
     def run_id(self) -> int:
         """The run's id."""
         return self.manifest.run.run_id
+
+    @property
+    def viewers(self) -> dict[int, Viewer]:
+        """The viewer of each account that was published, as the archive has it."""
+        return {
+            i: Viewer(credential=p.listed_by_credential, user_id=p.listed_by_user_id) for i, p in self.published.items()
+        }
 
     def erased_from(self, account_id: int) -> bool:
         """Whether personal content was erased from the account's responses."""

@@ -152,6 +152,7 @@ class _Replay:
             page_limit=run.page_limit,
             bounds=episode.manifest.bounds,
             shortcuts=False,
+            viewers=episode.viewers,
         )
         key, any_chance, report = Login("replay", SESSION), ArchivedChance(0), self._report
         with open_api(run.source_url, key, clock=clock, random=any_chance, report=report, transport=source) as api:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from etl.read.status import AccountState, LastRun
+from etl.report.states import OTHER_VIEWER, approval, state
 from etl.report.tables import Cell, Table
 from etl.report.wording import counted, lasting, moment, named, printable, thousands
 
@@ -47,6 +48,11 @@ def advice(accounts: Sequence[AccountState]) -> Iterator[str]:
         if meaning:
             reason = printable(account.error or "no reason is on record").rstrip(".")
             yield f"{named(account.account_id, account.account_name)} {account.status}: {reason}. {meaning}"
+        if account.viewer_changed and account.suspects:
+            yield (
+                f"{named(account.account_id, account.account_name)}: {counted(account.suspects, 'number')}"
+                f" {OTHER_VIEWER}, left open. If they are gone, run `{approval(account.account_id)}`."
+            )
 
 
 def run_line(run: LastRun) -> str:
@@ -59,8 +65,8 @@ def run_line(run: LastRun) -> str:
 
 
 def _remarks(account: AccountState, *, stale: bool) -> Iterator[str]:
-    if account.has_left:
-        yield f"out of the token's reach since {moment(account.left_at)}, its rows stay"
+    if account.is_unreachable:
+        yield f"{state(account.status)} since {moment(account.unreachable_since)}, its rows stay"
     elif account.observed_at is None:
         yield "never observed"
     elif stale:
@@ -72,7 +78,7 @@ def _remarks(account: AccountState, *, stale: bool) -> Iterator[str]:
     ]
     yield from (f"{thousands(n)} {what}" for n, what in counts if n)
     gap = account.longest_gap_seconds
-    if gap is not None and gap > 2 * 86_400 and not account.has_left:
+    if gap is not None and gap > 2 * 86_400 and not account.is_unreachable:
         yield f"longest gap {lasting(gap)}"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from etl.domain import events
 from etl.domain.runs import AccountResult, AccountStatus, RunResult
+from etl.report.states import OTHER_VIEWER
 from etl.report.values import plain_but
 from etl.report.wording import counted, lasting, named, printable, thousands
 
@@ -108,7 +109,7 @@ class Narrator:
         return self._line(INFO, EventName.PUBLISHING, message, event.account_id, listed=event.listed)
 
     def _account_finished(self, result: AccountResult) -> Line:
-        level = {AccountStatus.SUCCEEDED: INFO, AccountStatus.HELD: WARNING, AccountStatus.FAILED: ERROR}[result.status]
+        level = INFO if result.is_told else _LOUDNESS[result.status]
         self._names.setdefault(result.account_id, result.account_name)
         message = f"{self.account(result.account_id)}: {account_verdict(result)}"
         changes = {table: change for table, change in result.changes.items() if change.opened or change.closed}
@@ -124,6 +125,15 @@ class Narrator:
         message = run_verdict(result)
         fields = plain_but(result, "run_id", "accounts")
         return self._line(INFO, EventName.RUN_FINISHED, message, **fields)
+
+
+_LOUDNESS = {
+    AccountStatus.SUCCEEDED: INFO,
+    AccountStatus.HELD: WARNING,
+    AccountStatus.FAILED: ERROR,
+    AccountStatus.UNREACHABLE: WARNING,
+}
+"""The log level of an account's end."""
 
 
 def account_verdict(result: AccountResult) -> str:
@@ -146,7 +156,7 @@ def account_remarks(result: AccountResult) -> str:
     """What the operator should know of an account sync that was published; empty when there is nothing."""
     counts = [
         (result.quarantined, "quarantined"),
-        (result.suspects, "not proven gone, left open"),
+        (result.suspects, "not proven gone, left open" if not result.viewer_changed else f"{OTHER_VIEWER}, left open"),
         (result.unaccounted, "counted by the source but not sent"),
         (result.conflicts, "sent in two versions"),
         (result.duplicates, "sent twice"),

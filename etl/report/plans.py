@@ -43,7 +43,7 @@ def accounts_table(found: Plan) -> Table:
         [
             p.result.account_id,
             p.result.account_name,
-            WORDS[p.result.status],
+            WORDS.get(p.result.status, p.result.status.value),
             thousands(p.requests),
             thousands(p.result.listed_numbers),
             thousands(sum(t.added for t in p.tables.values())),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    Boolean,
     CheckConstraint,
     Column,
     Connection,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     event,
+    false,
 )
 
 from etl.domain import tables as declared
@@ -62,8 +64,13 @@ accounts = Table(
     Column("first_run_id", ID, nullable=False),
     Column("last_run_id", ID, nullable=False),
     Column("listed_by_user_id", ID),
+    Column("listed_by_credential", Text),
+    Column("described_at", UtcDateTime),
+    Column("users_compared_at", UtcDateTime),
     *_runs("first_run_id", "last_run_id"),
 )
+"""What is known of each account. `listed_by_...`: the viewer whose listing its open numbers are; `described_at`: when
+name and time zone were last asked for; `users_compared_at`: when the other users were last asked what they see."""
 
 account_syncs = Table(
     "account_syncs",
@@ -85,9 +92,13 @@ account_syncs = Table(
     Column("account_name", Text),
     Column("timezone", Text),
     Column("listed_by_user_id", ID),
+    Column("listed_by_credential", Text),
+    Column("viewer_changed", Boolean, nullable=False, server_default=false()),
+    Column("unreachable", Text),
     Column("chain_digest", Text),
     Column("error", Text),
-    CheckConstraint("status in ('succeeded', 'held', 'failed')", name="status"),
+    CheckConstraint("status in ('succeeded', 'held', 'failed', 'unreachable')", name="status"),
+    CheckConstraint("(status = 'unreachable') = (unreachable is not null)", name="unreachable"),
     CheckConstraint("status <> 'succeeded' or observed_at is not null", name="observed"),
     Index("ix_account_syncs_account_id_observed_at", "account_id", "observed_at", unique=True),
     *_runs("run_id"),

@@ -138,6 +138,9 @@ def _accounts() -> None:
         _id("first_run_id"),
         _id("last_run_id"),
         _id("listed_by_user_id", nullable=True),
+        sa.Column("listed_by_credential", sa.Text),
+        sa.Column("described_at", TIME),
+        sa.Column("users_compared_at", TIME),
         _key("accounts", "account_id"),
         *_run_keys("accounts", "first_run_id", "last_run_id"),
     )
@@ -158,11 +161,19 @@ def _accounts() -> None:
         sa.Column("account_name", sa.Text),
         sa.Column("timezone", sa.Text),
         _id("listed_by_user_id", nullable=True),
+        sa.Column("listed_by_credential", sa.Text),
+        sa.Column("viewer_changed", sa.Boolean, nullable=False, server_default=sa.false()),
+        sa.Column("unreachable", sa.Text),
         sa.Column("chain_digest", sa.Text),
         sa.Column("error", sa.Text),
         _key("account_syncs", "run_id", "account_id"),
         *_run_keys("account_syncs", "run_id"),
-        sa.CheckConstraint("status in ('succeeded', 'held', 'failed')", name=op.f("ck_account_syncs_status")),
+        sa.CheckConstraint(
+            "status in ('succeeded', 'held', 'failed', 'unreachable')", name=op.f("ck_account_syncs_status")
+        ),
+        sa.CheckConstraint(
+            "(status = 'unreachable') = (unreachable is not null)", name=op.f("ck_account_syncs_unreachable")
+        ),
         sa.CheckConstraint("status <> 'succeeded' or observed_at is not null", name=op.f("ck_account_syncs_observed")),
     )
     op.create_index(

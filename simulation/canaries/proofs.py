@@ -9,6 +9,7 @@ from etl import account_sync
 from etl.domain.tally import Tally
 from etl.extract.listing import Listing
 from etl.extract.proof import AbsenceProof, Proof
+from etl.sync.identity import Identity
 from simulation.canaries.planting import canary
 
 
@@ -103,13 +104,13 @@ def no_guard(right: Any) -> Any:
 
 
 @canary(
-    account_sync.AccountSync,
-    "_sees_differently",
+    Identity,
+    "viewer_differs",
     "what another user cannot see is closed",
     test="tests/integration/test_agency.py::test_another_user_with_fewer_rights_closes_nothing",
 )
-def eyes_are_alike(right: Any) -> Any:
-    return lambda self, user_id: False
+def viewers_are_alike(right: Any) -> Any:
+    return property(lambda self: False)
 
 
 @canary(account_sync.AccountSync, "_prove", "a number whose record cannot be used is closed")

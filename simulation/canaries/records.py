@@ -26,7 +26,7 @@ def quarantine_is_silent(right: Any) -> Any:
     test="tests/integration/test_agency.py::test_p23_a_row_of_another_customer_stops_its_account",
 )
 def strangers_are_welcome(right: Any) -> Any:
-    return lambda account, numbers: None
+    return lambda account_id, roster, numbers: None
 
 
 def _number_row(change: Callable[[Any, list[Any]], None]) -> Wrong:

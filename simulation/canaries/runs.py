@@ -110,7 +110,7 @@ def all_is_well(right: Any) -> Any:
 
 @canary(
     pipeline._Run,
-    "_notice_vanished",
+    "_not_listed",
     "an account that the token no longer reaches is deleted",
     under=("customers_shrunk",),
 )

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
 
-from etl import account_sync
 from etl.archive import erasing
 from etl.archive.pruning import prune
 from etl.errors import Unavailable
-from etl.extract.accounts import Account
-from etl.extract.jsonrpc import DataApi
 from etl.load.erase import erase_number
 from etl.replay.rebuild import chosen
 from etl.replay.restate import restate
 from etl.sandbox.world import CustomerPlan, World
+from etl.sync import viewer
 from tests import oracle
 from tests.archive.folders import archived
 from tests.archive.rebuilding import days, histories, rebuilt
@@ -111,14 +109,14 @@ def test_account_that_cannot_be_replayed_is_named_and_not_compared(
     """A sync that fails in the replay leaves a hole: its account is left out, the other is compared."""
     rig = archived(warehouse, tmp_path / "a", customers=2)
     days(rig, 3)
-    (first, second), real = rig.world.customer_ids, account_sync.describe
+    (first, second), real = rig.world.customer_ids, viewer.Users.in_turn
 
-    def fail(api: DataApi, account: Account) -> Account:
-        if account.account_id == first:
+    def fail(users: viewer.Users) -> Iterator[int | None]:
+        if users.account.account_id == first:
             raise Unavailable("no")
-        return real(api, account)
+        return real(users)
 
-    monkeypatch.setattr(account_sync, "describe", fail)
+    monkeypatch.setattr(viewer.Users, "in_turn", fail)
     found = restate(chosen(tmp_path / "a"), warehouse, report=rig.events.append)
     assert found.failed == [first]
     assert found.replayed.accounts[first].failure == "no. Nothing was lost; run again when it is reachable."

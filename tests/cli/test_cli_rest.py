@@ -120,7 +120,7 @@ def test_doctor_finds_all_well(agency: Source, vnsync: Run, warehouse_url: str) 
     done = vnsync("doctor", "--output", "json", "--database-url", warehouse_url, *agency.options)
     assert done.code == 0
     assert done.json["ok"] is True
-    names = ("settings", "token", "whitelist", "clock", "database", "rights", "migrations", "tables")
+    names = ("settings", "token", "listing", "clock", "database", "rights", "migrations", "tables")
     assert checks(done.json) == dict.fromkeys(names, "ok")
 
 
@@ -151,12 +151,12 @@ def test_doctor_warns_of_an_older_database(agency: Source, vnsync: Run) -> None:
     assert (done.code, checks(done.json)["migrations"]) == (0, "warn")
 
 
-def test_doctor_warns_of_a_customer_s_whitelist(agency: Source, vnsync: Run) -> None:
-    """One customer out of reach is a warning with the remedy; the others can be synced."""
+def test_a06_doctor_is_not_ready_when_a_customer_refuses(agency: Source, vnsync: Run) -> None:
+    """One customer's listing is refused: a failure with the code that a sync would end with, and the remedy."""
     agency.world.block(agency.world.customer_ids[0], "ip_not_whitelisted")
     done = vnsync("doctor", "--output", "json", *agency.options)
     (finding,) = [c for c in done.json["checks"] if c["check"] == "whitelist"]
-    assert (done.code, finding["state"]) == (0, "warn")
+    assert (done.code, finding["state"]) == (3, "fail")
     assert "whitelist" in finding["remedy"]
 
 

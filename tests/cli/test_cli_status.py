@@ -124,11 +124,11 @@ def test_a_customer_that_left_keeps_no_monitor_red(warehouse_url: str, agency: S
     assert told.code == 0
     assert "out of the token's reach since " in told.out
     assert "failed" not in told.out
-    assert [(a["account_id"], a["status"], bool(a["left_at"])) for a in json] == [
+    assert [(a["account_id"], a["status"], bool(a["unreachable_since"])) for a in json] == [
         (stays, "succeeded", False), (leaves, "left", True),
     ]  # fmt: skip
     assert json[1]["listed_numbers"] == 5
-    assert f"1 account left the token's reach ({leaves} since " in doctor.out
+    assert f"1 account not reached for a known reason ({leaves}: out of the token's reach since " in doctor.out
     assert doctor.out.splitlines()[-1] == "Ready to sync."
 
 

@@ -118,7 +118,7 @@ def test_one_account_s_failure_is_exit_3_and_one_error_line(agency: Source, vnsy
     assert done.code == done.json["exit_code"] == 3
     assert [a["status"] for a in done.json["accounts"]] == ["failed", "succeeded"]
     error = done.err.splitlines()[-1]
-    assert error.startswith(f"vnsync: error: account {first}: the source answers ip_not_whitelisted")
+    assert error.startswith(f"vnsync: error: account {first}: get.virtual_numbers is refused for user 510001")
     assert "whitelist in the client area" in error
     assert "1 of 2 accounts published." in error
     assert error.endswith(f"(run {done.json['run_id']}, exit 3)")

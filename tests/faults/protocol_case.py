@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Engine
 
+from etl.extract.credentials import Credentials
 from etl.extract.jsonrpc import MINUTE_WAITS
 from etl.extract.retry import TRIES
 from etl.sandbox.rpc import Request
@@ -16,10 +17,10 @@ SMALL = {"page_limit": 10}
 """Ten numbers an answer: sixty numbers are eight windows."""
 
 
-def synced(engine: Engine, numbers: int = 60, removed: int = 2) -> Rig:
+def synced(engine: Engine, numbers: int = 60, removed: int = 2, *, credentials: Credentials | None = None) -> Rig:
     """A warehouse of several pages, and a world in which some numbers are gone, one edited, two new since."""
     rig = Rig(one_customer(numbers), engine)
-    assert rig.sync(**SMALL).exit_code == 0
+    assert rig.sync(credentials=credentials, **SMALL).exit_code == 0
     move_on(rig, removed)
     rig.api.requests.clear()
     return rig

@@ -18,7 +18,9 @@ from tests.faults.protocol_case import (
     SMALL,
     agency,
     equals_truth,
+    is_proof,
     move_on,
+    no_number_closed,
     recovers,
     synced,
     tables,
@@ -38,17 +40,21 @@ def _requests(engine: Engine) -> int:
 
 @pytest.mark.parametrize("mnemonic", TOKEN_ERRORS[:2])
 def test_p05_at_every_page(new_warehouse: Callable[[], Engine], mnemonic: str) -> None:
-    """A permanent key that dies at any page, the proof's included: exit 77, nothing published, nothing closed."""
+    """A permanent key that dies at any page: exit 77, nothing published. At the proof: published, nothing closed."""
     pages = _requests(new_warehouse())
     assert pages >= 7
     rig = synced(new_warehouse())
     before = tables(rig)
-    for page in range(1, pages + 1):
+    for page in range(1, pages):
         rig.api.faults.add(error(mnemonic), at=page, times=None)
         code, said = how_it_ends(lambda: rig.sync(**SMALL))
         assert (code, mnemonic in said) == (77, True), page
         assert tables(rig) == before
         rig.api.faults.clear()
+    rig.api.faults.add(error(mnemonic), times=None, when=is_proof)
+    result = rig.sync(**SMALL)
+    assert (result.exit_code, result.accounts[0].suspects) == (3, 2)
+    no_number_closed(rig)
     recovers(rig)
 
 
@@ -57,7 +63,7 @@ def test_p05_a_session_is_renewed_at_every_page(new_warehouse: Callable[[], Engi
     """On a session key the login is repeated once, and the run goes on as if nothing had been."""
     login = Login("sandbox", "sandbox-password")
     pages = _requests(new_warehouse())
-    rig = synced(new_warehouse())
+    rig = synced(new_warehouse(), credentials=login)
     for page in range(1, pages + 1):
         rig.api.requests.clear()
         rig.api.faults.add(error(mnemonic), at=page, times=1)

@@ -43,7 +43,7 @@ def test_p20_a_customer_that_is_removed(warehouse: Engine) -> None:
     gone = _vanish(rig)
     result = rig.sync()
     assert oracle.current(warehouse, gone) == before[gone] == oracle.open_versions(warehouse, gone)
-    assert [a.status for a in result.accounts] == [AccountStatus.SUCCEEDED] * 4 + [AccountStatus.FAILED]
+    assert [a.status for a in result.accounts] == [AccountStatus.SUCCEEDED] * 4 + [AccountStatus.UNREACHABLE]
     assert result.accounts[-1].account_id == gone
     equals_truth(rig)
 
@@ -87,13 +87,17 @@ def test_p20_a_partial_list_is_told(warehouse: Engine) -> None:
 @pytest.mark.parametrize("method", ["get.customers", "get.customer_users"])
 @pytest.mark.parametrize("total", [10**5, 10**9, 10**18, -1, "5", 5.0, True, None], ids=str)
 def test_p12_p14_lists_that_lie_about_their_length(sqlite_warehouse: Engine, method: str, total: Any) -> None:
-    """A list whose total cannot be true, from a source that repeats its first page: few requests, nothing closed."""
+    """A list whose total cannot be true, from a source that repeats its first page: few requests, nothing closed.
+
+    Without the list of users nobody can be listed; the list of customers only gives names and states.
+    """
     rig = agency(sqlite_warehouse, 2)
     before = {a: {row[0] for row in t["virtual_numbers"]} for a, t in tables(rig).items()}
     rig.api.faults.add(TotalItems(total), times=None, method=method)
     rig.api.faults.add(IgnoreOffset(), times=None, method=method)
     code, _ = how_it_ends(rig.sync)
-    assert code == (65 if isinstance(total, int) and total >= 10**5 else 0)
+    impossible = isinstance(total, int) and total >= 10**5
+    assert code == (65 if impossible and method == "get.customer_users" else 0)
     assert rig.api.count(method) <= 3
     assert {a: {row[0] for row in t["virtual_numbers"]} for a, t in tables(rig).items()} == before
     recovers(rig)
@@ -111,18 +115,16 @@ def test_p20_no_account_at_all(sqlite_warehouse: Engine) -> None:
     assert tables(rig) == before
 
 
-@pytest.mark.parametrize("customers", [1, 3])
-def test_p23_a_row_of_another_customer(warehouse: Engine, customers: int) -> None:
+def test_p23_a_row_of_another_customer(warehouse: Engine) -> None:
     """One stranger in an account's listing: nothing of that account is published, exit 70 for it, loudly."""
-    rig = agency(warehouse, customers)
+    rig = agency(warehouse, 3)
     first, *others = rig.world.customer_ids
     before = tables(rig)[first]
     users = rig.world.user_ids(first)
     rig.api.faults.add(Foreign(), times=None, when=lambda r: r.params.get("user_id") in users)
     result = rig.sync()
-    assert (result.exit_code, result.accounts[0].exit_code) == (70 if customers == 1 else 3, 70)
+    assert (result.exit_code, result.accounts[0].exit_code) == (3, 70)
     assert "came in this account's listing" in (result.accounts[0].error or "")
     assert tables(rig)[first] == before
-    if others:
-        equals_truth(rig, *others)
+    equals_truth(rig, *others)
     recovers(rig)

@@ -220,16 +220,16 @@ def test_a_customer_that_vanished_is_in_the_plan_as_in_the_sync(warehouse: Engin
 
 
 def test_the_reason_of_a_run_is_that_of_its_code(warehouse: Engine) -> None:
-    """One customer is held and another has vanished: the code is the latter's, and so is the reason."""
+    """One customer is held and another is refused: the code is the latter's, and so is the reason."""
     rig = _rig(warehouse, customers=2, numbers=40)
     assert rig.sync().exit_code == 0
-    held, vanished = rig.world.customer_ids
+    held, refused = rig.world.customer_ids
     for number in list(rig.world.numbers(held))[:35]:
         rig.world.remove(held, number)
-    rig.world.remove_customer(vanished)
+    rig.world.block(refused, "forbidden")
     result = rig.sync()
     assert result.exit_code == 77
-    assert f"account {vanished}: " in str(result.error)
+    assert f"account {refused}: " in str(result.error)
 
 
 def test_approval_of_an_account_out_of_reach_is_told(warehouse: Engine) -> None:

@@ -17,7 +17,7 @@ _BASE = {"errors", "domain"}
 _STAGES = _BASE | {"extract", "transform", "store"}
 _ARCHIVE = _BASE | {"archive"}
 _BELOW_RUNS = _STAGES | {"load", "read"}
-_RUNS = _BELOW_RUNS | {"report", "pipeline", "account_sync", "surroundings", "lanes"}
+_RUNS = _BELOW_RUNS | {"report", "pipeline", "account_sync", "surroundings", "lanes", "sync"}
 _REPLAY = _BELOW_RUNS | _ARCHIVE | {"surroundings", "offload", "pipeline", "replay"}
 _TOP = (
     _RUNS
@@ -38,13 +38,13 @@ ALLOWED: dict[str, set[str]] = {
     "report": _BELOW_RUNS | {"report", "replay", "planning"},
     "offload": _BASE | {"transform", "offload"},
     "surroundings": _BASE | {"extract", "lanes", "offload", "store"},
-    "admission": _BASE | {"extract", "transform"},
+    "admission": _BASE | {"transform"},
     "first_listing": _BELOW_RUNS | {"offload"},
-    "account_sync": _BELOW_RUNS | {"account_sync", "admission", "first_listing", "surroundings"},
+    "account_sync": _BELOW_RUNS | {"account_sync", "admission", "first_listing", "surroundings", "sync"},
     "lanes": _BASE,
-    "vanished": {"domain", "errors", "store"},
-    "pipeline": _BELOW_RUNS | {"pipeline", "account_sync", "surroundings", "lanes", "offload", "vanished"},
-    "planning": _BELOW_RUNS | {"account_sync", "surroundings", "pipeline", "vanished"},
+    "sync": _BELOW_RUNS | {"surroundings", "sync"},
+    "pipeline": _BELOW_RUNS | {"pipeline", "account_sync", "surroundings", "lanes", "offload", "sync"},
+    "planning": _BELOW_RUNS | {"account_sync", "surroundings", "sync"},
     "replay": _REPLAY,
     "accepted": {"secret"},
     "settings": _BASE | {"accepted", "urls", "secret", "secret_file"},

@@ -164,10 +164,10 @@ def test_what_is_broken_stands_before_what_is_incomplete() -> None:
 def test_an_account_that_left_is_a_note() -> None:
     """It is neither failed nor late, stands last, and does not count among those that are observed."""
     long_ago: dict[str, object] = {"observed_at": NOW - timedelta(days=9), "age_seconds": 9 * 86_400.0, "suspects": 3}
-    left = _account(1, status="left", error="gone", left_at=NOW - timedelta(days=8), **long_ago)
+    left = _account(1, status="left", error="gone", unreachable_since=NOW - timedelta(days=8), **long_ago)
     seen = _seen(left, _account(2))
     (item,) = [item for item in attention.items(seen, timedelta(hours=26)) if item.title != "Nothing was ever synced"]
-    assert (item.level, item.title) == ("note", "1 account left the token's reach")
+    assert (item.level, item.title) == ("note", "1 account cannot be listed for a known reason")
     page = _page(seen)
     assert "1 of 1" in page
     assert '<span class="chip note">left</span>' in page

@@ -16,6 +16,8 @@ from etl.store import lines, schema
 from etl.store.types import UtcDateTime
 
 Text = str | None
+_FALSE = frozenset({"0", "f", "false"})
+"""A boolean as text, in either database."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,17 @@ class Sync:
     account_name: Text
     timezone: Text
     listed_by_user_id: Text
+    listed_by_credential: Text
+    viewer_changed: str
     rows_opened: str
     rows_closed: str
     quarantined: str
     chain_digest: Text
+
+    @property
+    def adopted(self) -> bool:
+        """Whether its viewer is the one that the account's numbers are listed by from then on."""
+        return self.viewer_changed in _FALSE
 
     @property
     def published(self) -> bool:
@@ -48,6 +57,7 @@ class Account:
     account_name: Text
     timezone: Text
     listed_by_user_id: Text
+    listed_by_credential: Text
     first_run_id: str
     last_run_id: str
 

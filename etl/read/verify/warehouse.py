@@ -144,10 +144,12 @@ def _of_account(records: Records, account_id: str) -> Iterator[Problem]:
         what.append("has a row and was never published")
     else:
         last = published[-1]
+        adopted = next((s for s in reversed(published) if s.adopted), last)
         for name, of_the_sync in (
             ("account_name", last.account_name),
             ("timezone", last.timezone),
-            ("listed_by_user_id", last.listed_by_user_id),
+            ("listed_by_user_id", adopted.listed_by_user_id),
+            ("listed_by_credential", adopted.listed_by_credential),
             ("first_run_id", published[0].run_id),
             ("last_run_id", last.run_id),
         ):

@@ -11,6 +11,7 @@ from etl.report.page.attention import rank
 from etl.report.page.charts import meter, spark
 from etl.report.page.markup import Element, element
 from etl.report.page.parts import Cell, chip, figure, last_days, remark, section, shortened, small, table, when
+from etl.report.states import OTHER_VIEWER, state
 from etl.report.wording import counted, lasting, moment, thousands
 
 SHOWN = 150
@@ -58,11 +59,13 @@ def _remarks(account: AccountState) -> Iterable[Element]:
         (account.suspects, "not proven gone"),
         (account.unaccounted, "not sent by the source"),
     ]
-    if account.left_at is not None:
-        yield small(f"out of the token's reach since {moment(account.left_at)}")
+    if account.unreachable_since is not None:
+        yield small(f"{state(account.status)} since {moment(account.unreachable_since)}")
     elif account.status != "succeeded" and account.error:
         yield small(account.error, 160)
     yield from (small(f"{thousands(n)} {what}") for n, what in counts if n)
+    if account.viewer_changed:
+        yield small(OTHER_VIEWER)
 
 
 def _observed(account: AccountState, *, is_late: bool) -> Cell:

@@ -87,5 +87,10 @@ def _run(story: RunStory) -> list[Cell]:
 
 
 def _accounts(story: RunStory) -> str:
-    counts = [(story.succeeded, "published"), (story.held, "held"), (story.failed, "failed")]
+    counts = [
+        (story.succeeded, "published"),
+        (story.held, "held"),
+        (story.failed, "failed"),
+        (story.unreachable, "unreachable"),
+    ]
     return ", ".join(f"{thousands(n)} {what}" for n, what in counts if n) or "none"

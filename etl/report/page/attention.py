@@ -11,6 +11,7 @@ from etl.read.overview import Overview
 from etl.read.status import AccountState, stale
 from etl.report.freshness import RUN_ADVICE
 from etl.report.page.markup import Element, element, told
+from etl.report.states import state
 from etl.report.wording import counted, lasting, moment, quoted, thousands
 
 SHOWN = 8
@@ -34,9 +35,9 @@ class Item:
 
 def items(seen: Overview, max_age: timedelta) -> list[Item]:
     """All of it, what is broken before what is only incomplete; empty when all is well."""
-    accounts = [a for a in seen.status.accounts if not a.has_left]
+    accounts = [a for a in seen.status.accounts if not a.is_unreachable]
     found = [*_runs(seen), *_unpublished(accounts), *_late(accounts, max_age), *_incomplete(seen, accounts)]
-    found += [*_left(seen), *_source(seen)]
+    found += [*_unreachable(seen), *_source(seen)]
     return sorted(found, key=lambda item: ("bad", "warn", "note").index(item.level))
 
 
@@ -50,7 +51,7 @@ def rank(account: AccountState, late: frozenset[int]) -> tuple[int, int]:
         *(bool(count) for count in counts),
     ]
     worst = problems.index(True) if True in problems else len(problems)
-    return len(problems) + 1 if account.has_left else worst, -(account.listed_numbers or 0)
+    return len(problems) + 1 if account.is_unreachable else worst, -(account.listed_numbers or 0)
 
 
 def shown(item: Item) -> Element:
@@ -130,12 +131,13 @@ def _late(accounts: Sequence[AccountState], max_age: timedelta) -> Iterator[Item
         yield _item("warn", title, late, ages, "See that the schedule still runs, then:", "vnsync sync")
 
 
-def _left(seen: Overview) -> Iterator[Item]:
-    left = [a for a in seen.status.accounts if a.has_left]
+def _unreachable(seen: Overview) -> Iterator[Item]:
+    left = [a for a in seen.status.accounts if a.is_unreachable]
     if left:
-        title = f"{counted(len(left), 'account')} left the token's reach"
-        remedy = "Nothing needs to be done if the customer has left: its rows stay as they were."
-        yield _item("note", title, left, [f"since {moment(a.left_at)} UTC" for a in left], remedy)
+        title = f"{counted(len(left), 'account')} cannot be listed for a known reason"
+        remedy = "Nothing needs to be done if the customer has left or is locked: its rows stay as they were."
+        cases = [f"{state(a.status)} since {moment(a.unreachable_since)} UTC" for a in left]
+        yield _item("note", title, left, cases, remedy)
 
 
 # -- what is incomplete

@@ -89,7 +89,7 @@ def _tiles(seen: Overview, max_age: timedelta) -> Element:
 
 
 def _figures(seen: Overview, max_age: timedelta) -> Iterator[tuple[str, str]]:
-    accounts = [a for a in seen.status.accounts if not a.has_left]
+    accounts = [a for a in seen.status.accounts if not a.is_unreachable]
     late = len(stale(accounts, max_age))
     ages = [a.age_seconds for a in accounts if a.age_seconds is not None]
     yield thousands(len(accounts)), "account" if len(accounts) == 1 else "accounts"

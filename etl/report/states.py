@@ -1,0 +1,28 @@
+"""States of accounts that cannot be listed, and other viewers, in words for people."""
+
+from __future__ import annotations
+
+from etl.domain.runs import Unreachable
+
+UNREACHABLE = {
+    Unreachable.LEFT: "out of the token's reach",
+    Unreachable.NO_USER: "no user of it is visible to the token",
+    Unreachable.WAITING: "not activated yet at the vendor",
+    Unreachable.MANUAL_LOCK: "locked by the vendor",
+    Unreachable.LIMIT_LOCK: "locked at the vendor for a limit",
+    Unreachable.DEBT_LOCK: "locked at the vendor for debt",
+    Unreachable.INACTIVE: "switched off at the vendor",
+}
+"""Each state as it follows the name of an account."""
+OTHER_VIEWER = "not seen by another key, login or user than before"
+"""What is to be known of suspects where the viewer changed."""
+
+
+def state(status: str) -> str:
+    """The words for an unreachable account's status; the status itself where it is none of these."""
+    return UNREACHABLE[Unreachable(status)] if status in set(Unreachable) else status
+
+
+def approval(account_id: int) -> str:
+    """The command that approves what the mass-close guard held, or closes what another viewer does not see."""
+    return f"vnsync sync --account {account_id} --approve-close {account_id}"

@@ -1,0 +1,1 @@
+"""Syncing: which accounts can be listed, and through whom."""

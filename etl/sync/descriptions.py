@@ -1,0 +1,31 @@
+"""Names and time zones of an agent's customers: asked for in turn, so that a fleet does not pay for all on one day."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime, timedelta
+
+from etl.store.accounts import KnownAccount
+
+DESCRIBED_EVERY = timedelta(days=7)
+COMPARED_EVERY = timedelta(days=35)
+"""How often the other users of a customer are asked whether they see more: each costs a point."""
+_EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
+_SPREAD = 2_654_435_761
+"""A multiplier that scatters neighbouring ids over 32 bits."""
+
+
+def is_due(account_id: int, last: datetime | None, now: datetime, every: timedelta) -> bool:
+    """Whether to ask again: each account has a moment of its own in every period, and none waits longer than one."""
+    if last is None or last > now or now - last >= every:
+        return True
+    offset = every * ((account_id * _SPREAD % 2**32) / 2**32)
+    return (now - _EPOCH - offset) // every > (last - _EPOCH - offset) // every
+
+
+def to_describe(accounts: Collection[int], known: Mapping[int, KnownAccount], now: datetime) -> frozenset[int]:
+    """The accounts whose name and zone a run asks for: those that are due, or else the one asked longest ago."""
+    asked = {i: known[i].described_at if i in known else None for i in accounts}
+    due = {i for i, last in asked.items() if is_due(i, last, now, DESCRIBED_EVERY)}
+    longest_ago = min(asked, key=lambda i: (asked[i] or _EPOCH, i), default=None)
+    return frozenset(due) if due or longest_ago is None else frozenset({longest_ago})

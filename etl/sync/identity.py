@@ -1,0 +1,97 @@
+"""Identity of one account in a sync: the viewer that lists it, its name and its time zone."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from etl.domain.viewer import NO_VIEWER, Viewer
+from etl.errors import SOURCE_FAILURES
+from etl.extract.accounts import Account, Description, describe
+from etl.extract.ahead import Begin
+from etl.load.findings import AccountFacts
+from etl.load.publish import AccountLoad
+from etl.store.accounts import KnownAccount
+from etl.surroundings import Surroundings
+from etl.sync.descriptions import COMPARED_EVERY, is_due
+from etl.sync.viewer import Users
+
+
+class Identity:
+    """The state of an account's identity in one sync. `viewer`: through whom it is listed, once that is decided."""
+
+    def __init__(self, run: Surroundings, account: Account, known: KnownAccount) -> None:
+        self._run, self._account, self._known = run, account, known
+        self._archived = run.options.viewers.get(account.account_id)
+        self._described_at, self._compared_at = known.described_at, known.users_compared_at
+        self.viewer = NO_VIEWER
+        named = self._archived.user_id if self._archived else run.options.users.get(account.account_id)
+        self.users = Users(run.api, account, known.viewer.user_id, named)
+
+    # -- the viewer
+
+    def list_through(self, user_id: int | None) -> None:
+        """The account is listed through this user; None: through the token itself."""
+        self.viewer = self._archived or Viewer(credential=self._run.credential, user_id=user_id)
+
+    @property
+    def viewer_differs(self) -> bool:
+        """Whether the account's open numbers were listed by another viewer, who may see others."""
+        return self._known.synced and not self.viewer.sees_as(self._known.viewer)
+
+    def viewer_changed(self, suspects: int) -> bool:
+        """Whether another viewer than the last one listed the account, and did not see some of its numbers."""
+        return bool(suspects) and self.viewer_differs
+
+    def compare_users(self, listed: int) -> None:
+        """Tell when another user of the customer sees more than the `listed` numbers."""
+        account_id, now = self._account.account_id, self._run.clock.now()
+        if self.users.compared:
+            self._compared_at = now
+        if not self.users.are_a_choice or not is_due(account_id, self._compared_at, now, COMPARED_EVERY):
+            return
+        self._compared_at = now
+        with contextlib.suppress(*SOURCE_FAILURES):  # the listing is whole, whatever others see
+            if more := self.users.seeing_more(self.viewer.user_id, listed):
+                self._run.notice(
+                    f"user {more[0]} sees {more[1]} numbers; user {self.viewer.user_id}, through whom the account is"
+                    f" listed, sees {listed}. To choose one, name it in [users] of vnsync.toml or with --user",
+                    account_id,
+                )
+
+    # -- name and time zone
+
+    def described(self, begin: Begin) -> Callable[[AccountLoad], Account]:
+        """The way to the account with its name and time zone, as far as they are known.
+
+        An agent's customer is asked for them in turn. The answer may be on its way while the warehouse is read.
+        """
+        run, account, known = self._run, self._account, self._known
+        asked: Callable[[], Description] | None = None
+        if account.account_id in run.to_describe:
+            asked = begin(partial(describe, run.api, account, self.viewer.user_id))
+
+        def described(load: AccountLoad) -> Account:
+            told = Description()
+            if asked:
+                _ = load.open_numbers  # counted, so that no snapshot is held meanwhile
+                told, self._described_at = asked(), run.clock.now()
+                if told.problem:
+                    run.undescribed.add(told.problem)
+            name = account.account_name or told.name or known.account_name
+            timezone = account.timezone or told.timezone or known.timezone
+            return replace(account, account_name=name, timezone=timezone)
+
+        return described
+
+    def facts(self, account: Account, *, suspects: int) -> AccountFacts:
+        """The account's row: its viewer is the new one, unless it did not see what the last one saw."""
+        return AccountFacts(
+            account_name=account.account_name,
+            timezone=account.timezone,
+            viewer=self._known.viewer if self.viewer_changed(suspects) else self.viewer,
+            described_at=self._described_at,
+            users_compared_at=self._compared_at,
+        )
