@@ -43,11 +43,13 @@ class Table:
 
     `per_number`: its rows belong to one number each (the number itself, its links) and come and go with its record.
     The other tables are shared: a row exists while some row that refers to it does. `sought`: columns by which people
-    look rows up, besides the key.
+    look rows up, besides the key. `path`: place in a number's record from which the columns are read, as in
+    `source_drift`.
     """
 
     name: str
     entity: str
+    path: str
     key: tuple[Column, ...]
     values: tuple[Column, ...] = ()
     references: tuple[Reference, ...] = ()
@@ -74,6 +76,10 @@ class Table:
         """Names of the value columns."""
         return tuple(c.name for c in self.values)
 
+    def path_of(self, field: str) -> str:
+        """Path of a field in a number's record: `$.scenarios[].is_active`."""
+        return f"{self.path}.{field}"
+
 
 def _columns(kind: Kind, *names: str, personal: bool = False) -> tuple[Column, ...]:
     return tuple(Column(name=name, kind=kind, personal=personal) for name in names)
@@ -88,6 +94,7 @@ _of_site = Reference(columns=("site_id",), table="sites")
 VIRTUAL_NUMBERS = Table(
     name="virtual_numbers",
     entity="number",
+    path="$",
     per_number=True,
     sought=("virtual_phone_number",),
     key=_columns(_integers, "virtual_number_id"),
@@ -102,6 +109,7 @@ VIRTUAL_NUMBERS = Table(
 CAMPAIGNS = Table(
     name="campaigns",
     entity="campaign",
+    path="$.campaigns[]",
     key=_columns(_integers, "campaign_id"),
     values=(*_columns(_text, "campaign_name"), *_columns(_integers, "site_id"), *_extra),
     references=(_of_site,),
@@ -109,12 +117,14 @@ CAMPAIGNS = Table(
 SITES = Table(
     name="sites",
     entity="site",
+    path="$.campaigns[]",
     key=_columns(_integers, "site_id"),
     values=_columns(_text, "site_domain_name"),
 )
 SITE_BLOCKS = Table(
     name="site_blocks",
     entity="site block",
+    path="$.campaigns[].site_blocks[]",
     key=_columns(_integers, "site_block_id"),
     values=(*_columns(_text, "site_block_name"), *_columns(_integers, "site_id"), *_extra),
     references=(_of_site,),
@@ -122,12 +132,14 @@ SITE_BLOCKS = Table(
 SCENARIOS = Table(
     name="scenarios",
     entity="scenario",
+    path="$.scenarios[]",
     key=_columns(_integers, "scenario_id"),
     values=_columns(_text, "scenario_name"),
 )
 NUMBER_CAMPAIGNS = Table(
     name="virtual_number_campaigns",
     entity="campaign of a number",
+    path="$.campaigns[]",
     per_number=True,
     key=_columns(_integers, "virtual_number_id", "campaign_id"),
     references=(_of_number, Reference(columns=("campaign_id",), table="campaigns")),
@@ -135,6 +147,7 @@ NUMBER_CAMPAIGNS = Table(
 NUMBER_SITE_BLOCKS = Table(
     name="virtual_number_site_blocks",
     entity="site block of a number",
+    path="$.campaigns[].site_blocks[]",
     per_number=True,
     key=_columns(_integers, "virtual_number_id", "campaign_id", "site_block_id"),
     values=_columns(Kind.BOOLEAN, "is_tracking"),
@@ -146,6 +159,7 @@ NUMBER_SITE_BLOCKS = Table(
 NUMBER_SCENARIOS = Table(
     name="virtual_number_scenarios",
     entity="scenario of a number",
+    path="$.scenarios[]",
     per_number=True,
     key=_columns(_integers, "virtual_number_id", "scenario_id", "call_processing_rule_id"),
     values=(*_columns(Kind.BOOLEAN, "is_active"), *_extra),

@@ -137,9 +137,9 @@ class Normalizer:
             None if n.extra is None else _json(n.extra),
             0,
         )
-        return row if UNSET not in row else self._known(row, tables.VIRTUAL_NUMBERS, "$")
+        return row if UNSET not in row else self._known(row, tables.VIRTUAL_NUMBERS)
 
-    def _known(self, row: Row, table: Table, path: str) -> Row:
+    def _known(self, row: Row, table: Table) -> Row:
         """The row with null for what was not sent, the bits that say so, and a note in the drift."""
         self.unreported = True
         self.unreported_shared |= not table.per_number
@@ -147,7 +147,7 @@ class Normalizer:
         for column, value in zip(table.columns, row, strict=False):
             if value is UNSET:
                 missing |= missing_bit(table, column.name)
-                self._drift.note(f"{path}.{column.name}", DriftKind.MISSING_FIELD)
+                self._drift.note(table.path_of(column.name), DriftKind.MISSING_FIELD)
         return (*(None if v is UNSET else v for v in row[:-1]), missing)
 
     def _repeats(self, told: tuple[Any, ...]) -> bool:
@@ -169,7 +169,7 @@ class Normalizer:
                 self._block(block, campaign)
                 row: Row = (*link, block.site_block_id, block.is_tracking, 0)
                 if block.is_tracking is UNSET:
-                    row = self._known(row, tables.NUMBER_SITE_BLOCKS, "$.campaigns[].site_blocks[]")
+                    row = self._known(row, tables.NUMBER_SITE_BLOCKS)
                 blocks.append(row)
         campaigns_out += links if len(links) == 1 else set(links)
         blocks_out += blocks if len(blocks) < 2 else self._each_once(tables.NUMBER_SITE_BLOCKS, blocks)
@@ -180,12 +180,12 @@ class Normalizer:
             return
         row: Row = (*told[:3], _json(c.extra), 0)
         if UNSET in row:
-            row = self._known(row, tables.CAMPAIGNS, "$.campaigns[]")
+            row = self._known(row, tables.CAMPAIGNS)
         self._keep(tables.CAMPAIGNS, self._campaigns, c.campaign_id, row)
         if c.site_id is not None and c.site_id is not UNSET:
             site: Row = (c.site_id, c.site_domain_name, 0)
             if c.site_domain_name is UNSET:
-                site = self._known(site, tables.SITES, "$.campaigns[]")
+                site = self._known(site, tables.SITES)
             self._keep(tables.SITES, self._sites, c.site_id, site)
 
     def _block(self, b: SiteBlock, campaign: Campaign) -> None:
@@ -194,7 +194,7 @@ class Normalizer:
             return
         row: Row = (*told, _json(b.extra), 0)
         if UNSET in row:
-            row = self._known(row, tables.SITE_BLOCKS, "$.campaigns[].site_blocks[]")
+            row = self._known(row, tables.SITE_BLOCKS)
         self._keep(tables.SITE_BLOCKS, self._blocks, b.site_block_id, row)
 
     # -- scenarios
@@ -212,14 +212,14 @@ class Normalizer:
             return
         row: Row = (*told, 0)
         if s.scenario_name is UNSET:
-            row = self._known(row, tables.SCENARIOS, "$.scenarios[]")
+            row = self._known(row, tables.SCENARIOS)
         self._keep(tables.SCENARIOS, self._scenarios, s.scenario_id, row)
 
     def _scenario_link(self, number_id: int, s: Scenario) -> Row:
         extra = None if s.extra is None else _json(s.extra)
         row: Row = (number_id, s.scenario_id, s.call_processing_rule_id, s.is_active, extra, 0)
         if UNSET in row:
-            row = self._known(row, tables.NUMBER_SCENARIOS, "$.scenarios[]")
+            row = self._known(row, tables.NUMBER_SCENARIOS)
         return row if row[2] is not None else (*row[:2], 0, *row[3:])
 
     # -- one row per key
