@@ -36,7 +36,8 @@ begin
     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     where n.nspname = home and c.relkind in ('r', 'v') and (
       c.relname in ('alembic_version', 'sync_runs', 'accounts', 'account_syncs', 'chain_sections',
-        'account_claims', 'erasures', 'quarantine', 'source_drift', 'listing_states', 'listing_windows',
+        'account_claims', 'erasures', 'quarantine', 'source_drift', 'first_reported', 'listing_states',
+        'listing_windows',
         'number_assignments', 'number_campaign_periods', 'changes')
       or c.relname ~ ('^(virtual_numbers|campaigns|sites|site_blocks|scenarios|virtual_number_campaigns'
         '|virtual_number_site_blocks|virtual_number_scenarios)(_closed|_history)?$'))
@@ -48,7 +49,8 @@ begin
 
     -- History and records of what happened: added to, never changed.
     execute format('grant insert on %I.%I to vnsync_loader', home, item.name);
-    continue when item.name like '%\_closed' or item.name in ('account_syncs', 'chain_sections', 'quarantine');
+    continue when item.name like '%\_closed' or item.name in ('account_syncs', 'chain_sections', 'quarantine',
+      'first_reported');
 
     -- The state of runs and accounts: the columns that change, no others.
     if item.name = 'sync_runs' then

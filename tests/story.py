@@ -85,7 +85,7 @@ DAYS: dict[str, list[Record]] = {
 """A campaign renamed; a number moved and another commented; a number gone and a site renamed; the number back."""
 
 
-def tell(warehouse: Engine, days: dict[str, list[Record]]) -> None:
+def tell(warehouse: Engine, days: dict[str, list[Record]], **options: Any) -> None:
     story, clock, chance = Story(), FakeClock(), random.Random(1)
     for day, numbers in days.items():
         story.numbers = numbers
@@ -93,5 +93,5 @@ def tell(warehouse: Engine, days: dict[str, list[Record]]) -> None:
         assert f"{clock.now():%Y-%m-%d}" == day
         surroundings: dict[str, Any] = {"clock": clock, "random": chance, "report": lambda _event: None}
         with open_api(URL, PermanentKey(TOKEN), transport=story, **surroundings) as api:
-            assert sync(api, warehouse, options=SyncOptions(), **surroundings).exit_code == 0
+            assert sync(api, warehouse, options=SyncOptions(**options), **surroundings).exit_code == 0
     assert oracle.broken_invariants(warehouse) == []

@@ -28,7 +28,7 @@ from etl.domain.guard import Guard, Links
 from etl.domain.runs import AccountResult, AccountStatus, TableChange
 from etl.errors import Held
 from etl.extract.ahead import Begin
-from etl.load import contradictions, diff, findings, rehearsal, staging
+from etl.load import contradictions, diff, findings, first_reported, rehearsal, staging
 from etl.load.commit import commit
 from etl.load.diff import Moment
 from etl.load.findings import AccountFacts, Told
@@ -254,6 +254,8 @@ class AccountLoad:
             rows_opened=sum(c.opened for c in changes.values()),
             rows_closed=sum(c.closed for c in changes.values()),
         )
+        if self._staged:  # else every record is as before, or new
+            first_reported.record(self._connection, moment, known.findings.drift)
         findings.save(self._connection, self._run_id, self._account_id, known.findings)
         runs.record(self._connection, published)
         return published

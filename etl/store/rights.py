@@ -25,6 +25,7 @@ NEEDED: dict[str, tuple[str, ...]] = {
     "chain_sections": ADD,
     "erasures": READ,
     "quarantine": ADD,
+    "first_reported": ADD,
     "account_claims": MOVE,
     "listing_states": MOVE,
     "listing_windows": MOVE,

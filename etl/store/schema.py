@@ -145,6 +145,19 @@ source_drift = Table(
     *_runs("first_run_id", "last_run_id"),
 )
 
+first_reported = Table(
+    "first_reported",
+    metadata,
+    _key("account_id"),
+    Column("path", Text, primary_key=True),
+    _key("run_id"),
+    *_runs("run_id"),
+)
+"""Fields that a run saw reported for an account whose previous sync did not have them: known since, not changed then.
+
+`path` is spelt as in `source_drift`. One row for each time: a source may go back to an edition and forth again.
+"""
+
 erasures = Table(
     "erasures",
     metadata,

@@ -91,7 +91,7 @@ def downgrade() -> None:
         op.drop_table(name)
     for name in ("listing_windows", "listing_states"):
         op.drop_table(name)
-    for name in ("account_claims", "erasures", "source_drift", "quarantine", "chain_sections"):
+    for name in ("account_claims", "erasures", "first_reported", "source_drift", "quarantine", "chain_sections"):
         op.drop_table(name)
     for name in ("account_syncs", "accounts", "sync_runs"):
         op.drop_table(name)
@@ -225,6 +225,14 @@ def _findings() -> None:
         _id("last_run_id"),
         _key("source_drift", "account_id", "path", "kind", "value"),
         *_run_keys("source_drift", "first_run_id", "last_run_id"),
+    )
+    op.create_table(
+        "first_reported",
+        _id("account_id", autoincrement=False),
+        sa.Column("path", sa.Text, nullable=False),
+        _id("run_id", autoincrement=False),
+        _key("first_reported", "account_id", "path", "run_id"),
+        *_run_keys("first_reported", "run_id"),
     )
 
 

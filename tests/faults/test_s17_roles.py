@@ -16,7 +16,7 @@ from tests.faults.scenes import Scene, scene
 SQL = Path(__file__).parents[2] / "docs" / "postgresql-roles.sql"
 CLOSED = [table.name for table in schema.closed.values()]
 CURRENT = [table.name for table in schema.current.values()]
-RECORDS = ["account_syncs", "chain_sections", "quarantine"]
+RECORDS = ["account_syncs", "chain_sections", "quarantine", "first_reported"]
 STATES = {"sync_runs": "status", "accounts": "account_name", "source_drift": "last_run_id"}
 FIXED = {"sync_runs": "started_at", "accounts": "first_run_id", "source_drift": "first_run_id"}
 MOVED = [*CURRENT, "account_claims", "listing_states", "listing_windows"]

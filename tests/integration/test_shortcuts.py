@@ -66,6 +66,7 @@ def told(engine: Engine) -> dict[str, list[Any]]:
     queries["drift"] = (
         f"select path, kind, value, {days.format('t.first_run_id')}, {days.format('t.last_run_id')} from source_drift t"
     )
+    queries["first reported"] = f"select path, {days.format('t.run_id')} from first_reported t"
     queries["quarantine"] = (
         f"select {days.format('t.run_id')}, virtual_number_id, path, reason, record from quarantine t"
     )
