@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from etl.read.as_of import Observed
+    from etl.read.change_kinds import Kind
     from etl.read.changes import Window
-    from etl.read.happenings import Kind
     from etl.settings import Loaded
 
     Counts = dict[int, Counter[tuple[Kind, str]]]

@@ -32,8 +32,10 @@ from sqlalchemy.sql.selectable import CompoundSelect
 from etl.domain import tables as declared
 from etl.domain.runs import AccountStatus
 from etl.read import as_of
+from etl.read.change_kinds import Happening, Kind, Pair
 from etl.read.erased import is_erased
-from etl.read.happenings import Happening, Kind, Pair, of_number, of_shared
+from etl.read.first_reported import first_reported
+from etl.read.happenings import of_number, of_shared
 from etl.read.timeline import previous
 from etl.store import schema
 from etl.store.streams import stream
@@ -85,7 +87,7 @@ def read_changes(connection: Connection, window: Window, *, names: bool = True) 
 
     `names`: look up what the things of links are called; counting needs no names.
     """
-    observations = _Observations(connection)
+    observations = _Observations(connection, window)
     numbers = heapq.merge(
         *(_pairs(connection, t, window, observations, names) for t in declared.TABLES if t.per_number),
         key=lambda seen: (*seen.when, seen.pair.key[0]),
@@ -132,10 +134,11 @@ def _of_shared(pairs: Iterable[_Seen]) -> Iterator[_Told]:
 
 
 class _Observations:
-    """The published observations of the account that is being told."""
+    """The published observations of the account that is being told, and the fields that one was the first to report."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, window: Window) -> None:
         self._connection = connection
+        self._reported = first_reported(connection, window.accounts)
         self._account_id: int | None = None
         self._instants: list[datetime] = []
 
@@ -147,6 +150,10 @@ class _Observations:
             instants = select(syncs.c.observed_at).where(mine).order_by(syncs.c.observed_at)
             self._account_id, self._instants = account_id, list(self._connection.scalars(instants))
         return previous(moment, self._instants)
+
+    def reported(self, account_id: int, moment: datetime) -> frozenset[str]:
+        """Paths of the fields that the account's observation at this moment reported for the first time."""
+        return self._reported.get((account_id, moment), frozenset())
 
 
 # -- pairs of one table
@@ -172,6 +179,7 @@ def _pairs(
             came_back=bool(opened is not None and opened.earlier),
             first=first,
             erased=any(row.erased for row in events),
+            reported=observations.reported(account_id, at),
         )
         yield _Seen(account_id=account_id, observed_at=at, run_id=events[0].run_id, pair=pair)
 

@@ -8,108 +8,15 @@ told by exactly one happening.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import replace
 from typing import Any
 
 from etl.domain import tables as declared
+from etl.read.change_kinds import Happening, Kind, Pair, Thing
+from etl.read.newly_known import newly_known
 
 LOCKS = frozenset({"manual_lock", "limit_lock"})
 """Statuses in which a number takes no calls because somebody or a limit locked it."""
-
-
-class Kind(StrEnum):
-    """What can happen: part of the JSON and CSV that people rely on. In the order in which totals are told."""
-
-    NUMBER_FIRST_SEEN = "number_first_seen"
-    NUMBER_ADDED = "number_added"
-    NUMBER_CAME_BACK = "number_came_back"
-    NUMBER_REMOVED = "number_removed"
-    MOVED = "moved"
-    CAMPAIGN_JOINED = "campaign_joined"
-    CAMPAIGN_LEFT = "campaign_left"
-    LOCKED = "locked"
-    UNLOCKED = "unlocked"
-    STATUS_CHANGED = "status_changed"
-    NAME_CHANGED = "name_changed"
-    COMMENT_CHANGED = "comment_changed"
-    REDIRECTED = "redirected"
-    TYPE_CHANGED = "type_changed"
-    CATEGORY_CHANGED = "category_changed"
-    PHONE_CHANGED = "phone_changed"
-    ACTIVATION_CHANGED = "activation_changed"
-    CUSTOMER_CHANGED = "customer_changed"
-    FIELDS_CHANGED = "fields_changed"
-    CONTENT_ERASED = "content_erased"
-    RULE_SWITCHED_ON = "rule_switched_on"
-    RULE_SWITCHED_OFF = "rule_switched_off"
-    RULE_REPORTED = "rule_reported"
-    RULE_CHANGED = "rule_changed"
-    SCENARIO_GIVEN = "scenario_given"
-    SCENARIO_TAKEN = "scenario_taken"
-    BLOCK_JOINED = "block_joined"
-    BLOCK_LEFT = "block_left"
-    TRACKING_SWITCHED_ON = "tracking_switched_on"
-    TRACKING_SWITCHED_OFF = "tracking_switched_off"
-    TRACKING_REPORTED = "tracking_reported"
-    FIRST_SEEN = "first_seen"
-    APPEARED = "appeared"
-    CAME_BACK = "came_back"
-    DISAPPEARED = "disappeared"
-    RENAMED = "renamed"
-    SITE_CHANGED = "site_changed"
-    CHANGED = "changed"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pair:
-    """One key of a table, before and after an observation: at least one of the two is there.
-
-    `names`: what each id in the key, and `virtual_phone_number`, was called: after, or just before where it ended.
-    `came_back`: the key had a version that ended earlier. `first`: the account had not been observed before.
-    `erased`: the personal content of one of the two, or of both, was erased since.
-    """
-
-    table: str
-    key: tuple[int, ...]
-    before: Mapping[str, Any] | None = None
-    after: Mapping[str, Any] | None = None
-    names: Mapping[str, str | None] = field(default_factory=dict)
-    came_back: bool = False
-    first: bool = False
-    erased: bool = False
-
-    @property
-    def change(self) -> str:
-        """The word of the view `changes`: added, changed or removed."""
-        return "changed" if self.before and self.after else "added" if self.after else "removed"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Thing:
-    """Something with an id and the name that it had; `of`: the campaign of a block, the rule of a scenario."""
-
-    entity: str
-    id: int
-    name: str | None = None
-    of: Thing | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Happening:
-    """One thing that happened: to a number (`number`), or to a campaign, site, block or scenario (`thing`).
-
-    `before` and `after`: a field's values, or the things left and joined. `pairs`: the version changes that it tells.
-    """
-
-    kind: Kind
-    number: Thing | None = None
-    thing: Thing | None = None
-    before: Any = None
-    after: Any = None
-    pairs: tuple[Pair, ...] = ()
-
-
 _FIELDS = {
     "virtual_phone_number": Kind.PHONE_CHANGED,
     "redirection_phone_number": Kind.REDIRECTED,
@@ -154,12 +61,15 @@ def _number(pair: Pair) -> Thing:
 def _came(own: Pair, links: Sequence[Pair]) -> Happening:
     kind = Kind.NUMBER_CAME_BACK if own.came_back else Kind.NUMBER_ADDED
     kind = Kind.NUMBER_FIRST_SEEN if own.first else kind
-    return Happening(kind=kind, number=_number(own), after=_whole(own.after, links), pairs=(own, *links))
+    kind = Kind.NUMBER_MOVED_IN if own.elsewhere else kind
+    after = _whole(own.after, links)
+    return Happening(kind=kind, number=_number(own), thing=own.elsewhere, after=after, pairs=(own, *links))
 
 
 def _went(own: Pair, links: Sequence[Pair]) -> Happening:
+    kind = Kind.NUMBER_MOVED_OUT if own.elsewhere else Kind.NUMBER_REMOVED
     before = _whole(own.before, links)
-    return Happening(kind=Kind.NUMBER_REMOVED, number=_number(own), before=before, pairs=(own, *links))
+    return Happening(kind=kind, number=_number(own), thing=own.elsewhere, before=before, pairs=(own, *links))
 
 
 def _whole(values: Mapping[str, Any] | None, links: Sequence[Pair]) -> dict[str, Any]:
@@ -170,17 +80,28 @@ def _whole(values: Mapping[str, Any] | None, links: Sequence[Pair]) -> dict[str,
 
 
 def _edited(own: Pair, number: Thing) -> Iterator[Happening]:
-    """One happening for each field; the first carries the pair. What changed in erased content nobody knows."""
-    before, after = own.before or {}, own.after or {}
+    """One happening for each field; the first carries the pair. What changed in erased content is not known."""
+    columns = _KEPT if own.erased else declared.VIRTUAL_NUMBERS.value_names
+    known, rest = newly_known(own)
     pairs: tuple[Pair, ...] = (own,)
-    for column in _KEPT if own.erased else declared.VIRTUAL_NUMBERS.value_names:
-        old, new = before.get(column), after.get(column)
+    for column in columns:
+        old, new = (own.before or {}).get(column), rest.get(column)
         if old != new:
             kind = _status(old, new) if column == "status" else _FIELDS[column]
-            yield Happening(kind=kind, number=number, before=old, after=new, pairs=pairs)
+            yield Happening(kind=kind, number=number, field=column, before=old, after=new, pairs=pairs)
             pairs = ()
-    if own.erased and pairs:
+    if own.erased:
+        known = {name: value for name, value in known.items() if name in columns}
+    yield from _learnt(known, Happening(kind=Kind.KNOWN, number=number, pairs=pairs))
+    if own.erased and pairs and not known:
         yield Happening(kind=Kind.CONTENT_ERASED, number=number, pairs=pairs)
+
+
+def _learnt(known: Mapping[str, Any], happening: Happening) -> Iterator[Happening]:
+    """One happening for each field that is known now; the first carries the pairs."""
+    for name, value in known.items():
+        yield replace(happening, field=name, after=value)
+        happening = replace(happening, pairs=())
 
 
 def _status(old: Any, new: Any) -> Kind:
@@ -212,23 +133,24 @@ def _travelled(campaigns: Sequence[Pair], blocks: Sequence[Pair], number: Thing)
             yield Happening(kind=kind, number=number, thing=_thing(pair, "campaign"), pairs=(pair, *own))
     for pair in blocks:
         if pair not in told:
-            yield _block(pair, number)
+            yield from _block(pair, number)
 
 
-def _block(pair: Pair, number: Thing) -> Happening:
+def _block(pair: Pair, number: Thing) -> Iterator[Happening]:
     block = Thing(
         entity="site block", id=pair.key[2], name=pair.names.get("site_block_id"), of=_thing(pair, "campaign")
     )
-    if pair.change == "changed":
-        before, after = _of(pair, "is_tracking")
-        kind = _switched(before, after, Kind.TRACKING_SWITCHED_ON, Kind.TRACKING_SWITCHED_OFF, Kind.TRACKING_REPORTED)
-        return Happening(kind=kind, number=number, thing=block, before=before, after=after, pairs=(pair,))
-    kind = Kind.BLOCK_JOINED if pair.change == "added" else Kind.BLOCK_LEFT
-    return Happening(kind=kind, number=number, thing=block, pairs=(pair,))
-
-
-def _of(pair: Pair, column: str) -> tuple[Any, Any]:
-    return (pair.before or {}).get(column), (pair.after or {}).get(column)
+    if pair.change != "changed":
+        kind = Kind.BLOCK_JOINED if pair.change == "added" else Kind.BLOCK_LEFT
+        yield Happening(kind=kind, number=number, thing=block, pairs=(pair,))
+        return
+    known, rest = newly_known(pair)
+    yield from _learnt(known, Happening(kind=Kind.KNOWN, number=number, thing=block, pairs=(pair,)))
+    before, after = (pair.before or {}).get("is_tracking"), rest.get("is_tracking")
+    if before != after:
+        kind = _switched(before, after, Kind.TRACKING_SWITCHED_ON, Kind.TRACKING_SWITCHED_OFF, Kind.TRACKING_CHANGED)
+        told = Happening(kind=kind, number=number, thing=block, field="is_tracking", before=before, after=after)
+        yield replace(told, pairs=(pair,))
 
 
 def _switched(before: Any, after: Any, on: Kind, off: Kind, otherwise: Kind) -> Kind:
@@ -243,26 +165,36 @@ def _switched(before: Any, after: Any, on: Kind, off: Kind, otherwise: Kind) -> 
 def _scenarios(pairs: Sequence[Pair], number: Thing) -> Iterator[Happening]:
     """Rules switched, scenarios given and taken; a rule that the source did not name before is no new scenario."""
     unnamed = {p.key[1]: p for p in pairs if p.change == "removed" and p.key[2] == 0}
-    reported = {p.key[1] for p in pairs if p.change == "added" and p.key[2] != 0} & unnamed.keys()
+    named = {p.key[1] for p in pairs if p.change == "added" and p.key[2] != 0} & unnamed.keys()
+    carried = set[int]()
     for pair in pairs:
         scenario = pair.key[1]
-        if scenario in reported and pair.change == "removed" and pair.key[2] == 0:
-            continue
-        if scenario in reported and pair.change == "added":
-            own = (unnamed.pop(scenario),) if scenario in unnamed else ()
-            yield Happening(kind=Kind.RULE_REPORTED, number=number, thing=_scenario(pair), pairs=(pair, *own))
-        else:
-            yield _one_scenario(pair, number)
+        if scenario in named and pair.change == "added":
+            before = unnamed[scenario]
+            yield from _linked(
+                replace(pair, before=before.before), number, (pair,) if scenario in carried else (pair, before)
+            )
+            carried.add(scenario)
+        elif pair.change == "changed":
+            yield from _linked(pair, number, (pair,))
+        elif not (scenario in named and pair.key[2] == 0):
+            kind = Kind.SCENARIO_GIVEN if pair.change == "added" else Kind.SCENARIO_TAKEN
+            yield Happening(kind=kind, number=number, thing=_scenario(pair), pairs=(pair,))
 
 
-def _one_scenario(pair: Pair, number: Thing) -> Happening:
-    kind = {"added": Kind.SCENARIO_GIVEN, "removed": Kind.SCENARIO_TAKEN}.get(pair.change)
-    before, after = _of(pair, "is_active")
-    if kind is None:
+def _linked(pair: Pair, number: Thing, pairs: tuple[Pair, ...]) -> Iterator[Happening]:
+    """What became of a scenario's link that stayed, told from `pair`; `pairs`: the version changes behind it."""
+    known, rest = newly_known(pair)
+    told = Happening(kind=Kind.KNOWN, number=number, thing=_scenario(pair), pairs=pairs)
+    if rest != pair.before:
+        before, after = (pair.before or {}).get("is_active"), rest.get("is_active")
         kind = _switched(before, after, Kind.RULE_SWITCHED_ON, Kind.RULE_SWITCHED_OFF, Kind.RULE_CHANGED)
         if kind is Kind.RULE_CHANGED:
-            before, after = dict(pair.before or {}), dict(pair.after or {})
-    return Happening(kind=kind, number=number, thing=_scenario(pair), before=before, after=after, pairs=(pair,))
+            yield replace(told, kind=kind, before=dict(pair.before or {}), after=rest)
+        else:
+            yield replace(told, kind=kind, field="is_active", before=before, after=after)
+        told = replace(told, pairs=())
+    yield from _learnt(known, told)
 
 
 def _scenario(pair: Pair) -> Thing:
@@ -287,12 +219,14 @@ def of_shared(pair: Pair) -> Iterator[Happening]:
     if pair.change != "changed":
         yield Happening(kind=_existence(pair), thing=thing, pairs=pairs)
         return
+    known, rest = newly_known(pair)
     for column in table.value_names:
-        before, after = _of(pair, column)
+        before, after = (pair.before or {}).get(column), rest.get(column)
         if before != after:
             kind = Kind.RENAMED if column == name else Kind.SITE_CHANGED if column == "site_id" else Kind.CHANGED
-            yield Happening(kind=kind, thing=thing, before=before, after=after, pairs=pairs)
+            yield Happening(kind=kind, thing=thing, field=column, before=before, after=after, pairs=pairs)
             pairs = ()
+    yield from _learnt(known, Happening(kind=Kind.KNOWN, thing=thing, pairs=pairs))
 
 
 def _existence(pair: Pair) -> Kind:
@@ -300,4 +234,7 @@ def _existence(pair: Pair) -> Kind:
         return Kind.DISAPPEARED
     if pair.first:
         return Kind.FIRST_SEEN
-    return Kind.CAME_BACK if pair.came_back else Kind.APPEARED
+    if pair.came_back:
+        return Kind.CAME_BACK
+    told_now = pair.table == declared.SITES.name and declared.CAMPAIGNS.path_of("site_id") in pair.reported
+    return Kind.FIRST_SEEN if told_now else Kind.APPEARED

@@ -17,7 +17,8 @@ from etl.domain.windows import HIGHEST_ID
 from etl.errors import Usage
 from etl.read import as_of
 from etl.read.erased import erased_versions
-from etl.read.timeline import Gap, Names, Span, Version, gaps, spans
+from etl.read.first_reported import first_reported
+from etl.read.timeline import Gap, Names, Span, Version, gaps, spans, with_known
 from etl.store import schema
 from etl.store.engine import begin_reading, database_errors
 from etl.store.streams import stream
@@ -167,6 +168,8 @@ class _Told:
         self._connection, self._account_id, self._number_id = connection, account_id, number_id
         self._moment, self._observed = moment, observed
         self._erased = erased_versions(connection, (account_id, number_id))
+        reported = first_reported(connection, {account_id})
+        self._reported = {observed_at: paths for (_, observed_at), paths in reported.items()}
 
     def versions(self, table: declared.Table, ids: Mapping[str, Iterable[Any]] | None = None) -> list[Version]:
         """Versions by key and time; of this number, or of the rows whose columns are among `ids`."""
@@ -188,7 +191,8 @@ class _Told:
 
     def spans(self, table: declared.Table, names: Names, shown: Sequence[str]) -> tuple[Span, ...]:
         """The number's rows of `table`, cut where their names changed."""
-        return _spread(self.versions(table), names, self._observed, shown)
+        told = _spread(self.versions(table), names, self._observed, shown)
+        return with_known(told, [table, *(_NAMED[column] for column in names)], self._reported)
 
     def _known(self, table: declared.Table, referring: Iterable[Version]) -> Known:
         (column,) = table.key_names
@@ -214,6 +218,7 @@ class _Told:
         }
 
 
+_NAMED = {table.key_names[0]: table for table in declared.shared_tables()}
 _CAMPAIGN = ("campaign_id", "campaign_name", "site_id", "site_domain_name")
 _BLOCK = ("campaign_id", "campaign_name", "site_block_id", "site_block_name", "is_tracking")
 _SCENARIO = ("scenario_id", "scenario_name", "call_processing_rule_id", "is_active", "extra")

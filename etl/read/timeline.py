@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
+
+from etl.domain import tables as declared
+from etl.read.newly_known import known_values
 
 Values = Mapping[str, Any]
 
@@ -29,7 +32,8 @@ class Version:
 class Span:
     """A time on which something held unchanged. It began after `after` (None: unknown), not later than `valid_from`.
 
-    `erased_at`: as in `Version`.
+    `erased_at`: as in `Version`. `known`: values of fields that the source reported for the first time when it began,
+    and of which nothing was known before.
     """
 
     valid_from: datetime
@@ -37,6 +41,7 @@ class Span:
     valid_to: datetime | None
     values: Values
     erased_at: datetime | None = None
+    known: Values = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,3 +101,39 @@ def gaps(lives: Sequence[Version]) -> list[Gap]:
         for one, two in pairwise(lives)
         if one.valid_to is not None and one.valid_to < two.valid_from
     ]
+
+
+def with_known(
+    told: Sequence[Span], tables: Sequence[declared.Table], reported: Mapping[datetime, Collection[str]]
+) -> tuple[Span, ...]:
+    """The spans with the fields that are known since each of them began.
+
+    `tables`: the one that the spans are of, then those that name what it refers to; `reported`: paths by the instant of
+    the observation that reported them for the first time. A span goes on from one of the same key that ended when it
+    began, and a link with a rule also from the link without one.
+    """
+    key = [name for name in tables[0].key_names if all(name in span.values for span in told)]
+    ended = {(span.valid_to, *(span.values[name] for name in key)): span for span in told}
+
+    def before(span: Span) -> Span | None:
+        values = {name: span.values[name] for name in key}
+        unnamed = values | {_RULE: 0} if _RULE in key else values
+        places = ((span.valid_from, *each.values()) for each in (values, unnamed))
+        return next((ended[place] for place in places if place in ended), None)
+
+    return tuple(_with_known(before(span), span, tables, reported.get(span.valid_from, ())) for span in told)
+
+
+_RULE = "call_processing_rule_id"
+
+
+def _with_known(before: Span | None, span: Span, tables: Sequence[declared.Table], reported: Collection[str]) -> Span:
+    if before is None or not reported:
+        return span
+    known: dict[str, Any] = {}
+    for table in tables:
+        known |= known_values(table, before.values, span.values, reported)[0]
+    if before.erased_at or span.erased_at:
+        lasting = {column.name for table in tables for column in table.columns if not column.personal}
+        known = {name: value for name, value in known.items() if name in lasting}
+    return replace(span, known=known)

@@ -7,33 +7,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from etl.read.as_of import Observed
+from etl.read.change_kinds import Happening, Kind, Thing
 from etl.read.changes import Change, Window
 from etl.read.csv_text import Cell as CsvCell
-from etl.read.happenings import Happening, Kind, Thing
-from etl.report.fields import LABELS, described, value
+from etl.report.fields import LABELS, described, known_now, switch, value
 from etl.report.tables import Cell, Table
 from etl.report.values import as_json, iso, plain
-from etl.report.wording import asked, moment, named, printable, quoted, thousands
+from etl.report.wording import asked, counted, moment, named, printable, quoted, thousands
 
-FIELDS = {
-    Kind.STATUS_CHANGED: "status",
-    Kind.LOCKED: "status",
-    Kind.UNLOCKED: "status",
-    Kind.NAME_CHANGED: "name",
-    Kind.COMMENT_CHANGED: "comment",
-    Kind.REDIRECTED: "redirection_phone_number",
-    Kind.TYPE_CHANGED: "type",
-    Kind.CATEGORY_CHANGED: "category",
-    Kind.PHONE_CHANGED: "virtual_phone_number",
-    Kind.ACTIVATION_CHANGED: "activation_date",
-    Kind.CUSTOMER_CHANGED: "child_customer_id",
-    Kind.FIELDS_CHANGED: "extra",
-}
-"""The field of a number that a kind of change is about."""
 TOTALS = {
     Kind.NUMBER_FIRST_SEEN: "numbers seen for the first time",
     Kind.NUMBER_ADDED: "numbers added",
     Kind.NUMBER_CAME_BACK: "numbers that came back",
+    Kind.NUMBER_MOVED_IN: "numbers moved from another account",
+    Kind.NUMBER_MOVED_OUT: "numbers moved to another account",
     Kind.NUMBER_REMOVED: "numbers removed",
     Kind.MOVED: "moved to another campaign",
     Kind.CAMPAIGN_JOINED: "added to a campaign",
@@ -53,7 +40,6 @@ TOTALS = {
     Kind.CONTENT_ERASED: "changed in what is erased by now",
     Kind.RULE_SWITCHED_ON: "rules switched on",
     Kind.RULE_SWITCHED_OFF: "rules switched off",
-    Kind.RULE_REPORTED: "rules reported for the first time",
     Kind.RULE_CHANGED: "rules changed",
     Kind.SCENARIO_GIVEN: "given a scenario",
     Kind.SCENARIO_TAKEN: "taken from a scenario",
@@ -61,7 +47,8 @@ TOTALS = {
     Kind.BLOCK_LEFT: "taken out of a site block",
     Kind.TRACKING_SWITCHED_ON: "tracking switched on",
     Kind.TRACKING_SWITCHED_OFF: "tracking switched off",
-    Kind.TRACKING_REPORTED: "tracking reported for the first time",
+    Kind.TRACKING_CHANGED: "tracking changed",
+    Kind.KNOWN: "fields of {} that are known now",
     Kind.FIRST_SEEN: "{} seen for the first time",
     Kind.APPEARED: "{} that came into use",
     Kind.CAME_BACK: "{} that are in use again",
@@ -93,9 +80,11 @@ def totals_table(counts: Mapping[int, Counter[tuple[Kind, str]]], known: Mapping
 
 
 def headline(window: Window, counts: Mapping[int, Counter[tuple[Kind, str]]]) -> str:
-    """How much changed in which time, in one sentence."""
-    number = sum(sum(found.values()) for found in counts.values())
-    many = f"{thousands(number)} change{'' if number == 1 else 's'}" if number else "Nothing changed"
+    """How much changed in which time, in one sentence; fields that became known are no changes."""
+    known = sum(n for found in counts.values() for (kind, _), n in found.items() if kind is Kind.KNOWN)
+    number = sum(sum(found.values()) for found in counts.values()) - known
+    many = counted(number, "change") if number else "Nothing changed"
+    many += f", {counted(known, 'field')} known for the first time" if known else ""
     since = f"observed after {asked(window.start)}" if window.start else "observed since the first sync"
     until = f" and not later than {asked(window.end)}" if window.end else ""
     return f"{many}, {since}{until} (UTC)."
@@ -119,7 +108,8 @@ def sentence(told: Happening) -> str:
         return printable(told.kind.value)
     if told.number:
         return f"{_number(subject)}: {_of_number(told)}"
-    name = str(subject.id) if told.kind is Kind.RENAMED else _name(subject)
+    of_the_name = told.kind is Kind.RENAMED or (told.kind is Kind.KNOWN and told.after == subject.name)
+    name = str(subject.id) if of_the_name else _name(subject)
     return f"{subject.entity} {name}: {_of_thing(told)}"
 
 
@@ -157,9 +147,11 @@ def _block(thing: Thing | None) -> str:
 
 
 def _of_number(told: Happening) -> str:
-    if told.kind in FIELDS:
-        return _field(told)
     thing = told.thing
+    if told.kind is Kind.KNOWN:
+        return known_now(told.field or "", told.after, of=_owner(thing, told.field))
+    if told.field and not thing:
+        return _field(told, told.field)
     match told.kind:
         case Kind.NUMBER_FIRST_SEEN:
             return f"seen for the first time: {_whole(told.after)}"
@@ -167,6 +159,10 @@ def _of_number(told: Happening) -> str:
             return f"added: {_whole(told.after)}"
         case Kind.NUMBER_CAME_BACK:
             return f"came back: {_whole(told.after)}"
+        case Kind.NUMBER_MOVED_IN:
+            return f"moved from {_account(thing)}: {_whole(told.after)}"
+        case Kind.NUMBER_MOVED_OUT:
+            return f"moved to {_account(thing)}; it was {_whole(told.before)}"
         case Kind.NUMBER_REMOVED:
             return f"removed; it was {_whole(told.before)}"
         case Kind.MOVED:
@@ -181,28 +177,34 @@ def _of_number(told: Happening) -> str:
             return f"taken out of {_block(thing)}"
         case Kind.TRACKING_SWITCHED_ON | Kind.TRACKING_SWITCHED_OFF:
             return f"tracking switched {'on' if told.after else 'off'} in {_block(thing)}"
-        case Kind.TRACKING_REPORTED:
-            return f"tracking in {_block(thing)}: {_truth(told.before)} -> {_truth(told.after)}"
+        case Kind.TRACKING_CHANGED:
+            return f"tracking in {_block(thing)}: {switch(told.before)} -> {switch(told.after)}"
         case Kind.SCENARIO_GIVEN:
             return f"given scenario {_scenario(thing)}"
         case Kind.SCENARIO_TAKEN:
             return f"taken from scenario {_scenario(thing)}"
         case Kind.RULE_SWITCHED_ON | Kind.RULE_SWITCHED_OFF:
             return f"rule switched {'on' if told.after else 'off'}: scenario {_scenario(thing)}"
-        case Kind.RULE_REPORTED:
-            return f"the rule of scenario {_scenario(thing)} is known now"
         case Kind.CONTENT_ERASED:
             return "changed in personal content, which is erased by now"
         case _:
             return f"scenario {_scenario(thing)} changed: {_compared(told.before, told.after)}"
 
 
-def _truth(told: Any) -> str:
-    return {True: "on", False: "off"}.get(told, "unknown")
+def _account(thing: Thing | None) -> str:
+    return named(thing.id, thing.name) if thing else "another account"
 
 
-def _field(told: Happening) -> str:
-    column = FIELDS[told.kind]
+def _owner(thing: Thing | None, field: str | None) -> str:
+    """What a known field belongs to, beside the number: a block, or a scenario by its rule where that is not news."""
+    if thing is None:
+        return ""
+    if thing.entity == "site block":
+        return _block(thing)
+    return f"scenario {_name(thing) if field == 'call_processing_rule_id' else _scenario(thing)}"
+
+
+def _field(told: Happening, column: str) -> str:
     change = f"{value(column, told.before)} -> {value(column, told.after)}"
     verb = {Kind.LOCKED: "locked, status", Kind.UNLOCKED: "unlocked, status"}.get(told.kind, LABELS[column])
     return f"{verb} {change}"
@@ -220,6 +222,8 @@ def _compared(before: Any, after: Any) -> str:
 
 def _of_thing(told: Happening) -> str:
     match told.kind:
+        case Kind.KNOWN:
+            return known_now(told.field or "", told.after)
         case Kind.FIRST_SEEN:
             return "seen for the first time"
         case Kind.APPEARED:
@@ -253,6 +257,7 @@ def as_object(change: Change) -> dict[str, Any]:
         "entity": told.thing.entity if told.thing else "number",
         "entity_id": told.thing.id if told.thing else told.number.id if told.number else None,
         "entity_name": told.thing.name if told.thing else None,
+        "field": told.field,
         "before": plain(told.before),
         "after": plain(told.after),
         "sentence": sentence(told),
@@ -261,7 +266,7 @@ def as_object(change: Change) -> dict[str, Any]:
 
 COLUMNS = (
     "account_id", "previous_observed_at", "observed_at", "run_id", "kind", "virtual_number_id", "virtual_phone_number",
-    "entity", "entity_id", "entity_name", "before", "after", "sentence",
+    "entity", "entity_id", "entity_name", "field", "before", "after", "sentence",
 )  # fmt: skip
 """The columns of the CSV, and the names of an object's members."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from etl.report.values import as_json
-from etl.report.wording import quoted
+from etl.report.wording import printable, quoted
 
 LABELS = {
     "virtual_phone_number": "phone",
@@ -21,6 +21,20 @@ LABELS = {
     "extra": "other fields",
 }
 """What people call a number's columns, in the order in which they ask."""
+_NOUNS = LABELS | {
+    "redirection_phone_number": "redirection",
+    "activation_date": "activation date",
+    "campaign_name": "name",
+    "site_domain_name": "domain",
+    "site_block_name": "name",
+    "scenario_name": "name",
+    "site_id": "site",
+    "is_tracking": "tracking",
+    "call_processing_rule_id": "rule",
+    "is_active": "state of the rule",
+}
+"""Fields as the subject of a sentence; one that is not documented goes by its own name."""
+_SWITCHES = frozenset({"is_tracking", "is_active"})
 _BARE = frozenset({"virtual_phone_number", "status", "category", "type", "redirection_phone_number", "activation_date"})
 """Columns of codes and figures: quoted only when they hold anything else."""
 
@@ -49,3 +63,19 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator
     for column, label in LABELS.items():
         if before.get(column) != after.get(column):
             yield f"{label} {value(column, before.get(column))} -> {value(column, after.get(column))}"
+
+
+def noun(field: str) -> str:
+    """A field as the subject of a sentence."""
+    return _NOUNS.get(field) or printable(field)
+
+
+def known_now(field: str, told: Any, *, of: str = "") -> str:
+    """A field that was reported for the first time: `name is known now: "Ann"`. `of`: the thing that it belongs to."""
+    subject = f"{noun(field)} of {of}" if of else noun(field)
+    return f"{subject} is known now: {switch(told) if field in _SWITCHES else value(field, told)}"
+
+
+def switch(told: Any) -> str:
+    """What can be on or off, or neither where it is not known."""
+    return {True: "on", False: "off"}.get(told, "unknown")

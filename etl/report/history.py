@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from itertools import starmap
 from typing import Any
 
 from etl.read.history import Life
+from etl.read.newly_known import without
 from etl.read.timeline import Gap, Span
-from etl.report.fields import described, differences
+from etl.report.fields import described, differences, known_now, noun
 from etl.report.tables import Cell, Table
 from etl.report.values import plain
 from etl.report.wording import asked, counted, moment, named, printable, quoted
@@ -53,7 +55,7 @@ def tables(life: Life, *, then: bool) -> Iterator[Table]:
     ]
     for title, spans, words in kinds:
         if spans:
-            yield _table(title, "what held it", [_row(s, words(s), open_end) for s in spans])
+            yield _table(title, "what held it", [_row(s, words(s) + _known(s), open_end) for s in spans])
 
 
 def _table(title: str, what: str, rows: Sequence[Sequence[Cell]]) -> Table:
@@ -82,9 +84,14 @@ def _own_words(before: Span | None, span: Span) -> str:
     if before is None or (before.erased_at and not span.erased_at):
         parts = [described(span.values, phone=span.erased_at is None)]
     else:
-        parts = list(differences(before.values, span.values))
+        parts = [*differences(before.values, without(span.values, span.known)), *starmap(known_now, span.known.items())]
     erased = f"personal content erased {moment(span.erased_at)}" if span.erased_at else ""
     return "; ".join(filter(None, [*parts, erased]))
+
+
+def _known(span: Span) -> str:
+    """The fields of a link that are known since then: their values stand before."""
+    return f"; known now: {', '.join(map(noun, span.known))}" if span.known else ""
 
 
 def _named(kind: str, identifier: Any, name: Any) -> str:
@@ -115,9 +122,10 @@ def _scenario(span: Span) -> str:
 
 
 def as_object(wanted: str, lives: Sequence[Life], as_of: datetime | None) -> dict[str, Any]:
-    """The answer as one object: each span is its columns, `valid_from`, `after` and `valid_to`.
+    """The answer as one object: each span is its columns, `valid_from`, `after`, `valid_to`, and `known`.
 
-    Those of the number itself have `erased_at` besides.
+    `known`: fields that were reported for the first time when the span began. Spans of the number itself have
+    `erased_at` besides.
     """
     return {"number": wanted, "as_of": plain(as_of), "matches": [_life(life) for life in lives]}
 
@@ -134,7 +142,7 @@ def _is_spans(value: Any) -> bool:
 
 
 def _spans(spans: Sequence[Span]) -> list[dict[str, Any]]:
-    return [
-        {**s.values, "valid_from": plain(s.valid_from), "after": plain(s.after), "valid_to": plain(s.valid_to)}
-        for s in spans
-    ]
+    return [{**s.values, "known": list(s.known), **{edge: plain(getattr(s, edge)) for edge in _EDGES}} for s in spans]
+
+
+_EDGES = ("valid_from", "after", "valid_to")

@@ -7,6 +7,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
+from etl.read.change_kinds import Kind
+from etl.read.changes import Window, count_changes, read_changes
+from etl.read.history import Life, read_lives
+from etl.report import history
+from etl.report.changes import as_object, headline, sentence
+from etl.store.engine import begin_reading
 from tests.story import Record, campaign, number, scenario, tell
 
 NEWER = ("child_customer_id", "comment", "name")
@@ -134,3 +140,122 @@ def test_a09_fields_that_no_documentation_names(warehouse: Engine) -> None:
     later["scenarios"][0]["priority"] = 1
     tell(warehouse, _days([_number(1)], [later], [later | {"weight": 6}]))
     assert _reported(warehouse) == [("$.scenarios[].priority", 7), ("$.weight", 7)]
+
+
+# -- what readers tell of it
+
+
+def _sentences(engine: Engine, day: int) -> list[str]:
+    with begin_reading(engine) as connection:
+        return [sentence(c.happening) for c in read_changes(connection, Window()) if c.observed_at.day == day]
+
+
+EDITIONS = [
+    "7495001 (1): customer is known now: 7",
+    '7495001 (1): comment is known now: "note"',
+    '7495001 (1): name is known now: "L1"',
+    '7495001 (1): rule of scenario "Hello" (40) is known now: 71',
+    '7495001 (1): state of the rule of scenario "Hello" (40) by rule 71 is known now: on',
+]
+
+
+def test_a09_changes_tell_what_is_known_now(warehouse: Engine) -> None:
+    """The newer edition renames nothing, adds and removes nothing; JSON has the field, null before and the value."""
+    new = [_number(1, "L1") | {"child_customer_id": 7}]
+    tell(warehouse, _days(list(map(older, new)), new))
+    assert _sentences(warehouse, 7) == EDITIONS
+    with begin_reading(warehouse) as connection:
+        told = [as_object(c) for c in read_changes(connection, Window()) if c.observed_at.day == 7]
+        counts = count_changes(connection, Window())[7]
+    assert [(c["kind"], c["field"], c["before"], c["after"]) for c in told] == [
+        ("known", "child_customer_id", None, 7),
+        ("known", "comment", None, "note"),
+        ("known", "name", None, "L1"),
+        ("known", "call_processing_rule_id", None, 71),
+        ("known", "is_active", None, True),
+    ]
+    assert counts[Kind.KNOWN, "number"] == 5
+    assert headline(Window(), {7: counts}).startswith("2 changes, 5 fields known for the first time, observed ")
+    assert {kind for kind, _ in counts} == {Kind.KNOWN, Kind.NUMBER_FIRST_SEEN, Kind.FIRST_SEEN}
+
+
+def test_a09_changes_from_edition_to_edition(warehouse: Engine) -> None:
+    """Old, new, old, new: a number that came meanwhile is known when the fields come back, and a name that differs from
+    the one that was known has changed."""
+    one, two = _number(1, "L1"), _number(2, "L2")
+    renamed = one | {"name": "L9"}
+    tell(warehouse, _days([older(one)], [one], [older(one), older(two)], [renamed, two], [renamed, two]))
+    assert [_sentences(warehouse, day) for day in (8, 10)] == [
+        ['7495002 (2): added: active, usual, va; processed by "Hello" (40)'],
+        [],
+    ]
+    assert _sentences(warehouse, 7) == EDITIONS[1:]
+    assert _sentences(warehouse, 9) == [
+        '7495001 (1): name "L1" -> "L9"',
+        *(line.replace("7495001 (1)", "7495002 (2)").replace("L1", "L2").replace("71", "72") for line in EDITIONS[1:]),
+    ]
+
+
+def test_a09_what_is_given_later_is_a_change(warehouse: Engine) -> None:
+    """Null that was reported is known to be null: a name or a rule that comes after that was given."""
+    bare = _number(1)
+    bare["scenarios"][0]["call_processing_rule_id"] = None
+    tell(warehouse, _days([older(bare)], [bare], [_number(1, "L1")]))
+    assert _sentences(warehouse, 7) == [
+        '7495001 (1): state of the rule of scenario "Hello" (40) is known now: on',
+    ]
+    assert _sentences(warehouse, 8) == [
+        '7495001 (1): comment none -> "note"',
+        '7495001 (1): name none -> "L1"',
+        '7495001 (1): scenario "Hello" (40) by rule 71 changed: call_processing_rule_id 0 -> 71',
+    ]
+
+
+def test_a09_shared_things_and_undocumented_fields(warehouse: Engine) -> None:
+    """A campaign's name, its site and a field that no documentation names: known, in the words of what they are."""
+    whole = _number(1, campaigns=[campaign(10, "Spring", "a.example")], weight=5)
+    first = _number(1, campaigns=[{"campaign_id": 10, "site_blocks": []}])
+    tell(warehouse, _days([first], [whole]))
+    assert _sentences(warehouse, 7) == [
+        "7495001 (1): weight is known now: 5",
+        'campaign 10: name is known now: "Spring"',
+        'campaign "Spring" (10): site is known now: 5',
+        'site "a.example" (5): seen for the first time',
+    ]
+
+
+def _life(engine: Engine) -> Life:
+    (life,) = read_lives(engine, "1")
+    return life
+
+
+def test_a09_history_tells_what_is_known_now(warehouse: Engine) -> None:
+    """The number's own fields, its scenario's rule and its campaign's name, in text and JSON; changes stay changes."""
+    place = {"campaign_id": 10, "site_blocks": [], "site_id": 5, "site_domain_name": "a.example"}
+    first = older(_number(1, campaigns=[place]))
+    second = _number(1, "L1", campaigns=[place | {"campaign_name": "Spring"}], status="manual_lock", weight=5)
+    tell(warehouse, _days([first], [second], [second | {"name": "L2", "weight": 6}]))
+    life = _life(warehouse)
+    words = [[str(row[2]) for row in table.rows] for table in history.tables(life, then=False)]
+    assert words == [
+        [
+            "7495001, active, usual, va",
+            "status active -> manual_lock; "
+            'comment is known now: "note"; name is known now: "L1"; weight is known now: 5',
+            'name "L1" -> "L2"; other fields {"weight": 5} -> {"weight": 6}',
+        ],
+        ['campaign 10 on "a.example" (5)', '"Spring" (10) on "a.example" (5); known now: name'],
+        ['"Hello" (40)', '"Hello" (40) by rule 71, on; known now: rule, state of the rule'],
+    ]
+    (match,) = history.as_object("1", [life], None)["matches"]
+    assert [span["known"] for span in match["number"]] == [[], ["comment", "name", "weight"], []]
+    assert [span["known"] for span in match["campaigns"]] == [[], ["campaign_name"]]
+    assert [span["known"] for span in match["scenarios"]] == [[], ["call_processing_rule_id", "is_active"]]
+
+
+def test_a09_history_of_an_earlier_moment_knows_nothing_later(warehouse: Engine) -> None:
+    """As of the day before the newer edition, nothing is known of it."""
+    new = [_number(1, "L1")]
+    tell(warehouse, _days(list(map(older, new)), new))
+    (life,) = read_lives(warehouse, "1", moment=_life(warehouse).number[0].valid_from)
+    assert [span.known for span in (*life.number, *life.scenarios)] == [{}, {}]

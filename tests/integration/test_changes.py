@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import Engine, text
 
 from etl.domain.tables import BY_NAME
+from etl.read.change_kinds import Kind
 from etl.read.changes import Change, Window, count_changes, read_changes
-from etl.read.happenings import Kind
 from etl.report.changes import sentence
 from etl.sandbox.world import CustomerPlan, World
 from etl.store.engine import begin_reading

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import Engine
 
 from etl.load.erase import erase_number
+from etl.read.change_kinds import Kind
 from etl.read.changes import Window, read_changes
-from etl.read.happenings import Kind
 from etl.read.history import read_lives
 from etl.report import history as words
 from etl.report.changes import sentence

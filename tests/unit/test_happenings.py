@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from etl.domain.tables import TABLES, VIRTUAL_NUMBERS
-from etl.read.happenings import Happening, Kind, Pair, of_number, of_shared
+from etl.read.change_kinds import Happening, Kind, Pair
+from etl.read.happenings import of_number, of_shared
 from etl.report.changes import TOTALS, sentence, total_words
 
 BEFORE = dict.fromkeys(VIRTUAL_NUMBERS.value_names) | {"virtual_phone_number": "7495", "status": "active", "type": "va"}
@@ -65,6 +67,10 @@ def test_blocks_and_tracking_within_a_campaign_that_stays() -> None:
         assert f"tracking switched {kind} in site block" in _sentence(pair)
     pair = _changed("site_blocks", 10, 30, before={"is_tracking": None}, after={"is_tracking": False})
     assert "unknown -> off" in _sentence(pair)
+    pair = replace(pair, reported=frozenset({"$.campaigns[].site_blocks[].is_tracking"}))
+    assert _sentence(pair) == (
+        '7495 (1): tracking of site block "header" (30) of campaign "Spring" (10) is known now: off'
+    )
 
 
 def test_rules_are_switched() -> None:
@@ -76,12 +82,86 @@ def test_rules_are_switched() -> None:
     ]
 
 
-def test_a_rule_that_becomes_known_is_no_new_scenario() -> None:
-    """The older edition named no rule (0): the rules that take its place are reported, none is given or taken."""
-    told = _told(_link("scenarios", 40, 0, gone=True), _link("scenarios", 40, 7), _link("scenarios", 40, 8))
-    assert [h.kind for h in told] == [Kind.RULE_REPORTED, Kind.RULE_REPORTED]
-    told = _told(_link("scenarios", 40, 0, gone=True), _link("scenarios", 41, 7))
+def _rule(scenario: int, rule: int, *, gone: bool = False, is_active: bool | None = None, **more: Any) -> Pair:
+    values = {"scenario_id": scenario, "call_processing_rule_id": rule, "is_active": is_active, "extra": None}
+    return replace(_link("scenarios", scenario, rule, gone=gone, **values), **more)
+
+
+RULE, ACTIVE = "$.scenarios[].call_processing_rule_id", "$.scenarios[].is_active"
+
+
+def test_a09_a_rule_that_is_reported_for_the_first_time_is_known_now() -> None:
+    """The older edition named no rule (0): the rules that take its place are known, none is given or taken."""
+    now = {"is_active": True, "reported": frozenset({RULE, ACTIVE})}
+    told = _told(_rule(40, 0, gone=True), _rule(40, 7, **now), _rule(40, 8, **now))
+    assert list(map(sentence, told)) == [
+        '7495 (1): rule of scenario "Hello" (40) is known now: 7',
+        '7495 (1): state of the rule of scenario "Hello" (40) by rule 7 is known now: on',
+        '7495 (1): rule of scenario "Hello" (40) is known now: 8',
+        '7495 (1): state of the rule of scenario "Hello" (40) by rule 8 is known now: on',
+    ]
+    told = _told(_rule(40, 0, gone=True), _rule(41, 7, **now))
     assert [h.kind for h in told] == [Kind.SCENARIO_TAKEN, Kind.SCENARIO_GIVEN]
+
+
+def test_a09_a_rule_that_is_named_otherwise_has_changed() -> None:
+    """Where the field was reported before, a rule in place of none is a change of the link, and nothing was given."""
+    (told,) = _told(_rule(40, 0, gone=True, is_active=True), _rule(40, 7, is_active=True))
+    assert told.kind is Kind.RULE_CHANGED
+    assert sentence(told).endswith("changed: call_processing_rule_id 0 -> 7")
+
+
+def test_a09_the_state_of_a_rule_apart_from_what_changed() -> None:
+    """Of a link that stays, what is reported for the first time is known, and what differs besides has changed."""
+    before = {"is_active": None, "extra": None}
+    after = {"is_active": False, "extra": {"priority": 1}}
+    pair = replace(_changed("scenarios", 40, 7, before=before, after=after), reported=frozenset({ACTIVE}))
+    changed, known = _told(pair)
+    assert sentence(changed).endswith('changed: extra none -> {"priority": 1}')
+    assert sentence(known).endswith("is known now: off")
+
+
+@pytest.mark.parametrize("column", [c for c in VIRTUAL_NUMBERS.value_names if BEFORE[c] is None and c != "extra"])
+def test_a09_any_field_of_a_number_can_become_known(column: str) -> None:
+    """From null to a value when the source first reports the field: known now. Any other way: changed."""
+    path = frozenset({f"$.{column}"})
+    (told,) = _told(_own(BEFORE, BEFORE | {column: "new"}, reported=path))
+    assert (told.kind, told.field, told.before, told.after) == (Kind.KNOWN, column, None, "new")
+    assert " is known now: " in sentence(told)
+    for old, new in (("old", "new"), ("old", None)):
+        (told,) = _told(_own(BEFORE | {column: old}, BEFORE | {column: new}, reported=path))
+        assert told.kind is not Kind.KNOWN
+
+
+def test_a09_known_and_changed_in_one_observation() -> None:
+    """Each field is told as what it is; the version change is carried once."""
+    pair = _own(
+        BEFORE, BEFORE | {"status": "manual_lock", "name": "L1", "comment": "x"}, reported=frozenset({"$.name"})
+    )
+    assert [(h.kind, h.field) for h in _told(pair)] == [
+        (Kind.LOCKED, "status"),
+        (Kind.COMMENT_CHANGED, "comment"),
+        (Kind.KNOWN, "name"),
+    ]
+
+
+def test_a09_undocumented_fields_become_known_one_by_one() -> None:
+    """A field within `extra` that no record had before is known by its own name; others within it have changed."""
+    pair = _own(BEFORE | {"extra": {"a": 1}}, BEFORE | {"extra": {"a": 2, "b": 3}}, reported=frozenset({"$.b"}))
+    changed, known = _told(pair)
+    assert (changed.kind, changed.before, changed.after) == (Kind.FIELDS_CHANGED, {"a": 1}, {"a": 2})
+    assert sentence(known) == "7495 (1): b is known now: 3"
+    (only,) = _told(_own(BEFORE, BEFORE | {"extra": {"b": 3}}, reported=frozenset({"$.b"})))
+    assert (only.kind, only.field) == (Kind.KNOWN, "b")
+
+
+def test_a09_erased_content_is_not_known_again() -> None:
+    """Of a version whose content was erased, null says nothing: a name beside it is neither changed nor known now."""
+    path = frozenset({"$.name", "$.child_customer_id"})
+    (told,) = _told(_own(BEFORE, BEFORE | {"name": "L1"}, erased=True, reported=path))
+    assert told.kind is Kind.CONTENT_ERASED
+    (told,) = _told(_own(BEFORE, BEFORE | {"name": "L1", "child_customer_id": 5}, erased=True, reported=path))
+    assert (told.kind, told.field) == (Kind.KNOWN, "child_customer_id")
 
 
 @pytest.mark.parametrize(
@@ -141,6 +221,11 @@ def test_what_numbers_share() -> None:
     assert _shared(None, spring, came_back=True).endswith("in use again")
     assert _shared(None, spring, first=True).endswith("seen for the first time")
     assert _shared(spring, None).endswith("no number uses it any more")
+    told = frozenset({"$.campaigns[].campaign_name", "$.campaigns[].site_id"})
+    nameless = {"campaign_name": None, "site_id": None, "extra": None}
+    assert _shared(nameless, nameless | {"campaign_name": "A"}, reported=told) == 'campaign 10: name is known now: "A"'
+    assert _shared(nameless, nameless | {"site_id": 5}, reported=told) == "campaign 10: site is known now: 5"
+    assert _shared(None, {"site_domain_name": "a"}, "sites", reported=told).endswith("seen for the first time")
     assert _shared({"site_domain_name": "a"}, {"site_domain_name": "b"}, "sites") == 'site 10: renamed from "a" to "b"'
 
 

@@ -1,0 +1,107 @@
+"""Vocabulary of changes: their kinds, the version pairs that they are read from, and what they happened to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Kind(StrEnum):
+    """What can happen: part of the JSON and CSV that people rely on. In the order in which totals are told."""
+
+    NUMBER_FIRST_SEEN = "number_first_seen"
+    NUMBER_ADDED = "number_added"
+    NUMBER_CAME_BACK = "number_came_back"
+    NUMBER_MOVED_IN = "number_moved_in"
+    NUMBER_MOVED_OUT = "number_moved_out"
+    NUMBER_REMOVED = "number_removed"
+    MOVED = "moved"
+    CAMPAIGN_JOINED = "campaign_joined"
+    CAMPAIGN_LEFT = "campaign_left"
+    LOCKED = "locked"
+    UNLOCKED = "unlocked"
+    STATUS_CHANGED = "status_changed"
+    NAME_CHANGED = "name_changed"
+    COMMENT_CHANGED = "comment_changed"
+    REDIRECTED = "redirected"
+    TYPE_CHANGED = "type_changed"
+    CATEGORY_CHANGED = "category_changed"
+    PHONE_CHANGED = "phone_changed"
+    ACTIVATION_CHANGED = "activation_changed"
+    CUSTOMER_CHANGED = "customer_changed"
+    FIELDS_CHANGED = "fields_changed"
+    CONTENT_ERASED = "content_erased"
+    RULE_SWITCHED_ON = "rule_switched_on"
+    RULE_SWITCHED_OFF = "rule_switched_off"
+    RULE_CHANGED = "rule_changed"
+    SCENARIO_GIVEN = "scenario_given"
+    SCENARIO_TAKEN = "scenario_taken"
+    BLOCK_JOINED = "block_joined"
+    BLOCK_LEFT = "block_left"
+    TRACKING_SWITCHED_ON = "tracking_switched_on"
+    TRACKING_SWITCHED_OFF = "tracking_switched_off"
+    TRACKING_CHANGED = "tracking_changed"
+    KNOWN = "known"
+    FIRST_SEEN = "first_seen"
+    APPEARED = "appeared"
+    CAME_BACK = "came_back"
+    DISAPPEARED = "disappeared"
+    RENAMED = "renamed"
+    SITE_CHANGED = "site_changed"
+    CHANGED = "changed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """One key of a table, before and after an observation: at least one of the two is there.
+
+    `names`: what each id in the key, and `virtual_phone_number`, was called: after, or just before where it ended.
+    `came_back`: the key had a version that ended earlier. `first`: the account had not been observed before.
+    `erased`: the personal content of one of the two, or of both, was erased since. `reported`: paths of the fields that
+    the source reported for the first time in this observation. `elsewhere`: the other account of a number that moved.
+    """
+
+    table: str
+    key: tuple[int, ...]
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
+    names: Mapping[str, str | None] = field(default_factory=dict)
+    came_back: bool = False
+    first: bool = False
+    erased: bool = False
+    reported: frozenset[str] = frozenset()
+    elsewhere: Thing | None = None
+
+    @property
+    def change(self) -> str:
+        """The word of the view `changes`: added, changed or removed."""
+        return "changed" if self.before and self.after else "added" if self.after else "removed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thing:
+    """Something with an id and the name that it had; `of`: the campaign of a block, the rule of a scenario."""
+
+    entity: str
+    id: int
+    name: str | None = None
+    of: Thing | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Happening:
+    """One thing that happened: to a number (`number`), or to a campaign, site, block or scenario (`thing`).
+
+    `thing` of a number that moved: the other account. `field`: the one field that it is about. `before` and `after`:
+    values of the field, or the things left and joined. `pairs`: the version changes that it tells.
+    """
+
+    kind: Kind
+    number: Thing | None = None
+    thing: Thing | None = None
+    field: str | None = None
+    before: Any = None
+    after: Any = None
+    pairs: tuple[Pair, ...] = ()
