@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from typing import Any
 
@@ -28,6 +28,9 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from etl.domain import tables as declared
 from etl.domain.runs import AccountStatus
+from etl.read.change_kinds import Kind as ChangeKind
+from etl.read.changes import Change, Window, read_changes
+from etl.read.first_reported import first_reported
 from etl.store import schema
 from etl.store.streams import stream
 
@@ -40,12 +43,16 @@ Kind = tuple[str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Day:
-    """A day in UTC on which something was observed. `counts`: what its observations found, over all accounts."""
+    """A day in UTC on which something was observed. `counts`: what its observations found, over all accounts.
+
+    `known`: rows by entity that only got values of fields which were reported for the first time; no changes.
+    """
 
     day: date
     accounts: int
     observations: int
     counts: Mapping[Kind, int]
+    known: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,21 +89,56 @@ def read_activity(connection: Connection, now: datetime) -> Activity:
     if not observed:
         return Activity(per_account={})
     since = datetime.combine(date.fromisoformat(observed[0][0]), time(), UTC)
-    counts: dict[str, Counter[Kind]] = defaultdict(Counter)
-    per_account: dict[int, Counter[str]] = defaultdict(Counter)
+    found = _Found()
     for table in declared.TABLES:
         for statement in (_opened(table, since, now), _ended(table, since, now)):
             for row in stream(connection, statement):
-                counts[row.day][table.entity, row.change] += row.rows
-                per_account[row.account_id][row.day] += row.rows
-    names = [name for name, _, _ in observed]
-    return Activity(
-        days=tuple(
-            Day(day=date.fromisoformat(name), accounts=accounts, observations=syncs, counts=counts[name])
-            for name, accounts, syncs in observed
-        ),
-        per_account={i: tuple(found[name] for name in names) for i, found in per_account.items()},
-    )
+                found.add(row.account_id, row.day, (table.entity, row.change), row.rows)
+    for account_id, observed_at in first_reported(connection):
+        if since <= observed_at <= now:
+            found.tell(read_changes(connection, Window.of_one(account_id, observed_at), names=False))
+    return found.activity(observed)
+
+
+class _Found:
+    """Counts of changes by day and account, and of rows that are known since."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, Counter[Kind]] = defaultdict(Counter)
+        self._known: dict[str, Counter[str]] = defaultdict(Counter)
+        self._per_account: dict[int, Counter[str]] = defaultdict(Counter)
+
+    def add(self, account_id: int, day: str, kind: Kind, rows: int = 1) -> None:
+        """So many rows of an account changed on a day."""
+        self._counts[day][kind] += rows
+        self._per_account[account_id][day] += rows
+
+    def tell(self, changes: Iterable[Change]) -> None:
+        """Count the changes of an observation one by one, as databases cannot tell those that are none."""
+        for change in changes:
+            day, told = str(change.observed_at.astimezone(UTC).date()), change.happening
+            entities = [declared.BY_NAME[pair.table].entity for pair in told.pairs]
+            if told.kind is ChangeKind.KNOWN:
+                self._known[day].update(entities[:1])
+                continue
+            for entity, pair in zip(entities, told.pairs, strict=True):
+                self.add(change.account_id, day, (entity, pair.change))
+
+    def activity(self, observed: Sequence[tuple[str, int, int]]) -> Activity:
+        """All of it, for these days."""
+        return Activity(
+            days=tuple(
+                Day(
+                    day=date.fromisoformat(day),
+                    accounts=accounts,
+                    observations=syncs,
+                    counts=self._counts[day],
+                    known=self._known[day],
+                )
+                for day, accounts, syncs in observed
+            ),
+            per_account={i: tuple(days[day] for day, _, _ in observed) for i, days in self._per_account.items()},
+        )
 
 
 def _observed_days(connection: Connection, now: datetime) -> list[tuple[str, int, int]]:
@@ -130,8 +172,11 @@ def _ended(table: declared.Table, since: datetime, now: datetime) -> Select[Any]
 
 
 def _versions(table: declared.Table, edge: str, since: datetime, now: datetime) -> Iterator[Select[Any]]:
-    """The keys of versions whose `edge` lies in the time told, but not on their account's first observation."""
-    syncs = schema.account_syncs.c
+    """The keys of versions whose `edge` lies in the time told, but not on their account's first observation.
+
+    Those of an observation that reported fields for the first time are counted one by one instead.
+    """
+    syncs, reported = schema.account_syncs.c, schema.first_reported
     first = (
         select(syncs.account_id, func.min(syncs.observed_at).label("instant"))
         .where(syncs.status == AccountStatus.SUCCEEDED.value)
@@ -142,7 +187,9 @@ def _versions(table: declared.Table, edge: str, since: datetime, now: datetime) 
         if edge in each.c:
             instant = each.c[edge]
             key = (each.c[name] for name in ("account_id", *table.key_names))
-            within = and_(instant >= since, instant <= now, instant > first.c.instant)
+            run = each.c.opened_run_id if edge == "valid_from" else each.c.closed_run_id
+            told = exists().where(reported.c.account_id == each.c.account_id, reported.c.run_id == run)
+            within = and_(instant >= since, instant <= now, instant > first.c.instant, ~told)
             yield (
                 select(*key, instant.label("instant"))
                 .join(first, first.c.account_id == each.c.account_id)

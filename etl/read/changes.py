@@ -9,7 +9,7 @@ import heapq
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
@@ -52,6 +52,11 @@ class Window:
     start: datetime | None = None
     end: datetime | None = None
     accounts: Collection[int] = ()
+
+    @classmethod
+    def of_one(cls, account_id: int, observed_at: datetime) -> Window:
+        """One observation of an account."""
+        return cls(start=observed_at - timedelta(microseconds=1), end=observed_at, accounts={account_id})
 
 
 @dataclass(frozen=True, kw_only=True)

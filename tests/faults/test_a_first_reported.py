@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,8 +11,10 @@ from sqlalchemy import Engine, text
 from etl.read.change_kinds import Kind
 from etl.read.changes import Window, count_changes, read_changes
 from etl.read.history import Life, read_lives
+from etl.read.overview import read_overview
 from etl.report import history
 from etl.report.changes import as_object, headline, sentence
+from etl.report.page.document import report_page
 from etl.store.engine import begin_reading
 from tests.story import Record, campaign, number, scenario, tell
 
@@ -259,3 +262,17 @@ def test_a09_history_of_an_earlier_moment_knows_nothing_later(warehouse: Engine)
     tell(warehouse, _days(list(map(older, new)), new))
     (life,) = read_lives(warehouse, "1", moment=_life(warehouse).number[0].valid_from)
     assert [span.known for span in (*life.number, *life.scenarios)] == [{}, {}]
+
+
+def test_a09_the_report_counts_what_is_known_apart(warehouse: Engine) -> None:
+    """Rows that only became known are no changes of that day; one that changed besides is one, and so is a new one."""
+    one, two, three = _number(1, "L1"), _number(2, "L2"), _number(3, "L3")
+    tell(warehouse, _days([older(one), older(two)], [one, two | {"status": "manual_lock"}, three]))
+    seen = read_overview(warehouse, datetime(2026, 1, 7, 23, tzinfo=UTC))
+    day = seen.activity.days[-1]
+    assert day.known == {"number": 1, "scenario of a number": 2}
+    assert day.counts == {("number", "added"): 1, ("number", "changed"): 1, ("scenario of a number", "added"): 1}
+    assert seen.activity.per_account == {7: (0, 3)}
+    page = report_page(seen, made_at=seen.moment, max_age=timedelta(days=1), version="1", hide=str)
+    assert ">known now</th>" in page
+    assert "Nothing of them changed" in page

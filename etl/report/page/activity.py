@@ -13,6 +13,7 @@ from etl.report.page.parts import Cell, chip, figure, last_days, remark, section
 from etl.report.wording import counted, lasting, moment, thousands
 
 KINDS = ("added", "changed", "removed")
+KNOWN = "known now"
 DAYS = 10
 """Days that are told in figures."""
 
@@ -22,12 +23,13 @@ def changes_section(activity: Activity) -> Element:
     title = "What changed lately"
     if not activity.days:
         return section("changes", title, remark("Nothing was observed yet."))
-    if not any(day.counts for day in activity.days):
+    if not any(day.counts or day.known for day in activity.days):
         return section("changes", title, remark(f"Nothing, on {counted(len(activity.days), 'observed day')}. {_FIRST}"))
     words = f"Rows added, changed or removed on {last_days(len(activity.days))} (UTC). {_FIRST}"
+    known = any(day.known for day in activity.days)
     tables = element(
         "div",
-        element("div", element("h3", "By kind"), _by_kind(activity)),
+        element("div", element("h3", "By kind"), _by_kind(activity), remark(_KNOWN) if known else None),
         element("div", element("h3", "By day"), _by_day(activity)),
         class_="split",
     )
@@ -35,18 +37,21 @@ def changes_section(activity: Activity) -> Element:
 
 
 _FIRST = "An account's first observation is not counted: it was new to the warehouse only."
+_KNOWN = "Known now: rows with fields that the source reported for the first time. Nothing of them changed."
 
 
 def _by_kind(activity: Activity) -> Element:
     total: Counter[tuple[str, str]] = Counter()
     for day in activity.days:
         total.update(day.counts)
+        total.update({(entity, KNOWN): rows for entity, rows in day.known.items()})
+    kinds = [kind for kind in (*KINDS, KNOWN) if kind in KINDS or any(total[t.entity, kind] for t in declared.TABLES)]
     rows = [
-        [Cell(t.entity), *(figure(total[t.entity, kind] or None) for kind in KINDS)]
+        [Cell(t.entity), *(figure(total[t.entity, kind] or None) for kind in kinds)]
         for t in declared.TABLES
-        if any(total[t.entity, kind] for kind in KINDS)
+        if any(total[t.entity, kind] for kind in kinds)
     ]
-    return table(["what", *KINDS], rows)
+    return table(["what", *kinds], rows)
 
 
 def _by_day(activity: Activity) -> Element:
