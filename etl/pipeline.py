@@ -13,6 +13,7 @@ from datetime import datetime
 from sqlalchemy import Engine
 
 import etl
+from etl import moved
 from etl.account_sync import AccountSync
 from etl.domain.events import AccountFinished, Event, Notice, RunFinished, RunStarted, Waiting
 from etl.domain.ports import Clock, Random, Report
@@ -155,6 +156,8 @@ class _Run:
         self._each(_Pending(accounts), known)
         report_undescribed(self._shared)
         self._not_listed(known, accounts)
+        for notice in moved.notices(self._engine, self._results, known.keys() | self._done.keys()):
+            self._report(notice)
         return self._finish(*outcome(self._results))
 
     @property

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import random
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import httpx
 from sqlalchemy import Engine
 
+from etl.domain.events import Event
 from etl.extract.credentials import PermanentKey
 from etl.extract.jsonrpc import open_api
 from etl.pipeline import SyncOptions, sync
@@ -16,6 +18,7 @@ from tests import oracle
 from tests.rig import TOKEN, URL, FakeClock
 
 Record = dict[str, Any]
+T = TypeVar("T")
 
 
 class Story(httpx.BaseTransport):
@@ -36,6 +39,37 @@ class Story(httpx.BaseTransport):
         if call["method"] == "get.virtual_numbers":
             wanted = call["params"].get("filter")
             rows = [n for n in self.numbers if wanted is None or n["id"] in wanted["value"]]
+        return {"result": {"data": rows, "metadata": {"total_items": len(rows)}}}
+
+
+NAMES = {51: "Alpha", 52: "Beta"}
+
+
+class Agency(Story):
+    """The API of an agent, whose customers have the numbers that the day says; each has one user.
+
+    An answer takes a second, so that no two customers are observed at the same moment.
+    """
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__()
+        self.customers: dict[int, list[Record]] = {}
+        self._clock = clock
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self._clock.pass_time(1)
+        return super().handle_request(request)
+
+    def _answer(self, call: Record) -> Record:
+        customer = call["params"].get("user_id", 0) - 900
+        rows: list[Record] = [{"id": 900 + c, "customer_id": c} for c in self.customers]
+        if call["method"] == "get.customers":
+            rows = [{"id": c, "name": NAMES[c]} for c in self.customers]
+        if call["method"] == "get.account":
+            rows = [{"app_id": customer, "name": NAMES[customer], "timezone": None}]
+        if call["method"] == "get.virtual_numbers":
+            self.numbers = self.customers[customer]
+            return super()._answer(call)
         return {"result": {"data": rows, "metadata": {"total_items": len(rows)}}}
 
 
@@ -86,12 +120,43 @@ DAYS: dict[str, list[Record]] = {
 
 
 def tell(warehouse: Engine, days: dict[str, list[Record]], **options: Any) -> None:
-    story, clock, chance = Story(), FakeClock(), random.Random(1)
-    for day, numbers in days.items():
+    """One run a day of customer 7, each of which ends well."""
+    story = Story()
+
+    def turn(numbers: list[Record]) -> None:
         story.numbers = numbers
+
+    _tell(warehouse, story, FakeClock(), days, turn, **options)
+
+
+def tell_agency(warehouse: Engine, days: dict[str, dict[int, list[Record]]], **options: Any) -> list[list[Event]]:
+    """One run a day of an agent, each of which ends well; the events of each day."""
+    clock = FakeClock()
+    story = Agency(clock)
+
+    def turn(customers: dict[int, list[Record]]) -> None:
+        story.customers = customers
+
+    return _tell(warehouse, story, clock, days, turn, concurrency=1, **options)
+
+
+def _tell(
+    warehouse: Engine,
+    story: Story,
+    clock: FakeClock,
+    days: Mapping[str, T],
+    turn: Callable[[T], None],
+    **options: Any,
+) -> list[list[Event]]:
+    chance = random.Random(1)
+    told: list[list[Event]] = []
+    for day, world in days.items():
+        turn(world)
         clock.pass_time(86_400)
         assert f"{clock.now():%Y-%m-%d}" == day
-        surroundings: dict[str, Any] = {"clock": clock, "random": chance, "report": lambda _event: None}
+        told.append([])
+        surroundings: dict[str, Any] = {"clock": clock, "random": chance, "report": told[-1].append}
         with open_api(URL, PermanentKey(TOKEN), transport=story, **surroundings) as api:
             assert sync(api, warehouse, options=SyncOptions(**options), **surroundings).exit_code == 0
     assert oracle.broken_invariants(warehouse) == []
+    return told

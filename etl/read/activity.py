@@ -17,8 +17,8 @@ from sqlalchemy import (
     and_,
     case,
     exists,
+    false,
     func,
-    literal,
     or_,
     select,
     union_all,
@@ -31,6 +31,7 @@ from etl.domain.runs import AccountStatus
 from etl.read.change_kinds import Kind as ChangeKind
 from etl.read.changes import Change, Window, read_changes
 from etl.read.first_reported import first_reported
+from etl.read.moves import Edge, elsewhere
 from etl.store import schema
 from etl.store.streams import stream
 
@@ -38,7 +39,8 @@ DAYS = 30
 """How many observed days are told."""
 
 Kind = tuple[str, str]
-"""An entity (`number`, `campaign of a number`) and what became of it: added, changed or removed."""
+"""An entity (`number`, `campaign of a number`) and what became of it: added, changed, moved or removed."""
+_MOVES = (ChangeKind.NUMBER_MOVED_IN, ChangeKind.NUMBER_MOVED_OUT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,13 +92,14 @@ def read_activity(connection: Connection, now: datetime) -> Activity:
         return Activity(per_account={})
     since = datetime.combine(date.fromisoformat(observed[0][0]), time(), UTC)
     found = _Found()
+    several = (connection.scalar(select(func.count()).select_from(schema.accounts)) or 0) > 1
     for table in declared.TABLES:
-        for statement in (_opened(table, since, now), _ended(table, since, now)):
+        for statement in (_opened(table, since, now, several), _ended(table, since, now, several)):
             for row in stream(connection, statement):
                 found.add(row.account_id, row.day, (table.entity, row.change), row.rows)
     for account_id, observed_at in first_reported(connection):
         if since <= observed_at <= now:
-            found.tell(read_changes(connection, Window.of_one(account_id, observed_at), names=False))
+            found.tell(read_changes(connection, Window.of_one(account_id, observed_at, now), names=False))
     return found.activity(observed)
 
 
@@ -122,7 +125,8 @@ class _Found:
                 self._known[day].update(entities[:1])
                 continue
             for entity, pair in zip(entities, told.pairs, strict=True):
-                self.add(change.account_id, day, (entity, pair.change))
+                own = told.kind in _MOVES and pair.table == declared.VIRTUAL_NUMBERS.name
+                self.add(change.account_id, day, (entity, "moved" if own else pair.change))
 
     def activity(self, observed: Sequence[tuple[str, int, int]]) -> Activity:
         """All of it, for these days."""
@@ -154,21 +158,41 @@ def _observed_days(connection: Connection, now: datetime) -> list[tuple[str, int
 # -- changes, counted
 
 
-def _opened(table: declared.Table, since: datetime, now: datetime) -> Select[Any]:
-    """Versions that began: changed where they follow one that ended then, else added."""
+def _opened(table: declared.Table, since: datetime, now: datetime, several: bool) -> Select[Any]:
+    """Versions that began: changed where they follow one that ended then, else added, or moved here.
+
+    `several`: there is more than one account, so that numbers can move from one to another.
+    """
     before = schema.closed[table.name].alias("before")
     started = union_all(*_versions(table, "valid_from", since, now)).subquery("version")
     follows = exists().where(*_same_key(table, before, started), before.c.valid_to == started.c.instant)
-    return _counted(started, case((follows, "changed"), else_="added"))
+    moved = _moved(table, started, now, several, opened=True)
+    return _counted(started, case((follows, "changed"), (moved, "moved"), else_="added"))
 
 
-def _ended(table: declared.Table, since: datetime, now: datetime) -> Select[Any]:
-    """Versions that ended and were followed by none."""
+def _ended(table: declared.Table, since: datetime, now: datetime, several: bool) -> Select[Any]:
+    """Versions that ended and were followed by none: moved, where another account has the number, else removed."""
     closed = schema.closed[table.name]
     ended = next(iter(_versions(table, "valid_to", since, now))).subquery("version")
     followers = (t.alias(f"after_{t.name}") for t in (schema.current[table.name], closed))
     follows = or_(*(exists().where(*_same_key(table, t, ended), t.c.valid_from == ended.c.instant) for t in followers))
-    return _counted(ended, literal("removed"), ~follows)
+    moved = _moved(table, ended, now, several, opened=False)
+    return _counted(ended, case((moved, "moved"), else_="removed"), ~follows)
+
+
+def _moved(table: declared.Table, versions: Any, now: datetime, several: bool, *, opened: bool) -> ColumnElement[bool]:
+    """Whether a version is of a number that came from another account, or went there."""
+    if not several or table is not declared.VIRTUAL_NUMBERS:
+        return false()
+    columns = versions.c
+    edge = Edge(
+        account_id=columns.account_id,
+        virtual_number_id=columns.virtual_number_id,
+        at=columns.instant,
+        run_id=columns.run_id,
+        opened=opened,
+    )
+    return elsewhere(edge, now).is_not(None)
 
 
 def _versions(table: declared.Table, edge: str, since: datetime, now: datetime) -> Iterator[Select[Any]]:
@@ -191,7 +215,7 @@ def _versions(table: declared.Table, edge: str, since: datetime, now: datetime) 
             told = exists().where(reported.c.account_id == each.c.account_id, reported.c.run_id == run)
             within = and_(instant >= since, instant <= now, instant > first.c.instant, ~told)
             yield (
-                select(*key, instant.label("instant"))
+                select(*key, instant.label("instant"), run.label("run_id"))
                 .join(first, first.c.account_id == each.c.account_id)
                 .where(within)
             )

@@ -20,10 +20,12 @@ from sqlalchemy import (
     Select,
     Table,
     and_,
+    cast,
     exists,
     false,
     func,
     literal,
+    null,
     select,
     union_all,
 )
@@ -32,13 +34,15 @@ from sqlalchemy.sql.selectable import CompoundSelect
 from etl.domain import tables as declared
 from etl.domain.runs import AccountStatus
 from etl.read import as_of
-from etl.read.change_kinds import Happening, Kind, Pair
+from etl.read.change_kinds import Happening, Kind, Pair, Thing
 from etl.read.erased import is_erased
 from etl.read.first_reported import first_reported
 from etl.read.happenings import of_number, of_shared
+from etl.read.moves import Edge, elsewhere
 from etl.read.timeline import previous
 from etl.store import schema
 from etl.store.streams import stream
+from etl.store.types import ID
 
 NAMED = {t.key_names[0]: t for t in (declared.VIRTUAL_NUMBERS, *declared.shared_tables())}
 """By the column that refers to it: a table whose rows have names, the first of its values but for a number's phone."""
@@ -47,16 +51,26 @@ PHONE = "virtual_phone_number"
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """What was observed after `start` (None: ever) and not later than `end` (None: now), in `accounts` (none: all)."""
+    """What was observed after `start` (None: ever) and not later than `end` (None: now), in `accounts` (none: all).
+
+    `known_by`: what other accounts' later observations found is not used; None: what was observed later than `end`.
+    """
 
     start: datetime | None = None
     end: datetime | None = None
     accounts: Collection[int] = ()
+    known_by: datetime | None = None
 
     @classmethod
-    def of_one(cls, account_id: int, observed_at: datetime) -> Window:
+    def of_one(cls, account_id: int, observed_at: datetime, known_by: datetime) -> Window:
         """One observation of an account."""
-        return cls(start=observed_at - timedelta(microseconds=1), end=observed_at, accounts={account_id})
+        start = observed_at - timedelta(microseconds=1)
+        return cls(start=start, end=observed_at, accounts={account_id}, known_by=known_by)
+
+    @property
+    def horizon(self) -> datetime | None:
+        """The moment up to which other accounts are known; None: now."""
+        return self.known_by or self.end
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,10 +153,11 @@ def _of_shared(pairs: Iterable[_Seen]) -> Iterator[_Told]:
 
 
 class _Observations:
-    """The published observations of the account that is being told, and the fields that one was the first to report."""
+    """The accounts as they were observed, one of them observation by observation."""
 
     def __init__(self, connection: Connection, window: Window) -> None:
         self._connection = connection
+        self._names = {seen.account_id: seen.account_name for seen in as_of.observed(connection, window.horizon)}
         self._reported = first_reported(connection, window.accounts)
         self._account_id: int | None = None
         self._instants: list[datetime] = []
@@ -155,6 +170,15 @@ class _Observations:
             instants = select(syncs.c.observed_at).where(mine).order_by(syncs.c.observed_at)
             self._account_id, self._instants = account_id, list(self._connection.scalars(instants))
         return previous(moment, self._instants)
+
+    @property
+    def several(self) -> bool:
+        """Whether there is more than one account, so that numbers can move from one to another."""
+        return len(self._names) > 1
+
+    def account(self, account_id: int | None) -> Thing | None:
+        """An account under its name."""
+        return None if account_id is None else Thing(entity="account", id=account_id, name=self._names.get(account_id))
 
     def reported(self, account_id: int, moment: datetime) -> frozenset[str]:
         """Paths of the fields that the account's observation at this moment reported for the first time."""
@@ -169,7 +193,7 @@ def _pairs(
 ) -> Iterator[_Seen]:
     """The table's pairs by account, observation and key."""
     width = len(table.key)
-    rows = stream(connection, version_events(table, window, names=names))
+    rows = stream(connection, version_events(table, window, names=names, moves=observations.several))
     for (account_id, at, *key), several in groupby(rows, key=lambda row: tuple(row[: 2 + width])):
         events = list(several)
         ended = next((row for row in events if not row.opened), None)
@@ -184,6 +208,7 @@ def _pairs(
             came_back=bool(opened is not None and opened.earlier),
             first=first,
             erased=any(row.erased for row in events),
+            elsewhere=None if ended and opened else observations.account(events[0].elsewhere),
             reported=observations.reported(account_id, at),
         )
         yield _Seen(account_id=account_id, observed_at=at, run_id=events[0].run_id, pair=pair)
@@ -203,22 +228,26 @@ def _named_columns(table: declared.Table) -> tuple[str, ...]:
     return tuple(c for c in table.key_names if c in NAMED) if len(table.key) > 1 else ()
 
 
-def version_events(table: declared.Table, window: Window, *, names: bool) -> CompoundSelect[Any]:
+def version_events(table: declared.Table, window: Window, *, names: bool, moves: bool) -> CompoundSelect[Any]:
     """Every version of `table` that the window ended or opened, by account, instant and key, what ended first.
 
-    account_id, at, key, values, opened, run_id, earlier, erased; `names`: and `name_of_<column>` for each id of links.
+    account_id, at, key, values, opened, run_id, earlier, erased, elsewhere; `names`: and `name_of_<column>` for each id
+    of links. `moves`: look up the other account of a number that moved.
     """
     now, ended = schema.current[table.name], schema.closed[table.name]
     events = union_all(
-        _event(table, ended, window, opened=False, names=names),
-        _event(table, ended, window, opened=True, names=names),
-        _event(table, now, window, opened=True, names=names),
+        *(
+            _event(table, source, window, opened=opened, names=names, moves=moves)
+            for source, opened in ((ended, False), (ended, True), (now, True))
+        )
     )
     columns = events.selected_columns
     return events.order_by(columns.account_id, columns["at"], *(columns[k] for k in table.key_names), columns.opened)
 
 
-def _event(table: declared.Table, source: Table, window: Window, *, opened: bool, names: bool) -> Select[Any]:
+def _event(
+    table: declared.Table, source: Table, window: Window, *, opened: bool, names: bool, moves: bool
+) -> Select[Any]:
     at = source.c.valid_from if opened else source.c.valid_to
     key, values = ([source.c[c.name] for c in columns] for columns in (table.key, table.values))
     run = source.c.opened_run_id if opened else source.c.closed_run_id
@@ -232,6 +261,7 @@ def _event(table: declared.Table, source: Table, window: Window, *, opened: bool
         run.label("run_id"),
         _earlier(table, source, opened).label("earlier"),
         is_erased(table, source).label("erased"),
+        _elsewhere(table, source, window, opened, moves).label("elsewhere"),
         *named,
     ).where(*_inside(at, window), *([source.c.account_id.in_(window.accounts)] if window.accounts else []))
 
@@ -250,6 +280,13 @@ def _earlier(table: declared.Table, source: Table, opened: bool) -> ColumnElemen
     other = schema.closed[table.name].alias("earlier")
     same = [other.c[c] == source.c[c] for c in ("account_id", *table.key_names)]
     return exists().where(*same, other.c.valid_to < source.c.valid_from)
+
+
+def _elsewhere(table: declared.Table, source: Table, window: Window, opened: bool, moves: bool) -> ColumnElement[Any]:
+    """The other account of a number that moved."""
+    if not moves or table is not declared.VIRTUAL_NUMBERS:
+        return cast(null(), ID)
+    return elsewhere(Edge.of(source, opened=opened), window.horizon)
 
 
 def _name_at(column: str, source: Table, at: ColumnElement[datetime], opened: bool) -> ColumnElement[Any]:

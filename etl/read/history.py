@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,6 +18,7 @@ from etl.errors import Usage
 from etl.read import as_of
 from etl.read.erased import erased_versions
 from etl.read.first_reported import first_reported
+from etl.read.moves import passages
 from etl.read.timeline import Gap, Names, Span, Version, gaps, spans, with_known
 from etl.store import schema
 from etl.store.engine import begin_reading, database_errors
@@ -29,10 +30,21 @@ Known = dict[Any, list[Version]]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Passage:
+    """A number came from another account (`came`), or went to it, not later than `at`."""
+
+    at: datetime
+    came: bool
+    account_id: int
+    account_name: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Life:
     """A number of an account. `observed_at`: the account's last observation that counts here; `listed`: in it.
 
-    `number`: its own versions; the others: links with what names them. All ascending by `valid_from`.
+    `number`: its own versions; the others: links with what names them. All ascending by `valid_from`. `moves`: where it
+    came from when a life of it began here, and where it went when one ended.
     """
 
     account_id: int
@@ -44,6 +56,7 @@ class Life:
     listed: bool
     number: tuple[Span, ...]
     gaps: tuple[Gap, ...]
+    moves: tuple[Passage, ...]
     campaigns: tuple[Span, ...]
     site_blocks: tuple[Span, ...]
     scenarios: tuple[Span, ...]
@@ -143,6 +156,7 @@ def _life(connection: Connection, seen: as_of.Observed, number_id: int, moment: 
         listed=own[-1].valid_to is None,
         number=told.spans(_NUMBERS, {}, _NUMBERS.value_names),
         gaps=tuple(gaps(own)),
+        moves=tuple(_passages(connection, account_id, own, moment)),
         **told.links(),
     )
 
@@ -152,6 +166,20 @@ def _observations(connection: Connection, account_id: int, moment: datetime | No
     mine = (syncs.c.account_id == account_id) & (syncs.c.status == AccountStatus.SUCCEEDED.value)
     until = [] if moment is None else [syncs.c.observed_at <= moment]
     return list(connection.scalars(select(syncs.c.observed_at).where(mine, *until).order_by(syncs.c.observed_at)))
+
+
+def _passages(
+    connection: Connection, account_id: int, own: Sequence[Version], moment: datetime | None
+) -> Iterator[Passage]:
+    """Moves at the ends of a number's lives in an account."""
+    breaks = gaps(own)
+    began = {own[0].valid_from, *(gap.valid_to for gap in breaks)}
+    ended = {own[-1].valid_to, *(gap.valid_from for gap in breaks)}
+    names: dict[int, str | None] = {}
+    for at, came, other in sorted(passages(connection, account_id, own[0].values["virtual_number_id"], moment)):
+        names = names or {seen.account_id: seen.account_name for seen in as_of.observed(connection, moment)}
+        if at in (began if came else ended):
+            yield Passage(at=at, came=came, account_id=other, account_name=names.get(other))
 
 
 class _Told:

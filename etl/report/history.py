@@ -41,7 +41,16 @@ def _state(life: Life) -> str:
     if life.listed:
         return f"{first}; listed at the last observation, {moment(life.observed_at)}."
     last = life.number[-1]
-    return f"{first}; gone since {moment(last.valid_to)}; last observation {moment(life.observed_at)}."
+    gone = _moved(life, last.valid_to, came=False) or "gone"
+    return f"{first}; {gone} since {moment(last.valid_to)}; last observation {moment(life.observed_at)}."
+
+
+def _moved(life: Life, at: datetime | None, *, came: bool) -> str | None:
+    """Where the number came from, or went, at that moment; None where it did not move."""
+    passage = next((p for p in life.moves if p.at == at and p.came is came), None)
+    if passage is None:
+        return None
+    return f"moved {'from' if came else 'to'} {named(passage.account_id, passage.account_name)}"
 
 
 def tables(life: Life, *, then: bool) -> Iterator[Table]:
@@ -73,9 +82,11 @@ def _own_rows(life: Life, open_end: str) -> list[list[Cell]]:
     gaps = {gap.valid_from: gap for gap in life.gaps}
     for i, span in enumerate(life.number):
         before = None if i == 0 or span.valid_from in after_gap else life.number[i - 1]
-        rows.append(_row(span, _own_words(before, span), open_end))
+        came = None if before else _moved(life, span.valid_from, came=True)
+        rows.append(_row(span, (f"{came}: " if came else "") + _own_words(before, span), open_end))
         if span.valid_to in gaps:
-            rows.append(_row(gaps[span.valid_to], "not listed: deleted, and came back", open_end))
+            left = _moved(life, span.valid_to, came=False) or "deleted"
+            rows.append(_row(gaps[span.valid_to], f"not listed: {left}, and came back", open_end))
     return rows
 
 

@@ -239,7 +239,7 @@ def _indexes(table: declared.Table) -> list[Index]:
 
 
 def _asked(table: declared.Table, name: str) -> list[Index]:
-    """Who has this phone number: asked of all accounts at once, so the account does not lead."""
+    """Who has this phone number, or this id: asked of all accounts at once, so the account does not lead."""
     return [Index(f"ix_{name}_{column}", column) for column in table.sought]
 
 

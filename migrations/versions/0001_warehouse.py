@@ -330,4 +330,5 @@ def _closed(name: str, key: tuple[str, ...], values: dict) -> None:
 
 def _asked(table: str, key: tuple[str, ...]) -> None:
     if key == ("virtual_number_id",):
-        op.create_index(f"ix_{table}_virtual_phone_number", table, ["virtual_phone_number"])
+        for column in ("virtual_phone_number", "virtual_number_id"):
+            op.create_index(f"ix_{table}_{column}", table, [column])

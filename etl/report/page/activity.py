@@ -13,7 +13,8 @@ from etl.report.page.parts import Cell, chip, figure, last_days, remark, section
 from etl.report.wording import counted, lasting, moment, thousands
 
 KINDS = ("added", "changed", "removed")
-KNOWN = "known now"
+MOVED, KNOWN = "moved", "known now"
+"""Kinds that have a column where there are such rows."""
 DAYS = 10
 """Days that are told in figures."""
 
@@ -26,10 +27,13 @@ def changes_section(activity: Activity) -> Element:
     if not any(day.counts or day.known for day in activity.days):
         return section("changes", title, remark(f"Nothing, on {counted(len(activity.days), 'observed day')}. {_FIRST}"))
     words = f"Rows added, changed or removed on {last_days(len(activity.days))} (UTC). {_FIRST}"
-    known = any(day.known for day in activity.days)
+    explained = [
+        remark(_MOVED) if any(kind == MOVED for day in activity.days for _, kind in day.counts) else None,
+        remark(_KNOWN) if any(day.known for day in activity.days) else None,
+    ]
     tables = element(
         "div",
-        element("div", element("h3", "By kind"), _by_kind(activity), remark(_KNOWN) if known else None),
+        element("div", element("h3", "By kind"), _by_kind(activity), explained),
         element("div", element("h3", "By day"), _by_day(activity)),
         class_="split",
     )
@@ -37,6 +41,7 @@ def changes_section(activity: Activity) -> Element:
 
 
 _FIRST = "An account's first observation is not counted: it was new to the warehouse only."
+_MOVED = "Moved: numbers that left one account and are another one's, counted in both."
 _KNOWN = "Known now: rows with fields that the source reported for the first time. Nothing of them changed."
 
 
@@ -45,7 +50,8 @@ def _by_kind(activity: Activity) -> Element:
     for day in activity.days:
         total.update(day.counts)
         total.update({(entity, KNOWN): rows for entity, rows in day.known.items()})
-    kinds = [kind for kind in (*KINDS, KNOWN) if kind in KINDS or any(total[t.entity, kind] for t in declared.TABLES)]
+    met = {kind for (_, kind), rows in total.items() if rows}
+    kinds = [*KINDS, *(kind for kind in (MOVED, KNOWN) if kind in met)]
     rows = [
         [Cell(t.entity), *(figure(total[t.entity, kind] or None) for kind in kinds)]
         for t in declared.TABLES
