@@ -42,6 +42,21 @@ def test_replay_gives_the_same_warehouse(
     same(rig, engine)
 
 
+def test_a09_replay_finds_the_same_first_reports(
+    warehouse: Engine, tmp_path: Path, target: Callable[..., Engine]
+) -> None:
+    """Old, new, old, new edition, in several windows: the same fields are first reported by the same runs."""
+    rig = archived(warehouse, tmp_path / "a", numbers=90, customers=2)
+    for edition in ("older", "newer", "older", "newer"):
+        rig.world.edition = edition  # type: ignore[assignment] # a Literal
+        days(rig, 1, page_limit=50)
+    engine = target()
+    assert rebuilt(rig, engine).departures == {}
+    told = [sorted(map(tuple, Rig(rig.world, one).rows("select * from first_reported"))) for one in (warehouse, engine)]
+    assert told[0] == told[1]
+    assert len({run_id for _, _, run_id in told[0]}) == 2
+
+
 def test_replay_into_what_is_there_already_writes_nothing(warehouse: Engine, tmp_path: Path) -> None:
     """A second replay, or one into the warehouse itself, compares and leaves all as it is."""
     rig = archived(warehouse, tmp_path / "a")

@@ -175,3 +175,13 @@ def test_quarantined_records_of_a_sync_that_is_not_there(warehouse: Engine) -> N
              " select 99, min(run_id), 77, '$', 'r', 'x' from sync_runs")  # fmt: skip
     (problem,) = _verify(rig).problems
     assert (problem.table, problem.account_id) == ("quarantine", "77")
+
+
+def test_a09_first_reports_of_a_sync_that_was_not_published(warehouse: Engine) -> None:
+    """A field that is said to be known since a sync which is not there: named with account and run."""
+    rig = _rig(warehouse)
+    _execute(
+        rig, "insert into first_reported (account_id, path, run_id) select 77, '$.name', min(run_id) from sync_runs"
+    )
+    (problem,) = _verify(rig).problems
+    assert (problem.table, problem.account_id) == ("first_reported", "77")

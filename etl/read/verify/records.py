@@ -96,6 +96,8 @@ class Records:
     sealed: dict[str, list[Sealed]]
     erasures: dict[str, list[Erasure]]
     quarantined: dict[tuple[str, str], int]
+    first_reported: frozenset[tuple[str, str]]
+    """Accounts and runs that `first_reported` tells of."""
     with_data: frozenset[str]
     """Accounts that have a row in some data table."""
 
@@ -131,6 +133,7 @@ def read(connection: Connection) -> Records:
         sealed=sealed,
         erasures=erasures,
         quarantined=_quarantined(connection),
+        first_reported=frozenset(_first_reported(connection)),
         with_data=frozenset(_with_data(connection)),
     )
 
@@ -139,6 +142,11 @@ def _quarantined(connection: Connection) -> dict[tuple[str, str], int]:
     source = "from quarantine v group by v.account_id, v.run_id"
     counted = text_rows(connection, ["v.account_id", "v.run_id", "count(*)"], source)
     return {(account or "", run or ""): int(count or 0) for account, run, count in counted}
+
+
+def _first_reported(connection: Connection) -> Iterator[tuple[str, str]]:
+    for account, run in text_rows(connection, ["v.account_id", "v.run_id"], "from first_reported v"):
+        yield account or "", run or ""
 
 
 def _with_data(connection: Connection) -> Iterator[str]:

@@ -112,6 +112,10 @@ def _of_records(records: Records) -> Iterator[Problem]:
     for account, run in sorted(records.quarantined.keys() - tried):
         what = "records are quarantined of a sync that is not there"
         yield Problem(table="quarantine", key=f"run_id {run}", account_id=account, run_id=run, what=what)
+    published = {(s.account_id, s.run_id) for syncs in records.syncs.values() for s in syncs if s.published}
+    for account, run in sorted(records.first_reported - published):
+        what = "fields were first reported by a sync that was not published"
+        yield Problem(table="first_reported", key=f"run_id {run}", account_id=account, run_id=run, what=what)
 
 
 def _of_syncs(records: Records, syncs: list[Sync]) -> Iterator[Problem]:
