@@ -13,7 +13,6 @@ from datetime import datetime
 from sqlalchemy import Engine
 
 import etl
-from etl import moved
 from etl.account_sync import AccountSync
 from etl.domain.events import AccountFinished, Event, Notice, RunFinished, RunStarted, Waiting
 from etl.domain.ports import Clock, Random, Report
@@ -38,6 +37,7 @@ from etl.store import migrations, runs, soundness, threads
 from etl.store.accounts import KnownAccount, known_accounts
 from etl.store.lending import Lender
 from etl.surroundings import Surroundings, SyncOptions
+from etl.sync import moved
 from etl.sync.scope import in_this_run, report_undescribed, wanted
 from etl.sync.unreachable import REASONS, as_unreachable, not_listed, state_of, unreachable_result
 
