@@ -32,6 +32,7 @@ RIVALS = (KEY, ("api_password", "api_password_file"))
 
 _SHARE = number(float, lambda n: 0 < n <= 1)
 _SECONDS = number(float, lambda n: 0 < n < math.inf)
+_BRANDS = ", ".join(urls.HOSTS)
 _LANES = number(int, lambda n: 1 <= n <= 32)
 _DEFAULT_DATABASE = Secret("sqlite:///vnsync.db")
 
@@ -46,7 +47,7 @@ class Settings:
 
     api_url: Annotated[
         str,
-        Accepted("callgear, uis, comagic, or an https URL with the version, such as .../v2.0", checked(urls.api_url)),
+        Accepted(f"{_BRANDS}, or an https URL with the version, such as .../v2.0", checked(urls.api_url)),
     ] = urls.HOSTS["callgear"]
     api_token: Annotated[Secret | None, Accepted("a permanent key of the Data API", secret)] = None
     api_token_file: Annotated[Path | None, Accepted("the path of a file that holds the key alone", path)] = None

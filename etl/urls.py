@@ -10,8 +10,9 @@ HOSTS = {
     "callgear": "https://dataapi.callgear.com/v2.0",
     "uis": "https://dataapi.uiscom.ru/v2.0",
     "comagic": "https://dataapi.comagic.ru/v2.0",
+    "novofon": "https://dataapi-jsonrpc.novofon.ru/v2.0",
 }
-"""The three brands of the platform, by the names that stand for them."""
+"""Base URLs of the brands of the platform, by the names that `--api-url` accepts for them."""
 
 _DATABASES = ("sqlite", "sqlite+pysqlite", "postgres", "postgresql", "postgresql+psycopg")
 _SECRET_NAMES = ("password", "secret", "token", "key")

@@ -59,7 +59,7 @@ def check_settings(loaded: Loaded) -> Iterator[Finding]:
     source = f"from {loaded.config_file}, options and environment" if loaded.config_file else "no config file"
     yield Finding(check="settings", state="ok", found=f"all known and well-formed ({source})")
     if now.api_url not in HOSTS.values() and not is_loopback(_host(now.api_url)):
-        yield Finding(check="settings", state="warn", found=f"{now.api_url} is none of the vendor's three hosts",
+        yield Finding(check="settings", state="warn", found=f"{now.api_url} is none of the vendor's hosts",
                       remedy="Make sure that the token may be sent there.")  # fmt: skip
     for file in (now.api_token_file, now.api_password_file):
         if file and file.expanduser().is_file() and readable_by_others(file.expanduser()):

@@ -73,7 +73,7 @@ Start here:
 )
 @click.version_option(etl.__version__, prog_name="vnsync", message="%(prog)s %(version)s")
 def cli() -> None:
-    """Every virtual number of a CallGear, UIS or CoMagic account in SQL tables, with its whole history."""
+    """Every virtual number of a CallGear, UIS, CoMagic or Novofon account in SQL tables, with its whole history."""
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ API = ("api_url", "api_token_file", "retry_max_seconds")
 _OPTIONS = {"users": "--user"}
 """Options that may be given several times, each with one part of their setting (`settings.OPTIONS`)."""
 _HELP = {
-    "api_url": ("URL", "The Data API: callgear, uis, comagic, or an https URL with the version."),
+    "api_url": ("URL", "The Data API: callgear, uis, comagic, novofon, or an https URL with the version."),
     "api_token_file": ("FILE", "A file that holds the permanent key alone."),
     "retry_max_seconds": ("SECONDS", "How long one request may be retried before its account fails. Default 300."),
     "database_url": ("URL", "sqlite:///FILE or postgresql://... Default sqlite:///vnsync.db."),

@@ -283,7 +283,7 @@ def test_refused_secret_does_not_show() -> None:
 
 
 def test_brand_s_name_stands_for_its_url() -> None:
-    """The names of the three brands are resolved to their hosts."""
+    """The names of the brands are resolved to their hosts."""
     assert [load({"api_url": name}).settings.api_url for name in HOSTS] == list(HOSTS.values())
 
 

@@ -14,6 +14,8 @@ from etl.urls import api_url, database_url, has_password, masked
     [
         ("uis", "https://dataapi.uiscom.ru/v2.0"),
         ("CoMagic", "https://dataapi.comagic.ru/v2.0"),
+        ("novofon", "https://dataapi-jsonrpc.novofon.ru/v2.0"),
+        ("callgear", "https://dataapi.callgear.com/v2.0"),
         ("https://dataapi.example/v2.0/", "https://dataapi.example/v2.0"),
         ("http://127.0.0.1:8080/v2.0", "http://127.0.0.1:8080/v2.0"),
         ("http://localhost:8080/v2.0", "http://localhost:8080/v2.0"),
@@ -21,7 +23,7 @@ from etl.urls import api_url, database_url, has_password, masked
     ],
 )
 def test_api_url_is_accepted(value: str, url: str) -> None:
-    """Names of the three brands, https anywhere, and plain http on this machine are accepted."""
+    """Names of the four brands, https anywhere, and plain http on this machine are accepted."""
     assert api_url(value) == url
 
 
