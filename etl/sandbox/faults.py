@@ -187,14 +187,19 @@ class Limits(Fault):
 
 @dataclass(frozen=True)
 class Deprecated(Fault):
-    """A notice in the metadata that this version of the API is deprecated."""
+    """A notice in the metadata that this version of the API is deprecated. `says`: the value of its flag."""
 
     current: str = "v2.0"
     latest: str = "v4.0"
+    says: object = True
 
     def metadata(self, metadata: dict[str, Any]) -> dict[str, Any]:
         """The metadata with the notice."""
-        version = {"current_version_deprecated": True, "current_version": self.current, "latest_version": self.latest}
+        version = {
+            "current_version_deprecated": self.says,
+            "current_version": self.current,
+            "latest_version": self.latest,
+        }
         return metadata | {"api_version": version}
 
 

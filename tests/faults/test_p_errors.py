@@ -144,6 +144,15 @@ def test_p21_a_deprecated_version_is_told_once(warehouse: Engine) -> None:
     assert "v9.1" in told
 
 
+@pytest.mark.parametrize("says", [False, None, "false", "true", "no", 0, 1, [], {}])
+def test_a12_only_a_true_flag_calls_a_version_deprecated(sqlite_warehouse: Engine, says: object) -> None:
+    """Any other value of the flag than the JSON true is no notice, and the run ends as if it were not there."""
+    rig = Rig(one_customer(5), sqlite_warehouse)
+    rig.api.faults.add(Deprecated(says=says), times=None, method=None)
+    assert rig.sync().exit_code == 0
+    assert [e for e in rig.events if isinstance(e, Notice)] == []
+
+
 @pytest.mark.parametrize("fault", [http(404), http(410), error("method_not_found")], ids=["404", "410", "method"])
 def test_p21_a_version_that_is_gone(warehouse: Engine, fault: Any) -> None:
     """When the version is no longer served the run says what to correct: exit 78."""
