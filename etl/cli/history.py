@@ -23,7 +23,7 @@ Examples:
   vnsync history 74951234567 --output json | jq '.matches[].campaigns'
 
 \b
-NUMBER is an id or a phone number in any usual spelling. When it means several numbers, each is
+NUMBER is an id, or a phone or redirection number in any usual spelling. When it means several numbers, each is
 told under its own heading. Exit 2 when there is none.
 """
 

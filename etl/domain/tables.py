@@ -96,7 +96,7 @@ VIRTUAL_NUMBERS = Table(
     entity="number",
     path="$",
     per_number=True,
-    sought=("virtual_phone_number", "virtual_number_id"),
+    sought=("virtual_phone_number", "redirection_phone_number", "virtual_number_id"),
     key=_columns(_integers, "virtual_number_id"),
     values=(
         *_columns(_integers, "child_customer_id"),

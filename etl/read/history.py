@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -80,7 +81,7 @@ def read_lives(
         return [_life(connection, seen[account_id], number_id, moment) for account_id, number_id in found]
 
 
-_SEARCHED = "Numbers are found by id or by phone number, with or without its country code."
+_SEARCHED = "Numbers are found by id, or by phone or redirection number, with or without its country code."
 
 
 def _scope(moment: datetime | None, accounts: frozenset[int]) -> str:
@@ -92,12 +93,12 @@ def _scope(moment: datetime | None, accounts: frozenset[int]) -> str:
 
 
 def find(connection: Connection, wanted: str, moment: datetime | None) -> list[tuple[int, int]]:
-    """(account_id, virtual_number_id) of the numbers that had this id or phone number at any time, ascending.
+    """(account_id, virtual_number_id) of numbers that had this id, phone or redirection number at any time, ascending.
 
     A spelling that the source may have used is looked up by index. When that finds nothing, or the country's code may
     be missing, those that end alike are found too.
     """
-    conditions: list[dict[str, Sequence[Any]]] = [{"virtual_phone_number": phones.spellings(wanted)}]
+    conditions: list[dict[str, Sequence[Any]]] = [{name: phones.spellings(wanted)} for name in _NUMBERS.sought]
     if wanted.strip().isdecimal() and int(wanted) <= HIGHEST_ID:
         conditions.append({"virtual_number_id": (int(wanted),)})
     found = {key for condition in conditions for key in _having(connection, condition, moment)}
@@ -127,13 +128,13 @@ def _ending_alike(connection: Connection, wanted: str, moment: datetime | None) 
     tail = phones.tail(wanted)
     if tail is None:
         return set()
-    found = set()
-    for table in (schema.current[_NUMBERS.name], schema.closed[_NUMBERS.name]):
-        phone = table.c.virtual_phone_number
-        alike = phone.like(f"%{'%'.join(tail)}%")
+    found, tables = set(), (schema.current[_NUMBERS.name], schema.closed[_NUMBERS.name])
+    for table, name in itertools.product(tables, _NUMBERS.sought):
+        phone = table.c[name].label("phone")
+        alike = table.c[name].like(f"%{'%'.join(tail)}%")
         several = select(table.c.account_id, table.c.virtual_number_id, phone).where(alike, *_begun(table, moment))
         for row in stream(connection, several):
-            if phones.digits(row.virtual_phone_number).endswith(tail):
+            if phones.digits(row.phone).endswith(tail):
                 found.add((row.account_id, row.virtual_number_id))
     return found
 

@@ -240,7 +240,16 @@ def _indexes(table: declared.Table) -> list[Index]:
 
 def _asked(table: declared.Table, name: str) -> list[Index]:
     """Who has this phone number, or this id: asked of all accounts at once, so the account does not lead."""
-    return [Index(f"ix_{name}_{column}", column) for column in table.sought]
+    indexes = [Index(f"ix_{name}_{column}", column) for column in table.sought]
+    for index in indexes:
+        event.listen(index, "before_create", _without_nulls)
+    return indexes
+
+
+def _without_nulls(index: Index, connection: Connection, **_more: object) -> None:
+    """Leave rows without a value out: most numbers have no redirection number, and then cost the index nothing."""
+    (column,) = index.columns
+    index.dialect_options[connection.dialect.name]["where"] = column.is_not(None)
 
 
 def _changed(name: str) -> Index:

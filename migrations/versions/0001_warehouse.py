@@ -330,5 +330,7 @@ def _closed(name: str, key: tuple[str, ...], values: dict) -> None:
 
 def _asked(table: str, key: tuple[str, ...]) -> None:
     if key == ("virtual_number_id",):
-        for column in ("virtual_phone_number", "virtual_number_id"):
-            op.create_index(f"ix_{table}_{column}", table, [column])
+        for column in ("virtual_phone_number", "redirection_phone_number", "virtual_number_id"):
+            filled = sa.column(column).is_not(None)
+            where = {"postgresql_where": filled, "sqlite_where": filled}
+            op.create_index(f"ix_{table}_{column}", table, [column], **where)

@@ -88,8 +88,14 @@ def phones(warehouse: Engine) -> Engine:
         number(13, "12125551234"),
         number(14, "72125551234"),
         number(15, "74955551299"),
+        number(16, "78005550000", redirection_phone_number="+7 (499) 111-22-33"),
+        number(17, "78005550001", redirection_phone_number="74991112244"),
     ]
-    second = [number(20, "74951234567"), *first[1:], number(78120000000, "79990000000"), number(5551299, "79990000001")]
+    moved = number(17, "78005550001", redirection_phone_number="74991112255")
+    second = [
+        *(number(20, "74951234567"), *first[1:-1], moved),
+        *(number(78120000000, "79990000000"), number(5551299, "79990000001")),
+    ]
     tell(warehouse, {"2026-01-06": first, "2026-01-07": second})
     return warehouse
 
@@ -118,10 +124,15 @@ def phones(warehouse: Engine) -> Engine:
         ("12", [12]),
         ("74951234", [74951234]),
         ("78120000000", [74951234, 78120000000]),
+        ("8 499 111 22 33", [16]),
+        ("111-22-33", [16]),
+        ("74991112244", [17]),
+        ("+7 499 111-22-55", [17]),
+        ("499 111 22 44", [17]),
     ],
 )
-def test_numbers_are_found_in_any_spelling_and_by_id(phones: Engine, wanted: str, ids: list[int]) -> None:
-    """Whatever the source stores and whoever asks; all that it can mean, those of the past too, in order."""
+def test_a12_numbers_are_found_in_any_spelling_and_by_id(phones: Engine, wanted: str, ids: list[int]) -> None:
+    """By phone number, redirection number and id, in any spelling; all that it can mean, also in the past, in order."""
     assert [life.virtual_number_id for life in read_lives(phones, wanted)] == ids
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, select, text
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import ClauseElement, Executable
 
@@ -16,6 +16,7 @@ from etl.domain.tables import NUMBER_CAMPAIGNS, TABLES, VIRTUAL_NUMBERS
 from etl.read import as_of
 from etl.read.changes import Window, version_events
 from etl.sandbox.world import CustomerPlan, World
+from etl.store import schema
 from tests.rig import Rig
 
 WHOLE = {"number_assignments: all", "number_campaign_periods: all", "a table as of amid"}
@@ -76,6 +77,13 @@ def test_views_are_looked_into_by_index(lived: Engine, name: str) -> None:
     told: dict[str, Any] = {"a": 12001, "n": 100_010, "p": "7495", **written}
     used = {key: value for key, value in told.items() if re.search(rf":{key}\b", QUERIES[name])}
     assert _scanned(lived, text(QUERIES[name]).bindparams(**used)) == []
+
+
+@pytest.mark.parametrize("column", VIRTUAL_NUMBERS.sought)
+def test_phone_and_redirection_numbers_are_found_by_index(lived: Engine, column: str) -> None:
+    """`history` reads no table whole for a number in a spelling that the source may have used."""
+    for table in (schema.current[VIRTUAL_NUMBERS.name], schema.closed[VIRTUAL_NUMBERS.name]):
+        assert _scanned(lived, select(table.c.virtual_number_id).where(table.c[column].in_(["7495", "+7495"]))) == []
 
 
 @pytest.mark.parametrize("table", [VIRTUAL_NUMBERS, NUMBER_CAMPAIGNS], ids=lambda t: t.name)
