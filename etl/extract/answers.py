@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from typing import Any, ClassVar
 
 import msgspec
 
 from etl.domain.fingerprints import DIGEST
+from etl.domain.repeats import repeated_name
 from etl.domain.text import MARK, storable
 from etl.errors import BrokenAnswer, SourceUnusable, Transient
 from etl.extract.api_errors import UNNAMED, Call, ErrorBody, error_of
+from etl.extract.envelope import STAND_IN, records_in, refuse_repeats, replaced, without_records
 from etl.extract.redaction import NOTHING_SECRET, Redaction
 
 
@@ -59,17 +60,25 @@ def digest_of(data: bytes | memoryview | msgspec.Raw) -> bytes:
 
 
 def decode(
-    body: bytes, request_id: int, redaction: Redaction = NOTHING_SECRET, known: bytes = b"", call: Call = UNNAMED
+    body: bytes,
+    request_id: int,
+    redaction: Redaction = NOTHING_SECRET,
+    known: bytes = b"",
+    call: Call = UNNAMED,
+    *,
+    rows_later: bool = True,
 ) -> Result:
     """The result of an answer to `request_id`; records with the digest `known` were read before, and are passed over.
 
+    `rows_later`: names that come twice in the rows are looked for when each row is read; else here, as in the rest.
     Raises what the answer's error asks for (`error_of`), `NotOurs` when it is to another request, `Transient` when it
-    is no whole JSON, `BrokenAnswer` or `SourceUnusable` when it is JSON but no answer of this API. `call`: for errors.
+    is no whole JSON, `BrokenAnswer` when a name comes twice in one object of it, or when it has neither a result nor an
+    error, or both, `SourceUnusable` when it is JSON but no answer of this API. `call`: for errors.
     """
-    array = _array(body) if known else memoryview(b"")
+    array = records_in(body) if known else memoryview(b"")
     digest = digest_of(array) if known else b""
     passed_over = _around(body, array) if known and digest == known else None
-    envelope = passed_over or _envelope(body, redaction)
+    envelope = passed_over or _envelope(body, redaction, rows_later=rows_later)
     answered = envelope.result is not None and envelope.result is not msgspec.UNSET
     if envelope.error is not None and not answered:
         if envelope.id is not None and not _same(envelope.id, request_id):
@@ -87,26 +96,17 @@ def decode(
     return envelope.result
 
 
-_RECORDS = re.compile(rb'"data": ?(?=\[)')
-_NO_RECORDS = b"[]"
-_HEAD = 4096
-"""Bytes in which records begin."""
-
-
-def _array(body: bytes) -> memoryview:
-    """What seems to be the array of records in an answer, empty if nothing does; reading the answer tells if it is."""
-    begin, end = _RECORDS.search(body, 0, _HEAD), body.rfind(b"]") + 1
-    return memoryview(body)[begin.end() if begin else end : end]
-
-
 def _around(body: bytes, array: memoryview) -> Envelope | None:
     """The answer, if its records are this array, which was read before; None: all of it has to be read.
 
-    Such an array is JSON, so what is around it, with an empty one in its place, tells whether all of it is.
+    Such an array is JSON, so what is around it, with another one in its place, tells whether all of it is.
     """
     end = body.rfind(b"]") + 1
-    envelope = _plain_envelope(body[: end - len(array)] + _NO_RECORDS + body[end:])
-    if envelope is None or not isinstance(envelope.result, Result) or bytes(envelope.result.data) != _NO_RECORDS:
+    around = replaced(body, end - len(array), end)
+    envelope = _plain_envelope(around)
+    if envelope is None or not isinstance(envelope.result, Result) or bytes(envelope.result.data) != STAND_IN:
+        return None
+    if around.count(STAND_IN) > 1 or repeated_name(around) is not None:
         return None
     envelope.result.data = msgspec.Raw(array)
     return envelope
@@ -120,10 +120,25 @@ def _same(answer_id: object, request_id: int) -> bool:
     return answer_id == request_id and not isinstance(answer_id, bool)
 
 
-def _envelope(body: bytes, redaction: Redaction) -> Envelope:
-    """The answer; what is no record in it is `storable`. Records, the most of it, wait until somebody needs them."""
+def _envelope(body: bytes, redaction: Redaction, *, rows_later: bool) -> Envelope:
+    """The answer, of which no object outside the records has a name twice; what is no record in it is `storable`.
+
+    Records, the most of it, wait until somebody needs them.
+    """
+    envelope, sent = _read(body, redaction)
+    records = envelope.result.data if rows_later and isinstance(envelope.result, Result) else msgspec.Raw(b"")
+    refuse_repeats(without_records(sent, records), redaction)
+    return envelope
+
+
+def _read(body: bytes, redaction: Redaction) -> tuple[Envelope, bytes]:
+    """The answer, and the JSON that was read for it."""
     try:
-        return _plain_envelope(body) or _made_storable.decode(storable(body))
+        envelope = _plain_envelope(body)
+        if envelope is not None:
+            return envelope, body
+        made = storable(body)
+        return _made_storable.decode(made), made
     except msgspec.ValidationError as exc:
         raise SourceUnusable(f"the answer is not one of the Data API ({redaction.quote(exc)})") from exc
     except RecursionError as exc:
@@ -151,7 +166,7 @@ def _came_whole(body: bytes) -> bool:
 
 def decode_login(body: bytes, request_id: int, redaction: Redaction = NOTHING_SECRET) -> str:
     """The session key in the answer to `login.user`."""
-    decode(body, request_id, redaction)
+    decode(body, request_id, redaction, rows_later=False)
     try:
         result = _plain.decode(body)["result"]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:

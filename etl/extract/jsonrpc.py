@@ -22,6 +22,7 @@ from etl.extract.connection import Bounds, new_client, trust
 from etl.extract.credentials import Credentials, Login, PermanentKey
 from etl.extract.http import Poster
 from etl.extract.pace import Pace
+from etl.extract.page import METHOD as LISTING
 from etl.extract.points import Points, minute_pause
 from etl.extract.redaction import Redaction
 from etl.extract.retry import RetryPolicy
@@ -149,10 +150,10 @@ class DataApi:
         self._token = self._shared.session.token(self._log_in)
         sent = params or {}
         request_id, body = self._encode(method, {"access_token": self._token, **sent})
-        call = Call(method=method, user_id=sent.get("user_id"))
+        call, rows_later = Call(method=method, user_id=sent.get("user_id")), method == LISTING
 
         def read(answer: bytes) -> Result:
-            return _listed(decode(answer, request_id, self._redaction, known, call), method)
+            return _listed(decode(answer, request_id, self._redaction, known, call, rows_later=rows_later), method)
 
         return self._answer(body, read, Asked(method, sent, request_id))
 

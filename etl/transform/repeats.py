@@ -7,11 +7,12 @@ instead: every key and every string has two, whatever stands in it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+
+from etl.domain.repeats import repeated_name
 
 _encode = msgspec.json.Encoder().encode
 
@@ -24,7 +25,7 @@ def keeps_everything(sent: bytes, decoded: Sequence[msgspec.Struct]) -> bool:
 
 def repeated_key(sent: bytes, decoded: Any) -> str | None:
     """A key that comes twice in one object of `sent`; None: there is none. `decoded` was made of it without types."""
-    return None if _quotes(_encode(decoded)) == _quotes(sent) else _named(sent)
+    return None if _quotes(_encode(decoded)) == _quotes(sent) else repeated_name(sent)
 
 
 def _quotes(valid_json: bytes) -> int:
@@ -32,17 +33,3 @@ def _quotes(valid_json: bytes) -> int:
     if b"\\" in valid_json:
         valid_json = valid_json.replace(b"\\\\", b"").replace(b'\\"', b"")
     return valid_json.count(b'"')
-
-
-def _named(sent: bytes) -> str | None:
-    found: list[str] = []
-
-    def check(pairs: list[tuple[str, Any]]) -> None:
-        seen: set[str] = set()
-        for name, _ in pairs:
-            if name in seen:
-                found.append(name)
-            seen.add(name)
-
-    json.loads(sent.decode(), object_pairs_hook=check, parse_int=str, parse_float=str)
-    return found[0] if found else None

@@ -56,10 +56,11 @@ def test_h12_in_the_envelope(body: bytes, value: bytes) -> None:
 @pytest.mark.parametrize("name", ["total_items", "day_remaining", "day_reset", "minute_remaining", "minute_reset"])
 def test_h12_numbers_beyond_reason(name: str, value: bytes) -> None:
     """A number that JSON allows and no count or limit has: never an error of arithmetic."""
-    limits = b'{"total_items":1,"limits":{"day_remaining":5,"minute_remaining":0,"%b":%b}}' % (name.encode(), value)
-    if name == "total_items":
-        limits = b'{"total_items":%b}' % value
-    body = b'{"jsonrpc":"2.0","id":ID,"result":{"data":[{"app_id":1}],"metadata":%b}}' % limits
+    others = {"day_remaining": 5, "minute_remaining": 0}
+    limits = {each: number for each, number in others.items() if each != name} | {name: "HERE"}
+    metadata = {"total_items": "HERE"} if name == "total_items" else {"total_items": 1, "limits": limits}
+    written = json.dumps(metadata).encode().replace(b'"HERE"', value)
+    body = b'{"jsonrpc":"2.0","id":ID,"result":{"data":[{"app_id":1}],"metadata":%b}}' % written
     with calling(_sends(body)) as caller:
         caller.account()
         caller.account()

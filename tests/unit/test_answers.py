@@ -9,6 +9,7 @@ import pytest
 
 from etl.errors import (
     AccountRefused,
+    BrokenAnswer,
     DayLimit,
     FilterRefused,
     MethodUnknown,
@@ -21,6 +22,7 @@ from etl.errors import (
 )
 from etl.extract.answers import NotOurs, decode, decode_login, digest_of
 from etl.extract.api_errors import ErrorBody, LimitExceeded, day_limit, error_of
+from etl.extract.redaction import Redaction
 
 DOCUMENTED: dict[str, tuple[int, type[VnsyncError], int]] = {
     "parse_error": (-32700, SourceUnusable, 65),
@@ -278,3 +280,32 @@ def test_nobody_can_claim_that_records_are_known() -> None:
     """An answer that calls itself known is not believed."""
     body = HEAD + RECORDS + b', "\xe2\x90\x80digest": "AAAAAAAAAAAAAAAAAAAAAA==", "metadata": {"total_items": 2}}}'
     assert decode(body, 7).digest == b""
+
+
+def test_a14_known_records_in_another_place_are_not_the_answer_s() -> None:
+    """Records that are known stand somewhere else than in `result.data`: what stands there counts."""
+    body = b'{"id": 7, "result": {"\\u0064ata": [], "more": {"data":' + RECORDS + b'}, "metadata": {"total_items": 0}}}'
+    for known in (b"", digest_of(RECORDS)):
+        assert bytes(decode(body, 7, known=known).data) == b"[]"
+
+
+@pytest.mark.parametrize(
+    ("members", "says"),
+    [({}, "neither"), ({"result": None, "error": None}, "neither"), ({"result": {}, "error": {}}, "both")],
+)
+def test_a14_an_answer_that_breaks_the_contract_is_told_from_one_of_another_server(members: Any, says: str) -> None:
+    """Neither a result nor an error, or both: a kind of its own, so that it can be asked for once more."""
+    with pytest.raises(BrokenAnswer, match=says):
+        decode(_answer(**members), 7)
+
+
+def test_a14_the_name_that_comes_twice_is_shown_without_secrets_and_escaped() -> None:
+    """A name comes from the source: it is masked and cut like all that is quoted, and holds no control character."""
+    redaction = Redaction()
+    redaction.add("k" * 20)
+    body = b'{"id": 7, "result": {"metadata": {"%(n)s": 1, "%(n)s": 2}}}' % {b"n": b"k" * 20 + b"\\u0000" + b"x" * 90}
+    with pytest.raises(BrokenAnswer) as caught:
+        decode(body, 7, redaction)
+    assert "kkk" not in str(caught.value)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 120
