@@ -36,7 +36,7 @@ begin
     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     where n.nspname = home and c.relkind in ('r', 'v') and (
       c.relname in ('alembic_version', 'sync_runs', 'accounts', 'account_syncs', 'chain_sections',
-        'account_claims', 'erasures', 'quarantine', 'source_drift', 'first_reported', 'listing_states',
+        'account_claims', 'erasures', 'installations', 'quarantine', 'source_drift', 'first_reported', 'listing_states',
         'listing_windows',
         'number_assignments', 'number_campaign_periods', 'changes')
       or c.relname ~ ('^(virtual_numbers|campaigns|sites|site_blocks|scenarios|virtual_number_campaigns'
@@ -50,7 +50,7 @@ begin
     -- History and records of what happened: added to, never changed.
     execute format('grant insert on %I.%I to vnsync_loader', home, item.name);
     continue when item.name like '%\_closed' or item.name in ('account_syncs', 'chain_sections', 'quarantine',
-      'first_reported');
+      'first_reported', 'installations');
 
     -- The state of runs and accounts: the columns that change, no others.
     if item.name = 'sync_runs' then

@@ -178,7 +178,7 @@ class AccountSync:
     def _load(self, begin: Begin) -> AbstractContextManager[AccountLoad]:
         run = self._run
         account_id = self._account.account_id
-        return open_load(run.lender, run.engine, account_id, run.run_id, begin, pause=run.clock.sleep)
+        return open_load(run.lender, run.engine, run.installation, account_id, run.run_id, begin, pause=run.clock.sleep)
 
     def _announce(self, account: Account, expected: int) -> None:
         account_id, name = account.account_id, account.account_name

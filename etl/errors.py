@@ -17,6 +17,7 @@ VnsyncError
 │   ├── SessionExpired  77    the session key is no longer valid: logging in again may help
 │   └── AccountRefused  77    one customer of an agent is out of reach; the others are not
 ├── Misconfigured       78    a setting is wrong
+│   ├── OtherInstallation 78  the warehouse holds the accounts of another installation of the API
 │   └── MethodUnknown   78    the source does not know the method, or not for this token
 └── Stopped       130, 143    SIGINT or SIGTERM
 """
@@ -143,6 +144,10 @@ class Misconfigured(VnsyncError):
 
     exit_code = 78
     default_remedy = "See `vnsync config` for what is in force."
+
+
+class OtherInstallation(Misconfigured):
+    """The warehouse holds the accounts of another installation of the API."""
 
 
 class MethodUnknown(Misconfigured):

@@ -21,6 +21,7 @@ from etl.domain.witness import NOBODY, Beginning, Witness
 from etl.errors import (
     AccountRefused,
     DayLimit,
+    OtherInstallation,
     SessionExpired,
     Stopped,
     Unavailable,
@@ -35,6 +36,7 @@ from etl.load import findings
 from etl.offload.transformers import Transformers, inline
 from etl.store import migrations, runs, soundness, threads
 from etl.store.accounts import KnownAccount, known_accounts
+from etl.store.installations import Installation
 from etl.store.lending import Lender
 from etl.surroundings import Surroundings, SyncOptions
 from etl.sync import moved
@@ -69,6 +71,7 @@ def sync(
     migrations.check(engine)
     for warning in soundness.check(engine):
         report(Notice(message=warning))
+    installation = Installation.required(engine, api.url)
     started = clock.now()
     running = runs.running(engine, clock=clock, random=random, source_url=api.url, version=etl.__version__)
     with running as run_id:
@@ -76,6 +79,7 @@ def sync(
             api=api,
             engine=engine,
             lender=Lender(engine),
+            installation=installation,
             options=options,
             clock=clock,
             report=report,
@@ -233,7 +237,7 @@ class _Run:
         sync = AccountSync(shared, account, known)
         try:
             result = sync.publish()
-        except Stopped:
+        except (Stopped, OtherInstallation):
             raise
         except VnsyncError as exc:
             self._halt.heed()  # what was broken off has not failed

@@ -21,6 +21,7 @@ from etl.extract.proof import Proof
 from etl.load.publish import AccountLoad, held
 from etl.store import migrations, soundness
 from etl.store.accounts import KnownAccount, known_accounts
+from etl.store.installations import Installation
 from etl.store.lending import Lender
 from etl.surroundings import Surroundings, SyncOptions
 from etl.sync.scope import in_this_run, report_undescribed, wanted
@@ -81,6 +82,7 @@ def plan(
     migrations.check(engine)
     for warning in soundness.check(engine):
         report(Notice(message=warning))
+    installation = Installation.required(engine, api.url)
     roster, known = discover(api).given(options.users), known_accounts(engine)
     accounts = wanted(roster, options, report)
     planned: list[PlannedAccount] = []
@@ -89,6 +91,7 @@ def plan(
             api=api,
             engine=engine,
             lender=lender,
+            installation=installation,
             options=options,
             clock=clock,
             report=report,

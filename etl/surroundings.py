@@ -19,6 +19,7 @@ from etl.extract.listing import LIMIT
 from etl.extract.proof import ListLength
 from etl.lanes import Place
 from etl.offload.transformers import Transformers, inline
+from etl.store.installations import Installation
 from etl.store.lending import Lender
 
 
@@ -55,6 +56,7 @@ class Surroundings:
     api: DataApi
     engine: Engine
     lender: Lender
+    installation: Installation
     options: SyncOptions
     clock: Clock
     report: Report

@@ -6,6 +6,8 @@ import ipaddress
 import re
 from urllib.parse import parse_qsl, unquote, unquote_plus, urlsplit
 
+from etl.domain.installations import origin_of
+
 HOSTS = {
     "callgear": "https://dataapi.callgear.com/v2.0",
     "uis": "https://dataapi.uiscom.ru/v2.0",
@@ -37,7 +39,8 @@ def api_url(value: str) -> str:
     _refuse_odd_host(parts.hostname)
     if parts.query or parts.fragment:
         raise ValueError("it has a query or a fragment")
-    _ = parts.port  # a port that is not a number is a ValueError too
+    _ = parts.port  # a port that is no number, or too high, is a ValueError too
+    origin_of(value)  # and what has no origin cannot be compared with the warehouse's
     return value
 
 

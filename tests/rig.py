@@ -59,6 +59,7 @@ class Rig:
     random: random.Random = field(default_factory=lambda: random.Random(1))
     events: list[Event] = field(default_factory=list)
     archive: Path | None = None
+    url: str = URL
     api: Api = field(init=False)
 
     def __post_init__(self) -> None:
@@ -76,7 +77,7 @@ class Rig:
         self.clock.pass_time(86_400)
         recorder = Recorder(self.archive, self.events.append) if self.archive else None
         with open_api(
-            URL,
+            self.url,
             credentials or PermanentKey(TOKEN),
             clock=self.clock,
             random=self.random,

@@ -93,6 +93,7 @@ def check_database(loaded: Loaded, reached: Reached) -> Iterator[Finding]:
         state = _migrations(engine)
         yield state
         if state.state == "ok":
+            yield _installation(engine, loaded.settings.api_url)
             yield from _tables(engine)
             yield from _accounts(engine, reached) if reached.accounts else ()
     except VnsyncError as error:
@@ -155,6 +156,18 @@ def _migrations(engine: Engine) -> Finding:
     return Finding(
         check="migrations", state="warn", found=found, remedy="`vnsync sync` or `vnsync db upgrade` mends that."
     )
+
+
+def _installation(engine: Engine, url: str) -> Finding:
+    """Whether the warehouse belongs to the installation of the API URL, or to none yet."""
+    from etl.store.installations import Installation
+
+    try:
+        installation = Installation.required(engine, url)
+    except VnsyncError as error:
+        return failed("installation", error)
+    state = "belongs to" if installation.bound else "belongs to none yet; the first sync binds it to"
+    return Finding(check="installation", state="ok", found=f"the warehouse {state} {installation.origin}")
 
 
 def _tables(engine: Engine) -> Iterator[Finding]:

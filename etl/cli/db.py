@@ -1,4 +1,4 @@
-"""`vnsync db`: the version of the warehouse's schema."""
+"""`vnsync db`: version of the warehouse's schema, and the installation of the API that the warehouse belongs to."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from etl.settings import Loaded
+    from etl.store.installations import Rebinding
 
 EPILOG = """\b
 Examples:
   vnsync db current                 which version the warehouse is at
   vnsync db upgrade                 bring it up to date (`sync` does so by itself)
   vnsync db downgrade 0001          go back; `base` drops everything that vnsync made
+  vnsync db rebind --to URL --yes   go on at another host, after the vendor renamed it
 """
 
 
-@click.group(epilog=EPILOG, short_help="The version of the warehouse's schema.")
+@click.group(epilog=EPILOG, short_help="The warehouse's schema, and the installation that it belongs to.")
 def db() -> None:
-    """Look at and change the version of the warehouse's schema."""
+    """Look at and change the version of the warehouse's schema, and the installation that it belongs to."""
 
 
 @db.command(
@@ -70,6 +72,61 @@ def downgrade(loaded: Loaded, revision: str, output: str) -> None:
     engine = warehouse(loaded)
     migrations.downgrade(engine, revision)
     _tell(output, f"The warehouse is at version {migrations.current(engine) or 'base'}.", engine, changed=True)
+
+
+REBIND_EPILOG = """\b
+Examples:
+  vnsync db rebind --to https://dataapi.example/v2.0         says what would change
+  vnsync db rebind --to https://dataapi.example/v2.0 --yes
+  vnsync db rebind --to uis --yes
+
+\b
+A warehouse belongs to the installation (scheme, host, port) that filled it; `sync` and `plan`
+refuse another one, for its accounts are others, whatever their ids. Rebind only when the vendor
+renamed the host. Rows stay as they are; the earlier binding stays on record.
+"""
+
+
+@db.command(short_help="Go on at another host of the same installation.", epilog=REBIND_EPILOG)
+@click.option("--to", "url", metavar="URL", required=True, help="API URL of the renamed host, or a brand's name.")
+@click.option("--yes", is_flag=True, help="Do it. Without it nothing changes.")
+@options.output
+@options.settings(*options.DATABASE, *options.LOG)
+def rebind(loaded: Loaded, url: str, yes: bool, output: str) -> None:
+    """Bind the warehouse to the installation at another URL, after the vendor renamed its host."""
+    from etl.cli import reading
+    from etl.clock import SystemClock
+    from etl.store import installations
+
+    to, engine = _accepted(url), reading.readable(loaded)
+    change = installations.rebind(engine, to, now=SystemClock().now()) if yes else installations.rebinding(engine, to)
+    _tell_change(change, yes, output)
+
+
+def _accepted(url: str) -> str:
+    from etl.errors import Usage
+    from etl.urls import api_url
+
+    try:
+        return api_url(url)
+    except ValueError as error:
+        raise Usage(f"--to is refused: {error}", remedy="Write an https URL, or a brand's name.") from None
+
+
+def _tell_change(change: Rebinding, done: bool, output: str) -> None:
+    from etl.cli.output import write_json, write_line
+
+    if output == "json":
+        write_json({"rebound": done and change.changes, "from": change.before, "to": change.after})
+    elif not change.changes:
+        write_line(f"The warehouse belongs to {change.before} already; nothing was changed.")
+    elif done:
+        write_line(f"The warehouse belongs to {change.after} now; it belonged to {change.before}.")
+    else:
+        write_line(
+            f"The warehouse belongs to {change.before}, and would belong to {change.after}; nothing was changed."
+            " Add --yes to do it."
+        )
 
 
 def _tell(output: str, sentence: str, engine: Engine | None, **fields: bool) -> None:

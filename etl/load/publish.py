@@ -40,6 +40,7 @@ from etl.load.unlinking import removed_links
 from etl.store import fingerprints, runs, schema, threads
 from etl.store.engine import database_errors, release_snapshot
 from etl.store.fingerprints import Origin
+from etl.store.installations import Installation
 from etl.store.lending import Lender
 from etl.transform.normalize import ROWS_VERSION
 
@@ -75,6 +76,7 @@ class AccountLoad:
         self,
         connection: Connection,
         engine: Engine,
+        installation: Installation,
         account_id: int,
         run_id: int,
         *,
@@ -82,7 +84,7 @@ class AccountLoad:
         begin: Begin,
     ) -> None:
         self._connection, self._engine, self._pause, self._begin = connection, engine, pause, begin
-        self._account_id, self._run_id = account_id, run_id
+        self._account_id, self._run_id, self._installation = account_id, run_id, installation
         self.previous: datetime | None = None
         """The account's last observation before the one that is being published."""
         self._numbers = schema.current["virtual_numbers"]
@@ -183,8 +185,8 @@ class AccountLoad:
         its data; `rows`: all rows of a first load, where they were not staged; `guard`: limits the links that close
         (None: an operator approved); `told`: is asked when the rows were taken; `last_word`: is told of the result
         before the commit, and may raise to prevent it.
-        Raises `TryLater` when another run took the account over, `Held` when too many links would close, and what
-        `database_errors` makes of the rest.
+        Raises `TryLater` when another run took the account over, `Held` when too many links would close,
+        `OtherInstallation` when another one bound the warehouse first, and what `database_errors` makes of the rest.
         """
         self._put_waiting()
         with database_errors(), threads.turn_to_write(self._connection):
@@ -195,6 +197,7 @@ class AccountLoad:
             memory.write(self._connection, self._account_id, self._origin(published))
             last_word(published)
             commit(self._connection, self._engine, self._run_id, self._account_id, self._pause)
+            self._installation.committed()
             return published
 
     def rehearse(
@@ -221,7 +224,8 @@ class AccountLoad:
 
     def _next_moment(self, now: datetime) -> datetime:
         """`now`, or just after the account's last moment: whatever the clock does, time does not go back."""
-        return now if self.previous is None else max(now, self.previous + TICK)
+        after = now if self.previous is None else max(now, self.previous + TICK)
+        return max(after, self._installation.since or after)
 
     def _origin(self, published: AccountResult) -> Origin:
         assert published.observed_at is not None
@@ -258,6 +262,7 @@ class AccountLoad:
             first_reported.record(self._connection, moment, known.findings.drift)
         findings.save(self._connection, self._run_id, self._account_id, known.findings)
         runs.record(self._connection, published)
+        self._installation.bind(self._connection, moment.observed_at, self._run_id)  # last: other first accounts wait
         return published
 
     def _compared(self, told: Callable[[], Told], moment: Moment) -> Written:
@@ -311,6 +316,7 @@ def held(account_id: int, objection: str) -> Held:
 def open_load(
     lender: Lender,
     engine: Engine,
+    installation: Installation,
     account_id: int,
     run_id: int,
     begin: Begin,
@@ -319,4 +325,4 @@ def open_load(
 ) -> Iterator[AccountLoad]:
     """What one account's way into the warehouse needs; nothing stays of its rows unless they are published."""
     with lender.lend() as connection:
-        yield AccountLoad(connection, engine, account_id, run_id, pause=pause, begin=begin)
+        yield AccountLoad(connection, engine, installation, account_id, run_id, pause=pause, begin=begin)

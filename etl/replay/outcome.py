@@ -8,6 +8,7 @@ from datetime import datetime
 
 from etl.archive.lines import Publishes
 from etl.archive.manifest import Manifest
+from etl.domain.installations import origin_of
 from etl.domain.runs import AccountResult, AccountStatus
 from etl.domain.viewer import Viewer
 from etl.errors import IntegrityBroken
@@ -31,6 +32,11 @@ class Episode:
         return {
             i: Viewer(credential=p.listed_by_credential, user_id=p.listed_by_user_id) for i, p in self.published.items()
         }
+
+    @property
+    def origin(self) -> str:
+        """Origin of the API that the run read."""
+        return origin_of(self.manifest.run.source_url)
 
     def erased_from(self, account_id: int) -> bool:
         """Whether personal content was erased from the account's responses."""

@@ -17,15 +17,16 @@ from etl.archive.manifest import Manifest, confirmed, read_manifest
 from etl.archive.objects import Objects
 from etl.domain.ports import Report
 from etl.domain.runs import AccountResult
-from etl.errors import Usage
+from etl.errors import OtherInstallation, Usage
 from etl.extract.credentials import Login
 from etl.extract.jsonrpc import open_api
 from etl.offload.transformers import Transformers, inline
 from etl.replay.answers import SESSION, ArchivedSource
 from etl.replay.outcome import Episode, Replayed, differ
 from etl.replay.time import ArchivedChance, ArchivedClock, moment_of
-from etl.store import schema
+from etl.store import installations, schema
 from etl.store.engine import database_errors
+from etl.store.installations import Binding
 from etl.surroundings import SyncOptions
 
 
@@ -45,12 +46,18 @@ def _moment(manifest: Manifest) -> datetime:
     return min((a.observed_at for a in manifest.attempts.values()), default=manifest.run.started_at)
 
 
+def _goes_back(episode: Episode, bound: Binding) -> bool:
+    """Whether a run is of an earlier installation than the warehouse."""
+    return episode.origin != bound.origin and _moment(episode.manifest) < bound.bound_at
+
+
 @dataclass(frozen=True)
 class Chosen:
-    """What is to be replayed: runs of an archive that was found whole."""
+    """What is to be replayed: runs of an archive that was found whole; `origins`: all that it published from."""
 
     layout: Layout
     episodes: Sequence[Episode]
+    origins: frozenset[str]
 
 
 def chosen(folder: Path, *, runs: Collection[int] = (), until: datetime | None = None) -> Chosen:
@@ -67,7 +74,8 @@ def chosen(folder: Path, *, runs: Collection[int] = (), until: datetime | None =
             "there is no run in it" if first is None else f"what is asked for began at {first:%Y-%m-%d %H:%M:%S} UTC"
         )
         raise Usage(f"there is nothing to replay in {folder}: {begun}", remedy="Name another archive, or a later --to")
-    return Chosen(layout, found)
+    every = episodes(layout) if runs or until else found
+    return Chosen(layout, found, frozenset(e.origin for e in every if e.published))
 
 
 def replay(asked: Chosen, engine: Engine, *, report: Report, transformers: Transformers = inline) -> Replayed:
@@ -78,6 +86,7 @@ def replay(asked: Chosen, engine: Engine, *, report: Report, transformers: Trans
     """
     replaying = _Replay(asked.layout, engine, report, transformers)
     replaying.refuse_other_places(asked.episodes)
+    replaying.refuse_other_installations(asked)
     for episode in asked.episodes:
         replaying.run(episode)
     return replaying.done
@@ -111,6 +120,30 @@ class _Replay:
                     remedy="Replay into an empty database, or into a backup of a time that the archive knows",
                 )
 
+    def refuse_other_installations(self, asked: Chosen) -> None:
+        """A warehouse of an installation that the archive does not know, or only from before it was bound anew."""
+        bound = self._bound()
+        new = [e for e in asked.episodes if any(map(self._is_new, e.published.values()))]
+        if bound is None or not new or (bound.origin in asked.origins and not _goes_back(new[0], bound)):
+            return
+        raise OtherInstallation(
+            f"the warehouse holds accounts of {bound.origin}, and the archive goes on with those of {new[0].origin}",
+            remedy="Replay into an empty database, or into a backup of a time that the archive knows",
+        )
+
+    def _bound(self) -> Binding | None:
+        with database_errors(), self._engine.connect() as connection:
+            return installations.in_force(connection)
+
+    def _is_elsewhere(self, episode: Episode) -> bool:
+        bound = self._bound()
+        return bound is not None and bound.origin != episode.origin
+
+    def _rebind(self, episode: Episode) -> None:
+        """Follow the archive to another installation: its warehouse was bound to that before this run."""
+        if self._is_elsewhere(episode):
+            installations.rebind(self._engine, episode.origin, now=_moment(episode.manifest))
+
     def run(self, episode: Episode) -> None:
         """Replay one run: what it published is published, what failed or was held fails again."""
         rest = {i: p for i, p in episode.published.items() if self._is_new(p)}
@@ -118,11 +151,13 @@ class _Replay:
             self._compare_standing(episode, episode.published[account_id])
         unpublished = episode.manifest.outcomes.keys() - episode.published.keys()
         tried = rest.keys() | (unpublished & episode.manifest.roster.keys())  # of others it is only told that they left
-        if not tried or (not rest and self._is_there(episode.run_id)):
+        if not tried or (not rest and (self._is_there(episode.run_id) or self._is_elsewhere(episode))):
             self.done.skipped.append(episode.run_id)
             return
         for published in rest.values():
             self._expect_place(episode, published)
+        if rest:
+            self._rebind(episode)
         results = self._through_the_pipeline(episode, frozenset(tried))
         self.done.runs += 1
         for account_id in sorted(tried):

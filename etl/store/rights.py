@@ -19,6 +19,7 @@ EDIT = ("SELECT", "INSERT", "UPDATE")
 NEEDED: dict[str, tuple[str, ...]] = {
     "alembic_version": READ,
     "sync_runs": EDIT,
+    "installations": ADD,
     "accounts": EDIT,
     "source_drift": EDIT,
     "account_syncs": ADD,

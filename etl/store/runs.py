@@ -12,10 +12,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Delete, Engine, Row, bindparam, delete, insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from etl.domain.installations import origin_of
 from etl.domain.ports import Clock, Random
 from etl.domain.runs import AccountResult, AccountStatus, RunResult, RunStatus, Strategy
 from etl.errors import IntegrityBroken, TryLater, VnsyncError
-from etl.store import liveness, migrations, schema
+from etl.store import installations, liveness, migrations, schema
 from etl.store.engine import begin_writing, database_errors
 from etl.store.locks import hold_run, hold_schema
 
@@ -77,6 +78,7 @@ def _insert(engine: Engine, run_id: int, now: datetime, source_url: str, version
         hold_schema(connection)
         if not migrations.is_current(connection):
             raise TryLater("the schema was changed while this run began", remedy="Run again")
+        installations.refuse_another(connection, origin_of(source_url))
         connection.execute(insert(schema.sync_runs), row | {"source_url": source_url, "version": version})
         return True
     return False

@@ -55,6 +55,18 @@ sync_runs = Table(
     CheckConstraint("(status = 'running') = (finished_at is null)", name="finished"),
 )
 
+installations = Table(
+    "installations",
+    metadata,
+    _key("binding_id"),
+    Column("origin", Text, nullable=False),
+    Column("bound_at", UtcDateTime, nullable=False),
+    Column("run_id", ID),
+    CheckConstraint("(binding_id = 1) = (run_id is not null)", name="first"),
+    *_runs("run_id"),
+)
+"""Which installation's accounts these are. The highest `binding_id` is in force; the others stay as the record."""
+
 accounts = Table(
     "accounts",
     metadata,

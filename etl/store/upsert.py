@@ -1,4 +1,4 @@
-"""Insert or update one row: the same statement, made by the dialect that the connection has."""
+"""Insert one row where its key may be taken: the same statement, made by the dialect that the connection has."""
 
 from __future__ import annotations
 
@@ -8,15 +8,21 @@ from sqlalchemy import Connection, Table
 
 
 def upsert(connection: Connection, table: Table, row: dict[str, Any], update: dict[str, Any]) -> None:
-    """Insert `row`, or set the columns of `update` where a row with its primary key is there.
+    """Insert `row`, or set the columns of `update` where a row with its primary key is there."""
+    key = [c.name for c in table.primary_key]
+    connection.execute(_insert(connection, table).values(row).on_conflict_do_update(index_elements=key, set_=update))
 
-    Only the dialect in use is imported: PostgreSQL's takes as long as reading half a window.
-    """
+
+def insert_new(connection: Connection, table: Table, row: dict[str, Any]) -> None:
+    """Insert `row`, or do nothing where a row with its primary key is there, or is when its transaction ends."""
+    key = [c.name for c in table.primary_key]
+    connection.execute(_insert(connection, table).values(row).on_conflict_do_nothing(index_elements=key))
+
+
+def _insert(connection: Connection, table: Table) -> Any:
+    """Only the dialect in use is imported: PostgreSQL's takes as long as reading half a window."""
     if connection.dialect.name == "postgresql":
         from sqlalchemy.dialects.postgresql import insert
     else:
         from sqlalchemy.dialects.sqlite import insert  # type: ignore[assignment]
-
-    key = [c.name for c in table.primary_key]
-    statement = insert(table).values(row).on_conflict_do_update(index_elements=key, set_=update)
-    connection.execute(statement)
+    return insert(table)

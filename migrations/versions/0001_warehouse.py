@@ -75,6 +75,7 @@ DATA = {
 
 def upgrade() -> None:
     _runs()
+    _installations()
     _accounts()
     _findings()
     _erasures()
@@ -93,7 +94,7 @@ def downgrade() -> None:
         op.drop_table(name)
     for name in ("account_claims", "erasures", "first_reported", "source_drift", "quarantine", "chain_sections"):
         op.drop_table(name)
-    for name in ("account_syncs", "accounts", "sync_runs"):
+    for name in ("account_syncs", "accounts", "installations", "sync_runs"):
         op.drop_table(name)
 
 
@@ -126,6 +127,19 @@ def _runs() -> None:
             name=op.f("ck_sync_runs_status"),
         ),
         sa.CheckConstraint("(status = 'running') = (finished_at is null)", name=op.f("ck_sync_runs_finished")),
+    )
+
+
+def _installations() -> None:
+    op.create_table(
+        "installations",
+        _id("binding_id", autoincrement=False),
+        sa.Column("origin", sa.Text, nullable=False),
+        sa.Column("bound_at", TIME, nullable=False),
+        _id("run_id", nullable=True),
+        _key("installations", "binding_id"),
+        *_run_keys("installations", "run_id"),
+        sa.CheckConstraint("(binding_id = 1) = (run_id is not null)", name=op.f("ck_installations_first")),
     )
 
 

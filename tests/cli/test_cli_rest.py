@@ -120,7 +120,7 @@ def test_doctor_finds_all_well(agency: Source, vnsync: Run, warehouse_url: str) 
     done = vnsync("doctor", "--output", "json", "--database-url", warehouse_url, *agency.options)
     assert done.code == 0
     assert done.json["ok"] is True
-    names = ("settings", "token", "listing", "clock", "database", "rights", "migrations", "tables")
+    names = ("settings", "token", "listing", "clock", "database", "rights", "migrations", "installation", "tables")
     assert checks(done.json) == dict.fromkeys(names, "ok")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,12 @@ import pytest
 from sqlalchemy import Engine, text
 
 from etl.cli.main import run
+from etl.clock import SystemClock
+from etl.errors import Usage
 from etl.sandbox.api import Api
 from etl.sandbox.world import CustomerPlan, World
 from etl.store.engine import open_warehouse
+from etl.store.installations import rebind
 from tests import oracle
 from tests.cli.running import TOKEN, Outcome, Source, listening
 
@@ -61,6 +64,11 @@ class Scene:
         """All data rows, with their periods."""
         names = [n for name in oracle.COLUMNS for n in (name, f"{name}_closed")]
         return {name: sorted(self.rows(f"select * from {name}"), key=str) for name in (*names, "accounts")}
+
+    def take_over(self) -> None:
+        """Bind the warehouse to this scene's source, where another scene has filled it."""
+        with suppress(Usage):
+            rebind(self.engine, self.source.url, now=SystemClock().now())
 
     # -- what a row requires
 

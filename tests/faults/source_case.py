@@ -24,6 +24,7 @@ from etl.pipeline import SyncOptions, sync
 from etl.sandbox.api import Api
 from etl.sandbox.world import CustomerPlan, World
 from etl.store.engine import open_warehouse
+from etl.store.installations import rebind
 from tests import oracle
 from tests.faults.raw_server import RawServer
 from tests.rig import Rig
@@ -102,7 +103,7 @@ class Case:
     server: RawServer
 
     def __post_init__(self) -> None:
-        self.rig = Rig(self.world, self.engine)
+        self.rig = Rig(self.world, self.engine, url=self.server.url)
         self.before = self.current()
 
     def current(self) -> oracle.Tables:
@@ -120,6 +121,11 @@ class Case:
             "VNSYNC_LOG_LEVEL": "error",
         }
         return vnsync("sync", folder=self.folder, **{**known, **environment})
+
+    def move_to(self, url: str) -> dict[str, str]:
+        """The setting of another URL, once the warehouse was bound to the installation there."""
+        rebind(self.engine, url, now=self.rig.clock.now())
+        return {"VNSYNC_API_URL": url}
 
     def sync(
         self, *, credentials: Credentials | None = None, bounds: Bounds = QUICK, url: str = "", **options: Any
@@ -147,6 +153,7 @@ class Case:
     def check_recovers(self) -> None:
         """The next clean run ends well and equals the world."""
         self.server.behave()
+        self.move_to(self.server.url)
         result = self.sync(bounds=Bounds())
         assert (result.exit_code, result.error) == (0, None)
         assert not oracle.differences(self.current(), oracle.expected(self.world.truth(self.rig.only)))
@@ -174,7 +181,7 @@ def new_case(folder: Path, engine: Engine, server: RawServer) -> Case:
     """A case whose first sync went well; the server serves its world."""
     world = one_customer()
     server.api = Api(world, token=CANARY)
-    assert Rig(world, engine).sync().exit_code == 0
+    assert Rig(world, engine, url=server.url).sync().exit_code == 0
     case = Case(folder, world, engine, server)
     case.rig.clock.pass_time(86_400)
     move_on(world)

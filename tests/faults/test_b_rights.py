@@ -30,6 +30,7 @@ def guarded() -> str:
 def loading(guarded: str, tmp_path: Path) -> Iterator[Scene]:
     """A scene whose sync runs as the loader."""
     with scene(tmp_path / "scene", private().url(guarded, "vnsync_loader")) as made:
+        made.take_over()
         yield made
         private().execute(ROLES.read_text(), guarded)
 

@@ -131,7 +131,9 @@ def test_h_for_good(warehouse: Engine, tmp_path: Path, script: Script) -> None:
 )
 def test_h_nobody_there(case: Case, url: str, word: str) -> None:
     """A name that does not resolve, a port where nobody listens: exit 69, and the line names the host."""
-    check_line(case.command(VNSYNC_API_URL=url), 69, f"{word} is unreachable", "Check the network and the URL", "(run ")
+    check_line(
+        case.command(**case.move_to(url)), 69, f"{word} is unreachable", "Check the network and the URL", "(run "
+    )
     case.check_untouched(69)
     case.check_recovers()
 

@@ -78,7 +78,7 @@ def test_h17_redirect_to_nowhere(case: Case, location: bytes) -> None:
 def test_h18_a_trusted_certificate_is_fine(case: Case, authority: Authority) -> None:
     """With the authority named by SSL_CERT_FILE the run goes through: what follows fails for its own reason."""
     with serving(case.server.api, tls=authority.server()) as secure:
-        ended = case.command(VNSYNC_API_URL=secure.url, **_trusting(authority))
+        ended = case.command(**case.move_to(secure.url), **_trusting(authority))
     assert (ended.code, ended.err) == (0, "")
 
 
@@ -103,7 +103,7 @@ def test_h18_tls_that_cannot_be_trusted(case: Case, authority: Authority, kind: 
     }
     with serving(case.server.api, tls=contexts[kind]()) as server:
         trust = {} if kind == "untrusted" else _trusting(authority)
-        ended = case.command(VNSYNC_API_URL=server.url, VNSYNC_RETRY_MAX_SECONDS="5", **trust)
+        ended = case.command(**case.move_to(server.url), VNSYNC_RETRY_MAX_SECONDS="5", **trust)
         assert (server.heard, server.connections) == ([], 1)
     check_line(ended, 78, "TLS with 127.0.0.1 failed", words, "TLS stays on", "(run ")
     case.check_untouched(78)
@@ -122,6 +122,7 @@ def test_h18_a_server_without_tls(case: Case) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=plain, daemon=True).start()
         url = f"https://127.0.0.1:{listener.getsockname()[1]}/v2.0"
+        case.move_to(url)
         code, error = how_it_ends(lambda: case.sync(url=url))
     assert code == 78
     assert "TLS with 127.0.0.1 failed" in error
@@ -132,7 +133,7 @@ def test_h18_no_switch_turns_verification_off(case: Case, authority: Authority) 
     """What turns off verification in other programs does nothing here."""
     switches = ("PYTHONHTTPSVERIFY", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "NODE_TLS_REJECT_UNAUTHORIZED")
     with serving(case.server.api, tls=authority.self_signed()) as server:
-        ended = case.command(VNSYNC_API_URL=server.url, **dict.fromkeys(switches, "0"), GIT_SSL_NO_VERIFY="1")
+        ended = case.command(**case.move_to(server.url), **dict.fromkeys(switches, "0"), GIT_SSL_NO_VERIFY="1")
     check_line(ended, 78, "TLS with 127.0.0.1 failed")
 
 
@@ -151,7 +152,7 @@ def test_h18_plain_http_is_refused(case: Case, url: str, words: str) -> None:
 
 def test_h18_certificates_that_cannot_be_read(case: Case) -> None:
     """An SSL_CERT_FILE that is not there is a setting to mend, not a bug."""
-    check_line(case.command(VNSYNC_API_URL="https://127.0.0.1:1/", SSL_CERT_FILE="/no/such/file"), 78, "SSL_CERT_FILE")
+    check_line(case.command(**case.move_to("https://127.0.0.1:1/"), SSL_CERT_FILE="/no/such/file"), 78, "SSL_CERT_FILE")
 
 
 # -- proxies and netrc
@@ -221,7 +222,7 @@ def test_h21_https_goes_through_the_proxy_in_a_tunnel(case: Case, authority: Aut
     """HTTPS_PROXY is honoured; the proxy gets its own password, and of the token not a byte in the clear."""
     with serving(case.server.api, tls=authority.server()) as secure:
         proxy = f"http://user:{PROXY_PASSWORD}@{tunnel.address}"
-        ended = case.command(VNSYNC_API_URL=secure.url, HTTPS_PROXY=proxy, **_trusting(authority))
+        ended = case.command(**case.move_to(secure.url), HTTPS_PROXY=proxy, **_trusting(authority))
     assert (ended.code, ended.err) == (0, "")
     assert tunnel.heads
     assert all(head.startswith(b"CONNECT ") for head in tunnel.heads)
@@ -243,7 +244,9 @@ def test_h21_the_proxy_refuses(case: Case, status: bytes, exit_code: int, words:
     tunnel = Tunnel(status)
     with contextlib.closing(tunnel):
         proxy = f"http://user:{PROXY_PASSWORD}@{tunnel.address}"
-        ended = case.command(VNSYNC_API_URL="https://dataapi.example/v2.0", HTTPS_PROXY=proxy, VNSYNC_LOG_LEVEL="debug")
+        ended = case.command(
+            **case.move_to("https://dataapi.example/v2.0"), HTTPS_PROXY=proxy, VNSYNC_LOG_LEVEL="debug"
+        )
     (line,) = [each for each in ended.err.splitlines() if each.startswith("vnsync: error: ")]
     assert ended.code == exit_code
     assert words in line
@@ -255,7 +258,7 @@ def test_h21_the_proxy_refuses(case: Case, status: bytes, exit_code: int, words:
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", f"gopher://user:{PROXY_PASSWORD}@127.0.0.1", "http://[::1"])
 def test_h21_a_proxy_that_cannot_be_used(case: Case, proxy: str) -> None:
     """A proxy of a kind or a form that is not supported is a setting to mend."""
-    ended = case.command(VNSYNC_API_URL="https://dataapi.example/v2.0", HTTPS_PROXY=proxy)
+    ended = case.command(**case.move_to("https://dataapi.example/v2.0"), HTTPS_PROXY=proxy)
     check_line(ended, 78, "HTTPS_PROXY")
     assert PROXY_PASSWORD not in ended.err
 

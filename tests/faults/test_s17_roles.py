@@ -16,7 +16,7 @@ from tests.faults.scenes import Scene, scene
 SQL = Path(__file__).parents[2] / "docs" / "postgresql-roles.sql"
 CLOSED = [table.name for table in schema.closed.values()]
 CURRENT = [table.name for table in schema.current.values()]
-RECORDS = ["account_syncs", "chain_sections", "quarantine", "first_reported"]
+RECORDS = ["account_syncs", "chain_sections", "installations", "quarantine", "first_reported"]
 STATES = {"sync_runs": "status", "accounts": "account_name", "source_drift": "last_run_id"}
 FIXED = {"sync_runs": "started_at", "accounts": "first_run_id", "source_drift": "first_run_id"}
 MOVED = [*CURRENT, "account_claims", "listing_states", "listing_windows"]
@@ -37,8 +37,9 @@ def warehouse() -> str:
 
 @pytest.fixture
 def loader(warehouse: str, tmp_path: Path) -> Iterator[Scene]:
-    """A scene whose commands connect as the loader."""
+    """A scene whose commands connect as the loader; the warehouse is bound to its source."""
     with scene(tmp_path / "scene", private().url(warehouse, "vnsync_loader")) as made:
+        made.take_over()
         yield made
 
 

@@ -42,6 +42,7 @@ def test_api_url_is_accepted(value: str, url: str) -> None:
         "https://dataapi.callgear.com/v2.0#x",
         "https://dataapi.callgear.com:port/v2.0",
         "https://[::1/v2.0",
+        "http://[::1]0/v2.0",
         "callgears",
     ],
 )

@@ -87,10 +87,23 @@ class Erasure:
 
 
 @dataclass(frozen=True)
+class Binding:
+    """A row of `installations`."""
+
+    binding_id: str
+    origin: str
+    bound_at: str
+    run_id: Text
+
+
+@dataclass(frozen=True)
 class Records:
     """All that is said beside the data itself, account by account."""
 
     runs: frozenset[str]
+    source_urls: dict[str, Text]
+    """URL of the API that each run read."""
+    bindings: list[Binding]
     syncs: dict[str, list[Sync]]
     accounts: dict[str, Account]
     sealed: dict[str, list[Sealed]]
@@ -126,8 +139,11 @@ def read(connection: Connection) -> Records:
     erasures: dict[str, list[Erasure]] = {}
     for erasure in rows(connection, schema.erasures, Erasure):
         erasures.setdefault(erasure.account_id, []).append(erasure)
+    urls = {line[0] or "": line[1] for line in text_rows(connection, ["v.run_id", "v.source_url"], "from sync_runs v")}
     return Records(
-        runs=frozenset(line[0] or "" for line in text_rows(connection, ["v.run_id"], "from sync_runs v")),
+        runs=frozenset(urls),
+        source_urls=urls,
+        bindings=sorted(rows(connection, schema.installations, Binding), key=lambda b: int(b.binding_id)),
         syncs=syncs,
         accounts={a.account_id: a for a in rows(connection, schema.accounts, Account)},
         sealed=sealed,

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Engine
 from etl.domain import tables as declared
 from etl.domain.evidence import AccountChain, Head, Problem, Problems, Progress, Verdict
 from etl.errors import NotAllowed
+from etl.read.verify import installations, references
 from etl.read.verify import records as told
-from etl.read.verify import references
 from etl.read.verify.chains import Chain, kept_sections
 from etl.read.verify.records import Records, Sync
 from etl.read.verify.versions import Erased, Versions
@@ -103,6 +103,7 @@ def _erased(records: Records, account_id: str) -> Erased:
 
 
 def _of_records(records: Records) -> Iterator[Problem]:
+    yield from installations.check(records)
     for syncs in records.syncs.values():
         yield from _of_syncs(records, syncs)
     for account_id in sorted(records.accounts.keys() | records.syncs.keys() | records.sealed.keys()):

@@ -1,0 +1,21 @@
+"""Installations of the Data API: the brands run the same product, each with accounts and keys of its own."""
+
+from __future__ import annotations
+
+import re
+
+_URL = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[^\s\[\]/:?#@]+)(?::(\d*))?(?:[/?#].*)?", re.IGNORECASE | re.DOTALL)
+_PORTS = {"http": 80, "https": 443}
+
+
+def origin_of(url: str) -> str:
+    """Origin of an API URL: scheme, host and port in lower case, without the port that is the scheme's own.
+
+    The path is no part of it: another version of the API has the same accounts. Raises `ValueError` for other text.
+    """
+    found = _URL.fullmatch(url.strip())
+    if found is None:
+        raise ValueError("it is no http or https URL")
+    scheme, host = found[1].lower(), found[2].lower()
+    port = int(found[3] or _PORTS[scheme])
+    return f"{scheme}://{host}" if port == _PORTS[scheme] else f"{scheme}://{host}:{port}"
