@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from etl.pipeline import SyncOptions
 from simulation import verifier
@@ -13,7 +13,7 @@ from simulation.clock import SimClock
 from simulation.driver import Watcher
 from simulation.dump import Dump, Reader, Sync, picture
 from simulation.oracle import Case, Oracle
-from simulation.process import COUNTDOWNS, Breach, Outcome, Plan, Process, Stagehand
+from simulation.process import COUNTDOWNS, OTHER_URL, Breach, Outcome, Plan, Process, Stagehand
 from simulation.records import Row
 from simulation.server import Server
 from simulation.stage import Idle, Stage
@@ -24,6 +24,8 @@ from simulation.world import World
 
 IN_THE_AIR = ("customers_shrunk", "users_shrunk", "roster_empty", "odd_limits", "day_limit", "filter_prohibited")
 """Faults of which an answer does not tell whether they struck."""
+REFUSED = 78
+"""Exit code of a process with the URL of another installation."""
 PLANNED = tuple(name for name in PROCESS if name != "same_run_id")
 
 
@@ -129,6 +131,25 @@ class Harness:
             self._stack.pop()
         self._ended(process, outcome)
         return outcome, process
+
+    def _visit_from_elsewhere(self) -> None:
+        """A process with the URL of another installation, whose accounts have the same ids: refused before it asks."""
+        server = Server(World.draw(self.rng), self._swarm, self.rng)
+        server.new_run()
+        hand = replace(self._hand, server=server, committed=self._must_not_write)
+        visitor = Process(hand, "visitor", self._options(frozenset()), self._login, url=OTHER_URL)
+        self._stack.append(visitor)
+        try:
+            outcome = visitor.run()
+        finally:
+            self._stack.pop()
+        self._must_not_write(visitor)
+        if outcome.exit_code != REFUSED or visitor.transport.ears.requests:
+            self._require([f"another installation is not refused: {outcome}"])
+
+    def _must_not_write(self, _visitor: Process) -> None:
+        if self.reader.changed():
+            self._require(["a process of another installation wrote to the warehouse"])
 
     def _meanwhile(self, process: Process, action: str) -> None:
         """Another process runs from start to end while this one stands still."""

@@ -23,6 +23,8 @@ from simulation.trace import Trace
 from simulation.transport import SimTransport
 
 URL = "https://dataapi.example/v2.0"
+OTHER_URL = "https://other.example/v2.0"
+"""API of another installation."""
 TOKEN = "simulated-token"
 WRITES = ("INSERT", "UPDATE", "DELETE", "CREATE", "insert")
 COUNTDOWNS = {"request": 8, "answer": 8, "statement": 120, "commit": 7, "committed": 7, "clock": 10, "report": 8}
@@ -88,6 +90,7 @@ class Process:
     login: bool
     depth: int = 0
     plans: list[Plan] = field(default_factory=list)
+    url: str = URL
     run_id: int | None = None
     dead: bool = False
     stolen: bool = False
@@ -111,7 +114,7 @@ class Process:
         credentials: Credentials = Login("login", "password") if self.login else PermanentKey(TOKEN)
         ports: dict[str, Any] = {"clock": self, "random": self, "report": self.report}
         try:
-            with open_api(URL, credentials, transport=self.transport, **ports) as api:
+            with open_api(self.url, credentials, transport=self.transport, **ports) as api:
                 return Outcome(result=sync(api, self.hand.stage.engine, options=self.options, **ports))
         except VnsyncError as error:
             return Outcome(error=error)

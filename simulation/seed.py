@@ -124,6 +124,9 @@ class _Play(Harness):
             self._server.filter_known = not self._server.filter_known
         elif name == "other_user":
             self._server.user_gone = not self._server.user_gone
+        elif name == "other_installation":
+            if any(sync.status == "succeeded" for sync in self._dump.syncs.values()):
+                self._visit_from_elsewhere()
         elif name == "upgrade":
             self._upgrade()
         else:

@@ -23,7 +23,7 @@ PROCESS = (
     "crash", "stop", "second_runner", "zombie", "lost_commit", "commit_failed", "busy", "disk_full", "same_run_id",
 )  # fmt: skip
 CLOCK = ("clock_back", "clock_forward", "clock_stands")
-BETWEEN = ("edition", "filter_unknown", "restore", "upgrade", "other_user")
+BETWEEN = ("edition", "filter_unknown", "restore", "upgrade", "other_user", "other_installation")
 
 ALL = (*TRANSPORT, *PROTOCOL, *LIES, *ROSTER, *PROCESS, *CLOCK, *BETWEEN)
 STUBBORN = frozenset(("twice_different", "bad_record"))

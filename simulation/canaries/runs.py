@@ -13,7 +13,7 @@ from etl.domain.runs import RunStatus
 from etl.domain.tables import TABLES
 from etl.errors import AccountRefused, LocalTrouble, Stopped
 from etl.load import publish
-from etl.store import liveness, runs, schema
+from etl.store import installations, liveness, runs, schema
 from simulation.canaries.planting import canary
 
 
@@ -30,6 +30,11 @@ def claims_are_overwritten(right: Any) -> Any:
         connection.execute(insert(claims), [{"account_id": a, "run_id": run_id} for a in wanted])
 
     return take
+
+
+@canary(installations, "refuse_another", "any installation may write here", under=("other_installation",))
+def any_installation_may_write(right: Any) -> Any:
+    return lambda connection, origin: installations.in_force(connection)
 
 
 @canary(liveness, "is_dead", "the living are taken for dead")
