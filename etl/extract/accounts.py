@@ -132,12 +132,13 @@ def discover(api: DataApi) -> Roster:
 def _refuse_agent(api: DataApi, refused: AccountRefused) -> None:
     """An agent's key without the right to see users is not a customer's: customers are refused `get.customers` too."""
     try:
-        api.call(CUSTOMERS, {"limit": 1, "offset": 0})
+        customers, _ = _decode(api.call(CUSTOMERS, {"limit": 1, "offset": 0}), CUSTOMERS, _Customer)
     except SessionExpired:
         raise
     except _UNDECORATED:
         return
-    raise NotAllowed(f"{refused}; the key is an agent's, for {CUSTOMERS} answers", remedy=refused.remedy)
+    if customers:
+        raise NotAllowed(f"{refused}; the key is an agent's, for {CUSTOMERS} answers", remedy=refused.remedy)
 
 
 def _customers(api: DataApi) -> _Listed[_Customer]:

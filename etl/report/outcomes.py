@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from etl.domain.runs import AccountResult, AccountStatus, RunResult
 from etl.report.lines import account_remarks, run_verdict
+from etl.report.states import OTHER_VIEWER, approval
 from etl.report.tables import Cell, Table
 from etl.report.wording import counted, named, printable, thousands
 
@@ -51,11 +52,17 @@ def incomplete_because(result: RunResult) -> str:
     first = lacking[0]
     parts = [
         (first.quarantined, "quarantined (see the table quarantine)"),
-        (first.suspects, "not proven gone, left open"),
+        (first.suspects, _suspects(first)),
     ]
     what = ", ".join(f"{thousands(n)} {words}" for n, words in parts if n)
     more = f"; and {counted(len(lacking) - 1, 'account')} more" if len(lacking) > 1 else ""
     return f"{named(first.account_id, first.account_name)} is not whole: {what}{more}"
+
+
+def _suspects(account: AccountResult) -> str:
+    if not account.viewer_changed:
+        return "not proven gone, left open"
+    return f"{OTHER_VIEWER}, left open (check its rights; if they are gone: `{approval(account.account_id)}`)"
 
 
 def published_line(result: RunResult) -> str:

@@ -14,8 +14,8 @@ UNREACHABLE = {
     Unreachable.INACTIVE: "switched off at the vendor",
 }
 """Each state as it follows the name of an account."""
-OTHER_VIEWER = "not seen by another key, login or user than before"
-"""What is to be known of suspects where the viewer changed."""
+OTHER_VIEWER = "not visible to the present key, login or user"
+"""Numbers that another viewer listed, as they follow their count."""
 
 
 def state(status: str) -> str:
