@@ -43,7 +43,7 @@ class Table:
 
     `per_number`: its rows belong to one number each (the number itself, its links) and come and go with its record.
     The other tables are shared: a row exists while some row that refers to it does. `sought`: columns by which people
-    look rows up, besides the key. `path`: place in a number's record from which the columns are read, as in
+    look rows up, besides the key; `followed`: a part of the key by which rows are looked up in all accounts at once. `path`: place in a number's record from which the columns are read, as in
     `source_drift`.
     """
 
@@ -55,6 +55,7 @@ class Table:
     references: tuple[Reference, ...] = ()
     per_number: bool = False
     sought: tuple[str, ...] = ()
+    followed: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -96,7 +97,8 @@ VIRTUAL_NUMBERS = Table(
     entity="number",
     path="$",
     per_number=True,
-    sought=("virtual_phone_number", "redirection_phone_number", "virtual_number_id"),
+    sought=("virtual_phone_number", "redirection_phone_number"),
+    followed=("virtual_number_id",),
     key=_columns(_integers, "virtual_number_id"),
     values=(
         *_columns(_integers, "child_customer_id"),

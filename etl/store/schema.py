@@ -252,7 +252,7 @@ def _indexes(table: declared.Table) -> list[Index]:
 
 def _asked(table: declared.Table, name: str) -> list[Index]:
     """Who has this phone number, or this id: asked of all accounts at once, so the account does not lead."""
-    indexes = [Index(f"ix_{name}_{column}", column) for column in table.sought]
+    indexes = [Index(f"ix_{name}_{column}", column) for column in (*table.sought, *table.followed)]
     for index in indexes:
         event.listen(index, "before_create", _without_nulls)
     return indexes
