@@ -43,8 +43,8 @@ class Table:
 
     `per_number`: its rows belong to one number each (the number itself, its links) and come and go with its record.
     The other tables are shared: a row exists while some row that refers to it does. `sought`: columns by which people
-    look rows up, besides the key; `followed`: a part of the key by which rows are looked up in all accounts at once. `path`: place in a number's record from which the columns are read, as in
-    `source_drift`.
+    look rows up, besides the key; `followed`: a part of the key by which rows are looked up in all accounts at once.
+    `path`: place in a number's record from which the columns are read, as in `source_drift`.
     """
 
     name: str
