@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable
-from decimal import Decimal
+from collections.abc import Callable, Iterable
 from typing import Any
+
+from etl.domain import decimals
 
 NULL = "\\N"
 ESCAPES = {"\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\v": "\\v", "\f": "\\f", "\r": "\\r"}
@@ -65,16 +66,29 @@ def json_text(text: str | None) -> str | None:
 
     Text that is no JSON is given back as it is: it can stand in SQLite only, and after an edit by hand.
     """
+    return _rewritten(text, decimals.plain_notation)
+
+
+def comparable(text: str | None) -> str | None:
+    """JSON as a text that is the same for equal values: 1.10 and 1.1 are equal, as JSONB compares them."""
+    return _rewritten(text, decimals.shortest_notation)
+
+
+def _rewritten(text: str | None, number: Callable[[str], str]) -> str | None:
     if text is None:
         return None
+
+    def read(sent: str) -> _Number:
+        return _Number(number(sent))
+
     try:
-        return _written(json.loads(text, parse_int=_Number, parse_float=_Number, parse_constant=_refused))
+        return _written(json.loads(text, parse_int=read, parse_float=read, parse_constant=_refused))
     except (ValueError, ArithmeticError, RecursionError, TypeError):
         return text
 
 
 class _Number(str):
-    """A number as it was written."""
+    """A number as it is to be written."""
 
     __slots__ = ()
 
@@ -85,8 +99,7 @@ def _refused(constant: str) -> Any:
 
 def _written(value: Any) -> str:
     if isinstance(value, _Number):
-        plain = format(Decimal(value), "f")
-        return plain[1:] if plain.startswith("-") and not plain.strip("-0.") else plain
+        return str(value)
     if isinstance(value, dict):
         names = sorted(value, key=_name_order)
         return "{" + ", ".join(f"{_written(name)}: {_written(value[name])}" for name in names) + "}"

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Set
 
-import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, Text, cast, exists, select, union_all
 
+from etl.domain import decimals
 from etl.domain import tables as declared
 from etl.domain.columns import Row
 from etl.domain.tables import Kind
 from etl.load.diff import TableDiff
 from etl.load.staging import stage_for
 from etl.store import schema
-
-_to_json = msgspec.json.Encoder(order="deterministic").encode
+from etl.transform.extras import spelled
 
 
 def contradicted(connection: Connection, account_id: int, unlisted: Set[int | None]) -> Iterator[tuple[str, Row]]:
@@ -44,7 +43,7 @@ def _as_staged(table: declared.Table, row: Row) -> Row:
     """The row with its JSON spelt as the normalizer spells it."""
     kinds = [c.kind for c in table.columns]
     return tuple(
-        _to_json(msgspec.json.decode(value)).decode() if kind is Kind.JSON and value is not None else value
+        spelled(decimals.loads(value)) if kind is Kind.JSON and value is not None else value
         for kind, value in zip(kinds, row, strict=True)
     )
 

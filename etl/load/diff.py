@@ -22,6 +22,7 @@ from sqlalchemy import (
     cast,
     delete,
     exists,
+    func,
     insert,
     literal_column,
     or_,
@@ -94,10 +95,17 @@ class TableDiff:
         as_json = column.kind is Kind.JSON and self.dialect == "postgresql"
         return cast(value, JSON_TEXT) if as_json else value
 
+    def _changed(self, column: declared.Column) -> ColumnElement[bool]:
+        """A staged and a current value differ. JSON is compared by value: 1.10 and 1.1 are equal, as in JSONB."""
+        staged, current = self._staged(column), self.current.c[column.name]
+        if column.kind is Kind.JSON and self.dialect == "sqlite":
+            by_value = func.vnsync_comparable(staged).is_distinct_from(func.vnsync_comparable(current))
+            return and_(staged.is_distinct_from(current), by_value)
+        return staged.is_distinct_from(current)
+
     def differs(self) -> ColumnElement[bool]:
         """A staged row says something else than the current row of its key."""
-        pairs = [self._staged(c).is_distinct_from(self.current.c[c.name]) for c in self.table.values]
-        return or_(*pairs)
+        return or_(*map(self._changed, self.table.values))
 
     def _ours(self) -> ColumnElement[bool]:
         return self.current.c.account_id == _ACCOUNT
@@ -107,7 +115,7 @@ class TableDiff:
         own = self.table is declared.VIRTUAL_NUMBERS and self.dialect == "postgresql"  # SQLite would go through all
         if own or not self.table.per_number:
             return and_(self._ours(), _some().where(self.same_key(), self.differs()))
-        same = [self._staged(c).is_not_distinct_from(self.current.c[c.name]) for c in self.table.values]
+        same = [~self._changed(c) for c in self.table.values]
         numbers = stage_for(self.dialect).tables["virtual_numbers"]
         read = self.current.c.virtual_number_id.in_(select(numbers.c.virtual_number_id))
         return and_(self._ours(), read, ~_some().where(self.same_key(), *same))

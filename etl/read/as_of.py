@@ -6,7 +6,6 @@ the state of an account at T is that of its last observation not later than T, a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, func, null, select, union_all
 from sqlalchemy.sql.selectable import CompoundSelect, FromClause
 
+from etl.domain import decimals
 from etl.domain import tables as declared
 from etl.domain.runs import AccountStatus
 from etl.errors import Usage
@@ -72,8 +72,8 @@ def history(table: declared.Table, moment: datetime | None) -> FromClause:
 
 
 def as_value(column: declared.Column, stored: Any) -> Any:
-    """A stored value as Python's: JSON decoded, whichever database it comes from."""
-    return json.loads(stored) if column.kind is declared.Kind.JSON and isinstance(stored, str) else stored
+    """A stored value as Python's: JSON decoded, its decimals digit for digit."""
+    return decimals.loads(stored) if column.kind is declared.Kind.JSON and isinstance(stored, str) else stored
 
 
 # -- who was known

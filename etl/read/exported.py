@@ -6,7 +6,6 @@ others. What remains is the same wherever the same was observed.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,10 +15,12 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from etl.domain import decimals
 from etl.domain import tables as declared
 from etl.domain.tables import Kind
 from etl.read import as_of
 from etl.store.streams import BATCH, stream
+from etl.transform.extras import spelled
 
 Row = tuple[Any, ...]
 
@@ -87,10 +88,9 @@ def _with_text(row: Sequence[Any], texts: Sequence[int]) -> Row:
     return tuple(values)
 
 
-def _canonical(stored: Any) -> str:
+def _canonical(stored: str) -> str:
     """JSON in one spelling: keys sorted, no blanks, whichever way the database keeps it."""
-    value = json.loads(stored) if isinstance(stored, str) else stored
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return spelled(decimals.loads(stored))
 
 
 @lru_cache(maxsize=1024)  # rows share the few instants at which they were observed

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from enum import Enum
 from typing import Any
 
@@ -36,8 +37,25 @@ def plain_but(value: Any, *left_out: str) -> dict[str, Any]:
 
 def as_json(value: Any) -> str:
     """JSON on one line that is as safe to show as it is to read: what could forge a line or a terminal is escaped."""
-    text = json.dumps(plain(value), ensure_ascii=False)
+    told = plain(value)
+    try:
+        text = json.dumps(told, ensure_ascii=False)
+    except TypeError:
+        text = _with_decimals(told)
     return "".join(json.dumps(c)[1:-1] if is_unsafe(c) else c for c in text)
+
+
+def _with_decimals(told: Any) -> str:
+    """The same JSON of a plain value that holds a `Decimal`, which Python's own encoder does not write."""
+    if isinstance(told, Decimal):
+        return format(told, "f")
+    if isinstance(told, dict):
+        return (
+            "{" + ", ".join(f"{json.dumps(k, ensure_ascii=False)}: {_with_decimals(v)}" for k, v in told.items()) + "}"
+        )
+    if isinstance(told, list):
+        return "[" + ", ".join(map(_with_decimals, told)) + "]"
+    return json.dumps(told, ensure_ascii=False)
 
 
 def with_strings(value: Any, change: Callable[[str], str]) -> Any:

@@ -149,9 +149,10 @@ def _has_journal(path: Path) -> bool:
 _FUNCTIONS: tuple[tuple[str, int, Callable[..., str | None]], ...] = (
     ("vnsync_field", 1, canonical.field),
     ("vnsync_json", 1, canonical.json_text),
+    ("vnsync_comparable", 1, canonical.comparable),
     ("vnsync_digest", -1, canonical.digest_of_fields),
 )
-"""SQL functions for `lines`: what PostgreSQL can do by itself."""
+"""SQL functions for `lines` and for comparing JSON: PostgreSQL has its own."""
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
@@ -174,7 +175,12 @@ def _open_postgresql(url: URL, schema: str | None) -> Engine:
     arguments: dict[str, Any] = {"application_name": "vnsync", "connect_timeout": 10, "client_encoding": "utf8"}
     arguments["prepare_threshold"] = None  # a prepared statement lives in one server session; a pooler changes them
     engine = create_engine(
-        url, poolclass=NullPool, connect_args=arguments, use_native_hstore=False, hide_parameters=True
+        url,
+        poolclass=NullPool,
+        connect_args=arguments,
+        use_native_hstore=False,
+        hide_parameters=True,
+        json_deserializer=bytes.decode,  # JSON is read as text, as in SQLite: a double would lose digits
     )
     event.listen(engine, "begin", lambda connection: _begin_postgresql(connection, schema))
     event.listen(engine, "handle_error", _strip)

@@ -11,14 +11,14 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
-from typing import Any
 
 import msgspec
 
-from etl.transform.drift import LONGEST_VALUE, DriftKind, DriftLog
-from etl.transform.extras import DEEPEST, deeper_than, take_extras, without_extras
+from etl.transform.check import UNREADABLE, checked, is_local_time
+from etl.transform.drift import DriftKind, DriftLog
+from etl.transform.extras import take_extras
 from etl.transform.records import CATEGORIES, STATUSES, TYPES, Id, Number
-from etl.transform.repeats import keeps_everything, repeated_key
+from etl.transform.repeats import keeps_everything
 
 Record = bytes | msgspec.Raw
 """One record's JSON, as databases can hold it."""
@@ -50,10 +50,8 @@ _id = msgspec.json.Decoder(_WithId)
 _page = msgspec.json.Decoder(list[Number])
 _split = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _ENUMERATIONS = (("status", STATUSES), ("category", CATEGORIES), ("type", TYPES))
-_LENGTH = len("YYYY-MM-DD hh:mm:ss")
 _LOCAL_TIMES = re.compile(r"(?:(?!9999)\d{4}-\d\d-\d\d (?:[01]\d|2[0-3]):\d\d:\d\d\n)*", re.ASCII)
 _enumerated = attrgetter(*(field for field, _ in _ENUMERATIONS))
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _PLACE = re.compile(r"^(?P<reason>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
 
 
@@ -75,7 +73,7 @@ def decode_page(page: bytes, drift: DriftLog) -> Decoded:
 def _decoded(page: bytes, split: Callable[[], Iterable[Record]], drift: DriftLog) -> Decoded:
     try:
         numbers = _page.decode(page)
-    except _UNREADABLE:
+    except UNREADABLE:
         return _one_by_one(split(), drift)
     if not _all_sound(numbers) or not keeps_everything(page, numbers):
         return _one_by_one(split(), drift)
@@ -87,26 +85,11 @@ def _all_sound(numbers: Collection[Number]) -> bool:
     """Whether all activation dates are such: at once where all are written alike, which is usual."""
     dates = [n.activation_date for n in numbers if isinstance(n.activation_date, str)]
     if _LOCAL_TIMES.fullmatch("".join(f"{date}\n" for date in dates)) is None:
-        return all(map(_is_local_time, dates))
+        return all(map(is_local_time, dates))
     try:
         return all(map(datetime.fromisoformat, dates))
     except ValueError:
         return False
-
-
-def _sound(number: Number) -> bool:
-    """Whether the activation date is one; the other fields were checked by their types."""
-    sent = number.activation_date
-    return not isinstance(sent, str) or _is_local_time(sent)
-
-
-def _is_local_time(sent: str) -> bool:
-    """Whether it is a time as the API writes it: `YYYY-MM-DD hh:mm:ss`, which is how Python would write it."""
-    try:
-        time = datetime.fromisoformat(sent)
-    except ValueError:
-        return False
-    return len(sent) == _LENGTH and str(time) == sent and time.year < 9999
 
 
 def _note_unknown_values(numbers: Collection[Number], drift: DriftLog) -> None:
@@ -129,37 +112,19 @@ def _one_by_one(records: Iterable[Record], drift: DriftLog) -> Decoded:
 
 def _tolerant(record: bytes, drift: DriftLog) -> Number | Rejected:
     try:
-        sent = msgspec.json.decode(record)
-        number = _checked(record, sent)
-    except _UNREADABLE as exc:
+        number, sent = checked(record, Number)
+    except UNREADABLE as exc:
         return _rejected(record, str(exc), drift)
     take_extras(number, sent, drift)
     _note_unknown_values([number], drift)
     return number
 
 
-def _checked(record: bytes, sent: Any) -> Number:
-    """The number of a decoded record. Raises what `_UNREADABLE` lists, with the place in its message."""
-    if (name := repeated_key(record, sent)) is not None:
-        raise msgspec.ValidationError(f"the field `{_cut(name)}` comes twice in one object")
-    if deeper_than(sent, DEEPEST):
-        raise msgspec.ValidationError(f"nested in more than {DEEPEST} levels")
-    number = msgspec.convert(without_extras(sent), Number)
-    if not _sound(number):
-        reason = f"not a date and time: {_cut(repr(number.activation_date))}"
-        raise msgspec.ValidationError(f"{reason} - at `$.activation_date`")
-    return number
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
-
-
 def _id_of(record: bytes) -> int | None:
     """The id as the listing reads it: also of a record of which nothing else can be read."""
     try:
         return _id.decode(record).id
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -13,14 +14,34 @@ from etl.transform.records import EXTRA, Campaign, Number, Scenario, SiteBlock
 DEEPEST = 64
 """Levels of arrays and objects in one record. JSON functions of databases give up at a few hundred."""
 
-_FIELDS: dict[type, frozenset[str]] = {
+_FIELDS: dict[type[msgspec.Struct], frozenset[str]] = {
     kind: frozenset(f.encode_name for f in msgspec.structs.fields(kind)) - {EXTRA}
     for kind in (Number, Campaign, SiteBlock, Scenario)
 }
-_CHILDREN: dict[type, tuple[tuple[str, type], ...]] = {
+CHILDREN: dict[type[msgspec.Struct], tuple[tuple[str, type[msgspec.Struct]], ...]] = {
     Number: (("campaigns", Campaign), ("scenarios", Scenario)),
     Campaign: (("site_blocks", SiteBlock),),
 }
+"""Fields that hold an array of elements, with the kind of these."""
+
+
+_encode = msgspec.json.Encoder(order="deterministic", decimal_format="number").encode
+_WITH_EXPONENT = re.compile(rb"[0-9]E-")
+
+
+def spelled(extra: Any) -> str:
+    """The one JSON text of unknown fields: names in order, no blanks, decimals with the digits that were sent."""
+    text = _encode(extra)
+    return (_encode(_in_plain_notation(extra)) if _WITH_EXPONENT.search(text) else text).decode()
+
+
+def _in_plain_notation(value: Any) -> Any:
+    """The value with decimals that Python would write with an exponent as JSON of their own."""
+    if isinstance(value, dict):
+        return {name: _in_plain_notation(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_in_plain_notation(item) for item in value]
+    return msgspec.Raw(format(value, "f").encode()) if isinstance(value, Decimal) else value
 
 
 def deeper_than(value: Any, most: int) -> bool:
@@ -39,34 +60,28 @@ def _inside(value: Any) -> Any:
     return value if isinstance(value, list) else ()
 
 
-def without_extras(sent: Any, kind: type = Number) -> Any:
+def without_extras(sent: Any, kind: type[msgspec.Struct] = Number) -> Any:
     """The record with its declared fields only, at every level."""
     if not isinstance(sent, dict):
         return sent
     known = {k: v for k, v in sent.items() if k in _FIELDS[kind]}
-    for name, child in _CHILDREN.get(kind, ()):
+    for name, child in CHILDREN.get(kind, ()):
         if isinstance(known.get(name), list):
             known[name] = [without_extras(item, child) for item in known[name]]
     return known
 
 
 def take_extras(target: Any, sent: dict[str, Any], drift: DriftLog, path: str = "$") -> None:
-    """Give the undeclared fields of `sent` to the struct made of the others, and note them."""
+    """Give the undeclared fields of `sent` to the struct made of the others, and note them.
+
+    `sent`: decoded with its decimals digit for digit.
+    """
     kind = type(target)
-    extra = {k: _one_spelling(v) for k, v in sent.items() if k not in _FIELDS[kind]}
+    extra = {k: v for k, v in sent.items() if k not in _FIELDS[kind]}
     if extra:
         target.extra = extra
         for name in extra:
             drift.note(f"{path}.{name}", DriftKind.UNKNOWN_FIELD)
-    for name, _ in _CHILDREN.get(kind, ()):
+    for name, _ in CHILDREN.get(kind, ()):
         for item, raw in zip(getattr(target, name), sent[name], strict=True):
             take_extras(item, raw, drift, f"{path}.{name}[]")
-
-
-def _one_spelling(value: Any) -> Any:
-    """The value with 1.0 and 1e2 as 1 and 100, as JSONB has them, so that both databases hold and compare the same."""
-    if isinstance(value, dict):
-        return {name: _one_spelling(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_one_spelling(item) for item in value]
-    return int(Decimal(repr(value))) if isinstance(value, float) and value.is_integer() else value

@@ -10,25 +10,25 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-import msgspec
 from msgspec import UNSET
 
 from etl.domain import tables
-from etl.domain.tables import Table, missing_bit
+from etl.domain.canonical import comparable
+from etl.domain.tables import Kind, Table, missing_bit
 from etl.transform.drift import DriftKind, DriftLog
+from etl.transform.extras import spelled
 from etl.transform.phones import RepeatedPhones
 from etl.transform.records import Campaign, Number, Scenario, SiteBlock
 
 Row = tuple[Any, ...]
 Key = tuple[int, ...]
 
-ROWS_VERSION = 2
+ROWS_VERSION = 3
 """To be raised when other rows are made of the same bytes, here or in decoding, or other bytes are digested: then no
 record is as before.
 """
 
 NUMBER_TABLES = tuple(t.name for t in tables.TABLES if t.per_number)
-_to_json = msgspec.json.Encoder(order="deterministic").encode
 
 
 def _bits(table: Table, *names: str) -> tuple[int, ...]:
@@ -47,12 +47,20 @@ _RULE, _ACTIVE = _bits(tables.NUMBER_SCENARIOS, "call_processing_rule_id", "is_a
 
 
 def _json(extra: dict[str, Any] | None) -> str | None:
-    return None if extra is None else _to_json(extra).decode()
+    return None if extra is None else spelled(extra)
 
 
 def _order(row: Row) -> tuple[Any, ...]:
     """A sort key in which reported values come before missing ones, and None before any value."""
     return (row[-1], *((v is not None, v) for v in row))
+
+
+def _contradict(table: Table, one: Row, other: Row) -> bool:
+    """Whether two rows say different things: JSON that writes equal numbers differently does not."""
+    return any(
+        a != b and (column.kind is not Kind.JSON or comparable(a) != comparable(b))
+        for column, a, b in zip(table.columns, one, other, strict=False)
+    )
 
 
 class Normalizer:
@@ -244,6 +252,7 @@ class Normalizer:
             return
         rows[key] = min(other, row, key=_order)
         if other[-1] == row[-1]:
-            self._contested.add((table.name, key))
+            if _contradict(table, other, row):
+                self._contested.add((table.name, key))
         elif row[-1] < other[-1]:
             self._contested.discard((table.name, key))

@@ -14,7 +14,7 @@ import msgspec
 
 from etl.domain.repeats import repeated_name
 
-_encode = msgspec.json.Encoder().encode
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 def keeps_everything(sent: bytes, decoded: Sequence[msgspec.Struct]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, inspect
@@ -22,6 +23,7 @@ class DataCase:
     engine: Engine
     size: int = 12
     timezone: str | None = None
+    archive: Path | None = None
     rig: Rig = field(init=False)
     numbers: list[int] = field(init=False)
     records: dict[int, dict[str, Any]] = field(init=False)
@@ -31,7 +33,7 @@ class DataCase:
         world = World(
             seed=3, customers=[CustomerPlan(numbers=self.size, timezone=self.timezone)], role="customer", id_step=7
         )
-        self.rig = Rig(world, self.engine)
+        self.rig = Rig(world, self.engine, archive=self.archive)
         self.records = {r["id"]: r for r in world.truth(self.account)}
         self.numbers = sorted(self.records)
         self.ends(0)
