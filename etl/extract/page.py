@@ -6,9 +6,12 @@ import hashlib
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import NamedTuple
 
 import msgspec
 
+from etl.domain.decimals import decimal, shortest_notation
 from etl.domain.fingerprints import DIGEST, Records, WindowPrint
 from etl.domain.text import storable
 from etl.domain.windows import HIGHEST_ID, LOWEST_ID, Window
@@ -164,7 +167,7 @@ def _compared(
 
 
 def _each_once(raws: list[msgspec.Raw], digests: list[bytes], ids: list[int | None], total: int | None) -> Page:
-    """The page with each number once: of two records of one number, the one that sorts first, in any order."""
+    """The page with each number once: of two records of one number, the one that says more, in any order."""
     records: dict[int, Record] = {}
     unreadable: list[Record] = []
     duplicates = conflicts = 0
@@ -172,8 +175,8 @@ def _each_once(raws: list[msgspec.Raw], digests: list[bytes], ids: list[int | No
         if number_id is None:
             unreadable.append(raw)
         elif (other := records.setdefault(number_id, raw)) is not raw:
-            one, two = _canonical(other), _canonical(raw)
-            same = one == two
+            one, two = _copy(other), _copy(raw)
+            same = one.content == two.content
             duplicates, conflicts = duplicates + same, conflicts + (not same)
             records[number_id] = raw if two < one else other
     readable = [i for i in ids if i is not None]
@@ -182,12 +185,40 @@ def _each_once(raws: list[msgspec.Raw], digests: list[bytes], ids: list[int | No
     return Page(records, unreadable, total, readable, duplicates, conflicts, digests=b"".join(digests))
 
 
-def _canonical(raw: Record) -> bytes:
-    """A record's content in one order of keys and elements: the source may send the same in another one tomorrow."""
+class _Copy(NamedTuple):
+    """One of several records of one number, by the order in which they are preferred: `min` is taken.
+
+    `told`, `reported`: fields with a value, and fields at all, both negative.
+
+    A field that is null or empty loses against one with a value, at the top of the record first, then anywhere. Of
+    copies that say as much the one whose content sorts first is taken, whichever came first.
+    """
+
+    unreadable: bool
+    told: int
+    reported: int
+    nulls: int
+    content: bytes
+    """The record in one order of keys and elements: the source may send the same in another one tomorrow."""
+    sent: bytes
+
+
+def _copy(raw: Record) -> _Copy:
+    sent = bytes(raw)
     try:
-        return _encode(_ordered(msgspec.json.decode(raw)))
+        fields = _exact.decode(sent)
+        content = _encode(_ordered(fields))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return bytes(raw)
+        return _Copy(True, 0, 0, 0, sent, sent)
+    told = sum(value is not None and value != [] and value != {} for value in fields.values())
+    return _Copy(False, -told, -len(fields), _nulls(fields), content, sent)
+
+
+def _nulls(value: object) -> int:
+    """How many nulls a value holds, at any depth."""
+    if isinstance(value, dict):
+        return sum(map(_nulls, value.values()))
+    return sum(map(_nulls, value)) if isinstance(value, list) else value is None
 
 
 def _ordered(value: object) -> object:
@@ -198,7 +229,12 @@ def _ordered(value: object) -> object:
     return value
 
 
-_encode = msgspec.json.Encoder().encode
+def _equal_as_one(sent: str) -> Decimal:
+    return decimal(shortest_notation(sent))
+
+
+_exact = msgspec.json.Decoder(float_hook=_equal_as_one)
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 def _read_ids(data: bytes, raws: list[msgspec.Raw]) -> list[int | None]:

@@ -2,7 +2,8 @@
 
 A row is a tuple of its table's columns and, where the table has values, a last item: bits of the columns that the
 source did not report (`domain.tables.missing_bit`). Array order means nothing; of contradicting copies of one row the
-one that sorts first is taken, whatever the order in which they came, and the contradiction is counted.
+one with fewer nulls is taken, or else the one that sorts first, whatever the order in which they came, and the
+contradiction is counted.
 """
 
 from __future__ import annotations
@@ -51,8 +52,8 @@ def _json(extra: dict[str, Any] | None) -> str | None:
 
 
 def _order(row: Row) -> tuple[Any, ...]:
-    """A sort key in which reported values come before missing ones, and None before any value."""
-    return (row[-1], *((v is not None, v) for v in row))
+    """A sort key in which reported values come before missing ones, and copies with fewer nulls before the others."""
+    return (row[-1], row.count(None), *((v is not None, v) for v in row))
 
 
 def _contradict(table: Table, one: Row, other: Row) -> bool:
@@ -243,7 +244,7 @@ class Normalizer:
         return kept.values()
 
     def _keep(self, table: Table, rows: dict[Any, Row], key: Any, row: Row) -> None:
-        """Take the row, or of two copies of it the one that reports more, or else the one that sorts first.
+        """Take the row, or of two copies of it the one that reports more, has fewer nulls, or else sorts first.
 
         Contested is what came in two copies that report as much as the one taken: so the order changes no count.
         """
