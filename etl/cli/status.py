@@ -97,7 +97,7 @@ def _too_old(loaded: Loaded, found: Status, late: list[AccountState], max_age: t
 def _write(loaded: Loaded, found: Status, late: list[AccountState], output: str) -> None:
     from etl.cli.connect import warehouse_name
     from etl.cli.output import write_json, write_table
-    from etl.report.freshness import accounts_table, advice, run_line
+    from etl.report.freshness import accounts_table, advice, doubts, run_line
 
     if output == "json":
         write_json(found)
@@ -108,7 +108,7 @@ def _write(loaded: Loaded, found: Status, late: list[AccountState], output: str)
         click.echo(
             f"No account was ever synced into {warehouse_name(loaded)}. Run `vnsync sync`, or try `vnsync demo`."
         )
-    for sentence in advice(found.accounts):
+    for sentence in (*advice(found.accounts), *doubts(found.accounts)):
         click.echo(sentence)
     if found.last_run:
         click.echo(run_line(found.last_run))

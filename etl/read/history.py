@@ -20,6 +20,7 @@ from etl.read import as_of
 from etl.read.erased import erased_versions
 from etl.read.first_reported import first_reported
 from etl.read.moves import passages
+from etl.read.quarantined import Quarantined, of_number
 from etl.read.timeline import Gap, Names, Span, Version, gaps, spans, with_known
 from etl.store import schema
 from etl.store.engine import begin_reading, database_errors
@@ -45,7 +46,8 @@ class Life:
     """A number of an account. `observed_at`: the account's last observation that counts here; `listed`: in it.
 
     `number`: its own versions; the others: links with what names them. All ascending by `valid_from`. `moves`: where it
-    came from when a life of it began here, and where it went when one ended.
+    came from when a life of it began here, and where it went when one ended. `quarantined`: what of its record that
+    observation could not use; where there is some, the rest may be older than it.
     """
 
     account_id: int
@@ -61,6 +63,7 @@ class Life:
     campaigns: tuple[Span, ...]
     site_blocks: tuple[Span, ...]
     scenarios: tuple[Span, ...]
+    quarantined: tuple[Quarantined, ...] = ()
 
 
 def read_lives(
@@ -158,6 +161,7 @@ def _life(connection: Connection, seen: as_of.Observed, number_id: int, moment: 
         number=told.spans(_NUMBERS, {}, _NUMBERS.value_names),
         gaps=tuple(gaps(own)),
         moves=tuple(_passages(connection, account_id, own, moment)),
+        quarantined=of_number(connection, seen, number_id),
         **told.links(),
     )
 

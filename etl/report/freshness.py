@@ -55,6 +55,17 @@ def advice(accounts: Sequence[AccountState]) -> Iterator[str]:
             )
 
 
+def doubts(accounts: Sequence[AccountState]) -> Iterator[str]:
+    """For each account of which records or elements are in quarantine: what that means for what is shown."""
+    for account in accounts:
+        if account.quarantined:
+            what = f"{counted(account.quarantined, 'record or part of one', 'records or parts of records')}"
+            yield (
+                f"{named(account.account_id, account.account_name)}: {what} could not be used at the last observation"
+                " (table quarantine); what is shown of these numbers may be older than that."
+            )
+
+
 def run_line(run: LastRun) -> str:
     """The last run in one or two sentences; what stopped single accounts is told with them."""
     ended = f"finished {moment(run.finished_at)} UTC" if run.finished_at else f"started {moment(run.started_at)} UTC"

@@ -27,13 +27,13 @@ def several(wanted: str, lives: Sequence[Life]) -> str:
 
 
 def heading(life: Life, as_of: datetime | None) -> str:
-    """Which number this is, and whether the last observation listed it; two lines, three as of an earlier moment."""
+    """Which number this is, whether the last observation listed it, and whether all of its record could be used."""
     zone = f" ({printable(life.timezone)})" if life.timezone else ""
     who = f"number {life.virtual_number_id} of {named(life.account_id, life.account_name)}{zone}"
     nothing = "phone number erased" if life.number[-1].erased_at else "without a phone number"
     phone = printable(life.virtual_phone_number or nothing)
     known = f"\nAs known at {asked(as_of)} UTC." if as_of else ""
-    return f"{phone}: {who}\n{_state(life)}{known}"
+    return f"{phone}: {who}\n{_state(life)}{_doubt(life)}{known}"
 
 
 def _state(life: Life) -> str:
@@ -51,6 +51,18 @@ def _moved(life: Life, at: datetime | None, *, came: bool) -> str | None:
     if passage is None:
         return None
     return f"moved {'from' if came else 'to'} {named(passage.account_id, passage.account_name)}"
+
+
+def _doubt(life: Life) -> str:
+    """A line about what of its record is in quarantine; empty when nothing is."""
+    if not life.quarantined:
+        return ""
+    first, *more = life.quarantined
+    others = f", and {len(more)} more" if more else ""
+    what = f"{printable(first.path)}: {printable(first.reason)}{others}"
+    return (
+        f"\nNot all of its record could be used at the last observation ({what}): what is shown may be older than that."
+    )
 
 
 def tables(life: Life, *, then: bool) -> Iterator[Table]:
