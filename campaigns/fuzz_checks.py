@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
@@ -26,6 +27,8 @@ from etl.transform.records import EXTRA
 MOST_REQUESTS = 400
 LARGEST = 2**63
 LONGEST_REASON = 600
+LONGEST_WHOLE = 4_300
+"""Digits of a whole number that Python reads."""
 
 
 class Source:
@@ -103,11 +106,53 @@ def _listed(body: bytes, decoder: Decoder) -> str:
 
 
 def _check_decoded(decoded: Decoded, page: Page) -> None:
-    assert len(decoded.numbers) + len(decoded.rejected) == len(page.records) + len(page.unreadable), "a record is lost"
-    for number in decoded.numbers:
-        _check_faithful(number, json.loads(bytes(page.records[number.id]), object_pairs_hook=_once, parse_constant=_no))
+    whole = [r for r in decoded.rejected if r.whole]
+    assert len(decoded.numbers) + len(whole) == len(page.records) + len(page.unreadable), "a record is lost"
+    refused: dict[int | None, list[Rejected]] = {}
     for rejected in decoded.rejected:
+        refused.setdefault(rejected.virtual_number_id, []).append(rejected)
         _check_rejected(rejected)
+    for number in decoded.numbers:
+        _check_faithful(number, _usable_part(bytes(page.records[number.id]), refused.get(number.id, ())))
+
+
+class _Twice(dict[str, Any]):
+    """An object in which a key comes twice."""
+
+
+def _usable_part(record: bytes, refused: Iterable[Rejected]) -> dict[str, Any]:
+    """The record as Python reads it, without the elements that were refused; no key comes twice in the rest."""
+    sent = json.loads(record.decode("utf-8", "replace"), object_pairs_hook=_pairs, parse_constant=_no, parse_int=_whole)
+    for rejected in refused:
+        found = _PLACE.match(rejected.path)
+        assert found is not None, f"{rejected.path} is the place of no element"
+        array, at, blocks, block = found.groups()
+        if blocks is None:
+            sent[array][int(at)] = _REFUSED
+        else:
+            sent[array][int(at)][blocks][int(block)] = _REFUSED
+    usable: dict[str, Any] = _without_refused(sent)
+    return usable
+
+
+_PLACE = re.compile(r"^\$\.(campaigns|scenarios)\[(\d+)\](?:\.(site_blocks)\[(\d+)\])?")
+_REFUSED = object()
+
+
+def _without_refused(value: Any) -> Any:
+    assert not isinstance(value, _Twice), "a key that came twice was accepted"
+    if isinstance(value, dict):
+        return {name: _without_refused(item) for name, item in value.items()}
+    return [_without_refused(i) for i in value if i is not _REFUSED] if isinstance(value, list) else value
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return dict(pairs) if len({name for name, _ in pairs}) == len(pairs) else _Twice(pairs)
+
+
+def _whole(digits: str) -> int | str:
+    """More digits than Python reads can stand in a refused element only: as text they equal no number."""
+    return digits if len(digits) > LONGEST_WHOLE else int(digits)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

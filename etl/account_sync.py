@@ -26,16 +26,16 @@ from etl.first_listing import FirstListing
 from etl.load.findings import AccountFacts, Findings, Told
 from etl.load.first import Batch
 from etl.load.memory import ListingMemory
+from etl.load.partial import PartlyRead
 from etl.load.publish import AccountLoad, held, open_load
 from etl.load.staging import Rows
 from etl.store.accounts import KnownAccount
 from etl.surroundings import Surroundings
 from etl.sync.identity import Identity
 from etl.sync.viewer import concerns_user
-from etl.transform.decode import Rejected, decode
+from etl.transform.decode import Decoded, Rejected, decode, partly_read
 from etl.transform.drift import DriftLog
 from etl.transform.normalize import Normalizer
-from etl.transform.records import Number
 
 _CUSTOMER = ("virtual_number_id", "child_customer_id")
 
@@ -87,6 +87,7 @@ class AccountSync:
                 partial(self._told, listed),
                 now=listed.now,
                 gone=listed.proof.gone,
+                partly_read=self._partly_read(),
                 memory=self._memory,
                 rows=listed.rows,
                 guard=self._limits,
@@ -219,17 +220,18 @@ class AccountSync:
             self._memory.keep(page.before)
             return {}
         with self._drift.apart() as noted:
-            numbers = self._read(page)
-            rows = self._normalizer.rows(numbers)
-        self._memory.take(page, [number.id for number in numbers], [d.plain for d in noted.seen])
+            read = self._read(page)
+            rows = self._normalizer.rows(read.numbers)
+        departures = [d.plain for d in noted.seen]
+        self._memory.take(page, [number.id for number in read.numbers], departures, partly_read(read.rejected))
         return rows
 
-    def _read(self, page: Page) -> list[Number]:
-        """The usable numbers of a page."""
+    def _read(self, page: Page) -> Decoded:
+        """The records of a page, usable or not."""
         decoded = decode([*page.records.values(), *page.unreadable], self._drift)
         self._rejected += decoded.rejected
         self._refuse_strangers((n.id, n.child_customer_id) for n in decoded.numbers)
-        return decoded.numbers
+        return decoded
 
     def _stage_shared(self, load: AccountLoad, proof: Proof) -> None:
         """Stage what numbers share, as all records together tell it, those that were not read among them."""
@@ -244,7 +246,13 @@ class AccountSync:
             load.restage(self._normalizer.shared_rows())
 
     def _unusable(self) -> set[int | None]:
-        return {r.virtual_number_id for r in self._rejected}
+        return {r.virtual_number_id for r in self._rejected if r.whole}
+
+    def _partly_read(self) -> PartlyRead:
+        """Numbers of which some element could not be used, with the tables whose rows stay open for that."""
+        return {
+            (r.virtual_number_id, t) for r in self._rejected if r.virtual_number_id is not None for t in r.keeps_open
+        }
 
     def _tell(self, listing: Listing, expected: int) -> None:
         read = listing.tally.listed
@@ -279,7 +287,7 @@ class AccountSync:
             return Proof()
         proof = listing.prove(missing, emptied=self._approved)
         if proof.alive:
-            load.stage(self._normalizer.rows(self._read(Page(proof.alive, [], None, []))))
+            load.stage(self._normalizer.rows(self._read(Page(proof.alive, [], None, [])).numbers))
         if self._identity.viewer_differs and not self._approved:
             proof = proof.doubting(set(proof.gone))
         self._suspects = len(proof.suspects)

@@ -27,9 +27,10 @@ def refuse_strangers(account_id: int, roster: Set[int], numbers: Iterable[tuple[
 
 
 def refuse_mass_quarantine(rejected: Sequence[Rejected], listed: int) -> None:
-    """Refuse a listing of which most records cannot be used."""
-    if len(rejected) > max(1, listed * MOST_QUARANTINED):
-        example = rejected[0]
+    """Refuse a listing of which most records cannot be used; one without some element can."""
+    whole = [r for r in rejected if r.whole]
+    if len(whole) > max(1, listed * MOST_QUARANTINED):
+        example = whole[0]
         raise SourceUnusable(
-            f"{len(rejected)} of {listed} records cannot be used, the first: {example.path}: {example.reason}"
+            f"{len(whole)} of {listed} records cannot be used, the first: {example.path}: {example.reason}"
         )

@@ -17,7 +17,7 @@ from etl.extract.page import Page, Record
 from etl.load.first import Batch
 from etl.load.memory import ListingMemory
 from etl.offload.transformers import Heed, Transformer, Transformers
-from etl.transform.decode import Rejected
+from etl.transform.decode import Rejected, partly_read
 from etl.transform.drift import DriftKind, DriftLog
 from etl.transform.normalize import Normalizer
 from etl.transform.page_rows import PageRows
@@ -85,7 +85,7 @@ class FirstListing:
         for path, kind, value in rows.departures:
             self._drift.note(path, DriftKind(kind), value)
         self._normalizer.phones.recall(rows.phones, rows.ids)
-        self._memory.take(page, rows.ids, rows.departures)
+        self._memory.take(page, rows.ids, rows.departures, partly_read(rows.rejected))
         return made
 
 

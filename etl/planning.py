@@ -139,7 +139,10 @@ class _Rehearsal(AccountSync):
         with self._listed(straight=False) as listed:
             load, proof, facts = listed.load, listed.proof, listed.facts
             changes, changed, removed = load.rehearse(
-                now=listed.now, gone=proof.gone, unreported=self._normalizer.unreported
+                now=listed.now,
+                gone=proof.gone,
+                partly_read=self._partly_read(),
+                unreported=self._normalizer.unreported,
             )
             stopped = self._held(load, proof, removed)
             result = self.failed(stopped) if stopped else self._result(AccountStatus.SUCCEEDED)

@@ -1,8 +1,8 @@
 """What a sync remembers of a listing, and what the last one's memory spares it: pages as before, records as before.
 
 Skipping a record is right when its number's current rows are what the record says. So nothing is remembered of records
-that were refused or came twice, nor of an account whose records contradict each other or leave out what numbers share;
-and the departures of the source that a skipped window showed are noted again.
+that were refused, be it in part, or came twice, nor of an account whose records contradict each other or leave out
+what numbers share; and the departures of the source that a skipped window showed are noted again.
 """
 
 from __future__ import annotations
@@ -70,8 +70,12 @@ class ListingMemory:
         self._note(before.departures)
         self.skipped = True
 
-    def take(self, page: Page, usable: Sequence[int], noted: Collection[Departure]) -> None:
+    def take(
+        self, page: Page, usable: Sequence[int], noted: Collection[Departure], partly_read: Collection[int] = ()
+    ) -> None:
         """A page was read: the numbers with these ids could be used, and these departures were noted.
+
+        `partly_read`: those of them of which some element could not be used; their records are not remembered.
 
         One without a window is of the whole account: windows before it, of a filter that was then refused, were empty.
         """
@@ -85,7 +89,7 @@ class ListingMemory:
         if page.window is None or not fingerprints.storable(page.window):
             self._by_windows = False
             return
-        records = self._records(page, came, usable)
+        records = self._records(page, came, usable, frozenset(partly_read))
         clean = not page.unreadable and len(records.ids) == len(page.ids)
         one = WindowPrint(
             window=page.window,
@@ -97,11 +101,13 @@ class ListingMemory:
         )
         self._new.append(one)
 
-    def _records(self, page: Page, came: array[int], usable: Sequence[int]) -> Records:
+    def _records(self, page: Page, came: array[int], usable: Sequence[int], partly_read: frozenset[int]) -> Records:
         """The usable records of a page, those that are as before among them; none where a number came twice."""
         if page.duplicates or page.conflicts:
             return _NOTHING
         phones = dict(zip(usable, self._normalizer.phones.latest(len(usable)), strict=True))
+        for number_id in partly_read:
+            phones.pop(number_id, None)
         keys = self._with_known(page, phones) if page.known is not None else list(map(phones.get, came))
         there = [(at, key) for at, key in enumerate(keys) if key is not None]
         phones_there = array("q", [key for _, key in there])

@@ -28,12 +28,13 @@ from etl.domain.guard import Guard, Links
 from etl.domain.runs import AccountResult, AccountStatus, TableChange
 from etl.errors import Held
 from etl.extract.ahead import Begin
-from etl.load import contradictions, diff, findings, first_reported, rehearsal, staging
+from etl.load import contradictions, diff, findings, first_reported, partial, rehearsal, staging
 from etl.load.commit import commit
 from etl.load.diff import Moment
 from etl.load.findings import AccountFacts, Told
 from etl.load.first import Batch, FirstLoad
 from etl.load.memory import ListingMemory
+from etl.load.partial import PartlyRead
 from etl.load.seal import seal, sections
 from etl.load.staging import Rows
 from etl.load.unlinking import removed_links
@@ -174,6 +175,7 @@ class AccountLoad:
         *,
         now: datetime,
         gone: Collection[int],
+        partly_read: PartlyRead,
         memory: ListingMemory,
         rows: Iterable[Batch] | None = None,
         guard: Guard | None = None,
@@ -181,10 +183,10 @@ class AccountLoad:
     ) -> AccountResult:
         """Compare, write and commit; the result with `observed_at`, the counts and the changes filled in.
 
-        `now`: when the listing was whole; `gone`: numbers proven gone; `memory`: of this listing, to be written with
-        its data; `rows`: all rows of a first load, where they were not staged; `guard`: limits the links that close
-        (None: an operator approved); `told`: is asked when the rows were taken; `last_word`: is told of the result
-        before the commit, and may raise to prevent it.
+        `now`: when the listing was whole; `gone`: numbers proven gone; `partly_read`: numbers with an element that
+        could not be read; `memory`: of this listing, to be written with its data; `rows`: all rows of a first load,
+        where they were not staged; `guard`: limits the links that close (None: an operator approved); `told`: is asked
+        when the rows were taken; `last_word`: is told of the result before the commit, and may raise to prevent it.
         Raises `TryLater` when another run took the account over, `Held` when too many links would close,
         `OtherInstallation` when another one bound the warehouse first, and what `database_errors` makes of the rest.
         """
@@ -193,7 +195,7 @@ class AccountLoad:
             self._stage_gone(gone)
             self._turn_to_writing()
             runs.consume_claim(self._connection, self._run_id, self._account_id)
-            published = self._write(told, now, rows, guard)
+            published = self._write(told, now, partly_read, rows, guard)
             memory.write(self._connection, self._account_id, self._origin(published))
             last_word(published)
             commit(self._connection, self._engine, self._run_id, self._account_id, self._pause)
@@ -201,7 +203,7 @@ class AccountLoad:
             return published
 
     def rehearse(
-        self, *, now: datetime, gone: Collection[int], unreported: bool
+        self, *, now: datetime, gone: Collection[int], partly_read: PartlyRead, unreported: bool
     ) -> tuple[dict[str, TableChange], dict[str, int], list[Links]]:
         """What `publish` would open and close, by table, how many keys it would do both to, and links removed.
 
@@ -214,8 +216,7 @@ class AccountLoad:
                 return diff.no_changes(), {}, []
             self._analyze()
             rehearsal.shadow(self._connection, self._account_id)
-            if unreported:
-                diff.fill_unreported(self._connection, self._account_id)
+            self._complete_stage(partly_read, unreported=unreported)
             self.previous, _ = self._last_link()
             moment = Moment(self._account_id, self._run_id, self._next_moment(now))
             changes = self._changes(moment)
@@ -239,11 +240,16 @@ class AccountLoad:
             self._analyze()
 
     def _write(
-        self, told: Callable[[], Told], now: datetime, rows: Iterable[Batch] | None, guard: Guard | None
+        self,
+        told: Callable[[], Told],
+        now: datetime,
+        partly_read: PartlyRead,
+        rows: Iterable[Batch] | None,
+        guard: Guard | None,
     ) -> AccountResult:
         self.previous, digest = self._last_link()
         moment = Moment(self._account_id, self._run_id, self._next_moment(now))
-        changes, sections = self._compared(told, moment) if rows is None else self._loaded(rows, moment)
+        changes, sections = self._compared(told, moment, partly_read) if rows is None else self._loaded(rows, moment)
         self._refuse_unlinking(guard, moment, changes)
         known = told()
         facts = known.findings.facts
@@ -265,10 +271,9 @@ class AccountLoad:
         self._installation.bind(self._connection, moment.observed_at, self._run_id)  # last: other first accounts wait
         return published
 
-    def _compared(self, told: Callable[[], Told], moment: Moment) -> Written:
+    def _compared(self, told: Callable[[], Told], moment: Moment, partly_read: PartlyRead) -> Written:
         """What was staged against what is current."""
-        if told().unreported:
-            diff.fill_unreported(self._connection, self._account_id)
+        self._complete_stage(partly_read, unreported=told().unreported)
         changes = self._changes(moment)
         return changes, sections(self._connection, moment, changes)
 
@@ -278,6 +283,13 @@ class AccountLoad:
         for links in removed_links(self._connection, moment, changes):
             if objection := guard.objection_to_links(links):
                 raise held(self._account_id, objection)
+
+    def _complete_stage(self, partly_read: PartlyRead, *, unreported: bool) -> None:
+        """Give the staged rows what the source did not report, or reported unreadably, as it is known."""
+        if unreported:
+            diff.fill_unreported(self._connection, self._account_id)
+        if partly_read:
+            partial.keep_unseen(self._connection, self._account_id, partly_read)
 
     def _loaded(self, rows: Iterable[Batch], moment: Moment) -> Written:
         """The first load: nothing is current."""

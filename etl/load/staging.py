@@ -26,10 +26,17 @@ _COPY_TYPES = {Kind.INTEGER: "int8", Kind.TEXT: "text", Kind.BOOLEAN: "bool", Ki
 
 @dataclass(frozen=True)
 class Stage:
-    """The staging tables of one dialect: one for each data table by its name, and the ids of numbers proven gone."""
+    """The staging tables of one dialect: one for each data table by its name; the ids of numbers proven gone; and the
+    ids of numbers of which some element was not read, each with a table that the element belongs to."""
 
     tables: dict[str, Table]
     gone: Table
+    partial: Table
+
+    @property
+    def all(self) -> tuple[Table, ...]:
+        """Every staging table."""
+        return (*self.tables.values(), self.gone, self.partial)
 
 
 _making = threading.Lock()
@@ -51,11 +58,13 @@ def _stage_for(dialect: str) -> Stage:
     columns = {t.name: _columns(t) for t in declared.TABLES}
     shape = _shape(columns)
     gone = _temporary(f"stage_gone_{shape}", metadata, [Column("virtual_number_id", ID)], 1 if keyed else 0)
+    unread: list[Column[Any]] = [Column("virtual_number_id", ID), Column("table_name", Text)]
+    partial = _temporary(f"stage_partial_{shape}", metadata, unread, 2 if keyed else 0)
     tables = {
         t.name: _temporary(f"stage_{t.name}_{shape}", metadata, columns[t.name], len(t.key) if keyed else 0)
         for t in declared.TABLES
     }
-    return Stage(tables, gone)
+    return Stage(tables, gone, partial)
 
 
 def _columns(table: declared.Table) -> list[Column[Any]]:
@@ -99,7 +108,7 @@ def _creation(name: str) -> tuple[str, ...]:
     """The statements that make the tables; PostgreSQL takes them in one."""
     dialect: Dialect = registry.load(name)()
     stage = stage_for(dialect.name)
-    making = [CreateTable(t, if_not_exists=True) for t in (*stage.tables.values(), stage.gone)]
+    making = [CreateTable(t, if_not_exists=True) for t in stage.all]
     statements = [str(one.compile(dialect=dialect)) for one in making]
     return ("; ".join(statements),) if dialect.name == "postgresql" else tuple(statements)
 
@@ -129,6 +138,13 @@ def put_gone(connection: Connection, number_ids: Iterable[int]) -> None:
     gone = stage_for(connection.dialect.name).gone
     _bulk(connection, gone, ["int8"], [(number_id,) for number_id in number_ids])
     _analyze(connection, [gone])
+
+
+def put_partial(connection: Connection, partly_read: Iterable[tuple[int, str]]) -> None:
+    """Stage the ids of numbers of which some element was not read, each with the name of the element's table."""
+    partial = stage_for(connection.dialect.name).partial
+    _bulk(connection, partial, ["int8", "text"], sorted(set(partly_read)))
+    _analyze(connection, [partial])
 
 
 def _bulk(connection: Connection, into: Table, kinds: list[str], batch: Sequence[Row]) -> None:

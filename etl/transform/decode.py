@@ -1,7 +1,8 @@
 """From a record's bytes to a `Number`: fast where the record is as documented, tolerant where it is not.
 
 A whole page is decoded in one go. When something in it is unforeseen, its records are taken one by one: unknown fields
-move to `extra`, and a record that cannot be used is rejected with the place and the reason.
+move to `extra`, and a record that cannot be used is rejected with the place and the reason. An element that cannot be
+used is rejected alone, and the rest of its record is used.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import msgspec
 
 from etl.transform.check import UNREADABLE, checked, is_local_time
 from etl.transform.drift import DriftKind, DriftLog
+from etl.transform.elements import RefusedElement, without_refused
 from etl.transform.extras import take_extras
 from etl.transform.records import CATEGORIES, STATUSES, TYPES, Id, Number
 from etl.transform.repeats import keeps_everything
@@ -26,20 +28,36 @@ Record = bytes | msgspec.Raw
 
 @dataclass(frozen=True, kw_only=True)
 class Rejected:
-    """A record that cannot be used: `path` where, `reason` why, `record` its JSON as sent."""
+    """A record, or one element of it, that cannot be used: `path` where, `reason` why, `record` the record as sent.
+
+    Where several elements of one record are refused, the first brings the record, in which all paths are found, and
+    each further one its own JSON: a record is kept once. `keeps_open`: of an element, the tables in which it may stand
+    for any row of its number; of a record, none.
+    """
 
     virtual_number_id: int | None
     path: str
     reason: str
     record: bytes
+    keeps_open: tuple[str, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        """Whether the whole record was refused, and nothing of it is recorded."""
+        return not self.keeps_open
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """The usable numbers of a page, and the records that are not."""
+    """The usable numbers of a page, and the records and elements that are not usable."""
 
     numbers: list[Number]
     rejected: list[Rejected]
+
+
+def partly_read(rejected: Iterable[Rejected]) -> set[int]:
+    """The ids of numbers that are recorded without some element."""
+    return {r.virtual_number_id for r in rejected if r.virtual_number_id is not None and not r.whole}
 
 
 class _WithId(msgspec.Struct, gc=False):
@@ -102,22 +120,26 @@ def _note_unknown_values(numbers: Collection[Number], drift: DriftLog) -> None:
 def _one_by_one(records: Iterable[Record], drift: DriftLog) -> Decoded:
     decoded = Decoded([], [])
     for record in records:
-        outcome = _tolerant(bytes(record), drift)
-        if isinstance(outcome, Number):
-            decoded.numbers.append(outcome)
-        else:
-            decoded.rejected.append(outcome)
+        _take(bytes(record), decoded, drift)
     return decoded
 
 
-def _tolerant(record: bytes, drift: DriftLog) -> Number | Rejected:
+def _take(record: bytes, decoded: Decoded, drift: DriftLog) -> None:
+    refused: list[RefusedElement] = []
     try:
         number, sent = checked(record, Number)
     except UNREADABLE as exc:
-        return _rejected(record, str(exc), drift)
+        try:
+            usable, refused = without_refused(record)
+            number, sent = checked(usable, Number)
+        except UNREADABLE as final:
+            decoded.rejected.append(_rejected(record, str(final if refused else exc), drift))
+            return
     take_extras(number, sent, drift)
     _note_unknown_values([number], drift)
-    return number
+    decoded.numbers.append(number)
+    kept = [record, *(element.sent for element in refused[1:])]
+    decoded.rejected.extend(_rejected_element(number.id, *pair, drift) for pair in zip(refused, kept, strict=False))
 
 
 def _id_of(record: bytes) -> int | None:
@@ -129,6 +151,17 @@ def _id_of(record: bytes) -> int | None:
 
 
 def _rejected(record: bytes, message: str, drift: DriftLog) -> Rejected:
+    path, reason = _placed(message, drift)
+    return Rejected(virtual_number_id=_id_of(record), path=path, reason=reason, record=record)
+
+
+def _rejected_element(number_id: int, element: RefusedElement, kept: bytes, drift: DriftLog) -> Rejected:
+    path, reason = _placed(element.message, drift)
+    return Rejected(virtual_number_id=number_id, path=path, reason=reason, record=kept, keeps_open=element.keeps_open)
+
+
+def _placed(message: str, drift: DriftLog) -> tuple[str, str]:
+    """The place and the reason in a message, noted in the drift where the source departs from its documentation."""
     match = _PLACE.match(message)
     assert match is not None
     path, reason = match["path"] or "$", match["reason"]
@@ -137,4 +170,4 @@ def _rejected(record: bytes, message: str, drift: DriftLog) -> Rejected:
         drift.note(general, DriftKind.CHANGED_TYPE, reason)
     elif "missing required field" in reason:
         drift.note(general, DriftKind.MISSING_FIELD, reason.rpartition(" ")[2].strip("`"))
-    return Rejected(virtual_number_id=_id_of(record), path=path, reason=reason, record=record)
+    return path, reason

@@ -15,6 +15,7 @@ import msgspec
 from etl.domain.repeats import repeated_name
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def keeps_everything(sent: bytes, decoded: Sequence[msgspec.Struct]) -> bool:
@@ -26,6 +27,14 @@ def keeps_everything(sent: bytes, decoded: Sequence[msgspec.Struct]) -> bool:
 def repeated_key(sent: bytes, decoded: Any) -> str | None:
     """A key that comes twice in one object of `sent`; None: there is none. `decoded` was made of it without types."""
     return None if _quotes(_encode(decoded)) == _quotes(sent) else repeated_name(sent)
+
+
+def members(sent: bytes) -> dict[str, msgspec.Raw]:
+    """The fields of an object, each undecoded. Raises `msgspec.ValidationError` when it is none, or one comes twice."""
+    fields = _members.decode(sent)
+    if _quotes(_encode(fields)) != _quotes(sent):
+        raise msgspec.ValidationError(f"the field `{repeated_name(sent)}` comes twice in one object")
+    return fields
 
 
 def _quotes(valid_json: bytes) -> int:

@@ -114,11 +114,17 @@ def test_d06_minus_zero_is_zero(case: DataCase) -> None:
 
 
 EXACT = st.integers(-(2**63), 2**63 - 1) | st.sampled_from([0, -1, 2**53 + 1, 2**63 - 1, -(2**63)])
+SPOILED_TABLES = (
+    *(("virtual_number_campaigns", "virtual_number_site_blocks"),) * 2,
+    ("virtual_numbers",),  # a block is refused alone, and the campaign may be another one now
+    *(("virtual_number_scenarios",),) * 2,
+)
+"""Tables of which nothing changes when the first, second, ... of these ids is too large."""
 TOO_LARGE = st.integers(2**63, 2**70) | st.integers(-(2**70), -(2**63) - 1)
 
 
 def test_d07_ids_of_64_bits_are_exact_and_larger_ones_kept_out(case: DataCase) -> None:
-    """HY: a campaign's, site's, block's or rule's id is stored to the last digit, or the record is kept out whole."""
+    """HY: a campaign's, site's, block's or rule's id is stored to the last digit, or the element is kept out."""
     number_id = case.numbers[0]
 
     @given(ids=st.lists(EXACT, min_size=5, max_size=5), spoiled=st.none() | st.tuples(st.integers(0, 4), TOO_LARGE))
@@ -134,7 +140,8 @@ def test_d07_ids_of_64_bits_are_exact_and_larger_ones_kept_out(case: DataCase) -
         before = case.image_of(number_id)
         case.ends(3 if spoiled else 0, quarantined=int(spoiled is not None))
         if spoiled:
-            assert case.image_of(number_id) == before
+            for name in SPOILED_TABLES[spoiled[0]]:
+                assert case.image_of(number_id)[name] == before[name]
             return
         columns, mine = "campaign_id, site_block_id", "where virtual_number_id = :n"
         link = case.rows(f"select {columns} from virtual_number_site_blocks {mine}", n=number_id)

@@ -36,6 +36,11 @@ NEWER: dict[str, Any] = {
 }
 OLDER = {k: v for k, v in NEWER.items() if k not in ("child_customer_id", "comment", "name")}
 BLOCK = "$.campaigns[].site_blocks[]"
+KEPT_OPEN = {
+    ("campaigns", False): ("virtual_number_campaigns", "virtual_number_site_blocks"),
+    ("campaigns", True): ("virtual_number_site_blocks",),
+    ("scenarios", False): ("virtual_number_scenarios",),
+}
 
 
 def _bytes(record: object) -> bytes:
@@ -119,6 +124,23 @@ def test_d03_unknown_fields_at_every_level_are_kept_and_reported() -> None:
         (NEWER | {"comment": ["a"]}, "$.comment", DriftKind.CHANGED_TYPE),
         (NEWER | {"campaigns": {}}, "$.campaigns", DriftKind.CHANGED_TYPE),
         (NEWER | {"campaigns": None}, "$.campaigns", DriftKind.CHANGED_TYPE),
+    ],
+)
+def test_d05_wrong_types_are_rejected_with_the_place(record: object, path: str, kind: DriftKind) -> None:
+    """D05, D07: nothing is coerced; the record goes to quarantine, and the report names the field."""
+    drift = DriftLog()
+    rejected = _one(record, drift)
+    assert isinstance(rejected, Rejected)
+    assert rejected.whole
+    assert (rejected.virtual_number_id, rejected.record) == (101, _bytes(record))
+    assert rejected.path.replace("[...]", "[]") == path
+    assert rejected.reason
+    assert {(d.path, d.kind) for d in drift.seen} == {(path, kind)}
+
+
+@pytest.mark.parametrize(
+    ("record", "path", "kind"),
+    [
         (NEWER | {"scenarios": [3]}, "$.scenarios[]", DriftKind.CHANGED_TYPE),
         (_campaign(campaign_id="1"), "$.campaigns[].campaign_id", DriftKind.CHANGED_TYPE),
         (_campaign(campaign_id=1.0), "$.campaigns[].campaign_id", DriftKind.CHANGED_TYPE),
@@ -132,13 +154,14 @@ def test_d03_unknown_fields_at_every_level_are_kept_and_reported() -> None:
         (_campaign(site_blocks=[{}]), BLOCK, DriftKind.MISSING_FIELD),
     ],
 )
-def test_d05_wrong_types_are_rejected_with_the_place(record: object, path: str, kind: DriftKind) -> None:
-    """D05, D07: nothing is coerced; the record goes to quarantine, and the report names the field, not the row."""
+def test_d05_wrong_types_in_an_element_refuse_it_alone(record: object, path: str, kind: DriftKind) -> None:
+    """D05, D07, A07: the number is read without the element; the report names the field, not the row."""
     drift = DriftLog()
-    rejected = _one(record, drift)
-    assert isinstance(rejected, Rejected)
-    assert (rejected.virtual_number_id, rejected.record) == (101, _bytes(record))
-    assert rejected.path.replace("[0]", "[]").replace("[...]", "[]") == path
+    decoded = decode([_bytes(record)], drift)
+    (number,), (rejected,) = decoded.numbers, decoded.rejected
+    assert (number.id, rejected.virtual_number_id, rejected.record) == (101, 101, _bytes(record))
+    assert rejected.keeps_open == KEPT_OPEN[path.removeprefix("$.").partition("[")[0], ".site_blocks[]" in path]
+    assert rejected.path.replace("[0]", "[]") == path
     assert rejected.reason
     assert {(d.path, d.kind) for d in drift.seen} == {(path, kind)}
 
@@ -236,11 +259,29 @@ def test_an_empty_page_is_no_numbers() -> None:
         _bytes(NEWER)[:-1] + b', "status": "waiting"}',
         _bytes(NEWER)[:-1] + b', "st\\u0061tus": "active"}',
         _bytes(NEWER)[:-1] + b', "new": 1, "new": 2}',
-        _bytes(NEWER).replace(b'"site_id": 5', b'"site_id": 5, "site_id": 5'),
-        _bytes(NEWER).replace(b'"is_active"', b'"deep": [{"x": 1, "x": 1}], "is_active"'),
+        _bytes(NEWER)[:-1] + b', "new": [{"x": 1, "x": 1}]}',
     ],
-    ids=["known field", "written otherwise", "unknown field", "in a child", "deep in an unknown field"],
+    ids=["known field", "written otherwise", "unknown field", "deep in an unknown field"],
 )
 def test_d12_a_key_that_comes_twice_is_rejected(record: bytes) -> None:
     """D12: the last one would hide the other, so the record goes to quarantine."""
     assert isinstance(_one(record), Rejected)
+
+
+@pytest.mark.parametrize(
+    ("record", "path"),
+    [
+        (_bytes(NEWER).replace(b'"site_id": 5', b'"site_id": 5, "site_id": 5'), "$.campaigns[0]"),
+        (_bytes(NEWER).replace(b'"is_active"', b'"deep": [{"x": 1, "x": 1}], "is_active"'), "$.scenarios[0]"),
+        (
+            _bytes(NEWER).replace(b'"site_block_id": 9', b'"site_block_id": 9, "site_block_id": 9'),
+            "$.campaigns[0].site_blocks[0]",
+        ),
+    ],
+    ids=["campaign", "deep in an unknown field", "site block"],
+)
+def test_d12_a_key_that_comes_twice_in_an_element_refuses_it_alone(record: bytes, path: str) -> None:
+    """D12, A07: whichever of the two is meant, the rest of the record is known."""
+    decoded = decode([record], DriftLog())
+    assert [n.id for n in decoded.numbers] == [101]
+    assert [(r.path, r.whole) for r in decoded.rejected] == [(path, False)]
