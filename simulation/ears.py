@@ -11,19 +11,24 @@ from simulation.records import State, state_of
 
 @dataclass
 class Sent:
-    """One record as sent: its id (None: none that can be read; `was`: the true one), and whether it is sound."""
+    """One record as sent: its id (None: none that can be read; `was`: the true one), and whether it is sound.
+
+    A sound record may have elements that cannot be used: `unread` names their arrays, `readable` is the record without.
+    """
 
     id: int | None
     record: dict[str, Any]
     sound: bool = True
     was: int | None = None
+    readable: dict[str, Any] | None = None
+    unread: frozenset[str] = frozenset()
     _state: State | None = None
 
     @property
     def state(self) -> State:
         """What the sound record says."""
         if self._state is None:
-            self._state = state_of(self.record)
+            self._state = state_of(self.readable or self.record, self.unread)
         return self._state
 
 

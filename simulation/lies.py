@@ -14,10 +14,26 @@ SPOILT: tuple[dict[str, Any], ...] = (
     {"activation_date": "2026-02-30 10:00:00"},
     {"status": 5},
     {"campaigns": {}},
-    {"campaigns": [{"campaign_id": "7", "site_blocks": []}]},
     {"scenarios": None},
     {"virtual_phone_number": ["+7"]},
 )
+SPOILT_ELEMENTS: dict[str, tuple[Any, ...]] = {
+    "campaigns": (
+        {"campaign_id": "7", "site_blocks": []},
+        {"campaign_id": None, "campaign_name": "x", "site_blocks": []},
+        {"campaign_id": 1},
+        {"campaign_id": 1, "site_blocks": None},
+        None,
+    ),
+    "site_blocks": ({"site_block_id": None}, {"site_block_name": "x"}, {"site_block_id": 1, "is_tracking": 5}, []),
+    "scenarios": (
+        {"scenario_id": None, "scenario_name": None, "call_processing_rule_id": 7, "is_active": True},
+        {"scenario_name": "x"},
+        {"scenario_id": 2**63, "scenario_name": None},
+        5,
+    ),
+}
+"""Elements that cannot be used, by the array in which they stand."""
 BAD_IDS = ("12", None, 1.5, True, 2**63)
 ODD_TOTALS: tuple[Any, ...] = ("5", None, -1, 1.5, True, [])
 
@@ -80,7 +96,9 @@ class Liar:
         first = min((s for s in draft.sent if s.id is not None), key=lambda s: s.id or 0, default=None)
         if first is None:
             return False
-        draft.sent.append(Sent(first.id, {**first.record, **change}, first.sound))
+        readable = first.readable and {**first.readable, **change}
+        again = Sent(first.id, {**first.record, **change}, first.sound, readable=readable, unread=first.unread)
+        draft.sent.append(again)
         self.rng.shuffle(draft.sent)
         return None
 
@@ -104,6 +122,38 @@ class Liar:
         for sent in self._some(draft):
             sent.record, sent.sound = {**sent.record, **self.rng.choice(SPOILT)}, False
         return None
+
+    def _bad_element(self, draft: Draft) -> bool | None:
+        sound = [s for s in draft.sent if s.sound and s.readable is None]
+        if not sound:
+            return False
+        for sent in self.rng.sample(sound, self.rng.randrange(1, min(3, len(sound)) + 1)):
+            self._spoil_element(sent)
+        return None
+
+    def _spoil_element(self, sent: Sent) -> None:
+        """Put an element that cannot be used into one of the record's arrays, often in the place of another one."""
+        array = self.rng.choice(list(SPOILT_ELEMENTS))
+        if array != "site_blocks":
+            whole, readable = self._spoilt(sent.record[array], array)
+        elif not sent.record["campaigns"]:
+            return
+        else:
+            first, *others = sent.record["campaigns"]
+            blocks, readable_blocks = self._spoilt(first["site_blocks"], array)
+            whole = [{**first, "site_blocks": blocks}, *others]
+            readable = [{**first, "site_blocks": readable_blocks}, *others]
+        name = "campaigns" if array == "site_blocks" else array
+        sent.readable, sent.unread = {**sent.record, name: readable}, frozenset({array})
+        sent.record = {**sent.record, name: whole}
+
+    def _spoilt(self, elements: list[Any], array: str) -> tuple[list[Any], list[Any]]:
+        """The elements with one that cannot be used among them, and those that can."""
+        usable = list(elements)
+        if usable and self.rng.random() < 0.7:
+            usable.pop(self.rng.randrange(len(usable)))
+        at = self.rng.randrange(len(usable) + 1)
+        return [*usable[:at], self.rng.choice(SPOILT_ELEMENTS[array]), *usable[at:]], usable
 
     def _bad_id(self, draft: Draft) -> bool | None:
         if not draft.sent:

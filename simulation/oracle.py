@@ -240,6 +240,9 @@ def _counts(case: Case) -> Iterator[str]:
     unsound = {s.id for s in used if not s.sound and s.id is not None} - {s.id for s in used if s.sound}
     if unsound and not case.sync.quarantined:
         yield f"unusable records of {sorted(unsound)[:3]} left no trace in the quarantine"
+    partly = {s.id for s in used if s.sound and s.unread} - {s.id for s in used if s.sound and not s.unread}
+    if partly and not case.sync.quarantined:
+        yield f"unusable elements of {sorted(map(str, partly))[:3]} left no trace in the quarantine"
     start, _ = case.log.window
     still = case.customer.last_change <= start and case.user == case.user_before
     if still and case.undisturbed and case.sync.suspects and not case.log.filter_refused:

@@ -32,17 +32,22 @@ Shared = tuple[str, int, Row]
 
 @dataclass(frozen=True)
 class State:
-    """What one record says of one number: the values of its row, its links, and the shared things it names."""
+    """What one record says of one number: the values of its row, its links, and the shared things it names.
+
+    `unread`: arrays (campaigns, site_blocks, scenarios) with an element that cannot be read, so what they hold besides
+    the rest is not known.
+    """
 
     number: Row
     campaigns: frozenset[int]
     blocks: frozenset[Row]
     scenarios: frozenset[Row]
     shared: frozenset[Shared]
+    unread: frozenset[str] = frozenset()
 
 
-def state_of(record: dict[str, Any]) -> State:
-    """The state that a sound record stands for."""
+def state_of(record: dict[str, Any], unread: frozenset[str] = frozenset()) -> State:
+    """The state that a sound record stands for; of one with `unread` elements, without them."""
     campaigns = record["campaigns"]
     shared: set[Shared] = set()
     blocks: set[Row] = set()
@@ -62,7 +67,7 @@ def state_of(record: dict[str, Any]) -> State:
         scenarios.add((scenario["scenario_id"], 0 if rule is None else rule, active, extra))
     number = (*(_text(_field(record, name)) for name in SCALARS), _extra(record, _NUMBER))
     ids = frozenset(c["campaign_id"] for c in campaigns)
-    return State(number, ids, frozenset(blocks), frozenset(scenarios), frozenset(shared))
+    return State(number, ids, frozenset(blocks), frozenset(scenarios), frozenset(shared), unread)
 
 
 def _name_campaign(campaign: dict[str, Any], shared: set[Shared]) -> None:
@@ -129,10 +134,25 @@ NOTHING = Held(None)
 
 
 def wanted(state: State, before: Held) -> Held:
-    """What must be held after `state` was read over `before`: what a record does not report stays as it was known."""
+    """What must be held after `state` was read over `before`: what a record does not report stays as it was known.
+
+    Beside an element that cannot be read, links of its kind that were not seen again stay: it may be one of them.
+    """
     known = before.number or (None,) * len(state.number)
     number = tuple(k if v is ABSENT else v for v, k in zip(state.number, known, strict=True))
-    return Held(number, state.campaigns, _blocks(state, before), _scenarios(state, before))
+    campaigns = state.campaigns | (before.campaigns if "campaigns" in state.unread else frozenset())
+    blocks, scenarios = _blocks(state, before), _scenarios(state, before)
+    if state.unread & {"campaigns", "site_blocks"}:
+        blocks |= {row for row in _unseen(before.blocks, blocks) if row[0] in campaigns}
+    if "scenarios" in state.unread:
+        scenarios |= _unseen(before.scenarios, scenarios)
+    return Held(number, campaigns, blocks, scenarios)
+
+
+def _unseen(before: frozenset[Row], now: frozenset[Row]) -> frozenset[Row]:
+    """Links, by the first two of their values, that were held before and are not among those of now."""
+    keys = {row[:2] for row in now}
+    return frozenset(row for row in before if row[:2] not in keys)
 
 
 def _blocks(state: State, before: Held) -> frozenset[Row]:

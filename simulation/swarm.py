@@ -16,7 +16,7 @@ PROTOCOL = (
 )  # fmt: skip
 LIES = (
     "short", "total_big", "total_small", "total_odd", "twice", "twice_different", "filter_ignored", "offset_ignored",
-    "emptied", "stranger", "bad_record", "bad_id", "too_many", "not_a_list",
+    "emptied", "stranger", "bad_record", "bad_element", "bad_id", "too_many", "not_a_list",
 )  # fmt: skip
 ROSTER = ("customers_shrunk", "users_shrunk", "roster_empty")
 PROCESS = (
@@ -26,7 +26,7 @@ CLOCK = ("clock_back", "clock_forward", "clock_stands")
 BETWEEN = ("edition", "filter_unknown", "restore", "upgrade", "other_user", "other_installation")
 
 ALL = (*TRANSPORT, *PROTOCOL, *LIES, *ROSTER, *PROCESS, *CLOCK, *BETWEEN)
-STUBBORN = frozenset(("twice_different", "bad_record"))
+STUBBORN = frozenset(("twice_different", "bad_record", "bad_element"))
 """Faults that come again once they have struck: what is wrong with a record stays wrong with it."""
 PER_ANSWER = frozenset((*TRANSPORT, *PROTOCOL, *LIES, *ROSTER))
 """Faults that strike answers; the others strike steps, statements and commits."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from etl import account_sync
+from etl.load import partial
 from etl.transform import decode, normalize
 from simulation.canaries.planting import Wrong, canary
 
@@ -101,6 +102,16 @@ def last_copy_wins(right: Any) -> Any:
         next(a for a in arguments if isinstance(a, dict))[key] = row
 
     return keep
+
+
+@canary(partial, "keep_unseen", "an unreadable element closes the link that it may stand for", under=("bad_element",))
+def unreadable_closes_its_link(right: Any) -> Any:
+    return lambda connection, account_id, partly_read: None
+
+
+@canary(decode, "without_refused", "a refused element refuses the whole number", under=("bad_element",))
+def element_refuses_the_number(right: Any) -> Any:
+    return lambda record: (record, [])
 
 
 @canary(decode, "take_extras", "fields that are not known are dropped")

@@ -22,12 +22,22 @@ TESTS = "tests/integration/test_shortcuts.py"
     test=f"{TESTS}::test_an_unusable_record_is_read_every_day",
 )
 def the_unusable_is_as_before(right: Any) -> Any:
-    def take(self: Any, page: Any, numbers: Any, noted: Collection[Any]) -> None:
-        right(self, page, numbers, noted)
+    def take(self: Any, page: Any, numbers: Any, noted: Collection[Any], *more: Any) -> None:
+        right(self, page, numbers, noted, *more)
         if self._new:
             object.__setattr__(self._new[-1], "digest", page.digest)
 
     return take
+
+
+@canary(
+    memory.ListingMemory,
+    "take",
+    "a record of which an element was refused is remembered, and not read again",
+    test="tests/faults/test_a_elements.py::test_a07_each_run_tells_of_it_anew",
+)
+def the_partly_read_is_as_before(right: Any) -> Any:
+    return lambda self, page, numbers, noted, partly_read=(): right(self, page, numbers, noted)
 
 
 @canary(memory.ListingMemory, "nothing_missing", "a listing that was partly skipped is taken for whole")
