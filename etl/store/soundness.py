@@ -100,8 +100,13 @@ def _check_file(connection: Connection) -> list[str]:
 
 
 def refuse_damaged(connection: Connection) -> None:
-    """Read a whole SQLite file; raises `IntegrityBroken` when its pages contradict each other."""
+    """Read a whole SQLite file; raises `IntegrityBroken` when its pages contradict each other.
+
+    Rows that a CHECK refuses are no damage, and are left to `verify`, which names them.
+    """
+    connection.exec_driver_sql("pragma ignore_check_constraints = on")
     found = connection.exec_driver_sql("pragma integrity_check(1)").scalar()
+    connection.exec_driver_sql("pragma ignore_check_constraints = off")
     if found != "ok":
         raise IntegrityBroken(
             f"SQLite: the file is damaged: {str(found).splitlines()[-1]}",
@@ -159,9 +164,8 @@ def _names_missing(connection: Connection) -> Iterator[str]:
 
 
 def _expected_names(table: Table, dialect: str) -> Iterator[str]:
-    """Names of indexes and constraints; PostgreSQL gets no foreign keys between data tables (see `schema`)."""
+    """Names of the indexes and constraints that are declared on this dialect."""
     everywhere: list[Any] = [*table.constraints, *table.indexes]
     for item in everywhere:
-        target = getattr(item, "referred_table", None)
-        if target is None or dialect == "sqlite" or target is schema.sync_runs:
+        if item.info.get(schema.ONLY_ON, dialect) == dialect:
             yield str(item.name)

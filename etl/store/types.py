@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, DateTime, Integer, Text
+from sqlalchemy import BigInteger, Boolean, DateTime, Integer, LargeBinary, Text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -67,3 +67,14 @@ TYPES: dict[Kind, TypeEngine[Any]] = {
     Kind.BOOLEAN: Boolean(),
     Kind.JSON: JSON_TEXT,
 }
+
+
+def storage_class(type_: TypeEngine[Any]) -> str:
+    """The storage class (`typeof`) that SQLite must give to a column's values other than null.
+
+    SQLite stores any value in any column, and sorts by storage class first: an instant that is a blob comes after all
+    text.
+    """
+    if isinstance(type_, Integer | Boolean):
+        return "integer"
+    return "blob" if isinstance(type_, LargeBinary) else "text"

@@ -110,8 +110,24 @@ def _run_keys(table: str, *columns: str) -> list[sa.ForeignKeyConstraint]:
     return [sa.ForeignKeyConstraint([c], ["sync_runs.run_id"], name=f"fk_{table}_{c}") for c in columns]
 
 
+def _make(name: str, *parts: object, checked: tuple[str, ...] = (), **more: object) -> None:
+    """A table. SQLite refuses values of a foreign storage class, in all columns or in those that are `checked`."""
+    columns = [part for part in parts if isinstance(part, sa.Column) and part.name in (checked or (part.name,))]
+    check = sa.CheckConstraint(" and ".join(map(_typed, columns)), name=op.f(f"ck_{name}_types"))
+    op.create_table(name, *parts, check.ddl_if(dialect="sqlite"), **more)
+
+
+def _typed(column: sa.Column) -> str:
+    kind = "text"
+    if isinstance(column.type, sa.Integer | sa.Boolean):
+        kind = "integer"
+    elif isinstance(column.type, sa.LargeBinary):
+        kind = "blob"
+    return f"typeof({column.name}) " + (f"in ('{kind}', 'null')" if column.nullable else f"= '{kind}'")
+
+
 def _runs() -> None:
-    op.create_table(
+    _make(
         "sync_runs",
         _id("run_id", autoincrement=False),
         sa.Column("started_at", TIME, nullable=False),
@@ -144,7 +160,7 @@ def _installations() -> None:
 
 
 def _accounts() -> None:
-    op.create_table(
+    _make(
         "accounts",
         _id("account_id", autoincrement=False),
         sa.Column("account_name", sa.Text),
@@ -159,7 +175,7 @@ def _accounts() -> None:
         *_run_keys("accounts", "first_run_id", "last_run_id"),
     )
     counts = ("unaccounted", "suspects", "duplicates", "conflicts", "quarantined", "rows_opened", "rows_closed")
-    op.create_table(
+    _make(
         "account_syncs",
         _id("run_id", autoincrement=False),
         _id("account_id", autoincrement=False),
@@ -193,7 +209,7 @@ def _accounts() -> None:
     op.create_index(
         "ix_account_syncs_account_id_observed_at", "account_syncs", ["account_id", "observed_at"], unique=True
     )
-    op.create_table(
+    _make(
         "chain_sections",
         _id("account_id", autoincrement=False),
         _id("run_id", autoincrement=False),
@@ -206,7 +222,7 @@ def _accounts() -> None:
         *_run_keys("chain_sections", "run_id"),
         sa.CheckConstraint("change in ('closed', 'opened')", name=op.f("ck_chain_sections_change")),
     )
-    op.create_table(
+    _make(
         "account_claims",
         _id("account_id", autoincrement=False),
         _id("run_id"),
@@ -216,7 +232,7 @@ def _accounts() -> None:
 
 
 def _findings() -> None:
-    op.create_table(
+    _make(
         "quarantine",
         _id("quarantine_id"),
         _id("run_id"),
@@ -229,7 +245,7 @@ def _findings() -> None:
         *_run_keys("quarantine", "run_id"),
     )
     op.create_index("ix_quarantine_account_id_run_id", "quarantine", ["account_id", "run_id"])
-    op.create_table(
+    _make(
         "source_drift",
         _id("account_id", autoincrement=False),
         sa.Column("path", sa.Text, nullable=False),
@@ -251,7 +267,7 @@ def _findings() -> None:
 
 
 def _erasures() -> None:
-    op.create_table(
+    _make(
         "erasures",
         _id("account_id", autoincrement=False),
         _id("virtual_number_id", autoincrement=False),
@@ -264,7 +280,7 @@ def _erasures() -> None:
 
 
 def _listings() -> None:
-    op.create_table(
+    _make(
         "listing_states",
         _id("account_id", autoincrement=False),
         _id("run_id"),
@@ -275,7 +291,7 @@ def _listings() -> None:
         *_run_keys("listing_states", "run_id"),
     )
     packed = ("ids", "digests", "phones")
-    op.create_table(
+    _make(
         "listing_windows",
         _id("account_id", autoincrement=False),
         _id("after_id", autoincrement=False),
@@ -307,13 +323,14 @@ def _current(name: str, key: tuple[str, ...], values: dict, references: dict) ->
         ).ddl_if(dialect="sqlite")
         for columns, (target, target_key) in references.items()
     ]
-    op.create_table(
+    _make(
         name,
         *_columns(key, values),
         sa.Column("valid_from", TIME, nullable=False),
         _id("opened_run_id"),
         _key(name, "account_id", *key),
         *foreign,
+        checked=("valid_from",),
         sqlite_with_rowid=False,
     )
     for columns in references:
@@ -325,7 +342,7 @@ def _current(name: str, key: tuple[str, ...], values: dict, references: dict) ->
 
 
 def _closed(name: str, key: tuple[str, ...], values: dict) -> None:
-    op.create_table(
+    _make(
         f"{name}_closed",
         *_columns(key, values),
         sa.Column("valid_from", TIME, nullable=False),

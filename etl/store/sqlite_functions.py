@@ -1,0 +1,39 @@
+"""SQL functions that SQLite gets for the lines of the chain: what PostgreSQL can do by itself.
+
+They take and give bytes. Python refuses a text that is no UTF-8, which an edit by hand can leave in SQLite; its bytes
+are digested like any others, so that the chain finds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+
+from etl.domain import canonical
+
+Bytes = bytes | None
+
+
+def _of_bytes(function: Callable[..., str | None]) -> Callable[..., Bytes]:
+    """A function of text as one of bytes; bytes that are no UTF-8 come back as they were."""
+
+    def call(*values: Bytes) -> Bytes:
+        made = function(*[None if value is None else value.decode(errors="surrogateescape") for value in values])
+        return None if made is None else made.encode(errors="surrogateescape")
+
+    return call
+
+
+_line = _of_bytes(canonical.line_of_fields)
+
+
+def _digest(*values: Bytes) -> str:
+    return sha256(_line(*values) or b"").hexdigest()
+
+
+FUNCTIONS: tuple[tuple[str, int, Callable[..., Bytes | str]], ...] = (
+    ("vnsync_field", 1, _of_bytes(canonical.field)),
+    ("vnsync_json", 1, _of_bytes(canonical.json_text)),
+    ("vnsync_digest", -1, _digest),
+)
+"""Name, number of arguments (-1: any), function: a field, canonical JSON, and the SHA-256 of a line in hex."""
