@@ -44,7 +44,12 @@ def value(text: str) -> str | None:
 
 def digest_of_fields(*values: Any) -> str:
     """The SHA-256, in hex, of the line that these values make."""
-    return hashlib.sha256("\t".join(_fields(values)).encode()).hexdigest()
+    return hashlib.sha256(line_of_fields(*values).encode()).hexdigest()
+
+
+def line_of_fields(*values: Any) -> str:
+    """The line that these values make, without an end."""
+    return "\t".join(_fields(values))
 
 
 def plain(text: str) -> bool:

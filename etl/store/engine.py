@@ -7,7 +7,7 @@ import glob
 import os
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,10 @@ from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, StaticPool
 
-from etl.domain import canonical
 from etl.errors import IntegrityBroken, LocalTrouble, Misconfigured
 from etl.store import threads
 from etl.store.driver_errors import DAMAGED, strip, translated
+from etl.store.sqlite_functions import FUNCTIONS
 from etl.store.streams import closing_streams
 
 BUSY_SECONDS = 30.0
@@ -146,20 +146,11 @@ def _has_journal(path: Path) -> bool:
     return wal.exists() and wal.stat().st_size > 0
 
 
-_FUNCTIONS: tuple[tuple[str, int, Callable[..., str | None]], ...] = (
-    ("vnsync_field", 1, canonical.field),
-    ("vnsync_json", 1, canonical.json_text),
-    ("vnsync_comparable", 1, canonical.comparable),
-    ("vnsync_digest", -1, canonical.digest_of_fields),
-)
-"""SQL functions for `lines` and for comparing JSON: PostgreSQL has its own."""
-
-
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # transactions begin where SQLAlchemy says, by the statement below
     for pragma in ("journal_mode=wal", "synchronous=full", "cache_size=-49152", "mmap_size=67108864"):
         connection.execute(f"pragma {pragma}").fetchall()
-    for name, arity, function in _FUNCTIONS:
+    for name, arity, function in FUNCTIONS:
         connection.create_function(name, arity, function, deterministic=True)
 
 

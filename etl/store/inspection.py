@@ -45,6 +45,11 @@ union all
 select 'rule', r.tablename || '.' || r.rulename, r.definition from pg_catalog.pg_rules r
   where not :temporary and r.schemaname = :schema and r.tablename = any(:names)
 """
+_EXPOSED = """
+select c.relname, row_security_active(c.oid), c.relpersistence = 'u' from pg_catalog.pg_class c
+where c.relnamespace = (select oid from pg_catalog.pg_namespace where nspname = current_schema())
+  and c.relname = any(:names) and c.relkind in ('r', 'p') order by c.relname
+"""
 _SQLITE = "select type, name, tbl_name, coalesce(sql, '') from sqlite_master where name not like 'sqlite_%'"
 _REPLACING = ("trigger", "rule", "checks")
 """Kinds of which this program makes none: each one that is found is somebody else's, and changes what is written."""
@@ -60,6 +65,18 @@ def differences(engine: Engine) -> list[str]:
             soundness.refuse_damaged(connection)
             return list(_compare(_of_sqlite(connection), _wanted_of_sqlite()))
         return list(_compare(_of_postgresql(connection, temporary=False), _wanted_of_postgresql(connection)))
+
+
+def exposed(connection: Connection) -> Iterator[tuple[str, str]]:
+    """Tables of PostgreSQL of which this role may not see every row, or that a crash empties; with what is wrong."""
+    if connection.dialect.name != "postgresql":
+        return
+    names = [table.name for table in schema.metadata.sorted_tables]
+    for table, hides, loses in connection.execute(text(_EXPOSED), {"names": names}):
+        if hides:
+            yield table, "row-level security applies to this role, and may hide rows from it"
+        if loses:
+            yield table, "is unlogged: a crash of the server empties it"
 
 
 def _compare(found: Definitions, wanted: Definitions) -> Iterator[str]:

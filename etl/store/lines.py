@@ -1,7 +1,7 @@
 """Rows as canonical lines, computed by the database from the one declaration, and streamed: what the chain hashes.
 
 `etl/domain/canonical.py` says what a line is. PostgreSQL writes it by COPY; in SQLite it is put together in SQL, with
-functions that `engine` registers on every connection.
+`sqlite_functions`, which are on every connection.
 """
 
 from __future__ import annotations
@@ -50,12 +50,16 @@ def field(column: Column, dialect: str) -> str:
     if column.kind is Kind.BOOLEAN:
         return f"case {name} when 1 then 't' when 0 then 'f' else coalesce({name}, '\\N') end"
     if column.kind is Kind.TEXT:
-        return f"case when {name} glob '*['||char(8)||'-'||char(13)||'\\]*' then vnsync_field({name}) " + (
-            f"else coalesce({name}, '\\N') end"
-        )
+        special = f"{name} glob '*['||char(8)||'-'||char(13)||'\\]*'"
+        return f"case when {special} then vnsync_field({_bytes(name)}) else {nullable(name, dialect)} end"
     if column.kind is Kind.JSON:
-        return f"case when {name} is null then '\\N' else vnsync_field(vnsync_json({name})) end"
+        return f"case when {name} is null then '\\N' else vnsync_field(vnsync_json({_bytes(name)})) end"
     return nullable(name, dialect)
+
+
+def _bytes(expression: str) -> str:
+    """A value for `sqlite_functions`."""
+    return f"cast({expression} as blob)"
 
 
 def nullable(expression: str, dialect: str) -> str:
@@ -66,8 +70,8 @@ def nullable(expression: str, dialect: str) -> str:
 def personal(table: Table, dialect: str) -> str:
     """The SHA-256 of the line that the personal columns of `v` make."""
     if dialect == "sqlite":
-        values = [f"vnsync_json(v.{c.name})" if c.kind is Kind.JSON else f"v.{c.name}" for c in table.personal]
-        return f"vnsync_digest({', '.join(values)})"
+        values = [(c, _bytes(f"v.{c.name}")) for c in table.personal]
+        return f"vnsync_digest({', '.join(f'vnsync_json({v})' if c.kind is Kind.JSON else v for c, v in values)})"
     line = " || chr(9) || ".join(f"coalesce({_escaped(c)}, '\\N')" for c in table.personal)
     return f"encode(sha256(convert_to({line}, 'UTF8')), 'hex')"
 

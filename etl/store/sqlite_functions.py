@@ -34,6 +34,7 @@ def _digest(*values: Bytes) -> str:
 FUNCTIONS: tuple[tuple[str, int, Callable[..., Bytes | str]], ...] = (
     ("vnsync_field", 1, _of_bytes(canonical.field)),
     ("vnsync_json", 1, _of_bytes(canonical.json_text)),
+    ("vnsync_comparable", 1, canonical.comparable),
     ("vnsync_digest", -1, _digest),
 )
-"""Name, number of arguments (-1: any), function: a field, canonical JSON, and the SHA-256 of a line in hex."""
+"""Name, number of arguments (-1: any), function: a field, canonical JSON, JSON to compare, and a line's SHA-256."""

@@ -194,13 +194,14 @@ def test_the_stand_alone_script_finds_an_edit(
 
 
 def test_the_functions_that_sqlite_lacks_are_on_every_connection(sqlite_template: Path) -> None:
-    """A field, JSON's canonical text and a digest, in SQL."""
+    """A field, JSON's canonical text and a digest, in SQL, of bytes and whether or not they are UTF-8."""
     engine = open_warehouse(f"sqlite:///{sqlite_template}")
     wanted = {
-        "vnsync_field('a' || char(9))": "a\\t",
-        "vnsync_json('[1e1]')": "[10]",
+        "vnsync_field(cast('a' || char(9) as blob))": b"a\\t",
+        "vnsync_field(x'ff09')": b"\xff\\t",
+        "vnsync_json(cast('[1e1]' as blob))": b"[10]",
         "vnsync_json(null)": None,
-        "length(vnsync_digest(1, 'a', null))": 64,
+        "length(vnsync_digest(x'31', x'61', null))": 64,
     }
     with engine.connect() as connection:
         assert connection.execute(text(f"select {', '.join(wanted)}")).one() == tuple(wanted.values())

@@ -112,9 +112,8 @@ def test_runs_for_other_accounts_are_suspected_only_where_they_are_few(
     """An edited sync is named; of many runs that had no sync of the account for another reason, only the number."""
     rig = _rig(warehouse)
     runs = [row[0] for row in rig.rows("select run_id from account_syncs order by observed_at")]
-    made = ", ".join(
-        f"({runs[1] + 1 + n}, '2026-01-06', '2026-01-06', 'x', '0', 'succeeded', 0)" for n in range(others)
-    )
+    at = "2026-01-06 00:00:00.000000"
+    made = ", ".join(f"({runs[1] + 1 + n}, '{at}', '{at}', 'x', '0', 'succeeded', 0)" for n in range(others))
     columns = "run_id, started_at, finished_at, source_url, version, status, exit_code"
     _execute(rig, f"insert into sync_runs ({columns}) values {made}")
     assert _verify(rig).ok

@@ -175,12 +175,13 @@ def _with_data(connection: Connection) -> Iterator[str]:
 def rows(connection: Connection, table: Table, kind: type[Any]) -> Iterator[Any]:
     """The rows of a table as objects of a dataclass whose fields are columns of it."""
     names = list(kind.__annotations__)
-    fields = [_field(table.c[name], connection.dialect.name) for name in names]
+    fields = [field_of(table.c[name], connection.dialect.name) for name in names]
     for row in text_rows(connection, fields, f"from {table.name} v"):
         yield kind(*row)
 
 
-def _field(column: Column[Any], dialect: str) -> str:
+def field_of(column: Column[Any], dialect: str) -> str:
+    """SQL for a column of `v` as a field of a line, whatever is stored in it."""
     if isinstance(column.type, UtcDateTime) and dialect == "postgresql":
         return lines.instant(f"v.{column.name}", dialect)
     return lines.field(declared.Column(name=column.name, kind=Kind.TEXT), dialect)
@@ -189,7 +190,8 @@ def _field(column: Column[Any], dialect: str) -> str:
 def text_rows(
     connection: Connection, fields: lines.Fields, source: str, parameters: Mapping[str, Any] | None = None
 ) -> Iterator[list[Text]]:
-    """The rows of a query, every value as text."""
+    """The rows of a query, every value as text; bytes that are no UTF-8 are escaped."""
     for batch in lines.stream(connection, fields, source, parameters or {}):
         for line in batch:
-            yield [canonical.value(part) for part in line.decode()[:-1].split("\t")]
+            text = line.decode(errors="backslashreplace")[:-1]
+            yield [canonical.value(part) for part in text.split("\t", len(fields) - 1)]

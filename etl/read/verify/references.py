@@ -7,21 +7,17 @@ from collections.abc import Iterator
 from sqlalchemy import Connection
 
 from etl.domain.evidence import Problem
-from etl.domain.tables import BY_NAME, TABLES, Kind, Reference, Table, referrers, shared_tables
+from etl.domain.tables import BY_NAME, TABLES, Reference, Table, referrers, shared_tables
 from etl.read.verify.records import text_rows
 from etl.store.lines import Fields
 
-_STORED_AS = {Kind.INTEGER: "integer", Kind.TEXT: "text", Kind.BOOLEAN: "integer", Kind.JSON: "text"}
-
 
 def check(connection: Connection) -> Iterator[Problem]:
-    """References that lead nowhere, shared rows that nothing refers to, and values of a foreign type."""
+    """References that lead nowhere, and shared rows that nothing refers to."""
     for table in TABLES:
         for reference in table.references:
             yield from _dangling_now(connection, table, reference)
             yield from _dangling_then(connection, table, reference)
-        if connection.dialect.name == "sqlite":
-            yield from _foreign_types(connection, table)
     for table in shared_tables():
         yield from _unheld(connection, table)
 
@@ -72,15 +68,6 @@ def _unheld(connection: Connection, table: Table) -> Iterator[Problem]:
         held.append(f"not exists (select 1 from {other.name} o where {same})")
     source = f"from {table.name} v where {' and '.join(held)}"
     yield from _problems(connection, table.name, table, "v.opened_run_id", source, "nothing refers to it")
-
-
-def _foreign_types(connection: Connection, table: Table) -> Iterator[Problem]:
-    """SQLite stores whatever it is given; only what the column is for may be there."""
-    columns = [(c.name, _STORED_AS[c.kind]) for c in table.columns]
-    wrong = " or ".join(f"typeof(v.{name}) not in ('{kind}', 'null')" for name, kind in columns)
-    for name in (table.name, f"{table.name}_closed"):
-        source = f"from {name} v where {wrong}"
-        yield from _problems(connection, name, table, "v.opened_run_id", source, "has a value of another type")
 
 
 def _same(reference: Reference, alias: str) -> str:

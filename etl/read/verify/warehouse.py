@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ from sqlalchemy import Connection, Engine
 from etl.domain import tables as declared
 from etl.domain.evidence import AccountChain, Head, Problem, Problems, Progress, Verdict
 from etl.errors import NotAllowed
-from etl.read.verify import installations, references
+from etl.read.verify import installations, references, storage
 from etl.read.verify import records as told
 from etl.read.verify.chains import Chain, kept_sections
 from etl.read.verify.records import Records, Sync
@@ -20,6 +21,7 @@ from etl.store.engine import begin_reading, database_errors
 
 KeptHead = tuple[int | None, str]
 """A head that was kept elsewhere: the account, if it was said, and the digest in hex."""
+_WHOLE = re.compile(r"-?[0-9]{1,19}")
 
 
 def verify_warehouse(engine: Engine, heads: Sequence[KeptHead], progress: Progress) -> Verdict:
@@ -43,6 +45,11 @@ def verify_connection(
 ) -> Verdict:
     """The data in a transaction of the caller's, so that what was not committed is seen too; added to `problems`."""
     problems = Problems() if problems is None else problems
+    progress("types")
+    for table, what in inspection.exposed(connection):
+        problems.add(Problem(table=table, what=what))
+    for problem in storage.check(connection):
+        problems.add(problem)
     progress("runs and syncs")
     records = told.read(connection)
     for problem in _of_records(records):
@@ -56,8 +63,9 @@ def verify_connection(
 
 
 def _account_ids(records: Records) -> list[str]:
+    """The accounts that any row names; ids that are no whole numbers are for the storage proof to name."""
     every = records.syncs.keys() | records.accounts.keys() | records.with_data | records.erasures.keys()
-    return sorted(every | records.sealed.keys(), key=lambda i: (len(i), i))
+    return sorted(filter(_WHOLE.fullmatch, every | records.sealed.keys()), key=lambda i: (len(i), i))
 
 
 # -- the data of one account
@@ -175,7 +183,7 @@ def _of_lost_syncs(records: Records, account_id: str) -> Iterator[Problem]:
 
 
 def _head(records: Records, account: int | None, digest: str, problems: Problems) -> Head:
-    wanted = [str(account)] if account is not None else list(records.syncs)
+    wanted = [str(account)] if account is not None else _account_ids(records)
     for account_id in wanted:
         published = [s.chain_digest for s in records.syncs.get(account_id, []) if s.published]
         if digest in published:
