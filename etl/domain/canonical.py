@@ -42,6 +42,16 @@ def value(text: str) -> str | None:
     return None if text == NULL else _ESCAPE.sub(lambda m: _BACK[m.group()], text)
 
 
+def text_of(raw: bytes) -> str:
+    """Text of stored bytes; those that are no UTF-8 become lone surrogates, which `bytes_of` undoes."""
+    return raw.decode(errors="surrogateescape")
+
+
+def bytes_of(text: str) -> bytes:
+    """Bytes of a text in UTF-8; the inverse of `text_of`."""
+    return text.encode(errors="surrogateescape")
+
+
 def digest_of_fields(*values: Any) -> str:
     """The SHA-256, in hex, of the line that these values make."""
     return hashlib.sha256(line_of_fields(*values).encode()).hexdigest()

@@ -16,7 +16,7 @@ from itertools import count
 from operator import mul
 from zlib import crc32
 
-from etl.domain.canonical import field
+from etl.domain.canonical import bytes_of, field
 
 FORMAT = "vnsync chain 1"
 
@@ -127,7 +127,7 @@ class Link:
 
     def digest(self, sections: Iterable[Section]) -> str:
         """The link's digest, in hex: the account's `chain_digest`."""
-        return hashlib.sha256(self.text(sections).encode()).hexdigest()
+        return hashlib.sha256(bytes_of(self.text(sections))).hexdigest()
 
 
 def moment(instant: datetime) -> str:

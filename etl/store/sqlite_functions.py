@@ -18,8 +18,8 @@ def _of_bytes(function: Callable[..., str | None]) -> Callable[..., Bytes]:
     """A function of text as one of bytes; bytes that are no UTF-8 come back as they were."""
 
     def call(*values: Bytes) -> Bytes:
-        made = function(*[None if value is None else value.decode(errors="surrogateescape") for value in values])
-        return None if made is None else made.encode(errors="surrogateescape")
+        made = function(*[None if value is None else canonical.text_of(value) for value in values])
+        return None if made is None else canonical.bytes_of(made)
 
     return call
 

@@ -149,11 +149,12 @@ def test_rows_of_an_account_that_nobody_synced(warehouse: Engine) -> None:
 
 
 @pytest.mark.slow
-def test_single_mutations_are_found_and_named(warehouse: Engine, database: str) -> None:
-    """Random edits, deletions and insertions: all found, each named with its table and row."""
+def test_e01_single_tamperings_are_found_and_named(warehouse: Engine, database: str) -> None:
+    """Edits, types, nulls, instants, moved, deleted and added rows, whole accounts: all found and named, or listed."""
     findings = mutate(warehouse, days(warehouse), 250 if database == "sqlite" else 80, seed=5)
     assert findings.missed == findings.unnamed == []
-    assert findings.found == findings.row_named == findings.tried
+    assert findings.named == findings.found == findings.tried - findings.unsealed.total()
+    assert len(findings.by_kind) == 8
 
 
 def test_an_edited_view_is_found(warehouse: Engine) -> None:

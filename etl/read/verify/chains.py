@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from etl.domain import tables as declared
+from etl.domain.canonical import bytes_of
 from etl.domain.chain import Change, Link, Section
 from etl.domain.evidence import Problem, Problems
 from etl.domain.tables import BY_NAME
@@ -52,7 +53,7 @@ class Chain:
                 self._tell(kept.run_id, "chain_sections", f"{kept.change} {kept.table_name}", "tells of no such change")
 
     def _sections(self, sync: Sync) -> Iterator[Section]:
-        moment = (sync.observed_at or "").encode()
+        moment = bytes_of(sync.observed_at or "")
         for table in declared.TABLES:
             for change in Change:
                 made = self.found[table.name].sections.get((moment, change))

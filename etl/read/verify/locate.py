@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from zlib import crc32
 
+from etl.domain.canonical import text_of
 from etl.domain.chain import first_key
 
 MOST_TO_MOVE = 3000
@@ -90,7 +91,7 @@ def _missing(rows: Sequence[tuple[Key, bytes]], crcs: list[int], sealed: Sums) -
         return MANY
     before = rows[place - 1][0] if place else None
     after = rows[place][0] if place < len(rows) else None
-    beside = [f"{w} {', '.join(p.decode() for p in key)}" for w, key in (("after", before), ("before", after)) if key]
+    beside = [f"{w} {', '.join(text_of(p) for p in key)}" for w, key in (("after", before), ("before", after)) if key]
     key = [str(sealed.keys - sum(first_key(line) for _, line in rows)).encode()]
     return Place(key, f"a row was taken away, or dated into another sync{''.join(f', {b}' for b in beside)}")
 

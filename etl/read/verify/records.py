@@ -81,9 +81,9 @@ class Erasure:
 
     account_id: str
     virtual_number_id: str
-    valid_from: str
+    valid_from: Text
     digest: str
-    erased_at: str
+    erased_at: Text
 
 
 @dataclass(frozen=True)
@@ -190,8 +190,8 @@ def field_of(column: Column[Any], dialect: str) -> str:
 def text_rows(
     connection: Connection, fields: lines.Fields, source: str, parameters: Mapping[str, Any] | None = None
 ) -> Iterator[list[Text]]:
-    """The rows of a query, every value as text; bytes that are no UTF-8 are escaped."""
+    """The rows of a query, every value as text (`canonical.text_of`)."""
     for batch in lines.stream(connection, fields, source, parameters or {}):
         for line in batch:
-            text = line.decode(errors="backslashreplace")[:-1]
-            yield [canonical.value(part) for part in text.split("\t", len(fields) - 1)]
+            parts = canonical.text_of(line)[:-1].split("\t", len(fields) - 1)
+            yield [canonical.value(part) for part in parts]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from etl.domain.canonical import digest_of_fields
+from etl.domain.canonical import bytes_of, digest_of_fields, text_of
 from etl.domain.chain import Change, Lines
 from etl.domain.evidence import Problem, Problems
 from etl.domain.tables import Table
@@ -91,29 +91,29 @@ class Versions:
         self._erased.met.add(place)
         rest, _, digest = line[:-1].rpartition(b"\t")
         if digest != self._empty:
-            self._tell(key, None, f"is on record as erased, but the version of {since.decode()} has content again")
+            self._tell(key, None, f"is on record as erased, but the version of {text_of(since)} has content again")
             return line
         return rest + b"\t" + kept + b"\n"
 
     def _check(self, key: list[bytes], since: bytes, until: bytes, opened_by: bytes, closed_by: bytes) -> None:
         if self._published.get(since) != opened_by:
-            self._tell(key, opened_by, f"was opened at {since.decode()}, but that run published nothing then")
+            self._tell(key, opened_by, f"was opened at {text_of(since)}, but that run published nothing then")
         if until == NULL:
             return
         if self._published.get(until) != closed_by:
-            self._tell(key, closed_by, f"was closed at {until.decode()}, but that run published nothing then")
+            self._tell(key, closed_by, f"was closed at {text_of(until)}, but that run published nothing then")
         if until <= since:
-            self._tell(key, closed_by, f"ends at {until.decode()}, not after it began ({since.decode()})")
+            self._tell(key, closed_by, f"ends at {text_of(until)}, not after it began ({text_of(since)})")
 
     def _check_neighbours(self, key: list[bytes], before: tuple[bytes, bytes], after: tuple[bytes, bytes]) -> None:
         (until, values), (since, line) = before, after
         if until == NULL or until > since:
-            self._tell(key, self._published.get(since), f"has versions that overlap at {since.decode()}")
+            self._tell(key, self._published.get(since), f"has versions that overlap at {text_of(since)}")
         elif until == since and values == line:
-            self._tell(key, self._published.get(since), f"has two equal versions that meet at {since.decode()}")
+            self._tell(key, self._published.get(since), f"has two equal versions that meet at {text_of(since)}")
 
     def _tell(self, key: list[bytes], run_id: bytes | None, what: str) -> None:
-        run = None if run_id is None else run_id.decode()
+        run = None if run_id is None else text_of(run_id)
         self._problems.add(
             Problem(
                 table=self._table.name,
@@ -139,9 +139,9 @@ class Versions:
             for line in batch:
                 key = line[:-1].split(b"\t", self._keys)[: self._keys]
                 restored = change is Change.OPENED and self._table.personal
-                yield key, self.restored(key, moment.encode(), line) if restored else line
+                yield key, self.restored(key, bytes_of(moment), line) if restored else line
 
 
 def named_key(table: Table, key: list[bytes]) -> str:
     """A key as people read it: `virtual_number_id 7, campaign_id 3`."""
-    return ", ".join(f"{name} {part.decode()}" for name, part in zip(table.key_names, key, strict=False))
+    return ", ".join(f"{name} {text_of(part)}" for name, part in zip(table.key_names, key, strict=False))

@@ -9,6 +9,7 @@ from dataclasses import replace
 from sqlalchemy import Connection, Engine
 
 from etl.domain import tables as declared
+from etl.domain.canonical import bytes_of, text_of
 from etl.domain.evidence import AccountChain, Head, Problem, Problems, Progress, Verdict
 from etl.errors import NotAllowed
 from etl.read.verify import installations, references, storage
@@ -75,7 +76,7 @@ def _account(
     connection: Connection, records: Records, account_id: str, problems: Problems, progress: Progress
 ) -> AccountChain | None:
     syncs = [s for s in records.syncs.get(account_id, []) if s.published]
-    published = {(s.observed_at or "").encode(): s.run_id.encode() for s in syncs}
+    published = {bytes_of(s.observed_at or ""): bytes_of(s.run_id) for s in syncs}
     erased = _erased(records, account_id)
     versions, found = {}, {}
     for table in declared.TABLES:
@@ -83,8 +84,8 @@ def _account(
         versions[table.name] = Versions(table, account_id, published, erased, problems)
         found[table.name] = versions[table.name].scan(connection)
     for number, since in sorted(erased.digests.keys() - erased.met):
-        what = f"tells of an erased version of {since.decode()} that is not there"
-        key = f"virtual_number_id {number.decode()}"
+        what = f"tells of an erased version of {text_of(since)} that is not there"
+        key = f"virtual_number_id {text_of(number)}"
         problems.add(Problem(table="erasures", key=key, account_id=account_id, what=what))
     kept = kept_sections(records, account_id)
     Chain(account_id, syncs, kept, records, found, versions, problems).check(connection)
@@ -98,13 +99,13 @@ def _account(
         chain_digest=syncs[-1].chain_digest,
         versions=sum(scan.versions for scan in found.values()),
         erased=len(erasures),
-        last_erased_at=max((e.erased_at for e in erasures), default=None),
+        last_erased_at=max((e.erased_at or "" for e in erasures), default=None),
     )
 
 
 def _erased(records: Records, account_id: str) -> Erased:
     mine = records.erasures.get(account_id, [])
-    return Erased({(e.virtual_number_id.encode(), e.valid_from.encode()): e.digest.encode() for e in mine})
+    return Erased({(bytes_of(e.virtual_number_id), bytes_of(e.valid_from or "")): bytes_of(e.digest) for e in mine})
 
 
 # -- what is said about accounts and syncs

@@ -1,0 +1,34 @@
+"""Columns and rows that no chain seals: `verify` need not find an edit of them. docs/chain.md lists the same.
+
+Values of a foreign type are found in these columns too, but for the listing's fingerprints, which are dropped.
+"""
+
+from __future__ import annotations
+
+COLUMNS: dict[str, frozenset[str]] = {
+    "account_syncs": frozenset(
+        {
+            "started_at", "strategy", "requests", "retries", "reported_total", "listed_numbers", "unaccounted",
+            "suspects", "duplicates", "conflicts", "listed_by_user_id", "listed_by_credential", "viewer_changed",
+            "error",
+        }
+    ),
+    "accounts": frozenset({"listed_by_user_id", "listed_by_credential"}),
+    "sync_runs": frozenset({"started_at", "finished_at", "status", "exit_code", "source_url", "version", "error"}),
+    "quarantine": frozenset({"quarantine_id", "virtual_number_id", "path", "reason", "record"}),
+    "erasures": frozenset({"erased_at", "reason"}),
+    "source_drift": frozenset({"account_id", "path", "kind", "value", "first_run_id", "last_run_id"}),
+    "account_claims": frozenset({"account_id", "run_id"}),
+}  # fmt: skip
+"""Columns of rows that are sealed otherwise, by table."""
+
+ROWS: dict[str, str] = {
+    "account_syncs": "whose status is held or failed",
+    "sync_runs": "of runs that published nothing",
+    "quarantine": "of a sync that was held or failed",
+    "source_drift": "all",
+    "account_claims": "all",
+    "listing_states": "all",
+    "listing_windows": "all",
+}
+"""Rows that may be edited, added and taken away as a whole, by table."""
