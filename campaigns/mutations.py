@@ -114,6 +114,8 @@ def days(engine: Engine) -> list[KeptHead]:
         rig.sync()
         world.pass_day(share=0.15)
     _trouble(rig, world)
+    first = world.customer_ids[0]
+    world.rename_site(first, world.site_ids(first)[0], "renamed.example")
     rig.sync()
     _erase(rig)
     run = rig.sync()

@@ -120,6 +120,9 @@ class Chain:
                     yield table.name, change
 
     def _tell_section(self, connection: Connection, sync: Sync, table: str, change: Change) -> None:
+        if sync.observed_at is None:  # PostgreSQL: it is infinite
+            self._tell(sync.run_id, table, None, f"not what was sealed as {change.value}")
+            return
         versions = self.versions[table]
         kept = self.sealed.get((sync.run_id, table, change.value))
         sums = sums_of(kept.versions, kept.locator) if kept else sums_of("0", "0:0:0")
@@ -127,7 +130,7 @@ class Chain:
         if sums is None:
             self._tell(sync.run_id, table, None, what + "and the aid to find the row was edited too")
             return
-        place = differing(list(versions.sealed_lines(connection, sync.observed_at or "", change)), sums)
+        place = differing(list(versions.sealed_lines(connection, sync.observed_at, change)), sums)
         key = None if place.key is None else named_key(BY_NAME[table], place.key)
         self._tell(sync.run_id, table, key, what + place.what)
 
