@@ -38,6 +38,11 @@ class Cluster:
             connection.execute(f"create database {name} template {template}")  # type: ignore[arg-type]
         return make_url(self.url).set(database=name, drivername="postgresql").render_as_string(hide_password=False)
 
+    def drop(self, url: str) -> None:
+        """Remove a database that `new` made."""
+        with self._connect() as connection:
+            connection.execute(f"drop database {make_url(url).database} with (force)")  # type: ignore[arg-type]
+
     @property
     def socket(self) -> str:
         """The path of the server's socket."""

@@ -11,6 +11,7 @@ VnsyncError
 │   └── Transient       69    worth another try right now
 │       └── TimedOut    69    the answer did not come in time
 ├── IntegrityBroken     70    a check of the warehouse failed
+│   └── UnreadableValue 70    a stored value is not of its column's type
 ├── LocalTrouble        74    disk or file trouble
 ├── TryLater            75    a limit, a lock, a busy database, stale data
 ├── NotAllowed          77    token, whitelist, rights, database permission
@@ -100,6 +101,10 @@ class IntegrityBroken(VnsyncError):
 
     exit_code = 70
     default_remedy = "Run `vnsync doctor`; restore a backup if the warehouse was edited by hand."
+
+
+class UnreadableValue(IntegrityBroken):
+    """A stored value is not of its column's type."""
 
 
 class LocalTrouble(VnsyncError):

@@ -99,7 +99,9 @@ def warehouse(loaded: Loaded) -> Engine:
     from etl.store.engine import open_warehouse
 
     now = loaded.settings
-    return open_warehouse(now.database_url.get_secret_value(), schema=now.database_schema)
+    engine = open_warehouse(now.database_url.get_secret_value(), schema=now.database_schema)
+    current_state().warehouse = engine
+    return engine
 
 
 def warehouse_name(loaded: Loaded) -> str:

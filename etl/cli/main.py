@@ -18,6 +18,7 @@ from etl.cli import signals
 from etl.cli.failure import report_bug, report_error
 from etl.cli.hardening import private
 from etl.cli.state import State
+from etl.cli.traced import traced
 from etl.errors import LocalTrouble, Usage, VnsyncError
 
 COLLECT_AFTER = (250_000, 50, 100)
@@ -106,7 +107,8 @@ def run(arguments: Sequence[str]) -> int:
 def _invoke(arguments: Sequence[str], state: State) -> int:
     """The command's own exit code; click's errors become this program's."""
     try:
-        code: Any = cli.main(list(arguments), prog_name="vnsync", standalone_mode=False, obj=state)
+        with traced(state):
+            code: Any = cli.main(list(arguments), prog_name="vnsync", standalone_mode=False, obj=state)
         if sys.stdout is not None:
             sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 SHORTEST_SECRET = 4
 
@@ -13,12 +17,14 @@ SHORTEST_SECRET = 4
 class State:
     """How to show an error, and the exit code that stands once the work itself is done.
 
-    `outcome` counts when nobody reads the output any more; `secrets` are kept out of whatever is printed.
+    `outcome` counts when nobody reads the output any more; `warehouse`: the one that the command opened, for `traced`;
+    `secrets` are kept out of whatever is printed.
     """
 
     debug: bool = False
     log_format: str = "text"
     outcome: int = 0
+    warehouse: Engine | None = None
     secrets: list[str] = field(default_factory=list, repr=False)
 
     def redacted(self, text: str, *, shortest: int = SHORTEST_SECRET) -> str:

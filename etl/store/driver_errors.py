@@ -10,7 +10,16 @@ import re
 import sqlite3
 from typing import TYPE_CHECKING
 
-from etl.errors import IntegrityBroken, LocalTrouble, Misconfigured, NotAllowed, TryLater, Unavailable, VnsyncError
+from etl.errors import (
+    IntegrityBroken,
+    LocalTrouble,
+    Misconfigured,
+    NotAllowed,
+    TryLater,
+    Unavailable,
+    UnreadableValue,
+    VnsyncError,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy.exc import DBAPIError
@@ -85,6 +94,8 @@ def _safe_line(error: BaseException | None) -> str:
 
 def _of_postgresql(error: BaseException | None) -> VnsyncError:
     state = getattr(error, "sqlstate", None) or ""
+    if not state and type(error).__name__ == "DataError":  # psycopg's own, of a value that Python does not have
+        return UnreadableValue()
     cause = f"PostgreSQL: {_safe_line(error)}"
     if state == "42501":
         return NotAllowed(cause, remedy=f"GRANT the right to the role of the database URL; {ROLES} holds them all")
@@ -109,6 +120,8 @@ def _of_sqlite(error: sqlite3.Error) -> VnsyncError:
         return TryLater(cause, remedy="Another program writes to the file; run again later")
     if name.startswith("SQLITE_READONLY_DBMOVED"):
         return IntegrityBroken(cause, remedy="The file was moved or replaced while in use; see which one is right")
+    if not name and "Could not decode" in cause:
+        return UnreadableValue()
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return IntegrityBroken(cause, remedy=DAMAGED)
     if name.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY")):

@@ -16,9 +16,9 @@ from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, StaticPool
 
-from etl.errors import IntegrityBroken, LocalTrouble, Misconfigured
+from etl.errors import IntegrityBroken, LocalTrouble, Misconfigured, UnreadableValue
 from etl.store import threads
-from etl.store.driver_errors import DAMAGED, strip, translated
+from etl.store.driver_errors import strip, translated
 from etl.store.sqlite_functions import FUNCTIONS
 from etl.store.streams import closing_streams
 
@@ -272,7 +272,7 @@ def database_errors() -> Iterator[None]:
         strip(exc)
         raise translated(exc) from exc
     except ValueError as exc:  # what was stored as text or time is neither
-        raise IntegrityBroken(f"a value in the database cannot be read ({type(exc).__name__})", remedy=DAMAGED) from exc
+        raise UnreadableValue from exc
     except SQLAlchemyError as exc:
         raise IntegrityBroken(f"the database layer failed: {type(exc).__name__}") from exc
 
