@@ -41,14 +41,22 @@ def write_table(table: Table) -> None:
 
 
 def write_line(text: str) -> None:
-    """A sentence on stdout."""
-    write_text(f"{text}\n")
+    """A sentence on stdout. Control characters are escaped, wherever stdout goes: it is for people."""
+    from etl.report.wording import harmless
+
+    write_text(f"{harmless(text)}\n")
 
 
 def write_text(text: str) -> None:
-    """A part of a line on stdout, or more than one: of a result that is written as it is read."""
+    """A part of a line on stdout, or more than one: of a result that is written as it is read.
+
+    Control characters of data are kept for programs, and escaped on a terminal.
+    """
+    from etl.report.tables import is_terminal
+    from etl.report.wording import harmless
+
     if sys.stdout is not None:
-        sys.stdout.write(hide(text))
+        sys.stdout.write(harmless(hide(text)) if is_terminal(sys.stdout) else hide(text))
 
 
 def hide(text: str) -> str:

@@ -86,7 +86,7 @@ def _failure(found: Plan) -> VnsyncError:
 
 
 def _write(found: Plan, output: str, details: bool, missing: bool) -> None:
-    from etl.cli.output import write_json, write_table
+    from etl.cli.output import write_json, write_line, write_table
     from etl.report import plans
 
     if output == "json":
@@ -95,6 +95,6 @@ def _write(found: Plan, output: str, details: bool, missing: bool) -> None:
     write_table(plans.accounts_table(found))
     if details:
         write_table(plans.details_table(found))
-        click.echo()
+        write_line("")
     for sentence in plans.sentences(found, new_warehouse=missing):
-        click.echo(sentence)
+        write_line(sentence)

@@ -96,7 +96,7 @@ def _too_old(loaded: Loaded, found: Status, late: list[AccountState], max_age: t
 
 def _write(loaded: Loaded, found: Status, late: list[AccountState], output: str) -> None:
     from etl.cli.connect import warehouse_name
-    from etl.cli.output import write_json, write_table
+    from etl.cli.output import write_json, write_line, write_table
     from etl.report.freshness import accounts_table, advice, doubts, run_line
 
     if output == "json":
@@ -105,10 +105,10 @@ def _write(loaded: Loaded, found: Status, late: list[AccountState], output: str)
     if found.accounts:
         write_table(accounts_table(found.accounts, frozenset(a.account_id for a in late)))
     else:
-        click.echo(
+        write_line(
             f"No account was ever synced into {warehouse_name(loaded)}. Run `vnsync sync`, or try `vnsync demo`."
         )
     for sentence in (*advice(found.accounts), *doubts(found.accounts)):
-        click.echo(sentence)
+        write_line(sentence)
     if found.last_run:
-        click.echo(run_line(found.last_run))
+        write_line(run_line(found.last_run))

@@ -17,7 +17,7 @@ MOST_SHOWN = 50
 
 
 def for_machines(verdict: Verdict) -> dict[str, Any]:
-    """The verdict as plain values, its instants written as everywhere else; one that was damaged stays as it is."""
+    """The verdict as plain values, its instants written as everywhere else; one that was damaged is escaped."""
     told: dict[str, Any] = plain(verdict)
     for account in told["accounts"]:
         for name in ("observed_at", "last_erased_at"):
@@ -29,7 +29,7 @@ def _instant(stored: str | None) -> str | None:
     try:
         return stored and iso(datetime.fromisoformat(stored).replace(tzinfo=UTC))
     except ValueError:
-        return stored
+        return printable(stored or "")
 
 
 def accounts_table(verdict: Verdict) -> Table:
@@ -45,7 +45,7 @@ def _to_the_second(stored: str | None) -> str:
     try:
         return moment(datetime.fromisoformat(stored)) if stored else ""
     except ValueError:
-        return stored or ""
+        return printable(stored or "")
 
 
 def problems_table(verdict: Verdict) -> Table:

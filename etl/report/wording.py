@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, UTC, datetime, timedelta
 
 _UNSAFE = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 """Unicode categories that can move the cursor, hide or reorder text, end a line, or show as anybody likes."""
@@ -22,6 +22,13 @@ def printable(text: str, limit: int = 300) -> str:
         return text
     first = text[:1] if unicodedata.combining(text[:1] or " ") else ""  # it would change the character before it
     return "".join(map(_escaped, first)) + "".join(_escaped(c) if is_unsafe(c) else c for c in text[len(first) :])
+
+
+def harmless(text: str) -> str:
+    """Text of any number of lines for a terminal: all that `printable` escapes, but for line ends."""
+    if text.isascii() and text.replace("\n", "").isprintable():
+        return text
+    return "".join(_escaped(c) if c != "\n" and is_unsafe(c) else c for c in text)
 
 
 def is_unsafe(character: str) -> bool:
@@ -80,7 +87,8 @@ def moment(instant: datetime | None) -> str:
     """
     if instant is None:
         return "-"
-    return f"{instant + timedelta(microseconds=-instant.microsecond % 1_000_000):%Y-%m-%d %H:%M:%S}"
+    up = timedelta(microseconds=-instant.microsecond % 1_000_000 if instant.year < MAXYEAR else 0)
+    return f"{instant + up:%Y-%m-%d %H:%M:%S}"
 
 
 def asked(instant: datetime) -> str:
