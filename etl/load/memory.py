@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
 
@@ -39,7 +39,9 @@ class ListingMemory:
     """The memory of one account sync: of the last listing (`before`, None: of none), and of this one."""
 
     def __init__(self, before: ListingPrint | None, normalizer: Normalizer, drift: DriftLog) -> None:
-        self._before, self._normalizer, self._drift = before or ListingPrint(), normalizer, drift
+        usable = before is not None and all(map(_is_known, _departures(before)))
+        self._before = before if before is not None and usable else ListingPrint()
+        self._normalizer, self._drift = normalizer, drift
         self._kept: list[WindowPrint] = []
         self._new: list[WindowPrint] = []
         self._read: list[_Read] = []
@@ -187,6 +189,16 @@ class ListingMemory:
             new=self._new,
             departures=repeated,
         )
+
+
+def _departures(before: ListingPrint) -> Iterator[Departure]:
+    yield from before.departures
+    for one in before.windows:
+        yield from one.departures
+
+
+def _is_known(departure: Departure) -> bool:
+    return any(departure[1] == kind.value for kind in DriftKind)
 
 
 def _within(ascending: Sequence[int], window: Window) -> Sequence[int]:

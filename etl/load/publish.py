@@ -26,7 +26,7 @@ from etl.domain.columns import Row
 from etl.domain.fingerprints import ListingPrint
 from etl.domain.guard import Guard, Links
 from etl.domain.runs import AccountResult, AccountStatus, TableChange
-from etl.errors import Held
+from etl.errors import Held, UnreadableValue
 from etl.extract.ahead import Begin
 from etl.load import contradictions, diff, findings, first_reported, partial, rehearsal, staging
 from etl.load.commit import commit
@@ -116,8 +116,9 @@ class AccountLoad:
 
     def remembered(self) -> ListingPrint | None:
         """What may be remembered of the account's last listing; its numbers are counted next, or `release_snapshot`."""
-        with database_errors():
+        with contextlib.suppress(UnreadableValue), database_errors():
             return fingerprints.read(self._connection, self._account_id, VERSION)
+        return None
 
     def stage(self, rows: Rows) -> None:
         """Add rows that were read, by table name; each key once in all calls together."""

@@ -1,7 +1,8 @@
 """Fingerprints of listings, stored by window in a few compact values: read before a listing, written with its data.
 
 They hold for the very state that they were written with: the row in `listing_states` names the account's last published
-sync and the version of vnsync that read it. Where either differs, nothing is remembered.
+sync and the version of vnsync that read it. Where either differs, nothing is remembered; nor where a row is not of the
+shape that was written, for a shortcut may always be dropped.
 """
 
 from __future__ import annotations
@@ -14,9 +15,23 @@ from functools import cache, partial
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Delete, Select, Table, and_, bindparam, delete, insert, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Delete,
+    LargeBinary,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    cast,
+    delete,
+    func,
+    insert,
+    select,
+)
 
-from etl.domain.fingerprints import Departure, ListingPrint, Records, WindowPrint
+from etl.domain.fingerprints import DIGEST, Departure, ListingPrint, Records, WindowPrint
 from etl.domain.windows import Window
 from etl.store import schema
 from etl.store.engine import database_errors, release_snapshot
@@ -26,6 +41,9 @@ _OPEN = -(2**63)
 _HEAD = ("after_id", "upto_id", "digest", "numbers", "witnesses", "departures")
 _MINE = "mine"
 """The account, as a statement's parameter."""
+_PACKED = {"ids": array("q").itemsize, "digests": DIGEST, "phones": array("q").itemsize}
+"""Bytes of one number in each of the packed columns."""
+_KINDS: dict[str, type] = {"after_id": int, "numbers": int, "digest": bytes, "witnesses": bytes, "departures": str}
 _departures = msgspec.json.Decoder(tuple[Departure, ...])
 
 
@@ -45,10 +63,25 @@ def read(connection: Connection, account_id: int, version: str) -> ListingPrint 
     if state is None or state.version != version:
         return None
     found = connection.execute(_heads(), mine).all()
-    return ListingPrint(
-        windows=tuple(_window(row, partial(_records, connection, account_id, row.after_id)) for row in found),
-        departures=_departures.decode(state.departures),
-    )
+    if not all(map(_is_whole, found)):
+        return None
+    try:
+        return ListingPrint(
+            windows=tuple(_window(row, partial(_records, connection, account_id, row.after_id)) for row in found),
+            departures=_departures.decode(state.departures),
+        )
+    except msgspec.MsgspecError:
+        return None
+
+
+def _is_whole(row: Any) -> bool:
+    """Whether a window's row is of the shape that `write` gives it: types, lengths, a digest of all numbers only."""
+    if not all(isinstance(getattr(row, name), kind) for name, kind in _KINDS.items()):
+        return False
+    records = row.ids // _PACKED["ids"]
+    packed = all(getattr(row, name) == records * size for name, size in _PACKED.items())
+    counted = records == row.numbers if row.digest else records <= row.numbers
+    return packed and counted and isinstance(row.upto_id, int | None) and not len(row.witnesses) % _PACKED["ids"]
 
 
 @cache
@@ -65,8 +98,14 @@ def _state() -> Select[Any]:
 @cache
 def _heads() -> Select[Any]:
     windows = schema.listing_windows
-    rows = select(*(windows.c[name] for name in _HEAD)).where(windows.c.account_id == bindparam(_MINE))
+    lengths = (func.length(_bytes(name)).label(name) for name in _PACKED)
+    rows = select(*(windows.c[name] for name in _HEAD), *lengths).where(windows.c.account_id == bindparam(_MINE))
     return rows.order_by(windows.c.after_id)
+
+
+def _bytes(name: str) -> ColumnElement[bytes]:
+    """A packed column as bytes, which SQLite need not have stored in it."""
+    return cast(schema.listing_windows.c[name], LargeBinary)
 
 
 def _window(row: Any, records: Callable[[], Records]) -> WindowPrint:
@@ -82,7 +121,7 @@ def _window(row: Any, records: Callable[[], Records]) -> WindowPrint:
 
 def _records(connection: Connection, account_id: int, after_id: int) -> Records:
     windows = schema.listing_windows
-    wanted = select(windows.c.ids, windows.c.digests, windows.c.phones)
+    wanted = select(_bytes("ids"), _bytes("digests"), _bytes("phones"))
     with database_errors():
         mine = wanted.where(windows.c.account_id == account_id, windows.c.after_id == after_id)
         ids, digests, phones = connection.execute(mine).one()
