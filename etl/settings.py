@@ -201,7 +201,7 @@ def _file(path: Path, *, trusted: bool) -> dict[str, Any]:
     except OSError as error:
         cause = f"the config file {path} cannot be read: {error.strerror}"
         raise Misconfigured(cause, remedy="Check its path and permissions.") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         cause = f"the config file {path} is not TOML in UTF-8: {_plain(error)}"
         raise Misconfigured(cause, remedy="Correct that line.") from None
     for name in values:
@@ -223,7 +223,9 @@ def _refuse_foreign(path: Path) -> None:
         )
 
 
-def _plain(error: ValueError) -> str:
+def _plain(error: ValueError | RecursionError) -> str:
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
     return "a byte that is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
 
 

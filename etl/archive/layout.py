@@ -97,7 +97,7 @@ def existing(folder: Path) -> Layout:
     try:
         found = json.loads(text)
         known = found["format"] == _MARK["format"] and found["version"] == FORMAT
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         known = False
     if not known:
         raise IntegrityBroken(f"{marker} does not say format {FORMAT}", remedy="Read it with the vnsync that wrote it")
