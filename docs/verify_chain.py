@@ -34,6 +34,8 @@ TABLES = {  # table: (key columns, plain value columns, personal columns)
         [],
     ),
 }
+WHOLE = ("child_customer_id", "site_id", "is_tracking", "is_active")
+INSTANT = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9] [0-9][0-9]:[0-9][0-9]:[0-9][0-9]." + "[0-9]" * 6
 ESCAPES = {92: "\\\\", 8: "\\b", 9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r"}
 
 
@@ -53,6 +55,11 @@ def jsonb(value):
     return json.dumps(value, ensure_ascii=False)
 
 
+def as_bytes(text):
+    """The bytes of a text as SQLite holds it, UTF-8 or not."""
+    return text.encode(errors="surrogateescape")
+
+
 def field(value, column=""):
     """One field of a line."""
     if value is None:
@@ -60,9 +67,39 @@ def field(value, column=""):
     if column.startswith("is_") and value in (0, 1):
         return "t" if value else "f"
     if column == "extra":
-        with contextlib.suppress(ValueError):  # what is no JSON any more was edited, and stands there as it is
+        with contextlib.suppress(
+            ValueError, RecursionError, ArithmeticError
+        ):  # what is no JSON any more was edited, and stands there as it is
             value = jsonb(json.loads(value, parse_int=Number, parse_float=Number))
     return str(value).translate(ESCAPES)
+
+
+def columns():
+    """All that this script relies on: table, column, its storage class, and whether it is an instant."""
+    for name, (key, values, personal) in TABLES.items():
+        for table, ends in ((name, []), (f"{name}_closed", ["valid_to"])):
+            yield from ((table, column, "integer", False) for column in ["account_id", *key, "opened_run_id"])
+            yield from ((table, c, "integer" if c in WHOLE else "text", False) for c in [*values, *personal])
+            yield from ((table, column, "text", True) for column in ["valid_from", *ends])
+        yield f"{name}_closed", "closed_run_id", "integer", False
+    yield from (("account_syncs", column, "integer", False) for column in ["run_id", "account_id"])
+    yield from (("account_syncs", c, "text", False) for c in ["status", "account_name", "timezone", "chain_digest"])
+    yield from (("erasures", column, "integer", False) for column in ["account_id", "virtual_number_id"])
+    yield "erasures", "digest", "text", False
+    yield from (
+        (table, column, "text", True)
+        for table, column in [("account_syncs", "observed_at"), ("erasures", "valid_from")]
+    )
+
+
+def foreign(db):
+    """Columns with values of another storage class, which SQLite sorts otherwise, or that are no instants."""
+    for table, column, kind, instant in columns():
+        wrong = f"typeof({column}) not in ('{kind}', 'null')"
+        wrong += f" or {column} not glob '{INSTANT}'" if instant else ""
+        (count,) = db.execute(f"select count(*) from {table} where {wrong}").fetchone()
+        if count:
+            yield f"{table}.{column}: {count} values are no {'instants' if instant else kind}"
 
 
 def sections(db, account):
@@ -77,7 +114,7 @@ def sections(db, account):
     def add(moment, place, change, fields):
         section = found.setdefault(moment, {}).setdefault((place, change), [0, hashlib.sha256()])
         section[0] += 1
-        section[1].update(("\t".join(fields) + "\n").encode())
+        section[1].update(as_bytes("\t".join(fields) + "\n"))
 
     for place, (table, (key, values, personal)) in enumerate(TABLES.items()):
         columns = [*key, *values, *personal]
@@ -94,7 +131,7 @@ def sections(db, account):
             plain = made[: len(key) + len(values)]
             if personal:
                 kept = made[len(plain) :]
-                digest = hashlib.sha256("\t".join(kept).encode()).hexdigest()
+                digest = hashlib.sha256(as_bytes("\t".join(kept))).hexdigest()
                 emptied = all(value == "\\N" for value in kept)  # by an erasure, if there is one on record
                 plain.append(erased.get((row[0], since), digest) if emptied else digest)
                 if emptied:
@@ -119,7 +156,7 @@ def chain(db, account):
         lines += [f"name {field(name)}", f"timezone {field(timezone)}"]
         for (place, change), (count, digest) in sorted(found.pop(moment, {}).items()):
             lines.append(f"{'opened' if change else 'closed'} {list(TABLES)[place]} {count} {digest.hexdigest()}")
-        computed = hashlib.sha256(("\n".join(lines) + "\n").encode()).hexdigest()
+        computed = hashlib.sha256(as_bytes("\n".join(lines) + "\n")).hexdigest()
         links.append((run, moment, computed, stored))
         previous = stored or ""
     loose = [f"versions of {moment}, of which no sync tells" for moment in sorted(found)]
@@ -129,8 +166,10 @@ def chain(db, account):
 def main(path, *heads):
     """Verify every account; the exit code."""
     db = sqlite3.connect(pathlib.Path(path).resolve().as_uri() + "?mode=ro", uri=True)
-    problems, digests = [], set()
-    for (account,) in db.execute("select distinct account_id from account_syncs order by 1").fetchall():
+    db.text_factory = lambda raw: raw.decode(errors="surrogateescape")
+    problems, digests = list(foreign(db)), set()
+    accounts = "select distinct account_id from account_syncs where typeof(account_id) = 'integer' order by 1"
+    for (account,) in db.execute(accounts).fetchall():
         links, loose = chain(db, account)
         for run, moment, computed, stored in links:
             digests |= {f"{stored}", f"{account}={stored}"}
@@ -139,7 +178,7 @@ def main(path, *heads):
         problems += [f"account {account}: {what}" for what in loose]
         print(f"account {account}: {len(links)} links, head {links[-1][3] if links else 'none'}")
     problems += [f"the head {head} is not in any chain" for head in heads if head.lower() not in digests]
-    print("\n".join(problems) or "everything fits")
+    print("\n".join(problems).encode(errors="backslashreplace").decode() or "everything fits")
     return 1 if problems else 0
 
 

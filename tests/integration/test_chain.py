@@ -164,6 +164,9 @@ MUTATIONS = {
     "json that is none": "update virtual_numbers set extra = 'not json' where virtual_number_id = :n",
     "an erasure of what is there": "insert into erasures select account_id, virtual_number_id, valid_from, 'd',"
     " valid_from, null from virtual_numbers where virtual_number_id = :n",
+    "a time that is a blob": "update virtual_numbers_closed set valid_to = cast(valid_to as blob)",
+    "a name that is a blob": "update campaigns set campaign_name = cast(campaign_name as blob)",
+    "text that is no utf-8": "update sites set site_domain_name = cast(x'ff' as text)",
     "a sync less": "delete from account_syncs where run_id = (select max(run_id) from sync_runs)",
 }
 
@@ -185,6 +188,7 @@ def test_the_stand_alone_script_finds_an_edit(
     linked = rig.rows("select max(virtual_number_id) from virtual_number_campaigns")[0][0]
     with sqlite3.connect(path) as connection:
         names = {"n": linked, "m": edited}
+        connection.execute("pragma ignore_check_constraints = on")
         assert connection.execute(MUTATIONS[mutation], names).rowcount >= 1
     connection.close()
     capsys.readouterr()
