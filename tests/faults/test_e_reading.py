@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Engine, make_url, text
 
 from campaigns.mutations import days
-from campaigns.tampered_reading import AS_OF, KINDS, Findings, command, read_all, tampered
+from campaigns.tampered_reading import KINDS, Findings, command, read_all, tampered
 from campaigns.tamperings import Tamperer
 from etl.archive.layout import MARKER
 from etl.cli.output import write_line, write_text
@@ -23,24 +23,28 @@ from etl.read.csv_text import line
 from etl.store.engine import open_warehouse
 
 Copies = Callable[[], str]
-TRIED = 4
+TRIED = 3
 BRACKETS = "[" * 100_000
+NEWEST = "run_id = (select max(run_id) from sync_runs) and account_id = (select min(account_id) from accounts)"
+ONE = "virtual_number_id = (select max(virtual_number_id) from virtual_numbers)"
 UNREADABLE = {
     "sqlite": {
-        "account_syncs": ("update account_syncs set observed_at = 'never' where observed_at is not null", "status"),
+        "account_syncs": (f"update account_syncs set observed_at = '2026-02-30' where {NEWEST}", "status"),
         "sync_runs": ("update sync_runs set finished_at = '2026-02-30 00:00:00.000000'", "status"),
         "campaigns": ("update campaigns set campaign_name = x'ff'", "changes --details"),
-        "virtual_numbers": ("update virtual_numbers set extra = '[[['", f"snapshot --as-of {AS_OF} --out OUT"),
+        "virtual_numbers": (
+            f"update virtual_numbers set extra = '[[[' where {ONE}",
+            "snapshot --as-of 2026-02-01 --out OUT",
+        ),
         "virtual_numbers_closed": ("update virtual_numbers_closed set valid_to = 7", "changes --output csv"),
-        "virtual_numbers ": ("update virtual_numbers_closed set name = cast(x'ff' as text)", "changes --output json"),
-        "sites": ("update sites set account_id = 1.5", f"snapshot --as-of {AS_OF} --out OUT"),
-        "scenarios": ("update scenarios set scenario_name = x'00'", "report --out OUT"),
+        "virtual_numbers ": (f"update virtual_numbers set name = cast(x'ff' as text) where {ONE}", "changes --details"),
+        "sites": ("update sites set account_id = 1.5", "snapshot --as-of 2026-02-01 --out OUT"),
     },
     "postgresql": {
         "account_syncs": ("update account_syncs set started_at = '-infinity'", "status --output json"),
         "sync_runs": ("update sync_runs set finished_at = 'infinity' where status <> 'running'", "status"),
         "virtual_numbers": ("update virtual_numbers_closed set valid_to = 'infinity'", "changes --details"),
-        "erasures": ("update erasures set erased_at = '20000-01-01'", "changes"),
+        "campaigns": ("update campaigns_closed set valid_from = '-infinity'", "changes"),
     },
 }
 """A table, an edit of it, and a command that reads it."""

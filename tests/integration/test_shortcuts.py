@@ -296,6 +296,36 @@ def test_a_memory_of_another_state_is_not_believed(rig: Rig, decoded: list[int],
     assert decoded == []
 
 
+OF_ANOTHER_SHAPE = {
+    "sqlite": [
+        "windows set ids = 'text'", "windows set digests = substr(digests, 2)", "windows set numbers = 'many'",
+        "windows set witnesses = x'00'", "windows set upto_id = 'far' where upto_id is not null",
+        "windows set departures = cast(x'ff' as text)", "windows set digest = 'x'", "states set departures = '['",
+        "states set version = x'ff'",
+    ],
+    "postgresql": [
+        "windows set ids = '\\x00'", "windows set digests = ids", "windows set phones = ''",
+        "windows set numbers = numbers + 1", "windows set witnesses = '\\x00'", "states set departures = '['",
+        """windows set departures = '[["$", "no such kind", ""]]'""", "windows set departures = '[1]'",
+    ],
+}  # fmt: skip
+
+
+def test_e08_a_memory_of_another_shape_is_dropped(rig: Rig, decoded: list[int], database: str) -> None:
+    """Values of another type, length or content: no error, every record is read, and remembered anew."""
+    sync(rig)
+    for edit in OF_ANOTHER_SHAPE[database]:
+        with rig.engine.begin() as connection:
+            if database == "sqlite":
+                connection.exec_driver_sql("pragma ignore_check_constraints = on")
+            connection.exec_driver_sql(f"update listing_{edit}")
+        assert sync(rig).status == "succeeded"
+        assert (sum(decoded), edit) == (150, edit)
+        decoded.clear()
+        sync(rig)
+        assert decoded == []
+
+
 def test_another_version_of_the_rows_reads_everything(
     rig: Rig, decoded: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
