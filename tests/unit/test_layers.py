@@ -15,7 +15,7 @@ PACKAGE = Path(etl.__file__).parent
 
 _BASE = {"errors", "domain"}
 _STAGES = _BASE | {"extract", "transform", "store"}
-_ARCHIVE = _BASE | {"archive"}
+_ARCHIVE = _BASE | {"archive", "files"}
 _BELOW_RUNS = _STAGES | {"load", "read"}
 _RUNS = _BELOW_RUNS | {"report", "pipeline", "account_sync", "surroundings", "lanes", "sync"}
 _REPLAY = _BELOW_RUNS | _ARCHIVE | {"surroundings", "offload", "pipeline", "replay"}
@@ -27,6 +27,7 @@ _TOP = (
 )
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
+    "files": set(),
     "domain": _BASE,
     "clock": _BASE,
     "extract": _BASE | {"extract"},
@@ -34,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "archive": _ARCHIVE,
     "store": _BASE | {"store"},
     "load": _STAGES | {"load"},
-    "read": _STAGES | {"read"},
+    "read": _STAGES | {"read", "files"},
     "report": _BELOW_RUNS | {"report", "replay", "planning"},
     "offload": _BASE | {"transform", "offload"},
     "surroundings": _BASE | {"extract", "lanes", "offload", "store"},

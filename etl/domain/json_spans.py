@@ -1,0 +1,103 @@
+"""Places of values in JSON text, found by quotes and brackets alone.
+
+Nothing is decoded, so the text may hold what decoders refuse: half a surrogate pair, bytes that are no UTF-8, numbers
+beyond any float, names that come twice. The cost grows with the number of brackets and quotes, never with the depth.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+_SPACE = re.compile(rb"[ \t\n\r]*+")
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_SCALAR = re.compile(rb'[^\s",:\[\]{}]++')
+_BRACKET = re.compile(rb'[^"\[\]{}]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"\[\]{}]*+)*+([\[\]{}])', re.DOTALL)
+_OPENING = frozenset(b"[{")
+
+
+class NotJson(ValueError):
+    """Error for text whose quotes and brackets do not form JSON."""
+
+
+class Span(NamedTuple):
+    """Half-open range of bytes."""
+
+    begin: int
+    end: int
+
+
+class Member(NamedTuple):
+    """Member of an object: its decoded name and the span of its value."""
+
+    name: str
+    begin: int
+    end: int
+
+
+def skip_space(text: bytes, at: int) -> int:
+    """Index of the first byte at or after `at` that is no white space."""
+    return _SPACE.match(text, at).end()  # type: ignore[union-attr]  # it matches nothing, too
+
+
+def value_end(text: bytes, begin: int) -> int:
+    """End of the value that begins at `begin`. Raises `NotJson` when it has none."""
+    first = text[begin : begin + 1]
+    if first in (b"{", b"["):
+        return _nested_end(text, begin)
+    found = (_STRING if first == b'"' else _SCALAR).match(text, begin)
+    if found is None:
+        raise NotJson(f"no value at byte {begin}")
+    return found.end()
+
+
+def _nested_end(text: bytes, begin: int) -> int:
+    at, depth = begin, 0
+    while found := _BRACKET.match(text, at):
+        at = found.end()
+        depth += 1 if text[at - 1] in _OPENING else -1
+        if depth == 0:
+            return at
+    raise NotJson(f"the bracket at byte {begin} has no end")
+
+
+def elements(text: bytes, begin: int) -> Iterator[Span]:
+    """Spans of the elements of the array at `begin`. Raises `NotJson`."""
+    at = skip_space(text, begin + 1)
+    while text[at : at + 1] != b"]":
+        end = value_end(text, at)
+        yield Span(at, end)
+        at = _behind_comma(text, end, b"]")
+
+
+def members(text: bytes, begin: int) -> Iterator[Member]:
+    """Members of the object at `begin`, those with the same name each by itself. Raises `NotJson`."""
+    at = skip_space(text, begin + 1)
+    while text[at : at + 1] != b"}":
+        name = _STRING.match(text, at)
+        colon = skip_space(text, name.end()) if name else at
+        if name is None or text[colon : colon + 1] != b":":
+            raise NotJson(f"no name at byte {at}")
+        at = skip_space(text, colon + 1)
+        end = value_end(text, at)
+        yield Member(decoded_string(name.group()), at, end)
+        at = _behind_comma(text, end, b"}")
+
+
+def _behind_comma(text: bytes, end: int, closing: bytes) -> int:
+    at = skip_space(text, end)
+    if text[at : at + 1] == b",":
+        return skip_space(text, at + 1)
+    if text[at : at + 1] != closing:
+        raise NotJson(f"neither a comma nor an end at byte {at}")
+    return at
+
+
+def decoded_string(token: bytes) -> str:
+    """Text of a JSON string; bytes that are no UTF-8, and escapes that are none, stay recognizable."""
+    try:
+        return str(json.loads(token.decode("utf-8", "surrogateescape"), strict=False))
+    except ValueError:
+        return token[1:-1].decode("utf-8", "surrogateescape")

@@ -1,0 +1,88 @@
+"""Regular files opened in folders that others may have written to: no link followed, no FIFO or device opened."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+_KINDS = (
+    (stat.S_ISLNK, "a link"),
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a FIFO"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class WrongKind(OSError):
+    """Error for a path that is not a regular file, or that leads through a link; `strerror` says what is there."""
+
+
+class TooLarge(OSError):
+    """Error for a file larger than its reader accepts."""
+
+
+def kind_of(path: Path) -> str | None:
+    """Kind of the thing at `path` when it is not a regular file ("a link", "a FIFO"); None for a regular file.
+
+    Raises `OSError` when nothing is there.
+    """
+    return _named(path.lstat().st_mode)
+
+
+def _named(mode: int) -> str | None:
+    return None if stat.S_ISREG(mode) else next((name for test, name in _KINDS if test(mode)), "no regular file")
+
+
+@contextlib.contextmanager
+def open_regular(path: Path, *, below: Path) -> Iterator[IO[bytes]]:
+    """Binary stream of the regular file at `path`; folders between `below` and the file may be no links either.
+
+    `below` itself may be a link: its name comes from the operator. Raises `WrongKind` before anything special is
+    opened, and other `OSError` as the system has them, `FileNotFoundError` among them.
+    """
+    *folders, name = path.relative_to(below).parts
+    descriptor = os.open(below, _DIRECTORY)
+    try:
+        for folder in folders:
+            inner = _opened(folder, _DIRECTORY | os.O_NOFOLLOW, descriptor, path)
+            os.close(descriptor)
+            descriptor = inner
+        _refuse_other_kinds(os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode, path)
+        file = _opened(name, _FILE, descriptor, path)
+    finally:
+        os.close(descriptor)
+    with os.fdopen(file, "rb") as stream:
+        _refuse_other_kinds(os.fstat(file).st_mode, path)
+        yield stream
+
+
+def _opened(name: str, flags: int, folder: int, path: Path) -> int:
+    try:
+        return os.open(name, flags, dir_fd=folder)
+    except OSError as exc:
+        if exc.errno in (errno.ELOOP, errno.ENOTDIR):
+            raise WrongKind(exc.errno, f"{name} is a link or no folder", str(path)) from exc
+        raise
+
+
+def _refuse_other_kinds(mode: int, path: Path) -> None:
+    if (kind := _named(mode)) is not None:
+        raise WrongKind(errno.EINVAL, f"it is {kind}, not a file", str(path))
+
+
+def read_regular(path: Path, *, below: Path, most: int) -> bytes:
+    """Content of the regular file at `path`. Raises `TooLarge` above `most` bytes, and what `open_regular` raises."""
+    with open_regular(path, below=below) as stream:
+        content = stream.read(most + 1)
+    if len(content) > most:
+        raise TooLarge(errno.EFBIG, f"it is larger than {most} bytes", str(path))
+    return content
