@@ -1,18 +1,26 @@
-"""Whether an archive is whole: each object is what its name says, each manifest what its seal says, none is missing."""
+"""Whether an archive is whole: each object is what its name says, each manifest what its seal says, none is missing.
+
+All is read once and in small steps: no manifest and no response is held as a whole, but for those erased from.
+"""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Sequence
+import contextlib
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from etl.archive.erasures import Erasure, read_erasures
-from etl.archive.heads import ArchiveHead, KnownManifests
-from etl.archive.layout import ERASURE, MARK, MARKER, OBJECT, PART, RUN, TEMPORARY, TOMBSTONE, Layout, existing, listed
-from etl.archive.lines import Before
-from etl.archive.manifest import Manifest, parse, read_bytes
-from etl.archive.objects import Objects
+import msgspec
+
+from etl.archive.erasures import Erasures, read_erasures
+from etl.archive.heads import ArchiveHead, FoundHeads
+from etl.archive.layout import Layout, existing
+from etl.archive.lines import Before, Response, Run
+from etl.archive.manifest import Scan
+from etl.archive.order import first_line, proved
+from etl.archive.response_check import ResponseCheck
+from etl.archive.strangers import strangers
 from etl.archive.tombstones import Tombstone, read_tombstone
 from etl.errors import IntegrityBroken
 
@@ -33,189 +41,22 @@ class Checked:
     head: str | None = None
 
 
+@dataclass(frozen=True)
+class _Whole:
+    """A manifest that was read to its end."""
+
+    first: Run
+    bytes: int
+    sha256: str
+
+    @property
+    def head(self) -> str:
+        return f"{self.first.run_id}:{self.sha256}"
+
+
 def check_archive(folder: Path, heads: Sequence[ArchiveHead] = ()) -> Checked:
     """Read the whole archive, and compare it with itself and with `heads`. Raises `Usage` when the folder is none."""
-    return _Check(existing(folder)).work(heads)
-
-
-class _Check:
-    """The state of a check."""
-
-    def __init__(self, layout: Layout) -> None:
-        self._layout, self._found = layout, Checked()
-        self._bytes: dict[int, bytes] = {}
-        self._erasures: dict[int, list[Erasure]] = {}
-        self._tombstones: dict[int, Tombstone] = {}
-
-    def work(self, heads: Sequence[ArchiveHead]) -> Checked:
-        self._found.problems += _strangers(self._layout)
-        self._read_erasures()
-        manifests = list(self._manifests())
-        self._read_tombstones()
-        self._check_order(manifests)
-        self._check_erasures(manifests)
-        self._check_heads(heads)
-        self._check_objects(manifests)
-        self._found.runs, self._found.pruned = len(manifests), len(self._tombstones)
-        newest = max(self._layout.run_ids(), default=None)
-        if newest in self._bytes:
-            self._found.head = str(ArchiveHead(hashlib.sha256(self._bytes[newest]).hexdigest(), newest))
-        return self._found
-
-    def _check_heads(self, heads: Sequence[ArchiveHead]) -> None:
-        """Each head is of a run that is here, or was when it was pruned or erased from."""
-        known = KnownManifests(self._bytes, self._tombstones, self._erasures)
-        for head in heads:
-            run_id = known.run_of(head)
-            if run_id is None:
-                self._found.problems.append(f"head {head} is of no run in the archive: it was cut off or re-written")
-                continue
-            since = sum(other > run_id for other in self._bytes)
-            where = f"followed by {since} more" if since else "the last"
-            self._found.notes.append(f"head {str(head)[:32]}... is of run {run_id}, {where}")
-
-    def _problem(self, exc: IntegrityBroken) -> None:
-        self._found.problems.append(str(exc))
-
-    def _manifests(self) -> Iterator[Manifest]:
-        for run_id in self._layout.run_ids():
-            try:
-                text = read_bytes(self._layout, run_id)
-                manifest = parse(text, run_id)
-            except IntegrityBroken as exc:
-                self._problem(exc)
-                continue
-            self._bytes[run_id] = text
-            if not manifest.sealed:
-                self._found.notes.append(f"run {run_id} has no seal: it is still on, or was interrupted")
-            yield manifest
-
-    def _read_erasures(self) -> None:
-        try:
-            for erasure in read_erasures(self._layout):
-                self._erasures.setdefault(erasure.run_id, []).append(erasure)
-        except IntegrityBroken as exc:
-            self._problem(exc)
-
-    def _read_tombstones(self) -> None:
-        for run_id in self._layout.pruned_ids():
-            try:
-                self._tombstones[run_id] = read_tombstone(self._layout, run_id)
-            except IntegrityBroken as exc:
-                self._problem(exc)
-                continue
-            if run_id in self._bytes:
-                self._found.notes.append(f"run {run_id} was being pruned: prune again")
-
-    # -- nothing is missing between two runs
-
-    def _check_order(self, manifests: list[Manifest]) -> None:
-        for manifest in manifests:
-            before = manifest.run.previous
-            if before is not None:
-                self._check_named(before, f"run {manifest.run.run_id}")
-        for tombstone in self._tombstones.values():
-            if tombstone.previous is not None:
-                self._check_named(tombstone.previous, f"run {tombstone.run_id}, pruned")
-
-    def _check_named(self, before: Before, by: str) -> None:
-        """What a run named when it began is still there, was pruned with a tombstone, or was changed by an erasure."""
-        run_id, text = before.run_id, self._bytes.get(before.run_id)
-        if run_id in self._tombstones:
-            if before.sha256 not in self._tombstones[run_id].digests:
-                self._found.problems.append(f"the tombstone of run {run_id} is not of the run that {by} follows")
-        elif text is None:
-            if self._layout.manifest(run_id).exists():
-                return  # it is damaged, and that has been told
-            self._found.problems.append(f"run {run_id} is missing from the archive: {by} follows it")
-        elif hashlib.sha256(text[: before.bytes]).hexdigest() not in self._meant(run_id, before):
-            self._found.problems.append(f"the manifest of run {run_id} was changed after {by} began")
-
-    def _meant(self, run_id: int, before: Before) -> set[str]:
-        """The digest that was named; after an erasure no prefix is comparable, so the erasure must know it."""
-        for erasure in self._erasures.get(run_id, []):
-            if before.sha256 in erasure.digests_before:
-                return {hashlib.sha256(self._bytes[run_id][: before.bytes]).hexdigest()}
-        return {before.sha256}
-
-    def _check_erasures(self, manifests: list[Manifest]) -> None:
-        """Erased responses and the records of erasures tell of each other."""
-        told = {(e.run_id, old) for entries in self._erasures.values() for e in entries for old in e.replaced}
-        shown = {(m.run.run_id, old) for m in manifests for r in m.responses for old in r.erased}
-        for run_id, _ in sorted(shown - told):
-            self._found.problems.append(f"run {run_id} names an erasure of which there is no record")
-        for run_id in sorted({run_id for run_id, _ in told - shown} - self._tombstones.keys()):
-            if self._is_begun(run_id):
-                self._found.notes.append(f"an erasure in run {run_id} was begun and not finished: erase again")
-            elif run_id in self._bytes:
-                self._found.problems.append(f"the record of an erasure in run {run_id} is not what its manifest says")
-            elif not self._layout.manifest(run_id).exists():
-                self._found.problems.append(f"run {run_id} is missing from the archive: an erasure in it is on record")
-        for entries in self._erasures.values():
-            self._found.notes += [e.sentence() for e in entries]
-        for manifest in manifests:
-            latest = self._erasures.get(manifest.run.run_id, [])[-1:]
-            digest = hashlib.sha256(self._bytes[manifest.run.run_id]).hexdigest()
-            if latest and digest != latest[0].manifest_after and not self._is_begun(manifest.run.run_id):
-                self._found.problems.append(f"the manifest of run {manifest.run.run_id} was changed after an erasure")
-
-    def _is_begun(self, run_id: int) -> bool:
-        """Whether the last erasure in a run has its record, and the manifest is still the one before it."""
-        latest, text = self._erasures.get(run_id, [])[-1:], self._bytes.get(run_id)
-        whole = None if text is None else hashlib.sha256(text).hexdigest()
-        return bool(latest) and whole in latest[0].digests_before
-
-    # -- objects
-
-    def _check_objects(self, manifests: list[Manifest]) -> None:
-        objects, needed = Objects(self._layout), dict[str, int]()
-        for manifest in manifests:
-            for digest in manifest.digests:
-                needed.setdefault(digest, manifest.run.run_id)
-        there = set(self._layout.digests())
-        for digest in sorted(there | needed.keys()):
-            try:
-                objects.get(digest)
-            except IntegrityBroken as exc:
-                where = f" (run {needed[digest]})" if digest in needed else ""
-                self._found.problems.append(f"{exc}{where}")
-        self._tell_of_left(len(there - needed.keys()))
-        self._found.responses = len(needed)
-
-    def _tell_of_left(self, left: int) -> None:
-        """Responses without a run may be a crash's leavings, and may be all that is left of a run taken away."""
-        runs = self._layout.run_ids()
-        if not runs and (left or self._tombstones):
-            what = f"{left} responses and {len(self._tombstones)} tombstones"
-            self._found.problems.append(f"the archive holds no run, but {what}: its runs were taken away")
-        elif left and self._found.problems:
-            self._found.notes.append(f"{left} responses belong to no run that can be read")
-        elif left:
-            self._found.notes.append(
-                f"{left} responses belong to no run: a crash left them, or their run was taken away; only a head that"
-                f" was kept elsewhere tells which (--head RUN:HEX)"
-            )
-
-
-def _strangers(layout: Layout) -> Iterator[str]:
-    """Files and folders that no vnsync wrote."""
-    if (layout.folder / MARKER).read_bytes() != MARK:
-        yield f"{layout.folder / MARKER} says more than vnsync writes"
-    known = {layout.runs: (RUN, TOMBSTONE), layout.erasures: (ERASURE,)}
-    for folder, patterns in known.items():
-        for name in sorted(listed(folder)):
-            if not any(p.fullmatch(name) for p in (*patterns, TEMPORARY)):
-                yield f"{folder / name} does not belong to the archive"
-    for name in sorted(listed(layout.folder)):
-        if name not in (MARKER, "objects", "runs", "erasures") and not TEMPORARY.fullmatch(name):
-            yield f"{layout.folder / name} does not belong to the archive"
-    for part in sorted(listed(layout.objects)):
-        if not PART.fullmatch(part) or not (layout.objects / part).is_dir():
-            yield f"{layout.objects / part} does not belong to the archive"
-            continue
-        for name in sorted(listed(layout.objects / part)):
-            if not OBJECT.fullmatch(name) and not TEMPORARY.fullmatch(name):
-                yield f"{layout.objects / part / name} does not belong to the archive"
+    return _Check(existing(folder), heads).work()
 
 
 def refuse_damaged(folder: Path) -> None:
@@ -224,3 +65,192 @@ def refuse_damaged(folder: Path) -> None:
     if found:
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
         raise IntegrityBroken(f"{found[0]}{more}", remedy="Restore the archive from a copy; `vnsync verify` lists all")
+
+
+class _Check:
+    """The state of a check."""
+
+    def __init__(self, layout: Layout, heads: Sequence[ArchiveHead]) -> None:
+        self._layout, self._found, self._ids = layout, Checked(), layout.run_ids()
+        self._erasures = Erasures()
+        self._tombstones: dict[int, Tombstone] = {}
+        self._firsts: dict[int, Run] = {}
+        self._whole: dict[int, _Whole] = {}
+        self._heads = FoundHeads(heads)
+
+    def work(self) -> Checked:
+        self._found.problems += strangers(self._layout)
+        self._read_small_files()
+        self._responses = ResponseCheck(self._layout, self._erasures)
+        named = self._named()
+        for run_id in self._ids:
+            self._guarded(lambda i: self._manifest(i, named.get(i, [])), run_id)
+        self._check_missing(named)
+        self._check_tombstones()
+        self._check_erasures()
+        self._check_left()
+        self._tell_heads()
+        self._count()
+        return self._found
+
+    def _problem(self, what: str) -> None:
+        self._found.problems.append(what)
+
+    def _note(self, what: str) -> None:
+        self._found.notes.append(what)
+
+    def _guarded(self, check: Callable[[int], None], run_id: int) -> None:
+        try:
+            check(run_id)
+        except IntegrityBroken as exc:
+            self._problem(str(exc))
+
+    def _count(self) -> None:
+        found = self._found
+        found.pruned = len(self._tombstones)
+        found.runs = sum(run_id not in self._tombstones for run_id in self._whole)
+        found.responses = self._responses.count
+        newest = self._whole.get(self._ids[-1]) if self._ids else None
+        found.head = newest.head if newest else None
+
+    # -- what names others
+
+    def _read_small_files(self) -> None:
+        try:
+            self._erasures = read_erasures(self._layout)
+        except IntegrityBroken as exc:
+            self._problem(str(exc))
+        for run_id in self._layout.pruned_ids():
+            self._guarded(self._read_tombstone, run_id)
+        for run_id in self._ids:
+            with contextlib.suppress(IntegrityBroken):  # told when the whole manifest is read
+                first = first_line(self._layout, run_id)
+                self._firsts[run_id] = msgspec.structs.replace(first, accounts=[], approve_close=[])
+
+    def _read_tombstone(self, run_id: int) -> None:
+        self._tombstones[run_id] = read_tombstone(self._layout, run_id)
+
+    def _named(self) -> dict[int, list[tuple[Before, int]]]:
+        """By run, as which it was named, and by which other run."""
+        out: dict[int, list[tuple[Before, int]]] = {}
+        for run_id, first in self._firsts.items():
+            for before in first.previous:
+                out.setdefault(before.run_id, []).append((before, run_id))
+        return out
+
+    # -- each manifest, and the responses that it names
+
+    def _manifest(self, run_id: int, named: Sequence[tuple[Before, int]]) -> None:
+        scan, removed = Scan(self._layout, run_id), self._removed(run_id)
+        unmet, left = set(removed), {(before.bytes, before.sha256): by for before, by in named}
+        for line in scan:
+            if isinstance(line, Response) and line.sha256 is not None:
+                unmet.discard(line.sha256)
+                self._response(run_id, line, pruned=line.sha256 in removed)
+            self._heads.passed(scan)
+            if any(size == scan.bytes for size, _ in left):
+                left.pop((scan.bytes, scan.digest()), None)
+        for by in left.values():
+            self._problem(f"the manifest of run {run_id} was changed after run {by} began")
+        if unmet:
+            self._problem(f"the tombstone of run {run_id} names responses that its manifest does not ({len(unmet)})")
+        if not scan.sealed:
+            self._note(f"run {run_id} has no seal: it is still on, or was interrupted")
+        self._whole[run_id] = _Whole(self._firsts[run_id], scan.bytes, scan.digest())
+
+    def _removed(self, run_id: int) -> frozenset[str]:
+        return frozenset(self._tombstones[run_id].removed) if run_id in self._tombstones else frozenset()
+
+    def _response(self, run_id: int, line: Response, *, pruned: bool) -> None:
+        assert line.sha256 is not None
+        if pruned:
+            self._responses.pruned(line.sha256)
+        elif (problem := self._responses.problem(line)) is not None:
+            self._problem(f"{problem} (run {run_id})")
+
+    # -- nothing is missing, and nothing was taken out of turn
+
+    def _check_missing(self, named: dict[int, list[tuple[Before, int]]]) -> None:
+        there = set(self._ids)
+        for run_id in sorted(named.keys() - there):
+            self._problem(f"run {run_id} is missing from the archive: run {named[run_id][0][1]} follows it")
+        for run_id in sorted(self._tombstones.keys() - there):
+            self._problem(f"run {run_id} has a tombstone and no manifest: it was taken away")
+
+    def _check_tombstones(self) -> None:
+        """Pruning takes the oldest runs first, and never the newest."""
+        kept = [run_id for run_id in self._firsts if run_id not in self._tombstones]
+        for run_id in sorted(self._tombstones.keys() & self._firsts.keys()):
+            first, before = self._firsts[run_id], kept[: bisect_left(kept, run_id)]
+            skipped = [i for i in before if _older(self._firsts[i], first)]
+            if run_id == self._ids[-1]:
+                self._problem(f"run {run_id} has a tombstone, and is the newest, which is never pruned")
+            elif skipped:
+                self._problem(f"run {run_id} has a tombstone, and the older run {skipped[0]} has none")
+
+    def _check_erasures(self) -> None:
+        marks = {mark.number: mark for mark in self._erasures.marks}
+        for run_id, first in self._firsts.items():
+            if first.erasures is not None and marks.get(first.erasures.number) != first.erasures:
+                what = f"erasure {first.erasures.number}, which is missing or another one"
+                self._problem(f"run {run_id} began after {what}")
+        for sentence in self._responses.unnamed():
+            self._problem(sentence)
+
+    # -- heads
+
+    def _tell_heads(self) -> None:
+        for head in self._heads.heads:
+            found = self._heads.of(head)
+            if found is None:
+                self._problem(f"head {head} is of no run in the archive: it was cut off or re-written")
+                continue
+            since = sum(other > found.run_id for other in self._whole)
+            where = f"followed by {since} more" if since else "the last"
+            self._note(f"head {str(head)[:32]}... is of run {found.run_id}, {where}")
+        kept = self._heads.proved() or {i: w.bytes for i, w in self._whole.items() if i == self._ids[-1]}
+        covered = proved(kept, self._firsts)
+        for run_id, whole in self._whole.items():
+            if covered.get(run_id, 0) < whole.bytes and run_id <= max(kept, default=0):
+                self._note(f"the end of run {run_id} comes under no other head: keep {whole.head} too")
+        self._tell_erasures(covered)
+
+    def _tell_erasures(self, covered: dict[int, int]) -> None:
+        marks = [self._firsts[run_id].erasures for run_id in covered if run_id in self._firsts]
+        last = max((mark.number for mark in marks if mark is not None), default=0)
+        for erasure in self._erasures.entries:
+            newer = "" if erasure.number <= last or not self._heads.heads else "; no head that was kept proves it"
+            self._note(f"{erasure.sentence()}{newer}")
+
+    # -- what no run needs
+
+    def _check_left(self) -> None:
+        left = erased = 0
+        formers = frozenset(self._erasures.formers)
+        for digest in self._responses.left():
+            if (problem := self._responses.damage_of(digest)) is not None:
+                self._problem(problem)
+            erased += digest in formers
+            left += digest not in formers
+        if erased:
+            self._note(f"responses as they were before an erasure are there ({erased}): erase again")
+        self._tell_left(left)
+
+    def _tell_left(self, left: int) -> None:
+        """Responses without a run may be a crash's leavings, and may be all that is left of a run taken away."""
+        if not self._ids and (left or self._tombstones):
+            what = f"{left} responses and {len(self._tombstones)} tombstones"
+            self._problem(f"the archive holds no run, but {what}: its runs were taken away")
+        elif left and self._found.problems:
+            self._note(f"{left} responses belong to no run that can be read")
+        elif left:
+            self._note(
+                f"{left} responses belong to no run: a crash left them, or their run was taken away; only a head that"
+                f" was kept elsewhere tells which (--head RUN:HEX)"
+            )
+
+
+def _older(kept: Run, pruned: Run) -> bool:
+    """Whether a run of a lower id began before one that was pruned, by its moment and the manifests that it names."""
+    newest = max((before.run_id for before in kept.previous), default=-1)
+    return kept.started_at < pruned.started_at and newest < pruned.run_id

@@ -1,49 +1,126 @@
-"""Records of erasures: that personal content was taken out of a run's responses, and what stands in its place."""
+"""Records of erasures: which responses lost a number's personal content, and which objects stand in their place.
+
+Manifests are never re-written. A response line names the response as it was received; the newest record that names the
+same digest tells the object that there is now. Each record names the one before it, and each run the newest record that
+there was, so a head proves the erasures that were made before its run.
+"""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from etl.archive.layout import ERASURE, Layout, listed
-from etl.archive.records import read_record, write_record
+from etl.archive.layout import ERASURE, Layout, listed, local_trouble, make_within, write_whole
+from etl.archive.lines import Digest, Mark
+from etl.archive.records import LARGEST, encoded, read_record
+from etl.errors import IntegrityBroken, LocalTrouble
+
+Place = Annotated[int, Meta(ge=0)]
 
 
-class Erasure(Struct, frozen=True, kw_only=True):
-    """One number of one account, in one run. `replaced`: digests of responses, before and after.
+class Replaced(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One response: `former`, its digest in the manifest; `now`, the digest of the object in its place.
 
-    `digests_before`: by which other runs knew the manifest; `manifest_after`: the digest of its bytes now.
+    `records`: the former digest of each record that was emptied, behind its place in the array (from 0).
     """
 
-    run_id: int
+    former: Digest
+    now: Digest
+    records: list[tuple[Place, Digest]]
+
+
+class Erasure(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Erasure of one number of one account. `previous`: the SHA-256 of the file of the erasure before."""
+
+    number: int
+    previous: Digest | None
     account_id: int
     virtual_number_id: int
     erased_at: datetime
-    replaced: dict[str, str]
-    digests_before: list[str]
-    manifest_after: str
+    responses: list[Replaced]
 
     def sentence(self) -> str:
         """The erasure in one line."""
         return (
-            f"personal content of number {self.virtual_number_id} of account {self.account_id} was erased from "
-            f"run {self.run_id} at {self.erased_at:%Y-%m-%d %H:%M:%S} UTC"
+            f"erasure {self.number}: personal content of number {self.virtual_number_id} of account {self.account_id}"
+            f" was erased from responses ({len(self.responses)}) at {self.erased_at:%Y-%m-%d %H:%M:%S} UTC"
         )
 
 
+@dataclass
+class Erasures:
+    """The records of an archive in their order, and what they say of each response."""
+
+    entries: list[Erasure] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
+    """Number and digest of each record's file."""
+    _of: dict[str, list[tuple[Erasure, Replaced]]] = field(default_factory=dict)
+
+    def add(self, erasure: Erasure, sha256: str) -> None:
+        """Take in the next record."""
+        self.entries.append(erasure)
+        self.marks.append(Mark(number=erasure.number, sha256=sha256))
+        for replaced in erasure.responses:
+            self._of.setdefault(replaced.former, []).append((erasure, replaced))
+
+    @property
+    def newest(self) -> Mark | None:
+        """Number and digest of the newest record; None when there is none."""
+        return self.marks[-1] if self.marks else None
+
+    @property
+    def formers(self) -> Iterator[str]:
+        """Digests of the responses that were erased from."""
+        return iter(self._of)
+
+    def of(self, former: str) -> list[tuple[Erasure, Replaced]]:
+        """What was erased from a response, oldest first."""
+        return self._of.get(former, [])
+
+    def now(self, digest: str) -> str:
+        """Digest of the object that stands for a response."""
+        found = self._of.get(digest)
+        return found[-1][1].now if found else digest
+
+
 def erasure_numbers(layout: Layout) -> list[int]:
-    """The numbers of the records that are there."""
+    """Numbers of the records that are there, in ascending order."""
     return sorted(int(found[1]) for name in listed(layout.erasures) if (found := ERASURE.fullmatch(name)))
 
 
-def read_erasures(layout: Layout) -> list[Erasure]:
-    """All records, oldest first. Raises `IntegrityBroken` when one is damaged or missing."""
+def read_erasures(layout: Layout) -> Erasures:
+    """All records. Raises `IntegrityBroken` when one is damaged or missing, or does not follow the one before."""
+    found = Erasures()
+    for number, there in enumerate(erasure_numbers(layout), 1):
+        path = layout.erasure(there)
+        erasure, content = read_record(layout, path, Erasure)
+        before = found.newest.sha256 if found.newest else None
+        if there != number or erasure.number != number or erasure.previous != before:
+            raise IntegrityBroken(f"{path} does not follow the erasure before it", remedy="Restore the archive")
+        found.add(erasure, hashlib.sha256(content).hexdigest())
+    return found
+
+
+def newest_mark(layout: Layout) -> Mark | None:
+    """Number and digest of the newest record, unread."""
     numbers = erasure_numbers(layout)
-    return [read_record(layout.erasures / f"{n}.json", Erasure) for n in numbers]
+    if not numbers:
+        return None
+    content = layout.read(layout.erasure(numbers[-1]), LARGEST)
+    return Mark(number=numbers[-1], sha256=hashlib.sha256(content).hexdigest())
 
 
-def write_erasure(layout: Layout, erasure: Erasure) -> None:
-    """Add a record."""
-    number = max(erasure_numbers(layout), default=0) + 1
-    write_record(layout.erasures / f"{number}.json", erasure)
+def write_erasure(layout: Layout, erasure: Erasure) -> str:
+    """Add a record, durable on return; the SHA-256 of its file. Raises `LocalTrouble` when it is too large to read."""
+    content = encoded(erasure)
+    if len(content) > LARGEST:
+        raise LocalTrouble(f"the record of the erasure would be larger than {LARGEST} bytes", remedy="Prune first")
+    with local_trouble(layout.erasures):
+        make_within(layout.erasures)
+    write_whole(layout.erasure(erasure.number), content)
+    return hashlib.sha256(content).hexdigest()

@@ -1,18 +1,16 @@
-"""Heads that were kept elsewhere: which run each is of, also after the run was pruned or erased from."""
+"""Heads that were kept elsewhere: which run each is of, and how far into its manifest."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from etl.archive.erasures import Erasure
-from etl.archive.tombstones import Tombstone
+from etl.archive.manifest import Scan
 
 
 @dataclass(frozen=True)
 class ArchiveHead:
-    """The digest of a manifest as `vnsync verify DIR` told it, and whose it is; `run_id` None: any run's."""
+    """Digest of a manifest as `vnsync verify DIR` tells it, and whose it is; `run_id` None: any run's."""
 
     digest: str
     run_id: int | None = None
@@ -23,32 +21,33 @@ class ArchiveHead:
 
 
 @dataclass(frozen=True)
-class KnownManifests:
-    """All digests by which an archive knows its runs: from manifests, tombstones and records of erasures."""
+class Found:
+    """Run whose manifest begins with the `bytes` bytes that a head is the digest of."""
 
-    manifests: Mapping[int, bytes]
-    tombstones: Mapping[int, Tombstone]
-    erasures: Mapping[int, Sequence[Erasure]]
-
-    def run_of(self, head: ArchiveHead) -> int | None:
-        """The run that the head is of; None when it is of none here."""
-        runs = self.manifests.keys() | self.tombstones.keys() | self.erasures.keys()
-        for run_id in sorted(runs if head.run_id is None else runs & {head.run_id}, reverse=True):
-            if head.digest in self._digests(run_id):
-                return run_id
-        return None
-
-    def _digests(self, run_id: int) -> Iterator[str]:
-        yield from _beginnings(self.manifests.get(run_id, b"").splitlines(keepends=True))
-        if run_id in self.tombstones:
-            yield from self.tombstones[run_id].digests
-        for erasure in self.erasures.get(run_id, ()):
-            yield from (*erasure.digests_before, erasure.manifest_after)
+    run_id: int
+    bytes: int
 
 
-def _beginnings(lines: Iterable[bytes]) -> Iterator[str]:
-    """Of the manifest up to each of its lines: a head may have been told while its run was still on."""
-    digest = hashlib.sha256()
-    for line in lines:
-        digest.update(line)
-        yield digest.hexdigest()
+class FoundHeads:
+    """The heads asked for, and those that were met in manifests; one may have been told while its run was still on."""
+
+    def __init__(self, heads: Sequence[ArchiveHead]) -> None:
+        self.heads = heads
+        self._found: dict[ArchiveHead, Found] = {}
+
+    def passed(self, scan: Scan) -> None:
+        """Compare the manifest as far as it was read."""
+        for head in self.heads:
+            if head not in self._found and head.run_id in (None, scan.run_id) and head.digest == scan.digest():
+                self._found[head] = Found(scan.run_id, scan.bytes)
+
+    def of(self, head: ArchiveHead) -> Found | None:
+        """Where a head was met; None: nowhere."""
+        return self._found.get(head)
+
+    def proved(self) -> dict[int, int]:
+        """How many bytes of each run's manifest the heads are digests of."""
+        out: dict[int, int] = {}
+        for found in self._found.values():
+            out[found.run_id] = max(found.bytes, out.get(found.run_id, 0))
+        return out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -10,21 +11,30 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from etl.errors import IntegrityBroken, LocalTrouble, Usage
+from etl.files import WrongKind, open_regular
 
 MARKER = "vnsync-archive.json"
 FORMAT = 1
+RESTORE = "Restore the archive from a copy"
 _MARK = {"format": "vnsync-archive", "version": FORMAT}
 MARK = json.dumps(_MARK).encode() + b"\n"
 """What the marker holds."""
 DIGEST = re.compile(r"[0-9a-f]{64}")
 PART = re.compile(r"[0-9a-f]{2}")
 OBJECT = re.compile(r"[0-9a-f]{62}\.gz")
-RUN = re.compile(r"([0-9]{1,19})\.jsonl")
-TOMBSTONE = re.compile(r"([0-9]{1,19})\.pruned\.json")
-ERASURE = re.compile(r"([0-9]{1,9})\.json")
+_NUMBER = "(0|[1-9][0-9]{0,18})"
+RUN = re.compile(_NUMBER + r"\.jsonl")
+TOMBSTONE = re.compile(_NUMBER + r"\.pruned\.json")
+ERASURE = re.compile(_NUMBER + r"\.json")
 TEMPORARY = re.compile(r"\.new-.*")
+LARGEST_MARKER = 4096
+
+
+class Missing(IntegrityBroken):
+    """A file of the archive is missing."""
 
 
 @dataclass(frozen=True)
@@ -53,19 +63,48 @@ class Layout:
         return self.runs / f"{run_id}.jsonl"
 
     def tombstone(self, run_id: int) -> Path:
-        """What is left of a pruned run."""
+        """What says which responses of a run were pruned."""
         return self.runs / f"{run_id}.pruned.json"
+
+    def erasure(self, number: int) -> Path:
+        """The record of an erasure."""
+        return self.erasures / f"{number}.json"
 
     def object(self, digest: str) -> Path:
         """A response, by the SHA-256 of its bytes."""
         return self.objects / digest[:2] / f"{digest[2:]}.gz"
+
+    @contextlib.contextmanager
+    def reading(self, path: Path) -> Iterator[IO[bytes]]:
+        """Stream of a file of the archive; no link is followed to it, and nothing special opened.
+
+        Raises `Missing` when it is not there, `IntegrityBroken` for another kind of thing in its place, `LocalTrouble`
+        when it cannot be read.
+        """
+        try:
+            with local_trouble(path), open_regular(path, below=self.folder) as stream:
+                yield stream
+        except LocalTrouble as exc:
+            if isinstance(exc.__cause__, FileNotFoundError):
+                raise Missing(f"{path} is missing", remedy=RESTORE) from None
+            if isinstance(exc.__cause__, WrongKind):
+                raise IntegrityBroken(f"{path}: {exc.__cause__.strerror}", remedy=RESTORE) from None
+            raise
+
+    def read(self, path: Path, most: int) -> bytes:
+        """Content of a file of the archive. Raises `IntegrityBroken` above `most` bytes, and as `reading` does."""
+        with self.reading(path) as stream:
+            content = stream.read(most + 1)
+        if len(content) > most:
+            raise IntegrityBroken(f"{path} is larger than {most} bytes", remedy=RESTORE)
+        return content
 
     def run_ids(self) -> list[int]:
         """The runs that have a manifest, oldest first."""
         return _numbers(self.runs, RUN)
 
     def pruned_ids(self) -> list[int]:
-        """The runs of which only a tombstone is left, oldest first."""
+        """The runs that were pruned, oldest first."""
         return _numbers(self.runs, TOMBSTONE)
 
     def digests(self) -> Iterator[str]:
@@ -82,18 +121,30 @@ def _numbers(folder: Path, pattern: re.Pattern[str]) -> list[int]:
 
 
 def listed(folder: Path) -> list[str]:
-    """The names in a folder; none when there is no such folder."""
+    """The names in a folder; none when there is no such folder, or a link in its place."""
     with local_trouble(folder):
-        return os.listdir(folder) if folder.is_dir() else []
+        return os.listdir(folder) if is_folder(folder) else []
+
+
+def shown(path: Path) -> str:
+    """The path as text that can be printed, whatever bytes its name has."""
+    return str(path).encode("utf-8", "backslashreplace").decode()
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder is at `path`; a link to one is none."""
+    return path.is_dir() and not path.is_symlink()
 
 
 def existing(folder: Path) -> Layout:
     """An archive that is there. Raises `Usage` for a folder that is none, `IntegrityBroken` for another format."""
-    marker = folder / MARKER
-    if not marker.is_file():
-        raise Usage(f"{folder} is no vnsync archive", remedy="Name the folder that `vnsync sync --archive` wrote")
-    with local_trouble(marker):
-        text = marker.read_bytes()
+    layout, marker = Layout(folder), folder / MARKER
+    try:
+        text = layout.read(marker, LARGEST_MARKER)
+    except Missing:
+        raise Usage(
+            f"{folder} is no vnsync archive", remedy="Name the folder that `vnsync sync --archive` wrote"
+        ) from None
     try:
         found = json.loads(text)
         known = found["format"] == _MARK["format"] and found["version"] == FORMAT
@@ -101,7 +152,7 @@ def existing(folder: Path) -> Layout:
         known = False
     if not known:
         raise IntegrityBroken(f"{marker} does not say format {FORMAT}", remedy="Read it with the vnsync that wrote it")
-    return Layout(folder)
+    return layout
 
 
 def prepared(folder: Path) -> Layout:
@@ -110,13 +161,13 @@ def prepared(folder: Path) -> Layout:
     marker = folder / MARKER
     with local_trouble(folder):
         _make(folder)
-        if not marker.exists():
+        if not marker.exists() and not marker.is_symlink():
             foreign = [name for name in os.listdir(folder) if not TEMPORARY.fullmatch(name) and name != "objects"]
             if foreign:
                 raise LocalTrouble(f"{folder} is not empty, and no vnsync archive", remedy="Name a new or empty folder")
             write_whole(marker, MARK)
         for part in (layout.objects, layout.runs):
-            _make(part)
+            make_within(part)
         if not os.access(layout.runs, os.W_OK | os.X_OK):
             raise LocalTrouble(f"{layout.runs} cannot be written", remedy="Check the archive's owner and permissions")
     return existing(folder)
@@ -131,11 +182,17 @@ def _make(folder: Path) -> None:
             os.chmod(folder, 0o700)
 
 
+def make_within(folder: Path) -> None:
+    """Make a folder of the archive. Raises `WrongKind` when a link is in its place: what it leads to is not ours."""
+    if folder.is_symlink():
+        raise WrongKind(errno.ELOOP, "it is a link, not a folder", str(folder))
+    _make(folder)
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file that is there whole or not at all, for its owner alone; its name is durable on return."""
     new = path.with_name(f".new-{path.name}-{os.getpid()}-{threading.get_ident()}")
     with local_trouble(path):
-        _make(path.parent)
         try:
             write_private(new, content)
             os.replace(new, path)

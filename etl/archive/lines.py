@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
+
+Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+"""SHA-256 in lower-case hex; it becomes a part of paths."""
 
 
 class Before(Struct, frozen=True, kw_only=True):
-    """The newest manifest that was there when a run began: its first `bytes` bytes have this digest."""
+    """Manifest that was there when a run began: its first `bytes` bytes have this digest."""
 
     run_id: int
     bytes: int
-    sha256: str
+    sha256: Digest
+
+
+class Mark(Struct, frozen=True, kw_only=True):
+    """Newest record of an erasure that was there when a run began: its number, and the SHA-256 of its file."""
+
+    number: int
+    sha256: Digest
 
 
 class Run(Struct, tag_field="kind", tag="run", frozen=True, kw_only=True, omit_defaults=True):
-    """The first line: the run and what it was asked to do."""
+    """The first line: the run and what it was asked to do.
+
+    `previous`: the manifests that no earlier run names whole, oldest first; `erasures`: None where there was none.
+    """
 
     format: int
     run_id: int
@@ -29,7 +42,8 @@ class Run(Struct, tag_field="kind", tag="run", frozen=True, kw_only=True, omit_d
     approve_close: list[int] = []
     max_close_share: float
     page_limit: int
-    previous: Before | None = None
+    previous: list[Before] = []
+    erasures: Mark | None = None
 
 
 class Roster(Struct, tag_field="kind", tag="roster", frozen=True, kw_only=True):
@@ -41,20 +55,25 @@ class Roster(Struct, tag_field="kind", tag="roster", frozen=True, kw_only=True):
 class Response(Struct, tag_field="kind", tag="response", frozen=True, kw_only=True, omit_defaults=True):
     """A request and the response that was kept; without `sha256` nothing whole came, and `error` says why.
 
-    `erased`: the digests that it had before personal content was erased from it, oldest first.
+    `records`: of a listing, the digest over its pieces (`pieces.Pieces.digest`), where it has records.
     """
 
     account_id: int | None = None
     method: str
-    params: dict[str, Any]
+    params: msgspec.Raw
     request_id: int
     received_at: datetime
     status: int | None = None
-    sha256: str | None = None
+    sha256: Digest | None = None
     size: int = 0
+    records: Digest | None = None
     redacted: bool = False
     error: str | None = None
-    erased: list[str] = []
+
+    def asked(self) -> dict[str, Any]:
+        """`params`, decoded; they are kept as they stand, for a run may have a hundred thousand of them."""
+        found: dict[str, Any] = msgspec.json.decode(self.params, type=dict[str, Any])
+        return found
 
 
 class Plan(Struct, tag_field="kind", tag="plan", frozen=True, kw_only=True):
@@ -102,7 +121,7 @@ class Seal(Struct, tag_field="kind", tag="seal", frozen=True, kw_only=True):
     """The last line: how many lines stand before it, and the digest of their bytes."""
 
     lines: int
-    sha256: str
+    sha256: Digest
 
 
 Line = Run | Roster | Response | Plan | Publishes | Account | End | Seal
@@ -120,5 +139,5 @@ def decoded(text: bytes) -> Line:
     """The line that `text` is. Raises `ValueError` when it is none."""
     try:
         return _decoder.decode(text)
-    except (msgspec.MsgspecError, RecursionError) as exc:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
         raise ValueError(str(exc)) from None

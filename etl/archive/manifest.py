@@ -7,11 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from etl.archive.layout import FORMAT, Layout, local_trouble
-from etl.archive.lines import Account, End, Line, Plan, Publishes, Response, Roster, Run, Seal, decoded
+from etl.archive.layout import FORMAT, RESTORE, Layout
+from etl.archive.lines import Account, End, Line, Plan, Publishes, Response, Roster, Run, Seal, decoded, encoded
 from etl.errors import IntegrityBroken
 
-_REMEDY = "Restore the archive from a copy"
+LARGEST = 64 * 2**20
+"""Bytes of a manifest at most: a run of 20 000 customers has some 50 million."""
+LONGEST_LINE = 4 * 2**20
+MOST_VALUES = 3_000_000
+"""Values of a manifest that is held in memory: a run of 20 000 customers."""
 
 
 @dataclass(frozen=True)
@@ -60,53 +64,83 @@ class Manifest:
         return ends[-1] if ends else "interrupted"
 
 
-def read_manifest(layout: Layout, run_id: int) -> Manifest:
-    """A run's manifest. Raises `IntegrityBroken` when it is not whole, or not what its seal says."""
-    return parse(read_bytes(layout, run_id), run_id)
+class Scan:
+    """One pass over a manifest's lines, which checks its form and its seal; one line is in memory at a time.
 
+    Iterating raises `IntegrityBroken` where it is damaged. `sealed`, `bytes` and `digest()` speak of the lines that
+    were passed; a half line that a crash left behind the last is passed over.
+    """
 
-def read_bytes(layout: Layout, run_id: int) -> bytes:
-    """A manifest's bytes."""
-    path = layout.manifest(run_id)
-    if not path.is_file():
-        raise IntegrityBroken(f"the archive holds no run {run_id}", remedy=_REMEDY)
-    with local_trouble(path):
-        return path.read_bytes()
+    def __init__(self, layout: Layout, run_id: int) -> None:
+        self._layout, self.run_id = layout, run_id
+        self._hash, self._lines = hashlib.sha256(), 0
+        self.bytes, self.sealed = 0, False
 
+    def digest(self) -> str:
+        """SHA-256 of the bytes of the lines so far."""
+        return self._hash.hexdigest()
 
-def parse(text: bytes, run_id: int) -> Manifest:
-    """The manifest in these bytes. What a crash left after the last whole line is passed over."""
-    whole, _, torn = text.rpartition(b"\n")
-    found: list[Line] = []
-    for number, one in enumerate(whole.split(b"\n") if whole else [], 1):
+    def __iter__(self) -> Iterator[Line]:
+        with self._layout.reading(self._layout.manifest(self.run_id)) as stream:
+            while text := stream.readline(LONGEST_LINE + 1):
+                if self.sealed:
+                    raise self._damaged("something follows its seal")
+                if len(text) > LONGEST_LINE or self.bytes + len(text) > LARGEST:
+                    raise self._damaged(f"it is longer than {LARGEST} bytes, or a line than {LONGEST_LINE}")
+                if not text.endswith(b"\n"):
+                    break
+                yield self._passed(text)
+        if not self._lines:
+            raise self._damaged("it does not begin with its run")
+
+    def _passed(self, text: bytes) -> Line:
         try:
-            found.append(decoded(one))
+            line = decoded(text)
         except ValueError as exc:
-            raise _damaged(run_id, f"line {number} cannot be read: {exc}") from None
-    if not found or not isinstance(found[0], Run):
-        raise _damaged(run_id, "it does not begin with its run")
-    if found[0].format != FORMAT or found[0].run_id != run_id:
-        raise _damaged(run_id, f"it says run {found[0].run_id}, format {found[0].format}")
-    sealed = _is_sealed(found, whole, run_id)
-    if sealed and torn:
-        raise _damaged(run_id, "something follows its seal")
-    return Manifest(found[0], tuple(found), sealed)
+            raise self._damaged(f"line {self._lines + 1} cannot be read: {exc}") from None
+        if isinstance(line, Run):
+            self._check_first(line)
+        elif not self._lines:
+            raise self._damaged("it does not begin with its run")
+        elif isinstance(line, Seal):
+            if (line.lines, line.sha256) != (self._lines, self.digest()):
+                raise self._damaged("it is not what its seal says")
+            self.sealed = True
+        self._hash.update(text)
+        self._lines, self.bytes = self._lines + 1, self.bytes + len(text)
+        return line
+
+    def _check_first(self, line: Run) -> None:
+        if self._lines:
+            raise self._damaged("a first line stands within it")
+        if line.format != FORMAT or line.run_id != self.run_id:
+            raise self._damaged(f"it says run {line.run_id}, format {line.format}")
+
+    def _damaged(self, what: str) -> IntegrityBroken:
+        return IntegrityBroken(f"the archive's manifest of run {self.run_id} is damaged: {what}", remedy=RESTORE)
 
 
-def _is_sealed(found: list[Line], whole: bytes, run_id: int) -> bool:
-    if any(isinstance(line, Run | Seal) for line in found[1:-1]):
-        raise _damaged(run_id, "a first or last line stands within it")
-    seal = found[-1]
-    if not isinstance(seal, Seal):
-        return False
-    sealed = whole[: whole.rfind(b"\n") + 1]
-    if seal.lines != len(found) - 1 or seal.sha256 != hashlib.sha256(sealed).hexdigest():
-        raise _damaged(run_id, "it is not what its seal says")
-    return True
+def read_manifest(layout: Layout, run_id: int, *, responses: bool = True) -> Manifest:
+    """A run's manifest, in memory, without its response lines when they are not asked for.
+
+    Raises `IntegrityBroken` when it is not whole, not what its seal says, or holds more values than a run can have.
+    """
+    scan, found, values = Scan(layout, run_id), list[Line](), 0
+    for line in scan:
+        if isinstance(line, Response) and not responses:
+            continue
+        values += _values(line)
+        if values > MOST_VALUES:
+            raise IntegrityBroken(f"the manifest of run {run_id} holds more than {MOST_VALUES} values", remedy=RESTORE)
+        found.append(line)
+    first = found[0]
+    assert isinstance(first, Run)
+    return Manifest(first, tuple(found), scan.sealed)
 
 
-def _damaged(run_id: int, what: str) -> IntegrityBroken:
-    return IntegrityBroken(f"the archive's manifest of run {run_id} is damaged: {what}", remedy=_REMEDY)
+def _values(line: Line) -> int:
+    """About how many objects a line takes in memory."""
+    return 20 if isinstance(line, Response) else encoded(line).count(b",") + 10
 
 
 def confirmed(manifests: list[Manifest]) -> list[dict[int, Publishes]]:

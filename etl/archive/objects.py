@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import zlib
+from collections.abc import Iterator
+from typing import IO
 
-from etl.archive.layout import Layout, local_trouble, write_whole
+from etl.archive.layout import RESTORE, Layout, Missing, local_trouble, make_within, write_whole
 from etl.errors import IntegrityBroken
 
 LEVEL = 3
 """Compression: a third of the time of the default, and a tenth more bytes."""
 HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 """Of every object: gzip, deflate, no name, no time, unknown system."""
-LARGEST = 2**28
-"""Bytes of a response at most: twice what is accepted from the source."""
+LARGEST = 2**27 + 2**20
+"""Bytes of a response at most: a little more than is accepted from the source."""
+STEP = 2**18
+"""Bytes that are inflated at once."""
 
 
 def digest_of(body: bytes) -> str:
@@ -32,25 +38,39 @@ class Objects:
         digest = digest_of(body)
         path = self._layout.object(digest)
         with local_trouble(path):
-            there = path.exists()
+            make_within(path.parent)
+            there = path.is_file() and not path.is_symlink()
         if not there:
             write_whole(path, _packed(body))
         return digest
 
     def get(self, digest: str) -> bytes:
         """The response with this digest. Raises `IntegrityBroken` when it is missing, damaged or another."""
-        path = self._layout.object(digest)
-        try:
-            with local_trouble(path):
-                packed = path.read_bytes()
-        except Exception as exc:
-            if isinstance(exc.__cause__, FileNotFoundError):
-                raise _broken(digest, "is missing") from None
-            raise
-        body = _inflated(packed, digest)
-        if digest_of(body) != digest:
+        body = io.BytesIO()
+        for piece in self.checked(digest):
+            body.write(piece)
+        return body.getvalue()
+
+    def checked(self, digest: str) -> Iterator[bytes]:
+        """The response in pieces, of which none is to be used before the last was given out; raises as `get` does."""
+        found, size = hashlib.sha256(), 0
+        with self._opened(digest) as stream:
+            for piece in _inflated(stream, digest):
+                size += len(piece)
+                if size > LARGEST:
+                    raise _broken(digest, f"is damaged: it is larger than {LARGEST} bytes")
+                found.update(piece)
+                yield piece
+        if found.hexdigest() != digest:
             raise _broken(digest, "holds other bytes than its name says")
-        return body
+
+    @contextlib.contextmanager
+    def _opened(self, digest: str) -> Iterator[IO[bytes]]:
+        try:
+            with self._layout.reading(self._layout.object(digest)) as stream:
+                yield stream
+        except Missing:
+            raise _broken(digest, "is missing") from None
 
 
 def _packed(body: bytes) -> bytes:
@@ -60,20 +80,23 @@ def _packed(body: bytes) -> bytes:
     return b"".join((HEADER, deflater.compress(body), deflater.flush(), trailer))
 
 
-def _inflated(packed: bytes, digest: str) -> bytes:
-    """The bytes of one gzip member, whole and checked; never more than a response can have."""
-    inflater = zlib.decompressobj(wbits=31)
+def _inflated(stream: IO[bytes], digest: str) -> Iterator[bytes]:
+    """The bytes of one gzip member, whole and checked, a step at a time."""
+    inflater, packed = zlib.decompressobj(wbits=31), stream.read(STEP)
+    if not packed.startswith(HEADER):
+        raise _broken(digest, "is damaged: it does not begin as it should")
     try:
-        body = inflater.decompress(packed, LARGEST)
+        while packed and not inflater.eof:
+            yield inflater.decompress(packed, STEP)
+            packed = inflater.unconsumed_tail or stream.read(STEP)
     except zlib.error as exc:
         raise _broken(digest, f"is damaged ({exc})") from None
-    if not inflater.eof or inflater.unused_data or not packed.startswith(HEADER):
-        raise _broken(digest, "is damaged: it does not begin and end as it should")
-    return body
+    if not inflater.eof or inflater.unused_data or packed:
+        raise _broken(digest, "is damaged: it does not end as it should")
 
 
 def _broken(digest: str, what: str) -> IntegrityBroken:
     return IntegrityBroken(
         f"the archived response {digest[:16]}… {what}",
-        remedy="Restore the archive from a copy",
+        remedy=RESTORE,
     )

@@ -1,17 +1,19 @@
-"""Taking old runs out of an archive: a tombstone stays of each, and the rest stays verifiable."""
+"""Pruning: the responses of old runs are taken out, their manifests stay, and a tombstone says what is gone."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from etl.archive.checking import refuse_damaged
-from etl.archive.layout import Layout, existing, local_trouble, sync_folder
-from etl.archive.manifest import Manifest, confirmed, read_bytes, read_manifest
-from etl.archive.tombstones import Tombstone, write_tombstone
+from etl.archive.erasures import read_erasures
+from etl.archive.layout import Layout, existing, local_trouble
+from etl.archive.lines import Response
+from etl.archive.manifest import Scan
+from etl.archive.order import first_line
+from etl.archive.tombstones import Tombstone, read_tombstone, write_tombstone
 
 LEFT_ALONE = timedelta(days=1)
 """A response that no manifest names may be one that a run is just about to name; so long it is not touched."""
@@ -19,7 +21,7 @@ LEFT_ALONE = timedelta(days=1)
 
 @dataclass(frozen=True, kw_only=True)
 class Pruned:
-    """What was taken out: runs, responses and their bytes as they lay on the disk."""
+    """What was taken out: of which runs, how many responses, and their bytes as they lay on the disk."""
 
     runs: tuple[int, ...] = ()
     responses: int = 0
@@ -27,42 +29,29 @@ class Pruned:
 
 
 def prune(folder: Path, *, before: datetime, now: datetime) -> Pruned:
-    """Take out the runs that began before `before`, and the responses that only they need; the newest run stays.
+    """Take out the responses of the runs that began before `before`, where no other run needs them.
 
-    Raises `IntegrityBroken` when the archive is not whole: what is damaged shall not be buried. May be repeated after a
-    crash.
+    The newest run keeps its own; all manifests stay, so that heads go on proving them. Raises `IntegrityBroken` when
+    the archive is not whole: what is damaged shall not be buried. May be repeated after a crash.
     """
     layout = existing(folder)
     refuse_damaged(folder)
-    manifests = [read_manifest(layout, run_id) for run_id in layout.run_ids()]
-    old = [m for m in manifests[:-1] if m.run.started_at < before]
-    kept = [m for m in manifests if m not in old]
-    needed = {digest for m in kept for digest in m.digests}
-    _bury(layout, manifests, old, needed, now)
-    removed, size = _remove(layout, {d for m in old for d in m.digests} - needed, needed, now)
-    return Pruned(runs=tuple(m.run.run_id for m in old), responses=removed, bytes=size)
+    ids, pruned = layout.run_ids(), set(layout.pruned_ids())
+    begun = {run_id: first_line(layout, run_id).started_at for run_id in ids if run_id not in pruned}
+    old = sorted((run_id for run_id in begun if begun[run_id] < before and run_id != ids[-1]), key=begun.__getitem__)
+    needed = {digest for run_id in begun if run_id not in old for digest in _digests(layout, run_id)}
+    for run_id in old:  # the oldest first: what a crash leaves of this is whole, too
+        removed = sorted(_digests(layout, run_id) - needed)
+        write_tombstone(layout, Tombstone(run_id=run_id, pruned_at=now, removed=removed))
+    erasures = read_erasures(layout)
+    gone = {erasures.now(d) for run_id in layout.pruned_ids() for d in read_tombstone(layout, run_id).removed}
+    there = {erasures.now(digest) for digest in needed}
+    removed_objects, size = _remove(layout, gone - there, there, now)
+    return Pruned(runs=tuple(sorted(old)), responses=removed_objects, bytes=size)
 
 
-def _bury(layout: Layout, manifests: list[Manifest], old: list[Manifest], needed: set[str], now: datetime) -> None:
-    published = dict(zip((m.run.run_id for m in manifests), confirmed(manifests), strict=True))
-    for manifest in old:
-        run_id = manifest.run.run_id
-        whole = hashlib.sha256(read_bytes(layout, run_id)).hexdigest()
-        named = {m.run.previous.sha256 for m in manifests if m.run.previous and m.run.previous.run_id == run_id}
-        tombstone = Tombstone(
-            run_id=run_id,
-            started_at=manifest.run.started_at,
-            pruned_at=now,
-            previous=manifest.run.previous,
-            digests=sorted({whole, *named}),
-            published=list(published[run_id].values()),
-            removed=sorted(manifest.digests - needed),
-        )
-        write_tombstone(layout, tombstone)
-        with local_trouble(layout.manifest(run_id)):
-            layout.manifest(run_id).unlink()
-    with local_trouble(layout.runs):
-        sync_folder(layout.runs)
+def _digests(layout: Layout, run_id: int) -> set[str]:
+    return {line.sha256 for line in Scan(layout, run_id) if isinstance(line, Response) and line.sha256 is not None}
 
 
 def _remove(layout: Layout, unneeded: set[str], needed: set[str], now: datetime) -> tuple[int, int]:

@@ -11,10 +11,17 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from etl.archive import lines
+from etl.archive.erasures import newest_mark
 from etl.archive.layout import FORMAT, Layout, local_trouble, prepared, write_all, write_whole
+from etl.archive.manifest import LARGEST, LONGEST_LINE
 from etl.archive.objects import Objects
+from etl.archive.order import named_by_next
+from etl.archive.pieces import LISTING, cut
 from etl.domain.events import Notice
 from etl.domain.ports import Report
 from etl.domain.runs import AccountResult, RunResult
@@ -39,7 +46,7 @@ class Recorder:
     # -- what a witness is told
 
     def begins(self, run: Beginning) -> None:
-        """Open the run's manifest, which names the newest one before it."""
+        """Open the run's manifest, which names those before it."""
         first = lines.Run(
             format=FORMAT,
             run_id=run.run_id,
@@ -50,7 +57,8 @@ class Recorder:
             approve_close=sorted(run.approve_close),
             max_close_share=run.max_close_share,
             page_limit=run.page_limit,
-            previous=_newest(self._layout),
+            previous=named_by_next(self._layout, run.started_at),
+            erasures=newest_mark(self._layout),
         )
         self._manifest = _Manifest(self._layout, first)
 
@@ -67,12 +75,13 @@ class Recorder:
             lines.Response(
                 account_id=self._accounts.get(exchange.params.get("user_id", 0), self._only),
                 method=exchange.method,
-                params=dict(exchange.params),
+                params=_encoded(exchange.params),
                 request_id=exchange.request_id,
                 received_at=exchange.received_at,
                 status=exchange.status,
                 sha256=None if body is None else self._objects.put(body),
                 size=0 if body is None else len(body),
+                records=_of_records(exchange.method, body),
                 redacted=exchange.redacted,
                 error=None if exchange.error is None else _utf8(exchange.error),
             )
@@ -156,11 +165,13 @@ class _Manifest:
         write_whole(self._path, text)
         self._hash, self._lines, self._size = hashlib.sha256(text), 1, len(text)
         with local_trouble(self._path):
-            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
 
     def add(self, line: lines.Line, *, durable: bool = False) -> None:
         """Add a line; `durable`: it, and all before it, are on the disk on return."""
         text = lines.encoded(line)
+        if len(text) > LONGEST_LINE or self._size + len(text) > LARGEST:
+            raise LocalTrouble(f"the manifest {self._path} is full", remedy="Sync fewer accounts in one run")
         with local_trouble(self._path):
             try:
                 write_all(self._descriptor, text)
@@ -180,14 +191,14 @@ class _Manifest:
             os.close(self._descriptor)
 
 
-def _newest(layout: Layout) -> lines.Before | None:
-    """The newest manifest as it is now; it may be one that is still being written."""
-    for run_id in reversed(layout.run_ids()):
-        with local_trouble(layout.manifest(run_id)):
-            text = layout.manifest(run_id).read_bytes()
-        whole = text[: text.rfind(b"\n") + 1]
-        return lines.Before(run_id=run_id, bytes=len(whole), sha256=hashlib.sha256(whole).hexdigest())
-    return None
+def _of_records(method: str, body: bytes | None) -> str | None:
+    """Digest over the pieces of an answer that numbers may be erased from."""
+    found = cut(body) if body is not None and method == LISTING else None
+    return None if found is None else found.digest()
+
+
+def _encoded(params: Mapping[str, Any]) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(params))
 
 
 def _utf8(text: str) -> str:

@@ -1,42 +1,48 @@
-"""Small sealed files of the archive: JSON objects that carry the digest of what they say."""
+"""Small sealed files of the archive: JSON objects that carry the digest of their content."""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
-from etl.archive.layout import local_trouble, write_whole
+from etl.archive.layout import Layout, write_whole
 from etl.errors import IntegrityBroken
 
 T = TypeVar("T", bound=msgspec.Struct)
+LARGEST = 32 * 2**20
+"""Bytes of such a file: some hundred thousand responses."""
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 
 class _Sealed(msgspec.Struct, forbid_unknown_fields=True):
-    """What such a file holds."""
-
-    record: Any
+    record: msgspec.Raw
     sha256: str
+
+
+def encoded(record: msgspec.Struct) -> bytes:
+    """Content of the file of a record."""
+    text = _encoder.encode(record)
+    return b'{"record":%b,"sha256":"%b"}\n' % (text, hashlib.sha256(text).hexdigest().encode())
 
 
 def write_record(path: Path, record: msgspec.Struct) -> None:
     """Write the record with its digest, whole and durable."""
-    said = msgspec.to_builtins(record)
-    digest = hashlib.sha256(_encoder.encode(said)).hexdigest()
-    write_whole(path, _encoder.encode({"record": said, "sha256": digest}) + b"\n")
+    write_whole(path, encoded(record))
 
 
-def read_record(path: Path, kind: type[T]) -> T:
-    """The record in a file. Raises `IntegrityBroken` when it is not what was written."""
-    with local_trouble(path):
-        text = path.read_bytes()
+def read_record(layout: Layout, path: Path, kind: type[T]) -> tuple[T, bytes]:
+    """Record in a file, and the file's content. Raises `IntegrityBroken` when it is not what was written."""
+    content = layout.read(path, LARGEST)
     try:
-        found = msgspec.json.decode(text, type=_Sealed)
-        if hashlib.sha256(_encoder.encode(found.record)).hexdigest() != found.sha256:
+        sealed = msgspec.json.decode(content, type=_Sealed)
+        if hashlib.sha256(sealed.record).hexdigest() != sealed.sha256:
             raise ValueError("its digest is another")
-        return msgspec.convert(found.record, kind)
-    except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as exc:
+        record = msgspec.json.decode(sealed.record, type=kind)
+        if encoded(record) != content:
+            raise ValueError("it is not spelled as vnsync spells it")
+        return record, content
+    except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
         raise IntegrityBroken(f"{path} is damaged: {exc}", remedy="Restore the archive from a copy") from None

@@ -1,4 +1,4 @@
-"""What stays of a run that was pruned: when, and the digests by which those that follow it know it."""
+"""Tombstones: which responses of a run were pruned, and when. The run's manifest stays."""
 
 from __future__ import annotations
 
@@ -7,30 +7,28 @@ from datetime import datetime
 from msgspec import Struct
 
 from etl.archive.layout import Layout
-from etl.archive.lines import Before, Publishes
+from etl.archive.lines import Digest
 from etl.archive.records import read_record, write_record
+from etl.errors import IntegrityBroken
 
 
-class Tombstone(Struct, frozen=True, kw_only=True):
-    """A pruned run. `digests`: of its whole manifest, and of the beginnings that other runs named.
-
-    `published`: what it published, with the chain's digests; `removed`: the responses that went with it.
-    """
+class Tombstone(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Pruned run. `removed`: the digests that its manifest has of the responses that went, in ascending order."""
 
     run_id: int
-    started_at: datetime
     pruned_at: datetime
-    previous: Before | None
-    digests: list[str]
-    published: list[Publishes]
-    removed: list[str]
+    removed: list[Digest]
 
 
 def read_tombstone(layout: Layout, run_id: int) -> Tombstone:
-    """A run's tombstone. Raises `IntegrityBroken` when it is damaged."""
-    return read_record(layout.tombstone(run_id), Tombstone)
+    """Tombstone of a run. Raises `IntegrityBroken` when it is damaged, or another run's."""
+    path = layout.tombstone(run_id)
+    tombstone, _ = read_record(layout, path, Tombstone)
+    if tombstone.run_id != run_id:
+        raise IntegrityBroken(f"{path} is the tombstone of run {tombstone.run_id}", remedy="Restore the archive")
+    return tombstone
 
 
 def write_tombstone(layout: Layout, tombstone: Tombstone) -> None:
-    """Put up a tombstone."""
+    """Write the tombstone, durable on return."""
     write_record(layout.tombstone(tombstone.run_id), tombstone)

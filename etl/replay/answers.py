@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -13,12 +13,14 @@ import msgspec
 from etl.archive.lines import Account as Outcome
 from etl.archive.lines import Publishes, Response
 from etl.archive.manifest import Manifest
-from etl.archive.objects import Objects
+from etl.archive.responses import Responses
 from etl.domain.runs import Unreachable
 from etl.errors import AccountRefused, Held, SourceUnusable, VnsyncError
 from etl.extract.page import METHOD
+from etl.replay.readdressed import readdressed, rows
 from etl.replay.time import ArchivedClock
 
+STEP = 2**20
 SESSION = "the session of a replay"
 OWN_ACCOUNT = "get.account"
 Key = tuple[str, bytes]
@@ -30,27 +32,7 @@ class _Request(msgspec.Struct):
     params: dict[str, Any]
 
 
-class _Envelope(msgspec.Struct, omit_defaults=True):
-    """An answer whose parts stay as they came."""
-
-    id: Any = None
-    jsonrpc: str = "2.0"
-    result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-    error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-
-
-class _Result(msgspec.Struct):
-    data: msgspec.Raw
-    metadata: dict[str, Any] = {}
-
-
-class _WithId(msgspec.Struct):
-    id: int
-
-
 _request = msgspec.json.Decoder(_Request)
-_envelope = msgspec.json.Decoder(_Envelope)
-_result = msgspec.json.Decoder(_Result)
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 
@@ -69,9 +51,9 @@ class ArchivedSource(httpx.BaseTransport):
     """
 
     def __init__(
-        self, manifest: Manifest, published: Mapping[int, Publishes], objects: Objects, clock: ArchivedClock
+        self, manifest: Manifest, published: Mapping[int, Publishes], responses: Responses, clock: ArchivedClock
     ) -> None:
-        self._objects, self._clock, self._published = objects, clock, published
+        self._responses, self._clock, self._published = responses, clock, published
         self._outcomes = {i: o for i, o in manifest.outcomes.items() if i not in published}
         self._accounts = {user: account for account, users in manifest.roster.items() for user in users}
         self._only = next(iter(manifest.roster)) if len(manifest.roster) == 1 else None
@@ -81,8 +63,9 @@ class ArchivedSource(httpx.BaseTransport):
         self._lock = threading.Lock()
         for line in manifest.responses:
             if line.sha256 is not None:
-                self._waiting[self._key(line.method, line.params)].append(line)
-                if _asked_ids(line.params) is not None:
+                asked = line.asked()
+                self._waiting[self._key(line.method, asked)].append(line)
+                if _asked_ids(asked) is not None:
                     self._proofs.append(line)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -92,7 +75,7 @@ class ArchivedSource(httpx.BaseTransport):
             return _ok(_encoder.encode(_logged_in(asked.id)))
         with self._lock:
             self._remember_account(asked)
-            return _ok(self._answer(asked))
+            return _ok(*self._answer(asked))
 
     def _key(self, method: str, params: Mapping[str, Any]) -> Key:
         """A request as it is found again; whichever of an account's users a run asked through."""
@@ -114,18 +97,18 @@ class ArchivedSource(httpx.BaseTransport):
         elif account in self._outcomes:
             raise as_then(self._outcomes[account])
 
-    def _answer(self, asked: _Request) -> bytes:
+    def _answer(self, asked: _Request) -> list[bytes | memoryview]:
         key = self._key(asked.method, asked.params)
         if self._waiting[key]:
             line = self._last[key] = self._waiting[key].popleft()
         elif key in self._last:
             line = self._last[key]  # asked once more than then: the source said nothing else
         elif asked.method == OWN_ACCOUNT and (known := self._published.get(self._account(asked.params) or 0)):
-            return _described(asked.id, known)
+            return [_described(asked.id, known)]
         else:
-            return self._composed(asked)
+            return [self._composed(asked)]
         assert line.sha256 is not None
-        return _under(asked.id, line.request_id, self._objects.get(line.sha256))
+        return readdressed(self._responses.get(line.sha256), line.request_id, asked.id)
 
     # -- a question about single numbers that was put in other words
 
@@ -135,31 +118,34 @@ class ArchivedSource(httpx.BaseTransport):
         if ids is None:
             raise NotArchived(f"the archive holds no answer to {asked.method} {_shown(asked.params)}")
         told: set[int] = set()
-        rows: dict[int, msgspec.Raw] = {}
+        found: dict[int, msgspec.Raw] = {}
         for line in self._proofs:
-            if self._account(line.params) == self._account(asked.params) and line.sha256 is not None:
-                told |= _asked_ids(line.params) or set()
-                rows.update(_rows(self._objects.get(line.sha256)))
+            params = line.asked()
+            if self._account(params) == self._account(asked.params) and line.sha256 is not None:
+                told |= _asked_ids(params) or set()
+                found.update(rows(self._responses.get(line.sha256)))
         if not ids <= told:
             raise NotArchived(f"the archive tells nothing of {len(ids - told)} numbers that are missing")
-        found = [rows[i] for i in sorted(ids & rows.keys())]
-        result = {"data": found, "metadata": {"total_items": len(found)}}
+        data = [found[i] for i in sorted(ids & found.keys())]
+        result = {"data": data, "metadata": {"total_items": len(data)}}
         return _encoder.encode({"jsonrpc": "2.0", "id": asked.id, "result": result})
 
 
 class _ReadOnce(httpx.SyncByteStream):
     """A body that is let go when it is read: httpx's response and stream hold each other, and would hold it, too."""
 
-    def __init__(self, body: bytes) -> None:
-        self._left = [body]
+    def __init__(self, parts: Sequence[bytes | memoryview]) -> None:
+        self._left = [list(parts)]
 
     def __iter__(self) -> Iterator[bytes]:
-        """The body, once."""
-        yield self._left.pop()
+        """The body, once, in steps that add little to what is held already."""
+        for part in self._left.pop():
+            view = memoryview(part)
+            yield from (bytes(view[at : at + STEP]) for at in range(0, len(view), STEP))
 
 
-def _ok(body: bytes) -> httpx.Response:
-    return httpx.Response(200, stream=_ReadOnce(body))
+def _ok(*parts: bytes | memoryview) -> httpx.Response:
+    return httpx.Response(200, stream=_ReadOnce(parts))
 
 
 def as_then(outcome: Outcome) -> VnsyncError:
@@ -171,32 +157,6 @@ def as_then(outcome: Outcome) -> VnsyncError:
     error = kind(cause or remedy, remedy=remedy)
     error.exit_code = outcome.exit_code
     return error
-
-
-def _under(request_id: int, archived_id: int, body: bytes) -> bytes:
-    """The answer under this request's id, if it had its own, and without the points of then; what is no JSON stays."""
-    try:
-        envelope = _envelope.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return body
-    if envelope.id == archived_id:
-        envelope.id = request_id
-    elif envelope.id == request_id:
-        envelope.id = None
-    if not isinstance(envelope.result, msgspec.UnsetType):
-        envelope.result = _without_limits(envelope.result)
-    return _encoder.encode(envelope)
-
-
-def _without_limits(raw: msgspec.Raw) -> msgspec.Raw:
-    """Points that were spent then do not hold up a replay."""
-    try:
-        result = _result.decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return raw
-    if result.metadata.pop("limits", None) is None:
-        return raw
-    return msgspec.Raw(_encoder.encode(result))
 
 
 def _logged_in(request_id: int) -> dict[str, Any]:
@@ -215,15 +175,6 @@ def _asked_ids(params: Mapping[str, Any]) -> set[int] | None:
     if isinstance(where, dict) and where.get("operator") == "in" and where.get("field") == "id":
         return set(where["value"])
     return None
-
-
-def _rows(body: bytes) -> Iterable[tuple[int, msgspec.Raw]]:
-    try:
-        result = _result.decode(_envelope.decode(body).result or b"")
-        raws = msgspec.json.decode(result.data, type=list[msgspec.Raw])
-        return [(msgspec.json.decode(raw, type=_WithId).id, raw) for raw in raws]
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError):
-        return []
 
 
 def _shown(params: Mapping[str, Any]) -> str:

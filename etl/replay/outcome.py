@@ -16,10 +16,14 @@ from etl.errors import IntegrityBroken
 
 @dataclass(frozen=True)
 class Episode:
-    """A run to replay, and what it published, by account."""
+    """A run to replay, and what it published, by account.
+
+    `manifest`: without its responses; `erased`: the accounts from whose responses personal content was erased.
+    """
 
     manifest: Manifest
     published: Mapping[int, Publishes]
+    erased: frozenset[int | None] = frozenset()
 
     @property
     def run_id(self) -> int:
@@ -40,7 +44,7 @@ class Episode:
 
     def erased_from(self, account_id: int) -> bool:
         """Whether personal content was erased from the account's responses."""
-        return any(r.erased and r.account_id == account_id for r in self.manifest.responses)
+        return account_id in self.erased
 
 
 @dataclass(frozen=True, kw_only=True)

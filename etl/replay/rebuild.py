@@ -12,9 +12,9 @@ from sqlalchemy import Engine, func, select
 from etl import pipeline
 from etl.archive.checking import refuse_damaged
 from etl.archive.layout import Layout, existing
-from etl.archive.lines import Publishes
-from etl.archive.manifest import Manifest, confirmed, read_manifest
-from etl.archive.objects import Objects
+from etl.archive.lines import Publishes, Response
+from etl.archive.manifest import Manifest, Scan, confirmed, read_manifest
+from etl.archive.responses import Responses
 from etl.domain.ports import Report
 from etl.domain.runs import AccountResult
 from etl.errors import OtherInstallation, Usage
@@ -32,13 +32,31 @@ from etl.surroundings import SyncOptions
 
 def episodes(layout: Layout, runs: Collection[int] = (), until: datetime | None = None) -> list[Episode]:
     """The archive's runs in order, those asked for: `runs` (none: all), begun not later than `until`."""
-    unknown = set(runs) - set(layout.run_ids())
+    pruned = set(layout.pruned_ids())
+    there = [run_id for run_id in layout.run_ids() if run_id not in pruned]
+    unknown = set(runs) - set(there)
     if unknown:
         raise Usage(f"the archive {layout.folder} holds no run {min(unknown)}", remedy="Leave --run out to replay all")
-    manifests = sorted((read_manifest(layout, i) for i in layout.run_ids()), key=_moment)
-    found = [Episode(m, p) for m, p in zip(manifests, confirmed(manifests), strict=True)]
+    manifests = sorted((read_manifest(layout, i, responses=False) for i in there), key=_moment)
+    erased = _erased(layout, there)
+    found = [Episode(m, p, erased[m.run.run_id]) for m, p in zip(manifests, confirmed(manifests), strict=True)]
     wanted = [e for e in found if not runs or e.run_id in runs]
     return [e for e in wanted if until is None or e.manifest.run.started_at <= until]
+
+
+def _erased(layout: Layout, run_ids: Sequence[int]) -> dict[int, frozenset[int | None]]:
+    """By run, the accounts from whose responses personal content was erased."""
+    responses = Responses(layout)
+    if not responses.erased:
+        return dict.fromkeys(run_ids, frozenset())
+    return {
+        run_id: frozenset(
+            line.account_id
+            for line in Scan(layout, run_id)
+            if isinstance(line, Response) and responses.is_erased_from(line)
+        )
+        for run_id in run_ids
+    }
 
 
 def _moment(manifest: Manifest) -> datetime:
@@ -96,7 +114,7 @@ class _Replay:
     """The state of a replay: where each account stands, and what was done."""
 
     def __init__(self, layout: Layout, engine: Engine, report: Report, transformers: Transformers) -> None:
-        self._objects, self._engine, self._report = Objects(layout), engine, report
+        self._layout, self._responses, self._engine, self._report = layout, Responses(layout), engine, report
         self._transformers = transformers
         self._heads = dict(self._standing())
         self.done = Replayed()
@@ -178,7 +196,8 @@ class _Replay:
     def _through_the_pipeline(self, episode: Episode, tried: frozenset[int]) -> dict[int, AccountResult]:
         run = episode.manifest.run
         clock = ArchivedClock(moment_of(run.run_id, run.started_at))
-        source = ArchivedSource(episode.manifest, episode.published, self._objects, clock)
+        manifest = read_manifest(self._layout, run.run_id)
+        source = ArchivedSource(manifest, episode.published, self._responses, clock)
         chance = ArchivedChance(run.run_id)
         options = SyncOptions(
             accounts=tried,

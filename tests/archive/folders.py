@@ -31,6 +31,18 @@ def kind(found: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
     return [line for line in found if line["kind"] == name]
 
 
+def erasures(folder: Path) -> list[dict[str, Any]]:
+    """The records of erasures, oldest first."""
+    paths = sorted((folder / "erasures").glob("*.json"), key=lambda p: int(p.stem))
+    return [json.loads(path.read_bytes())["record"] for path in paths]
+
+
+def now(folder: Path, digest: str) -> str:
+    """Digest of the object that stands for a response after the erasures."""
+    newest = {r["former"]: r["now"] for record in erasures(folder) for r in record["responses"]}
+    return str(newest.get(digest, digest))
+
+
 def body(folder: Path, digest: str) -> bytes:
     """A response by its digest, which is checked."""
     content = gzip.decompress((folder / "objects" / digest[:2] / f"{digest[2:]}.gz").read_bytes())

@@ -14,15 +14,16 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from etl.archive import erasing, layout
+from etl.archive import layout
 from etl.archive.checking import check_archive
-from etl.archive.erasing import erase_number, without_personal_content
+from etl.archive.erasing import erase_number
 from etl.archive.heads import ArchiveHead
 from etl.archive.layout import existing
+from etl.archive.personal import UNREADABLE, emptied
 from etl.archive.pruning import prune
 from etl.errors import IntegrityBroken, LocalTrouble, TryLater, Usage
 from etl.replay.rebuild import chosen, replay
-from tests.archive.folders import archived, body, kind, manifest
+from tests.archive.folders import archived, body, kind, manifest, now
 from tests.cli.conftest import clean, customer, vnsync  # noqa: F401 - fixtures
 from tests.cli.running import Run, Source
 from tests.rig import Rig
@@ -178,20 +179,19 @@ def test_responses_without_any_run_are_a_problem(rig: Rig, tmp_path: Path) -> No
 
 
 def test_nothing_beside_a_damaged_run_is_called_harmless(rig: Rig, tmp_path: Path) -> None:
-    """Its responses belong to no run that can be read; the head is not that of the run before it."""
+    """Its responses are no leavings of a crash; the head is not that of the run before it."""
     path = existing(tmp_path / "a").manifest(_runs(rig)[-1])
     path.write_bytes(path.read_bytes()[:-9] + b"x\n")
     found = check_archive(tmp_path / "a")
-    assert (len(found.problems), found.head) == (1, None)
-    assert [note.partition(" ")[2] for note in found.notes] == ["responses belong to no run that can be read"]
+    assert (len(found.problems), found.head, found.notes) == (1, None, [])
 
 
 def test_run_of_an_erasure_is_missed(rig: Rig, tmp_path: Path) -> None:
-    """Also the newest one, which no other names: the record of the erasure does."""
+    """Also the newest one, which no other names: the record of the erasure names its response."""
     folder, last = tmp_path / "a", _runs(rig)[-1]
     erase_number(folder, *_number(rig)[:2], now=rig.clock.now())
     existing(folder).manifest(last).unlink()
-    assert any(f"run {last} is missing" in p for p in check_archive(folder).problems)
+    assert "erasure 1 names responses of no run: " in check_archive(folder).problems[0]
 
 
 def test_prune_leaves_a_verifiable_archive_that_goes_on(rig: Rig, tmp_path: Path) -> None:
@@ -250,7 +250,10 @@ def _number(rig: Rig) -> tuple[int, int, str]:
 
 def _kept(folder: Path, runs: list[int]) -> bytes:
     return b"".join(
-        body(folder, r["sha256"]) for run in runs for r in kind(manifest(folder, run), "response") if "sha256" in r
+        body(folder, now(folder, r["sha256"]))
+        for run in runs
+        for r in kind(manifest(folder, run), "response")
+        if "sha256" in r
     )
 
 
@@ -267,7 +270,8 @@ def test_s19_erased_number_is_nowhere_and_the_archive_tells(rig: Rig, tmp_path: 
     assert phone.encode() not in _kept(folder, _runs(rig))
     found = check_archive(folder)
     assert found.problems == []
-    assert found.notes[0].startswith(f"personal content of number {number} of account {account} was erased from run")
+    told = f"erasure 1: personal content of number {number} of account {account} was erased from responses (4)"
+    assert found.notes[0].startswith(told)
     assert not any("belong to no run" in note for note in found.notes)
     assert rig.sync().exit_code == 0
     assert check_archive(folder).problems == []
@@ -279,21 +283,27 @@ def test_s19_erased_number_is_nowhere_and_the_archive_tells(rig: Rig, tmp_path: 
 
 
 def test_s19_erasure_without_its_record_is_found(rig: Rig, tmp_path: Path) -> None:
-    """Neither the record nor the manifest can be taken back alone."""
+    """The record cannot be taken away or edited; a response that is put back is told."""
     folder = tmp_path / "a"
     account, number, _ = _number(rig)
     originals = _content(folder)
     erase_number(folder, account, number, now=rig.clock.now())
-    records = sorted((folder / "erasures").iterdir())
-    content = records[0].read_bytes()
-    records[0].unlink()
+    (record,) = (folder / "erasures").iterdir()
+    content = record.read_bytes()
+    record.unlink()
+    assert "is missing" in check_archive(folder).problems[0]
+    record.write_bytes(content.replace(b'"virtual_number_id":', b'"virtual_number_id":1', 1))
     assert check_archive(folder).problems
-    records[0].write_bytes(content.replace(b'"virtual_number_id":', b'"virtual_number_id":1', 1))
-    assert check_archive(folder).problems
-    records[0].write_bytes(content)
-    first = existing(folder).manifest(_runs(rig)[0])
-    first.write_bytes(originals[first])
-    assert check_archive(folder).problems
+    record.write_bytes(content)
+    back = next(path for path in originals if not path.exists())
+    back.write_bytes(originals[back])
+    found = check_archive(folder)
+    assert (found.problems, found.notes[0]) == (
+        [],
+        "responses as they were before an erasure are there (1): erase again",
+    )
+    erase_number(folder, account, number, now=rig.clock.now())
+    assert not back.exists()
 
 
 @pytest.mark.parametrize("after", range(0, 14, 2))
@@ -362,18 +372,18 @@ def test_erasure_waits_for_a_run_that_may_be_on(rig: Rig, tmp_path: Path) -> Non
     [
         (
             b'{"result":{"data":[{"id":7,"comment":"x","campaigns":[]}]}}',
-            b'{"id": 7, "comment": null, "campaigns": []}',
+            b'{"id":7,"comment":null,"campaigns":[]}',
         ),
-        (b'{"result":{"data":[{"id":7,"new_field":{"a":1}}]}}', b'{"id": 7, "new_field": null}'),
+        (b'{"result":{"data":[{"id":7,"new_field":{"a":1}}]}}', b'{"id":7,"new_field":null}'),
         (b'{"result":{"data":[{"id":77,"comment":"x"}]}}', b'{"id":77,"comment":"x"}'),
-        (b'{"result":{"data":[{"id": 7 ,"comment":"\\ud800"}]}}', b'{"id": 7, "comment": null}'),
-        (b'{"result":{"data":[{"id":7,"comment":"x"', erasing.UNREADABLE),
+        (b'{"result":{"data":[{"id": 7 ,"comment":"\\ud800"}]}}', b'{"id": 7 ,"comment":null}'),
+        (b'{"result":{"data":[{"id":7,"comment":"x"', UNREADABLE),
         (b'{"error":{"message":"\\"id\\":7"}}', b'"error"'),
     ],
 )
 def test_what_is_personal(text: bytes, wanted: bytes) -> None:
     """Known fields that say nothing of a person stay; all others become null; the rest of the answer stays as it is."""
-    assert wanted in without_personal_content(text, 7)
+    assert wanted in emptied(text, 7).body
 
 
 def test_commands(customer: Source, clean: Path, vnsync: Run) -> None:

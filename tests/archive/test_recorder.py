@@ -79,11 +79,9 @@ def test_each_manifest_names_the_one_before(warehouse: Engine, tmp_path: Path) -
     first, second = rig.sync(), rig.sync()
     text = (tmp_path / "a" / "runs" / f"{first.run_id}.jsonl").read_bytes()
     assert "previous" not in manifest(tmp_path / "a", first.run_id)[0]
-    assert manifest(tmp_path / "a", second.run_id)[0]["previous"] == {
-        "run_id": first.run_id,
-        "bytes": len(text),
-        "sha256": hashlib.sha256(text).hexdigest(),
-    }
+    assert manifest(tmp_path / "a", second.run_id)[0]["previous"] == [
+        {"run_id": first.run_id, "bytes": len(text), "sha256": hashlib.sha256(text).hexdigest()}
+    ]
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o777], ids=oct)

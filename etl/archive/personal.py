@@ -1,0 +1,146 @@
+"""Personal content of one number in an answer of the listing: found, and made null byte by byte.
+
+Only the values of personal fields in the records of that number change. All else stays as it was sent, be it JSON that
+no decoder takes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from etl.archive.pieces import cut
+from etl.domain import json_spans
+from etl.domain.json_spans import Member, NotJson, Span
+
+KEPT = frozenset({"id", "child_customer_id", "activation_date", "status", "category", "type", "campaigns", "scenarios"})
+"""Fields that say nothing of a person. Phone numbers, comment, name and whatever is unknown become null."""
+UNREADABLE = b'{"erased":true}'
+"""Stands for an answer that names the number and cannot be taken apart."""
+NULL = b"null"
+
+
+@dataclass(frozen=True)
+class Emptied:
+    """An answer without the personal content of a number.
+
+    `former`: the records that were changed, as they were, by their place in the array; empty where the answer has no
+    digest of its pieces.
+    """
+
+    body: bytes
+    former: dict[int, bytes] = field(default_factory=dict)
+
+
+def emptied(body: bytes, number_id: int) -> Emptied:
+    """The answer without the number's personal content; the same bytes where it holds none."""
+    if not _may_hold(body, number_id):
+        return Emptied(body)
+    pieces = cut(body)
+    if pieces is None:
+        return Emptied(_emptied_anywhere(body, number_id))
+    out, former, at = [], dict[int, bytes](), 0
+    for index, (record, span) in enumerate(zip(pieces.records, pieces.spans(), strict=True)):
+        if (new := emptied_record(record, number_id)) != record:
+            out += [body[at : span.begin], new]
+            former[index], at = record, span.end
+    return Emptied(b"".join((*out, body[at:])), former) if former else Emptied(body)
+
+
+def emptied_record(record: bytes, number_id: int) -> bytes:
+    """The record with null for each personal field, when it is one of the number; else the same bytes.
+
+    `UNREADABLE` for a record that seems to be one and cannot be taken apart.
+    """
+    if not _may_hold(record, number_id) or record[:1] != b"{":
+        return record
+    try:
+        members = list(json_spans.members(record, 0))
+    except NotJson:
+        return UNREADABLE if _seems_to_name(record, number_id) else record
+    if not _is_of(record, members, number_id):
+        return record
+    out, at = [], 0
+    for member in members:
+        if member.name not in KEPT and record[member.begin : member.end] != NULL:
+            out += [record[at : member.begin], NULL]
+            at = member.end
+    return b"".join((*out, record[at:]))
+
+
+def is_of(record: bytes, number_id: int) -> bool:
+    """Whether an `id` of the record is the number's: as a whole number, or the same digits as text."""
+    try:
+        return record[:1] == b"{" and _is_of(record, json_spans.members(record, 0), number_id)
+    except NotJson:
+        return False
+
+
+def _is_of(record: bytes, members: Iterable[Member], number_id: int) -> bool:
+    wanted, found = str(number_id), [record[m.begin : m.end] for m in members if m.name == "id"]
+    return any(wanted == (json_spans.decoded_string(t) if t[:1] == b'"' else t.decode("latin-1")) for t in found)
+
+
+def names_it(body: bytes, number_id: int) -> bool:
+    """Whether the answer has a record of the number, with personal content or without."""
+    if not _may_hold(body, number_id):
+        return False
+    pieces = cut(body)
+    records = pieces.records if pieces is not None else _records_anywhere(body)
+    return any(_may_hold(record, number_id) and is_of(record, number_id) for record in records)
+
+
+def is_emptied(body: bytes, numbers: Sequence[int]) -> bool:
+    """Whether the answer holds no personal content of these numbers."""
+    return all(emptied(body, number_id).body == body for number_id in numbers)
+
+
+def _may_hold(text: bytes, number_id: int) -> bool:
+    return b"%d" % number_id in text or b"\\u00" in text
+
+
+# -- answers whose records are not where they should be, or that are cut off
+
+
+def _emptied_anywhere(body: bytes, number_id: int) -> bytes:
+    try:
+        spans = list(_spans_anywhere(body))
+    except NotJson:
+        return UNREADABLE if b'"result"' in body and _seems_to_name(body, number_id) else body
+    out, at = [], 0
+    for begin, end in spans:
+        out += [body[at:begin], emptied_record(body[begin:end], number_id)]
+        at = end
+    return b"".join((*out, body[at:]))
+
+
+def _records_anywhere(body: bytes) -> list[bytes]:
+    try:
+        return [body[slice(*span)] for span in _spans_anywhere(body)]
+    except NotJson:
+        return []
+
+
+def _spans_anywhere(body: bytes) -> Iterator[Span]:
+    """Objects in each `data` of each `result`: an answer may name both twice."""
+    top = json_spans.skip_space(body, 0)
+    if body[top : top + 1] != b"{":
+        raise NotJson("no object")
+    for result in json_spans.members(body, top):
+        if result.name == "result" and body[result.begin : result.begin + 1] == b"{":
+            for data in json_spans.members(body, result.begin):
+                if data.name == "data":
+                    yield from _objects(body, Span(data.begin, data.end))
+
+
+def _objects(body: bytes, span: Span) -> Iterator[Span]:
+    first = body[span.begin : span.begin + 1]
+    for found in json_spans.elements(body, span.begin) if first == b"[" else [span]:
+        if body[found.begin : found.begin + 1] == b"{":
+            yield found
+
+
+def _seems_to_name(text: bytes, number_id: int) -> bool:
+    """Whether text that is no JSON looks as if it told of the number."""
+    return re.search(rb'"(?:i|\\u0069)(?:d|\\u0064)"\s*:\s*"?%d(?![0-9])' % number_id, text) is not None

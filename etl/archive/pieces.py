@@ -1,0 +1,185 @@
+"""Answers of the listing cut into records and the rest, so that each piece has a digest of its own.
+
+A manifest keeps one digest over those of the pieces. When personal content is erased from a record, all other records
+and the rest can still be proved by it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
+
+from etl.domain import json_spans
+from etl.domain.json_spans import NotJson, Span
+from etl.domain.text import storable
+
+LISTING = "get.virtual_numbers"
+MOST_COMMAS = 1_000_000
+"""Commas of an answer that is cut: a page of 10 000 records has some 300 000. Bounds the memory of cutting."""
+LARGEST_ENVELOPE = 65_536
+LARGEST_SCANNED = 16 * 2**20
+"""Bytes of an answer that is scanned bracket by bracket, when it is not plain JSON."""
+_HEAD = 4096
+_ARRAY = re.compile(rb'"data"[ \t\n\r]*+:[ \t\n\r]*+(?=\[)')
+_NO_RECORDS = b"[]"
+_WHOLE_NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]{0,18})")
+_LEAST, _MOST = -(2**63), 2**63 - 1
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+class _WithId(msgspec.Struct, gc=False):
+    id: Annotated[int, msgspec.Meta(ge=_LEAST, le=_MOST)]
+
+
+_split = msgspec.json.Decoder(list[msgspec.Raw])
+_ids = msgspec.json.Decoder(list[_WithId])
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Answer cut into records (the elements of the array `data` of `result`) and the rest around them."""
+
+    body: bytes
+    array: Span
+    records: Sequence[bytes]
+    """Bytes of each record, without the white space around it."""
+
+    def spans(self) -> Iterator[Span]:
+        """Places of the records; nothing but a comma and white space is between two, so each is found at once."""
+        at = self.array.begin + 1
+        for record in self.records:
+            begin = self.body.index(record, at)
+            at = begin + len(record)
+            yield Span(begin, at)
+
+    def rest(self) -> bytes:
+        """Bytes of the answer with its records cut out."""
+        begin, end = self.array
+        commas = max(0, len(self.records) - 1)
+        if sum(map(len, self.records)) + commas + 2 == end - begin:  # no white space in the array, which is usual
+            return self.body[: begin + 1] + b"," * commas + self.body[end - 1 :]
+        spans = list(self.spans())
+        ends, begins = [0, *(span.end for span in spans)], [*(span.begin for span in spans), len(self.body)]
+        return b"".join(self.body[a:b] for a, b in zip(ends, begins, strict=True))
+
+    def ids(self) -> list[int | None]:
+        """Each record's `id`, the last of that name; None where it is no whole number of 64 bits."""
+        try:
+            return [record.id for record in _ids.decode(memoryview(self.body)[slice(*self.array)])]
+        except _UNREADABLE:
+            return [id_of(record) for record in self.records]
+
+    def digest(self, former: Mapping[int, str] | None = None) -> str:
+        """Digest over the pieces, in hex; `former`: digests that stand for records that were erased, by index."""
+        sha256 = hashlib.sha256
+        leaves = [sha256(record).digest() for record in self.records]
+        for index, digest in (former or {}).items():
+            leaves[index] = bytes.fromhex(digest)
+        ids = ",".join(["null" if i is None else str(i) for i in self.ids()]).encode()
+        return sha256(b"".join((sha256(self.rest()).digest(), sha256(ids).digest(), *leaves))).hexdigest()
+
+
+def id_of(record: bytes) -> int | None:
+    """Id of one record, as `Pieces.ids` has it."""
+    found = None
+    try:
+        for member in json_spans.members(record, 0) if record[:1] == b"{" else ():
+            if member.name == "id":
+                token = record[member.begin : member.end]
+                number = int(token) if _WHOLE_NUMBER.fullmatch(token) else None
+                found = number if number is not None and _LEAST <= number <= _MOST else None
+    except NotJson:
+        return None
+    return found
+
+
+def cut(body: bytes) -> Pieces | None:
+    """The answer in pieces; None for what has no records, names `result` or `data` twice, or is beyond the bounds."""
+    if body.count(b",") > MOST_COMMAS:
+        return None
+    return _plain(body) or _scanned(body)
+
+
+def array_span(body: bytes) -> Span | None:
+    """Place of the records of an answer whose other parts are small; None where it has to be scanned as a whole."""
+    span = _candidate(body)
+    if span is None:
+        return None
+    if body.count(b",") <= MOST_COMMAS:
+        return span if _is_array(memoryview(body)[slice(*span)]) else None
+    try:
+        return span if json_spans.value_end(body, span.begin) == span.end else None
+    except NotJson:
+        return None
+
+
+def _plain(body: bytes) -> Pieces | None:
+    """The quick way: a decoder splits the array, and only what is around it is scanned."""
+    span = _candidate(body)
+    records = None if span is None else _split_array(body, span)
+    return None if span is None or records is None else Pieces(body, span, records)
+
+
+def _candidate(body: bytes) -> Span | None:
+    """What is the array of records, if it is an array."""
+    found, end = _ARRAY.search(body, 0, _HEAD), body.rfind(b"]") + 1
+    if found is None or end <= found.end():
+        return None
+    begin = found.end()
+    envelope = body[:begin] + _NO_RECORDS + body[end : end + LARGEST_ENVELOPE + 1]
+    return Span(begin, end) if len(envelope) <= LARGEST_ENVELOPE and _array_begin(envelope) == begin else None
+
+
+def _split_array(body: bytes, span: Span) -> list[bytes] | None:
+    """Records of what seems to be the array; None where it is none."""
+    array = memoryview(body)[slice(*span)]
+    if (raws := _raws(array)) is not None:
+        return list(map(bytes, raws))
+    if not _is_array(array):
+        return None
+    return [body[slice(*found)] for found in json_spans.elements(body, span.begin)]
+
+
+def _raws(array: memoryview) -> list[msgspec.Raw] | None:
+    try:
+        return _split.decode(array)
+    except _UNREADABLE:
+        return None
+
+
+def _is_array(array: memoryview) -> bool:
+    """Whether it is an array but for halves of surrogate pairs, which the decoder refuses."""
+    return _raws(array) is not None or _raws(memoryview(storable(bytes(array)))) is not None
+
+
+def _scanned(body: bytes) -> Pieces | None:
+    if len(body) > LARGEST_SCANNED:
+        return None
+    begin = _array_begin(body)
+    if begin is None:
+        return None
+    records = [body[slice(*span)] for span in json_spans.elements(body, begin)]
+    return Pieces(body, Span(begin, json_spans.value_end(body, begin)), records)
+
+
+def _array_begin(text: bytes) -> int | None:
+    """Begin of the array `data` in the object `result` of an answer, each named once; None where it has none such."""
+    try:
+        top = json_spans.skip_space(text, 0)
+        result = _only(text, top, "result") if text[top : top + 1] == b"{" else None
+        if result is None or json_spans.skip_space(text, json_spans.value_end(text, top)) != len(text):
+            return None
+        data = _only(text, result, "data") if text[result : result + 1] == b"{" else None
+        return data if data is not None and text[data : data + 1] == b"[" else None
+    except NotJson:
+        return None
+
+
+def _only(text: bytes, begin: int, name: str) -> int | None:
+    found = [member.begin for member in json_spans.members(text, begin) if member.name == name]
+    return found[0] if len(found) == 1 else None
