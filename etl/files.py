@@ -7,8 +7,8 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import IO
 
 _KINDS = (
     (stat.S_ISLNK, "a link"),
@@ -43,7 +43,7 @@ def _named(mode: int) -> str | None:
 
 
 @contextlib.contextmanager
-def open_regular(path: Path, *, below: Path) -> Iterator[IO[bytes]]:
+def open_regular(path: Path, *, below: Path) -> Iterator[BufferedReader]:
     """Binary stream of the regular file at `path`; folders between `below` and the file may be no links either.
 
     `below` itself may be a link: its name comes from the operator. Raises `WrongKind` before anything special is

@@ -68,7 +68,7 @@ class ResponseCheck:
         for erasure in self._erasures.entries:
             missing = [r.former for r in erasure.responses if r.former not in self._met]
             if missing:
-                yield f"erasure {erasure.number} names responses of no run: {missing[0][:16]}… and {len(missing) - 1} more"
+                yield f"erasure {erasure.number} names responses of no run ({len(missing)}), such as {missing[0][:16]}…"
 
     def left(self) -> Iterator[str]:
         """Digests of the objects that no line needs."""

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from io import BufferedReader
+from itertools import zip_longest
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,6 +24,8 @@ from sqlalchemy import Connection, Engine
 from etl.domain.moments import parse_moment
 from etl.domain.tables import VIRTUAL_NUMBERS
 from etl.errors import IntegrityBroken, LocalTrouble, Usage
+from etl.files import TooLarge, WrongKind, open_regular, read_regular
+from etl.read import parquet_rows
 from etl.read.encoders import ENCODERS
 from etl.read.erased import Version, erased_versions
 from etl.read.exported import SHEETS, Sheet, batches
@@ -28,7 +34,6 @@ from etl.read.snapshot import seen_accounts
 from etl.read.still_held import Copy, still_held
 from etl.store.engine import begin_reading, database_errors
 
-CHUNK = 1 << 20
 _SHEETS = {sheet.name: sheet for sheet in SHEETS}
 _NAMES = {f"{sheet.name}.{name}" for sheet in SHEETS for name in ENCODERS}
 
@@ -56,7 +61,7 @@ class Checked:
 def is_snapshot(folder: Path) -> bool:
     """Whether the folder holds a manifest, or files that only a snapshot has."""
     try:
-        return (folder / NAME).exists() or any(path.name in _NAMES for path in folder.iterdir())
+        return os.path.lexists(folder / NAME) or any(path.name in _NAMES for path in folder.iterdir())
     except OSError:
         return False
 
@@ -86,16 +91,15 @@ def check(folder: Path, engine: Engine | None) -> Checked:
 def _manifest(folder: Path) -> bytes:
     path = folder / NAME
     try:
-        with open(path, "rb") as stream:
-            return stream.read(LARGEST)
+        return read_regular(path, below=folder, most=LARGEST)
     except FileNotFoundError:
         if not is_snapshot(folder):
             raise Usage(
                 f"{folder} is no snapshot: it has no {NAME}", remedy="Name a folder that `snapshot` made."
             ) from None
         raise IntegrityBroken(f"{path} is missing", remedy="Take the snapshot anew") from None
-    except IsADirectoryError:
-        raise IntegrityBroken(f"{path} is a folder, not a manifest", remedy="Take the snapshot anew") from None
+    except (WrongKind, TooLarge) as exc:
+        raise IntegrityBroken(f"{path} is no manifest: {exc.strerror}", remedy="Take the snapshot anew") from None
     except OSError as exc:
         raise LocalTrouble(f"cannot read {path}: {exc.strerror}", remedy=_READABLE) from exc
 
@@ -136,8 +140,12 @@ def _file(path: Path, size: int, sha256: str) -> Iterator[Problem]:
 
 
 def _sha256(path: Path) -> str:
-    with open(path, "rb") as stream:
+    with _opened(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _opened(path: Path) -> AbstractContextManager[BufferedReader]:
+    return open_regular(path, below=path.parent)
 
 
 # -- the same, written again from the warehouse
@@ -184,7 +192,7 @@ def _accounts(connection: Connection, manifest: Manifest, moment: datetime) -> I
 
 
 def _compared(connection: Connection, copy: Copy, told_rows: int) -> Iterator[Problem]:
-    with open(copy.path, "rb") as stream:
+    with _opened(copy.path) as stream:
         twin = _Twin(stream)
         rows = _encode(connection, copy.sheet, copy.name, copy.moment, twin)
         if twin.same():
@@ -209,26 +217,20 @@ def _encode(connection: Connection, sheet: Sheet, name: str, moment: datetime, s
 
 def _parquet_rows(connection: Connection, sheet: Sheet, path: Path, moment: datetime) -> Iterator[Problem]:
     """Another version of pyarrow writes the same rows in other bytes: then the rows decide."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+    known = (row for batch in batches(connection, sheet, moment) for row in batch)
     try:
-        told = _row_digest(
-            tuple(row.values()) for group in pq.ParquetFile(path).iter_batches(CHUNK >> 8) for row in group.to_pylist()
-        )
-    except (pa.ArrowException, OSError, ValueError) as exc:
-        yield Problem(where=path.name, what=f"cannot be read ({type(exc).__name__})")
+        with _opened(path) as stream:
+            same = all(_plain(one) == _plain(other) for one, other in zip_longest(parquet_rows.rows(stream), known))
+    except parquet_rows.Unreadable as exc:
+        yield Problem(where=path.name, what=f"cannot be read ({exc})")
         return
-    known = _row_digest(row for batch in batches(connection, sheet, moment) for row in batch)
-    if told != known:
+    if not same:
         yield Problem(where=path.name, what="does not hold what the warehouse knows of that moment")
 
 
-def _row_digest(rows: Iterator[tuple[Any, ...]]) -> str:
-    digest = hashlib.sha256()
-    for row in rows:
-        digest.update(repr([str(v) if isinstance(v, datetime) else v for v in row]).encode())
-    return digest.hexdigest()
+def _plain(row: tuple[Any, ...] | None) -> str:
+    """A row as text in which no type passes for another."""
+    return repr(None if row is None else [str(v) if isinstance(v, datetime) else v for v in row])
 
 
 class _Twin(io.RawIOBase):

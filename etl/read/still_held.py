@@ -15,7 +15,8 @@ from typing import IO, Any
 from sqlalchemy import Connection
 
 from etl.domain import tables as declared
-from etl.read import csv_text
+from etl.files import open_regular
+from etl.read import csv_text, parquet_rows
 from etl.read.encoders import ENCODERS
 from etl.read.erased import Version
 from etl.read.exported import Row, Sheet, batches
@@ -39,7 +40,7 @@ class Copy:
 def still_held(connection: Connection, copy: Copy, erased: Mapping[Version, datetime]) -> set[Version] | None:
     """The erased versions whose content the file still has; None when it differs in anything else as well."""
     found: set[Version] = set()
-    with open(copy.path, "rb") as stream:
+    with open_regular(copy.path, below=copy.path.parent) as stream:
         if copy.name == "csv" and stream.readline() != csv_text.line(copy.sheet.names).encode():
             return None
         for theirs, ours in zip_longest(_theirs(stream, copy), _ours(connection, copy)):
@@ -79,13 +80,9 @@ def _theirs(stream: IO[bytes], copy: Copy) -> Iterator[Record | None]:
     if copy.name != "parquet":
         yield from _records(stream, copy)
         return
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     try:
-        for group in pq.ParquetFile(stream).iter_batches():
-            yield from (tuple(row.values()) for row in group.to_pylist())
-    except (pa.ArrowException, OSError, ValueError):
+        yield from parquet_rows.rows(stream)
+    except parquet_rows.Unreadable:
         yield None
 
 

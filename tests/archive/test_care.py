@@ -191,7 +191,7 @@ def test_run_of_an_erasure_is_missed(rig: Rig, tmp_path: Path) -> None:
     folder, last = tmp_path / "a", _runs(rig)[-1]
     erase_number(folder, *_number(rig)[:2], now=rig.clock.now())
     existing(folder).manifest(last).unlink()
-    assert "erasure 1 names responses of no run: " in check_archive(folder).problems[0]
+    assert "erasure 1 names responses of no run (1)" in check_archive(folder).problems[0]
 
 
 def test_prune_leaves_a_verifiable_archive_that_goes_on(rig: Rig, tmp_path: Path) -> None:

@@ -366,6 +366,6 @@ def test_what_is_no_snapshot_gets_one_line(tmp_path: Path) -> None:
             check(tmp_path, None)
     (tmp_path / "manifest.json").unlink()
     (tmp_path / "manifest.json").mkdir()
-    with pytest.raises(IntegrityBroken, match="is a folder, not a manifest"):
+    with pytest.raises(IntegrityBroken, match="it is a folder, not a file"):
         check(tmp_path, None)
     os.chmod(tmp_path, 0o700)

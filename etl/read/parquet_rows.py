@@ -1,0 +1,64 @@
+"""Rows of a Parquet file that may be anybody's work, in bounded memory."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+from collections.abc import Iterator
+from typing import IO, Any
+
+BATCH = 1_024
+MOST_MEMORY = 192 * 2**20
+"""Bytes that reading may take beyond what the process has: a few KB of zstd may claim to be gigabytes."""
+
+
+class Unreadable(Exception):
+    """Error for a file that is no Parquet, or takes more memory than any snapshot needs."""
+
+
+def rows(stream: IO[bytes]) -> Iterator[tuple[Any, ...]]:
+    """The rows in order. Raises `Unreadable`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    failures = (pa.ArrowException, OSError, ValueError, MemoryError, OverflowError)
+    try:
+        with _bounded():
+            pa.set_memory_pool(pa.system_memory_pool())  # others set aside address space by the gigabyte
+            batches = pq.ParquetFile(stream).iter_batches(BATCH, use_threads=False)
+        while (batch := _next(batches)) is not None:
+            yield from batch
+    except failures as exc:
+        raise Unreadable(type(exc).__name__) from exc
+
+
+def _next(batches: Iterator[Any]) -> list[tuple[Any, ...]] | None:
+    with _bounded():
+        batch = next(batches, None)
+        return None if batch is None else [tuple(row.values()) for row in batch.to_pylist()]
+
+
+@contextlib.contextmanager
+def _bounded() -> Iterator[None]:
+    """Let the process take no more address space than it has and `MOST_MEMORY`; where that can be known."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    taken = _address_space()
+    if taken is None:
+        yield
+        return
+    most = taken + MOST_MEMORY
+    lower = [limit for limit in (soft, hard, most) if limit != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_AS, (min(lower), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _address_space() -> int | None:
+    """Bytes of address space that this process has; None where the system does not tell."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[0]) * resource.getpagesize()
+    except OSError:
+        return None
