@@ -1,128 +1,17 @@
 """Forgeries of an archive by a hand that knows its format: whatever it changes, all digests and seals agree again.
 
-Only a head that was kept elsewhere, and the digests of records, can tell. Uses the standard library alone, as anybody
-with the page docs/archive.md could.
+Only a head that was kept elsewhere, and the digests of records, can tell.
 """
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import json
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-LISTING = "get.virtual_numbers"
-PERSONAL = ("virtual_phone_number", "redirection_phone_number", "comment", "name")
-HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
-Line = dict[str, Any]
-
-
-def sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def spelled(value: Any) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-
-
-class Forged:
-    """An archive's folder, read and written file by file."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def runs(self) -> list[int]:
-        return sorted(int(p.stem) for p in (self.folder / "runs").glob("*.jsonl"))
-
-    def manifest(self, run_id: int) -> Path:
-        return self.folder / "runs" / f"{run_id}.jsonl"
-
-    def lines(self, run_id: int) -> list[Line]:
-        return [json.loads(line) for line in self.manifest(run_id).read_bytes().splitlines()]
-
-    def write(self, run_id: int, lines: list[Line]) -> None:
-        """A manifest with its seal, and the runs that follow with what they say of it."""
-        text = b"".join(spelled(line) + b"\n" for line in lines if line["kind"] != "seal")
-        seal = {"kind": "seal", "lines": text.count(b"\n"), "sha256": sha256(text)}
-        self.manifest(run_id).write_bytes(text + spelled(seal) + b"\n")
-        for later in self.runs():
-            self._follow(later, run_id)
-
-    def _follow(self, later: int, run_id: int) -> None:
-        lines = self.lines(later)
-        content = self.manifest(run_id).read_bytes()
-        named = [before for before in lines[0].get("previous", []) if before["run_id"] == run_id]
-        if later > run_id and named:
-            named[0].update(bytes=len(content), sha256=sha256(content))
-            self.write(later, lines)
-
-    def object(self, digest: str) -> Path:
-        return self.folder / "objects" / digest[:2] / f"{digest[2:]}.gz"
-
-    def body(self, digest: str) -> bytes:
-        return gzip.decompress(self.object(digest).read_bytes())
-
-    def put(self, body: bytes) -> str:
-        path = self.object(sha256(body))
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(HEADER + gzip.compress(body, mtime=0)[10:])
-        return path.parent.name + path.stem
-
-    def record(self, path: Path, record: Any) -> None:
-        path.parent.mkdir(exist_ok=True)
-        text = spelled(record)
-        path.write_bytes(b'{"record":%b,"sha256":"%b"}\n' % (text, sha256(text).encode()))
-
-    def erasure(self, account: int, number: int, responses: list[Line]) -> int:
-        """One more record of an erasure; its number."""
-        paths = sorted((self.folder / "erasures").glob("*.json"), key=lambda p: int(p.stem))
-        count = len(paths) + 1
-        record = {
-            "account_id": account,
-            "erased_at": "2026-01-20T06:00:00Z",
-            "number": count,
-            "previous": sha256(paths[-1].read_bytes()) if paths else None,
-            "responses": responses,
-            "virtual_number_id": number,
-        }
-        self.record(self.folder / "erasures" / f"{count}.json", record)
-        return count
-
-    def tombstone(self, run_id: int, removed: list[str]) -> None:
-        record = {"pruned_at": "2026-01-20T06:00:00Z", "removed": sorted(removed), "run_id": run_id}
-        self.record(self.folder / "runs" / f"{run_id}.pruned.json", record)
-
-
-@dataclass(frozen=True)
-class Page:
-    """A response of the listing: its line, its records, and where they stand."""
-
-    line: Line
-    answer: Line
-    body: bytes
-
-    @property
-    def records(self) -> list[Line]:
-        data: list[Line] = self.answer["result"]["data"]
-        return data
-
-    def digests(self) -> list[str]:
-        """Of the records as they were sent; the sandbox writes without white space."""
-        return [sha256(text) for text in _texts(self.body)]
-
-
-def _texts(body: bytes) -> list[bytes]:
-    text = body.decode()
-    at, out, decoder = text.index('"data":[') + len('"data":['), list[bytes](), json.JSONDecoder()
-    while text[at] != "]":
-        _, end = decoder.raw_decode(text, at)
-        out.append(text[at:end].encode())
-        at = end + (text[end] == ",")
-    return out
+from campaigns.forged_archive import LISTING, PERSONAL, Forged, Line, Page, sha256, spelled, spelled_as_sent
 
 
 class ArchiveForger:
@@ -134,19 +23,36 @@ class ArchiveForger:
             self.rewrite_line, self.change_type, self.drop_line, self.drop_account, self.swap_lines, self.rewrite_page,
             self.erase_other, self.erase_more, self.erase_nothing, self.erase_elsewhere, self.erase_unnamed,
             self.cut_tail, self.cut_tail_under_tombstones, self.tombstone_of_newest, self.tombstone_out_of_turn,
-            self.tombstone_of_nothing, self.climb,
+            self.tombstone_of_nothing, self.climb, self.edit_erasure, self.drop_erasure,
         ]  # fmt: skip
+        self._unproved = [self.erase_and_edit, self.prune]
+
+    @property
+    def ways(self) -> list[Callable[[], set[str]]]:
+        """Those that must be found."""
+        return self._ways
 
     def forge(self) -> tuple[str, set[str]]:
+        """One that must be found."""
         way = self._dice.choice(self._ways)
         return way.__name__, way()
 
+    def forge_unproved(self) -> tuple[str, set[str]]:
+        """One of those that docs/archive.md lists as not proved: a note must tell of it."""
+        way = self._dice.choice(self._unproved)
+        return way.__name__, way()
+
     def _run(self) -> int:
-        return self._dice.choice(self._archive.runs())
+        return self._dice.choice(self._kept())
+
+    def _kept(self) -> list[int]:
+        """The runs that were not pruned."""
+        runs = self._archive.folder / "runs"
+        return [run_id for run_id in self._archive.runs() if not (runs / f"{run_id}.pruned.json").exists()]
 
     def _page(self) -> Page:
-        lines = [line for line in self._archive.lines(self._run()) if line.get("method") == LISTING]
-        line = self._dice.choice(lines)
+        lines = [line for i in self._kept() for line in self._archive.lines(i) if line.get("method") == LISTING]
+        line = self._dice.choice([line for line in lines if self._archive.object(line["sha256"]).exists()])
         body = self._archive.body(line["sha256"])
         return Page(line, json.loads(body), body)
 
@@ -288,6 +194,28 @@ class ArchiveForger:
         count = self._archive.erasure(1, 1, [{"former": former, "now": now, "records": []}])
         return {former[:16], f"erasure {count}"}
 
+    def erase_and_edit(self) -> set[str]:
+        """An erasure as vnsync makes it, and another status in the record that it empties."""
+        page = self._page()
+        place = self._dice.randrange(len(page.records))
+        number = self._emptied(page, place)
+        page.records[place]["status"] = "manual_lock"
+        return self._replace(page, page.line["account_id"], number, [place], spelled_as_sent(page.answer))
+
+    def edit_erasure(self) -> set[str]:
+        """A record of an erasure that says something else."""
+        path = self._archive.folder / "erasures" / "1.json"
+        record = json.loads(path.read_bytes())["record"]
+        key = self._dice.choice(["account_id", "erased_at", "number", "previous", "responses", "virtual_number_id"])
+        record[key] = _other(record[key], self._dice)
+        self._archive.record(path, record)
+        return {"erasure 1", "erasures/1.json"}
+
+    def drop_erasure(self) -> set[str]:
+        """A record of an erasure taken away."""
+        (self._archive.folder / "erasures" / "1.json").unlink()
+        return {"erasure 1"}
+
     # -- tombstones, and what is cut off
 
     def _digests(self, run_id: int) -> list[str]:
@@ -323,7 +251,7 @@ class ArchiveForger:
 
     def tombstone_out_of_turn(self) -> set[str]:
         """The responses of a run that is not the oldest."""
-        run_id = self._dice.choice(self._archive.runs()[1:-1])
+        run_id = self._dice.choice(self._kept()[1:-1])
         self._archive.tombstone(run_id, self._lose(run_id))
         return {str(run_id)}
 
@@ -333,10 +261,18 @@ class ArchiveForger:
         self._archive.tombstone(run_id, [sha256(b"none")])
         return {f"run {run_id}"}
 
+    def prune(self) -> set[str]:
+        """The responses of the oldest run that has them, as vnsync prunes."""
+        run_id = self._kept()[0]
+        now = {r["former"]: r["now"] for e in self._erasures() for r in e["responses"]}
+        digests = self._digests(run_id)
+        for digest in digests:
+            self._archive.object(now.get(digest, digest)).unlink(missing_ok=True)
+        self._archive.tombstone(run_id, digests)
+        return {str(run_id)}
 
-def spelled_as_sent(answer: Line) -> bytes:
-    """The answer with its members in the order in which the sandbox sends them."""
-    return json.dumps(answer, separators=(",", ":"), ensure_ascii=False).encode()
+    def _erasures(self) -> list[Line]:
+        return [json.loads(p.read_bytes())["record"] for p in (self._archive.folder / "erasures").glob("*.json")]
 
 
 def _other(value: Any, dice: random.Random) -> Any:

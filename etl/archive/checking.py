@@ -179,6 +179,11 @@ class _Check:
 
     def _check_tombstones(self) -> None:
         """Pruning takes the oldest runs first, and never the newest."""
+        if self._tombstones:
+            last = max(self._tombstones)
+            when = self._tombstones[last].pruned_at
+            told = f"{len(self._tombstones)}, the newest of them {last}, at {when:%Y-%m-%d %H:%M:%S} UTC"
+            self._note(f"the responses of old runs were pruned: {told}")
         kept = [run_id for run_id in self._firsts if run_id not in self._tombstones]
         for run_id in sorted(self._tombstones.keys() & self._firsts.keys()):
             first, before = self._firsts[run_id], kept[: bisect_left(kept, run_id)]
@@ -191,9 +196,10 @@ class _Check:
     def _check_erasures(self) -> None:
         marks = {mark.number: mark for mark in self._erasures.marks}
         for run_id, first in self._firsts.items():
-            if first.erasures is not None and marks.get(first.erasures.number) != first.erasures:
-                what = f"erasure {first.erasures.number}, which is missing or another one"
-                self._problem(f"run {run_id} began after {what}")
+            mark = first.erasures
+            if mark is not None and marks.get(mark.number) != mark:
+                path = f"erasures/{mark.number}.json"
+                self._problem(f"erasure {mark.number} ({path}) is missing or another one: run {run_id} began after it")
         for sentence in self._responses.unnamed():
             self._problem(sentence)
 

@@ -69,6 +69,24 @@ def check_settings(loaded: Loaded) -> Iterator[Finding]:
                       remedy="Set VNSYNC_DATABASE_URL instead, or keep the password in ~/.pgpass.")  # fmt: skip
 
 
+def check_archive(loaded: Loaded) -> Iterator[Finding]:
+    """The archive's folders, where one is set and there: only this user may write to them."""
+    from etl.cli.archive_folder import group_writable, refuse_foreign
+
+    if loaded.settings.archive is None or not (folder := loaded.settings.archive.expanduser()).is_dir():
+        return
+    try:
+        refuse_foreign(folder)
+        warnings = list(group_writable(folder))
+        for warning in warnings:
+            cause, _, remedy = warning.partition(": ")
+            yield Finding(check="archive", state="warn", found=cause, remedy=remedy)
+        if not warnings:
+            yield Finding(check="archive", state="ok", found=f"{folder} is this user's alone")
+    except VnsyncError as error:
+        yield failed("archive", error)
+
+
 def check_database(loaded: Loaded, reached: Reached) -> Iterator[Finding]:
     """The database is reachable, this user may write, and the schema is the one that this vnsync needs.
 

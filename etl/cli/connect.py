@@ -69,7 +69,12 @@ def recording(loaded: Loaded, report: Report) -> tuple[Witness, Tap | None]:
     if folder is None:
         return NOBODY, None
     from etl.archive.recorder import Recorder
+    from etl.cli.archive_folder import group_writable, refuse_foreign
+    from etl.domain.events import Notice
 
+    refuse_foreign(folder.expanduser())
+    for warning in group_writable(folder.expanduser()):
+        report(Notice(message=warning))
     recorder = Recorder(folder.expanduser(), report)
     return recorder, recorder.heard
 

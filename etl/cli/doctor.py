@@ -32,11 +32,16 @@ Examples:
 @options.settings(*options.API, *options.DATABASE, *options.LOG)
 def doctor(loaded: Loaded, output: str) -> int:
     """Check everything that a sync needs, and say how to mend what is wrong."""
-    from etl.cli.checks import Reached, check_database, check_settings
+    from etl.cli.checks import Reached, check_archive, check_database, check_settings
     from etl.cli.source_checks import check_source
 
     reached = Reached()
-    findings = [*check_settings(loaded), *check_source(loaded, reached), *check_database(loaded, reached)]
+    findings = [
+        *check_settings(loaded),
+        *check_archive(loaded),
+        *check_source(loaded, reached),
+        *check_database(loaded, reached),
+    ]
     worst = next((f for f in findings if f.state == "fail"), None)
     code = worst.exit_code if worst else 0
     current_state().outcome = code
