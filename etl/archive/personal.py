@@ -1,4 +1,4 @@
-"""Personal content of one number in an answer of the listing: found, and made null byte by byte.
+"""Personal content of one number in an answer of the listing: found, and made null, byte by byte.
 
 Only the values of personal fields in the records of that number change. All else stays as it was sent, be it JSON that
 no decoder takes.
@@ -6,19 +6,27 @@ no decoder takes.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from etl.archive.pieces import cut
 from etl.domain import json_spans
-from etl.domain.json_spans import Member, NotJson, Span
+from etl.domain.json_spans import DEEPEST, Member, NotJson, Span
+from etl.domain.text import storable
 
 KEPT = frozenset({"id", "child_customer_id", "activation_date", "status", "category", "type", "campaigns", "scenarios"})
 """Fields that say nothing of a person. Phone numbers, comment, name and whatever is unknown become null."""
 UNREADABLE = b'{"erased":true}'
 """Stands for an answer that names the number and cannot be taken apart."""
 NULL = b"null"
+UNUSABLE = b'"\xff"'
+"""Stands for a value for which a record could not be used: no decoder takes it either, so the record stays unusable."""
+_TEXTS = frozenset({"virtual_phone_number", "redirection_phone_number", "comment", "name"})
+_EMPTY = frozenset({NULL, UNUSABLE})
 
 
 @dataclass(frozen=True)
@@ -63,10 +71,32 @@ def emptied_record(record: bytes, number_id: int) -> bytes:
         return record
     out, at = [], 0
     for member in members:
-        if member.name not in KEPT and record[member.begin : member.end] != NULL:
-            out += [record[at : member.begin], NULL]
+        value = record[member.begin : member.end]
+        if member.name not in KEPT and value not in _EMPTY:
+            out += [record[at : member.begin], _stand_in(member.name, value)]
             at = member.end
     return b"".join((*out, record[at:]))
+
+
+def _stand_in(name: str, value: bytes) -> bytes:
+    usable = value[:1] == b'"' if name in _TEXTS else json_spans.depth(value) < DEEPEST
+    return NULL if usable and _is_plain(value) else UNUSABLE
+
+
+def _is_plain(value: bytes) -> bool:
+    """Whether decoders take a value, and keep all of it: no name comes twice in one object."""
+    text = storable(value)
+    try:
+        msgspec.json.decode(text)
+        json.loads(text, object_pairs_hook=_each_once)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return False
+    return True
+
+
+def _each_once(pairs: list[tuple[str, object]]) -> None:
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise ValueError("a name comes twice")
 
 
 def is_of(record: bytes, number_id: int) -> bool:

@@ -16,6 +16,8 @@ _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _SCALAR = re.compile(rb'[^\s",:\[\]{}]++')
 _BRACKET = re.compile(rb'[^"\[\]{}]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"\[\]{}]*+)*+([\[\]{}])', re.DOTALL)
 _OPENING = frozenset(b"[{")
+DEEPEST = 64
+"""Levels of arrays and objects in one record. JSON functions of databases give up at a few hundred."""
 
 
 class NotJson(ValueError):
@@ -54,13 +56,25 @@ def value_end(text: bytes, begin: int) -> int:
 
 
 def _nested_end(text: bytes, begin: int) -> int:
-    at, depth = begin, 0
-    while found := _BRACKET.match(text, at):
-        at = found.end()
-        depth += 1 if text[at - 1] in _OPENING else -1
-        if depth == 0:
+    for at, level in _brackets(text, begin):
+        if level == 0:
             return at
     raise NotJson(f"the bracket at byte {begin} has no end")
+
+
+def depth(value: bytes) -> int:
+    """How many levels of arrays and objects a value has; 0 for a text, a number or a word."""
+    return max((level for _, level in _brackets(value, 0)), default=0) if value[:1] in (b"{", b"[") else 0
+
+
+def _brackets(text: bytes, begin: int) -> Iterator[tuple[int, int]]:
+    """Behind each bracket, how many are open."""
+    at = begin
+    level = 0
+    while found := _BRACKET.match(text, at):
+        at = found.end()
+        level += 1 if text[at - 1] in _OPENING else -1
+        yield at, level
 
 
 def elements(text: bytes, begin: int) -> Iterator[Span]:

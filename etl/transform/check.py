@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from etl.domain.decimals import decimal
+from etl.domain.json_spans import DEEPEST
 from etl.transform.drift import LONGEST_VALUE
-from etl.transform.extras import DEEPEST, deeper_than, without_extras
+from etl.transform.extras import deeper_than, without_extras
 from etl.transform.records import Number
 from etl.transform.repeats import repeated_key
 

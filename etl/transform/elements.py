@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import msgspec
 
 from etl.domain import tables
+from etl.domain.json_spans import DEEPEST
 from etl.transform.check import UNREADABLE, checked
-from etl.transform.extras import CHILDREN, DEEPEST
+from etl.transform.extras import CHILDREN
 from etl.transform.records import Campaign, Number, Scenario, SiteBlock
 from etl.transform.repeats import members
 

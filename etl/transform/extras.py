@@ -11,9 +11,6 @@ import msgspec
 from etl.transform.drift import DriftKind, DriftLog
 from etl.transform.records import EXTRA, Campaign, Number, Scenario, SiteBlock
 
-DEEPEST = 64
-"""Levels of arrays and objects in one record. JSON functions of databases give up at a few hundred."""
-
 _FIELDS: dict[type[msgspec.Struct], frozenset[str]] = {
     kind: frozenset(f.encode_name for f in msgspec.structs.fields(kind)) - {EXTRA}
     for kind in (Number, Campaign, SiteBlock, Scenario)
