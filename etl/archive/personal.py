@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import msgspec
 
-from etl.archive.pieces import cut
+from etl.archive.pieces import Pieces, cut
 from etl.domain import json_spans
 from etl.domain.json_spans import DEEPEST, Member, NotJson, Span
 from etl.domain.text import storable
@@ -43,17 +43,27 @@ class Emptied:
 
 def emptied(body: bytes, number_id: int) -> Emptied:
     """The answer without the number's personal content; the same bytes where it holds none."""
-    if not _may_hold(body, number_id):
-        return Emptied(body)
-    pieces = cut(body)
-    if pieces is None:
-        return Emptied(_emptied_anywhere(body, number_id))
-    out, former, at = [], dict[int, bytes](), 0
-    for index, (record, span) in enumerate(zip(pieces.records, pieces.spans(), strict=True)):
-        if (new := emptied_record(record, number_id)) != record:
+    out, former, at = list[bytes](), dict[int, bytes](), 0
+    try:
+        pieces = cut(body) if _may_hold(body, number_id) else None
+        for place, span, new in _changes(body, pieces, number_id):
             out += [body[at : span.begin], new]
-            former[index], at = record, span.end
-    return Emptied(b"".join((*out, body[at:])), former) if former else Emptied(body)
+            at = span.end
+            if pieces is not None:
+                former[place] = pieces.records[place]
+    except NotJson:
+        return Emptied(UNREADABLE if b'"result"' in body and _seems_to_name(body, number_id) else body)
+    return Emptied(b"".join((*out, body[at:])), former) if out else Emptied(body)
+
+
+def _changes(body: bytes, pieces: Pieces | None, number_id: int) -> Iterator[tuple[int, Span, bytes]]:
+    """Place of each record that has to change, its span, and what it becomes. Raises `NotJson`."""
+    if not _may_hold(body, number_id):
+        return
+    for place, span in enumerate(_spans_anywhere(body) if pieces is None else pieces.spans()):
+        record = body[slice(*span)]
+        if (new := emptied_record(record, number_id)) != record:
+            yield place, span, new
 
 
 def emptied_record(record: bytes, number_id: int) -> bytes:
@@ -102,7 +112,8 @@ def _each_once(pairs: list[tuple[str, object]]) -> None:
 def is_of(record: bytes, number_id: int) -> bool:
     """Whether an `id` of the record is the number's: as a whole number, or the same digits as text."""
     try:
-        return record[:1] == b"{" and _is_of(record, json_spans.members(record, 0), number_id)
+        named = record[:1] == b"{" and _may_hold(record, number_id)
+        return named and _is_of(record, json_spans.members(record, 0), number_id)
     except NotJson:
         return False
 
@@ -117,13 +128,20 @@ def names_it(body: bytes, number_id: int) -> bool:
     if not _may_hold(body, number_id):
         return False
     pieces = cut(body)
-    records = pieces.records if pieces is not None else _records_anywhere(body)
-    return any(_may_hold(record, number_id) and is_of(record, number_id) for record in records)
+    try:
+        spans = _spans_anywhere(body) if pieces is None else pieces.spans()
+        return any(is_of(body[slice(*span)], number_id) for span in spans)
+    except NotJson:
+        return False
 
 
-def is_emptied(body: bytes, numbers: Sequence[int]) -> bool:
-    """Whether the answer holds no personal content of these numbers."""
-    return all(emptied(body, number_id).body == body for number_id in numbers)
+def is_emptied(body: bytes, number_id: int) -> bool:
+    """Whether the answer holds no personal content of the number."""
+    try:
+        pieces = cut(body) if _may_hold(body, number_id) else None
+        return next(_changes(body, pieces, number_id), None) is None
+    except NotJson:
+        return emptied(body, number_id).body == body
 
 
 def _may_hold(text: bytes, number_id: int) -> bool:
@@ -131,25 +149,6 @@ def _may_hold(text: bytes, number_id: int) -> bool:
 
 
 # -- answers whose records are not where they should be, or that are cut off
-
-
-def _emptied_anywhere(body: bytes, number_id: int) -> bytes:
-    try:
-        spans = list(_spans_anywhere(body))
-    except NotJson:
-        return UNREADABLE if b'"result"' in body and _seems_to_name(body, number_id) else body
-    out, at = [], 0
-    for begin, end in spans:
-        out += [body[at:begin], emptied_record(body[begin:end], number_id)]
-        at = end
-    return b"".join((*out, body[at:]))
-
-
-def _records_anywhere(body: bytes) -> list[bytes]:
-    try:
-        return [body[slice(*span)] for span in _spans_anywhere(body)]
-    except NotJson:
-        return []
 
 
 def _spans_anywhere(body: bytes) -> Iterator[Span]:

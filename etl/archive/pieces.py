@@ -21,6 +21,8 @@ from etl.domain.text import storable
 LISTING = "get.virtual_numbers"
 MOST_COMMAS = 1_000_000
 """Commas of an answer that is cut: a page of 10 000 records has some 300 000. Bounds the memory of cutting."""
+LARGEST_CUT = 32 * 2**20
+"""Bytes of an answer that is cut: such a page has some 6 million."""
 LARGEST_ENVELOPE = 65_536
 LARGEST_SCANNED = 16 * 2**20
 """Bytes of an answer that is scanned bracket by bracket, when it is not plain JSON."""
@@ -100,7 +102,7 @@ def id_of(record: bytes) -> int | None:
 
 def cut(body: bytes) -> Pieces | None:
     """The answer in pieces; None for what has no records, names `result` or `data` twice, or is beyond the bounds."""
-    if body.count(b",") > MOST_COMMAS:
+    if len(body) > LARGEST_CUT or body.count(b",") > MOST_COMMAS:
         return None
     return _plain(body) or _scanned(body)
 

@@ -20,7 +20,7 @@ def erased_wrongly(line: Response, erasures: Erasures, objects: Objects) -> str 
     if foreign:
         return f"erasure {foreign[0]} names a response that is of another account, or no listing"
     body = objects.get(erasures.now(line.sha256))
-    if not is_emptied(body, [erasure.virtual_number_id for erasure, _ in found]):
+    if not all(is_emptied(body, erasure.virtual_number_id) for erasure, _ in found):
         return f"personal content stands in it that erasure {found[-1][0].number} says is gone"
     if line.records is None:
         return None if not any(replaced.records for _, replaced in found) else "its records have no digests"
