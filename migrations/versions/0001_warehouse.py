@@ -147,7 +147,7 @@ def _runs() -> None:
 
 
 def _installations() -> None:
-    op.create_table(
+    _make(
         "installations",
         _id("binding_id", autoincrement=False),
         sa.Column("origin", sa.Text, nullable=False),
@@ -256,7 +256,7 @@ def _findings() -> None:
         _key("source_drift", "account_id", "path", "kind", "value"),
         *_run_keys("source_drift", "first_run_id", "last_run_id"),
     )
-    op.create_table(
+    _make(
         "first_reported",
         _id("account_id", autoincrement=False),
         sa.Column("path", sa.Text, nullable=False),
