@@ -46,6 +46,7 @@ TOLD_BY = {
     "quarantine": {"account_syncs"},
     "sync_runs": {"account_syncs"},
     "chain_sections": {"account_syncs"},
+    "account_syncs": {"accounts"},
 }
 """Tables whose rows are named instead, where two rows disagree: by table."""
 

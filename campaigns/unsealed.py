@@ -13,7 +13,8 @@ COLUMNS: dict[str, frozenset[str]] = {
             "error",
         }
     ),
-    "accounts": frozenset({"listed_by_user_id", "listed_by_credential"}),
+    "accounts": frozenset({"listed_by_user_id", "listed_by_credential", "described_at", "users_compared_at"}),
+    "installations": frozenset({"bound_at"}),
     "sync_runs": frozenset({"started_at", "finished_at", "status", "exit_code", "source_url", "version", "error"}),
     "quarantine": frozenset({"quarantine_id", "virtual_number_id", "path", "reason", "record"}),
     "erasures": frozenset({"erased_at", "reason"}),
@@ -23,7 +24,7 @@ COLUMNS: dict[str, frozenset[str]] = {
 """Columns of rows that are sealed otherwise, by table."""
 
 ROWS: dict[str, str] = {
-    "account_syncs": "whose status is held or failed",
+    "account_syncs": "whose status is held, failed or unreachable",
     "sync_runs": "of runs that published nothing",
     "quarantine": "of a sync that was held or failed",
     "source_drift": "all",

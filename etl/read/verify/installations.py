@@ -14,7 +14,8 @@ def check(records: Records) -> Iterator[Problem]:
     bindings = records.bindings
     published = [s for syncs in records.syncs.values() for s in syncs if s.published and s.observed_at]
     if not bindings and published:
-        yield Problem(table="installations", what="accounts are published, and no installation is on record")
+        what = "accounts are published, and no installation is on record"
+        yield Problem(table="installations", key="binding_id 1", what=what)
         return
     for place, binding in enumerate(bindings):
         yield from _of_binding(records, bindings[:place], binding)

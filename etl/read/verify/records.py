@@ -33,6 +33,7 @@ class Sync:
     listed_by_user_id: Text
     listed_by_credential: Text
     viewer_changed: str
+    unreachable: Text
     rows_opened: str
     rows_closed: str
     quarantined: str

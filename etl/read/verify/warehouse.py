@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine
 from etl.domain import tables as declared
 from etl.domain.canonical import bytes_of, text_of
 from etl.domain.evidence import AccountChain, Head, Problem, Problems, Progress, Verdict
+from etl.domain.runs import AccountStatus
 from etl.errors import NotAllowed
 from etl.read.verify import installations, references, storage
 from etl.read.verify import records as told
@@ -138,6 +139,8 @@ def _of_syncs(records: Records, syncs: list[Sync]) -> Iterator[Problem]:
             sync.observed_at or sync.chain_digest or sync.rows_opened + sync.rows_closed != "00"
         ):
             yield _of_sync(sync, f"is {sync.status} and says that it published something")
+        if (sync.unreachable is not None) != (sync.status == AccountStatus.UNREACHABLE):
+            yield _of_sync(sync, f"is {sync.status}, and its column unreachable says {sync.unreachable}")
         kept = records.quarantined.get((sync.account_id, sync.run_id), 0)
         if sync.published and sync.quarantined != str(kept):
             yield _of_sync(sync, f"says that {sync.quarantined} records were quarantined; {kept} are there")
