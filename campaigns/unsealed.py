@@ -10,11 +10,12 @@ COLUMNS: dict[str, frozenset[str]] = {
         {
             "started_at", "strategy", "requests", "retries", "reported_total", "listed_numbers", "unaccounted",
             "suspects", "duplicates", "conflicts", "listed_by_user_id", "listed_by_credential", "viewer_changed",
-            "error",
+            "unreachable", "error",
         }
     ),
     "accounts": frozenset({"listed_by_user_id", "listed_by_credential", "described_at", "users_compared_at"}),
-    "installations": frozenset({"bound_at"}),
+    "installations": frozenset({"origin", "bound_at", "run_id"}),
+    "first_reported": frozenset({"account_id", "path", "run_id"}),
     "sync_runs": frozenset({"started_at", "finished_at", "status", "exit_code", "source_url", "version", "error"}),
     "quarantine": frozenset({"quarantine_id", "virtual_number_id", "path", "reason", "record"}),
     "erasures": frozenset({"erased_at", "reason"}),
@@ -25,8 +26,10 @@ COLUMNS: dict[str, frozenset[str]] = {
 
 ROWS: dict[str, str] = {
     "account_syncs": "whose status is held, failed or unreachable",
+    "installations": "of bindings after the newest published sync",
+    "first_reported": "all",
     "sync_runs": "of runs that published nothing",
-    "quarantine": "of a sync that was held or failed",
+    "quarantine": "of a sync that published nothing",
     "source_drift": "all",
     "account_claims": "all",
     "listing_states": "all",

@@ -120,7 +120,7 @@ class Chain:
                     yield table.name, change
 
     def _tell_section(self, connection: Connection, sync: Sync, table: str, change: Change) -> None:
-        if sync.observed_at is None:  # PostgreSQL: it is infinite
+        if not sync.observed_at or not sync.observed_at.isascii():  # infinite, or no instant: nothing to look for
             self._tell(sync.run_id, table, None, f"not what was sealed as {change.value}")
             return
         versions = self.versions[table]

@@ -29,7 +29,7 @@ def _of_binding(records: Records, earlier: Sequence[Binding], binding: Binding) 
     what = []
     if binding.binding_id != str(len(earlier) + 1):
         what.append("an earlier binding is not there")
-    if earlier and binding.bound_at < earlier[-1].bound_at:
+    if earlier and binding.since < earlier[-1].since:
         what.append("is older than the one before it")
     if _origin(binding.origin) != binding.origin:
         what.append(f"{binding.origin} is no origin of an API")
@@ -51,8 +51,8 @@ def _in_force(bindings: Sequence[Binding], sync: Sync) -> set[str]:
     The first binding is made by the first account, so it counts for whatever was observed before, too.
     """
     at = sync.observed_at or ""
-    ends = [later.bound_at for later in bindings[1:]] + [at]
-    starts = [at, *(later.bound_at for later in bindings[1:])]
+    ends = [later.since for later in bindings[1:]] + [at]
+    starts = [at, *(later.since for later in bindings[1:])]
     return {b.origin for b, start, end in zip(bindings, starts, ends, strict=True) if start <= at <= end}
 
 

@@ -93,8 +93,13 @@ class Binding:
 
     binding_id: str
     origin: str
-    bound_at: str
+    bound_at: Text
     run_id: Text
+
+    @property
+    def since(self) -> str:
+        """The instant as it is written; empty where PostgreSQL has one without an end."""
+        return self.bound_at or ""
 
 
 @dataclass(frozen=True)
@@ -144,7 +149,9 @@ def read(connection: Connection) -> Records:
     return Records(
         runs=frozenset(urls),
         source_urls=urls,
-        bindings=sorted(rows(connection, schema.installations, Binding), key=lambda b: int(b.binding_id)),
+        bindings=sorted(
+            rows(connection, schema.installations, Binding), key=lambda b: (len(b.binding_id), b.binding_id)
+        ),
         syncs=syncs,
         accounts={a.account_id: a for a in rows(connection, schema.accounts, Account)},
         sealed=sealed,
