@@ -3,8 +3,8 @@
     DIR/vnsync-archive.json        what this folder is
     DIR/objects/ab/cdef....gz      a response's bytes, named after their SHA-256
     DIR/runs/<run id>.jsonl        a run's manifest: a line for each request and decision, and a seal
-    DIR/runs/<run id>.pruned.json  what is left of a run that was pruned
-    DIR/erasures/<number>.json     what was erased, by whom it is named, and what stands in its place
+    DIR/runs/<run id>.pruned.json  which responses of a run were pruned
+    DIR/erasures/<number>.json     what was erased, and what stands in its place
 
 `docs/archive.md` is the format's description for others.
 """
