@@ -28,15 +28,15 @@ def archive() -> None:
     """Look after an archive that `vnsync sync --archive` wrote. Both leave it verifiable."""
 
 
-@archive.command(short_help="Take old runs out.", epilog="Example: vnsync archive prune /srv/vnsync-archive --keep 90d")
+@archive.command(short_help="Take out the responses of old runs.", epilog="Example: vnsync archive prune /srv/vnsync-archive --keep 90d")
 @click.argument("folder", type=FOLDER)
 @click.option("--keep", type=Duration(), required=True, metavar="AGE", help="Keep what is younger: 26h, 90d, 52w.")
 @options.output
 @options.settings(*options.LOG)
 def prune(loaded: Loaded, folder: Path, keep: timedelta, output: str) -> None:
-    """Remove the runs of FOLDER that began longer ago than AGE, with the responses that only they need.
+    """Remove the responses of the runs of FOLDER that began longer ago than AGE, where no other run needs them.
 
-    A tombstone with their digests stays of each. The newest run stays, whatever its age.
+    Manifests stay, and a tombstone for each run says what is gone. The newest run keeps its own, whatever its age.
     """
     from etl.archive import pruning
     from etl.cli.output import write_json
