@@ -9,6 +9,10 @@ from typing import Any
 from simulation.records import State, state_of
 
 
+COUNTING = 1
+"""The limit of a question that only asks how many numbers a user sees; listings here have larger pages."""
+
+
 @dataclass
 class Sent:
     """One record as sent: its id (None: none that can be read; `was`: the true one), and whether it is sound.
@@ -77,11 +81,23 @@ class Heard:
 
 @dataclass
 class AccountLog:
-    """All answers about one account that one process heard."""
+    """The answers about one account that one process heard.
 
-    users: list[int | None] = field(default_factory=list)
+    `user`: through whom it was listed; `heard`: the listing through that user, without answers that only count.
+    """
+
+    user: int | None = None
     heard: list[Heard] = field(default_factory=list)
     filter_refused: bool = False
+
+    def take(self, user: int | None, heard: Heard) -> None:
+        """One more answer of the listing. Another user than before begins it anew: the last one gave way."""
+        if heard.limit == COUNTING:
+            return
+        if user != self.user:
+            self.user = user
+            self.heard.clear()
+        self.heard.append(heard)
 
     @property
     def window(self) -> tuple[int, int]:

@@ -41,7 +41,7 @@ class Case:
     @property
     def user(self) -> int | None:
         """Through whose eyes the account was listed."""
-        return self.log.users[-1]
+        return self.log.user
 
 
 @dataclass

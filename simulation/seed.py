@@ -99,7 +99,7 @@ class _Play(Harness):
     def _unlike_the_world(self, process: Process) -> Iterable[str]:
         for customer in self._world.customers.values():
             found = picture(self._dump, customer.id)
-            user = process.transport.ears.account(customer.id).users[-1]
+            user = process.transport.ears.account(customer.id).user
             seen = [state_of(customer.record(n, "newer", self.rng)) for n in customer.visible_to(user)]
             ids = customer.visible_to(user)
             numbers = {n: wanted(state, NOTHING) for n, state in zip(ids, seen, strict=True)}

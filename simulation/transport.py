@@ -114,8 +114,7 @@ class SimTransport(httpx.BaseTransport):
         log = ears.account(answer.account_id)
         params = asked["params"]
         assert isinstance(params, dict)
-        log.users.append(params.get("user_id"))
         log.filter_refused = log.filter_refused or answer.filter_refused
         if answer.heard is not None:
-            log.heard.append(answer.heard)
+            log.take(params.get("user_id"), answer.heard)
             ears.faults.update(answer.heard.lies)

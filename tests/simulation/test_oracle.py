@@ -74,7 +74,7 @@ SYNC = Sync(
 
 
 def _case(customer: Customer, before: Picture, after: Picture, *heard: Heard, **other: Any) -> Case:
-    log = AccountLog([None], list(heard))
+    log = AccountLog(None, list(heard))
     values: dict[str, Any] = {"sync": SYNC, "approved": False, "share": 0.5, "undisturbed": True, "user_before": None}
     return Case(before=before, after=after, log=log, customer=customer, **(values | other))
 
@@ -210,3 +210,19 @@ def test_shared_row_must_be_as_sent() -> None:
     renamed = _record(1, campaigns=[{**campaign, "campaign_name": "new"}])
     assert any("('campaigns', 7)" in p for p in _says(_case(_customer(1), before, before, _heard(renamed))))
     assert _says(_case(_customer(1), before, _picture(renamed), _heard(renamed))) == []
+
+
+def test_counting_through_another_user_is_no_listing() -> None:
+    """A question of one row through another user neither makes it the lister nor tells what the account holds."""
+    log = AccountLog()
+    log.take(10, _heard(_record(1), _record(2)))
+    log.take(11, _heard(_record(1), limit=1, total=1))
+    assert (log.user, len(log.heard)) == (10, 1)
+
+
+def test_user_who_gave_way_listed_nothing() -> None:
+    """When the next user lists the account, the answers through the last one are no part of the listing."""
+    log = AccountLog()
+    log.take(10, _heard())
+    log.take(11, _heard(_record(1)))
+    assert (log.user, [h.ids for h in log.heard]) == (11, [{1}])
