@@ -6,10 +6,17 @@ import random
 from dataclasses import dataclass, field
 from typing import Any
 
+from simulation.keys import Key, Viewer
+
 TEXTS = (
     "", "Main line", "Ads / spring", "naïve ☎", "нужный номер", "0", "null", "a\u0000b", "lone \ud800 half", "␀ mark",
     "'; drop table x; --", "line\nbreak", "=1+1", "e\u0301", "\u00e9", " padded ", "\U0001f4de",
 )  # fmt: skip
+ACTIVE = "active"
+LOCKS = ("debt_lock", "limit_lock", "manual_lock", "waiting")
+"""States in which a customer cannot be listed, by `get.customers`."""
+OUTSIDER = 777
+"""A customer that no roster has; records may name it."""
 STATUSES = ("active", "waiting", "cleaning", "reserved", "manual_lock", "brand_new_status")
 CATEGORIES = ("usual", "bronze", "gold", "unheard_of")
 KINDS = ("va", "call_tracking", "dynamic_call_tracking")
@@ -38,7 +45,11 @@ class Number:
 
 @dataclass
 class Customer:
-    """A customer with everything that its numbers refer to. `lives`: when each number existed, in ticks."""
+    """A customer with everything that its numbers refer to.
+
+    `lives`: when each number existed, in ticks; `unseen`: the ids that a key, or a user, does not see; `refused`: the
+    users that may not list numbers; `userless`: whether the agent sees no user of it.
+    """
 
     id: int
     name: str
@@ -54,7 +65,10 @@ class Customer:
     scenarios: dict[int, str | None] = field(default_factory=dict)
     lives: dict[int, list[list[int | None]]] = field(default_factory=dict)
     last_change: int = 0
-    unseen_by_second_user: set[int] = field(default_factory=set)
+    unseen: dict[Key | int, set[int]] = field(default_factory=dict)
+    refused: set[int] = field(default_factory=set)
+    status: str = ACTIVE
+    userless: bool = False
 
     # -- who lived when
 
@@ -66,11 +80,15 @@ class Customer:
         """Whether the number existed at some tick from `start` to `end`."""
         return any(b is not None and b <= end and (d is None or d > start) for b, d in self.lives.get(number_id, ()))
 
-    def visible_to(self, user_id: int | None) -> list[int]:
-        """The ids of the living numbers that this user sees, in the heap's order."""
-        if user_id is None or not self.unseen_by_second_user or user_id == self.users[0]:
-            return self.heap
-        return [n for n in self.heap if n not in self.unseen_by_second_user]
+    def unseen_by(self, viewer: Viewer) -> set[int]:
+        """The ids that this viewer does not see, of numbers that live or lived."""
+        by_user = set() if viewer.user is None else self.unseen.get(viewer.user, set())
+        return by_user | self.unseen.get(viewer.key, set())
+
+    def visible_to(self, viewer: Viewer) -> list[int]:
+        """The ids of the living numbers that this viewer sees, in the heap's order."""
+        hidden = self.unseen_by(viewer)
+        return [n for n in self.heap if n not in hidden]
 
     # -- what can happen to numbers
 
@@ -110,7 +128,7 @@ class Customer:
         """A number with fields and links at random."""
         rng = self.rng
         fields = {
-            "child_customer_id": rng.choice((None, self.id)),
+            "child_customer_id": rng.choice((None, None, self.id, self.id, OUTSIDER)),
             "virtual_phone_number": f"+7{rng.randrange(10**10):010d}",
             "redirection_phone_number": rng.choice((None, "", "88005553535")),
             "activation_date": rng.choice(DATES),

@@ -49,6 +49,7 @@ RUN_COLUMNS = ("run_id", "started_at", "finished_at", "status", "exit_code", "er
 SYNC_COLUMNS = (
     "run_id", "account_id", "status", "started_at", "observed_at", "strategy", "requests", "retries", "listed_numbers",
     "unaccounted", "suspects", "duplicates", "conflicts", "quarantined", "rows_opened", "rows_closed", "error",
+    "listed_by_user_id", "listed_by_credential", "unreachable",
 )  # fmt: skip
 
 
@@ -85,6 +86,9 @@ class Sync:
     rows_opened: int
     rows_closed: int
     error: str | None
+    listed_by_user_id: int | None
+    listed_by_credential: str | None
+    unreachable: str | None
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,10 @@ class Dump:
     quarantine: list[Row]
     current: dict[str, list[Row]]
     closed: dict[str, list[Row]]
+
+    def viewer_of(self, account_id: int) -> tuple[int | None, str | None] | None:
+        """The user and the credential that listed the account's open numbers; None: it was never published."""
+        return next(((row[3], row[4]) for row in self.accounts if row[0] == account_id), None)
 
 
 def _statement(table: str, columns: tuple[str, ...], order: str) -> str:
@@ -118,7 +126,10 @@ def _data_statements() -> Iterator[tuple[str, str, str]]:
 _DATA = list(_data_statements())
 _RUNS = _statement("sync_runs", RUN_COLUMNS, "run_id")
 _SYNCS = _statement("account_syncs", SYNC_COLUMNS, "run_id, account_id")
-_ACCOUNTS = "select account_id, first_run_id, last_run_id, listed_by_user_id from accounts order by account_id"
+_ACCOUNTS = (
+    "select account_id, first_run_id, last_run_id, listed_by_user_id, listed_by_credential from accounts"
+    " order by account_id"
+)
 _QUARANTINE = (
     "select run_id, account_id, virtual_number_id, path, reason, record from quarantine order by quarantine_id"
 )

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from simulation.keys import Viewer
 from simulation.records import State, state_of
-
 
 COUNTING = 1
 """The limit of a question that only asks how many numbers a user sees; listings here have larger pages."""
@@ -83,19 +83,19 @@ class Heard:
 class AccountLog:
     """The answers about one account that one process heard.
 
-    `user`: through whom it was listed; `heard`: the listing through that user, without answers that only count.
+    `viewer`: who listed it; `heard`: the listing through that viewer, without answers that only count.
     """
 
-    user: int | None = None
+    viewer: Viewer | None = None
     heard: list[Heard] = field(default_factory=list)
     filter_refused: bool = False
 
-    def take(self, user: int | None, heard: Heard) -> None:
-        """One more answer of the listing. Another user than before begins it anew: the last one gave way."""
+    def take(self, viewer: Viewer | None, heard: Heard) -> None:
+        """One more answer of the listing. Another viewer than before begins it anew: the last one gave way."""
         if heard.limit == COUNTING:
             return
-        if user != self.user:
-            self.user = user
+        if viewer != self.viewer:
+            self.viewer = viewer
             self.heard.clear()
         self.heard.append(heard)
 

@@ -12,6 +12,7 @@ from simulation import verifier
 from simulation.clock import SimClock
 from simulation.driver import Watcher
 from simulation.dump import Dump, Reader, Sync, picture
+from simulation.keys import FIRST
 from simulation.oracle import Case, Oracle
 from simulation.process import COUNTDOWNS, OTHER_URL, Breach, Outcome, Plan, Process, Stagehand
 from simulation.records import Row
@@ -22,7 +23,10 @@ from simulation.trace import Trace
 from simulation.verdicts import of_ending, of_result
 from simulation.world import World
 
-IN_THE_AIR = ("customers_shrunk", "users_shrunk", "roster_empty", "odd_limits", "day_limit", "filter_prohibited")
+IN_THE_AIR = (
+    "customers_shrunk", "users_shrunk", "roster_empty", "odd_limits", "day_limit", "filter_prohibited",
+    "customers_refused", "userless",
+)  # fmt: skip
 """Faults of which an answer does not tell whether they struck."""
 REFUSED = 78
 """Exit code of a process with the URL of another installation."""
@@ -60,6 +64,7 @@ class Harness:
         self._limit = rng.choice((5, 8, 12, 30, 10_000, 10_000))
         self._share = rng.choice((0.5, 0.5, 0.2, 1.0))
         self._login = self._swarm.on("session_expired") and rng.random() < 0.7
+        self._key = FIRST
         self._oracle = Oracle()
         self._stack: list[Process] = []
         self._names = 0
@@ -118,7 +123,7 @@ class Harness:
 
     def _start(self, options: SyncOptions, plans: list[Plan], depth: int) -> tuple[Outcome, Process]:
         self._names += 1
-        process = Process(self._hand, f"p{self._names}", options, self._login, depth, plans)
+        process = Process(self._hand, f"p{self._names}", options, self._login, depth, plans, key=self._key)
         self.trace.note(f"{process.name} starts at depth {depth}: {[(p.action, p.kind, p.countdown) for p in plans]}")
         alive = {p.run_id for p in self._stack}
         process.found_dead = [
@@ -227,7 +232,6 @@ class Harness:
         earlier = [s.observed_at for s in before.syncs.values() if s.account_id == sync.account_id and s.observed_at]
         if not process.could_observe(sync.observed_at, max(earlier, default=None)):
             self._require([f"I3: account {sync.account_id} observed at {sync.observed_at}, read at no such moment"])
-        account = next((row for row in before.accounts if row[0] == sync.account_id), None)
         case = Case(
             sync=sync,
             before=picture(before, sync.account_id),
@@ -237,6 +241,6 @@ class Harness:
             approved=sync.account_id in process.options.approve_close,
             share=self._share,
             undisturbed=not process.transport.ears.faults and not process.transport.ears.spent,
-            user_before=None if account is None else account[3],
+            viewer_before=before.viewer_of(sync.account_id),
         )
         self._require(self._oracle.judge(case))

@@ -47,6 +47,13 @@ class Draft:
     lies: list[str] = field(default_factory=list)
 
 
+def cut_to(rows: int, draft: Draft) -> None:
+    """Cut an answer to so many rows; its total says no more than what is left."""
+    if len(draft.sent) > rows:
+        draft.sent, draft.total = draft.sent[:rows], rows
+        draft.lies.append("cut")
+
+
 @dataclass(frozen=True)
 class Liar:
     """Bends drafts. `limit`: the page limit of the request; `others`: a record of another customer, if there is one."""

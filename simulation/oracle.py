@@ -2,9 +2,7 @@
 
 For an account sync that heard its first answer at tick s and its last at tick e: a number that lived throughout [s, e]
 is open, with a value that was sent; one that was dead throughout is closed, or among the reported suspects; in between
-either is right. A number is closed only if an answer proved it: asked for by id, it did not come, while a number listed
-before did, in an answer that does not contradict itself. When a source hides a living number so consistently, the close
-is the source's lie and not the pipeline's fault; nothing short of that excuses one.
+either is right. What may be closed is judged in `closing`.
 """
 
 from __future__ import annotations
@@ -12,43 +10,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from simulation.customer import Customer
-from simulation.dump import Picture, Sync
+from simulation.case import Case
+from simulation.closing import closes
 from simulation.ears import AccountLog, Heard, Sent
-from simulation.records import NOTHING, Held, Row, State, shared_of, wanted
-
-NEVER_BELOW = 20
-"""The guard of the contract: so many numbers may always close at once."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """One published account sync: what was open before and after, what was heard, whose account it is.
-
-    `undisturbed`: nothing struck the process's requests.
-    """
-
-    sync: Sync
-    before: Picture
-    after: Picture
-    log: AccountLog
-    customer: Customer
-    approved: bool
-    share: float
-    undisturbed: bool
-    user_before: int | None
-
-    @property
-    def user(self) -> int | None:
-        """Through whose eyes the account was listed."""
-        return self.log.user
+from simulation.keys import Viewer
+from simulation.records import NOTHING, Held, State, shared_of, wanted
 
 
 @dataclass
 class Oracle:
-    """Judges account syncs one after the other. It remembers which of two contradicting records won."""
+    """Judges account syncs one after the other.
+
+    It remembers which of two contradicting records won, and which numbers of an account each viewer was shown.
+    """
 
     winners: dict[frozenset[State], Held] = field(default_factory=dict)
+    shown: dict[tuple[int, Viewer], set[int]] = field(default_factory=dict)
 
     def judge(self, case: Case) -> Iterator[str]:
         """What cannot be true."""
@@ -57,7 +34,10 @@ class Oracle:
             return
         yield from _numbers(case)
         yield from _presence(case)
-        yield from _closes(case)
+        shown = self.shown.setdefault((case.sync.account_id, case.viewer), set())
+        yield from closes(case, shown)
+        shown.update(n for heard in case.log.heard for n in heard.ids)
+        yield from _viewer(case)
         yield from _shared(case)
         yield from _counts(case)
         yield from self._winners(case)
@@ -142,9 +122,7 @@ def _presence(case: Case) -> Iterator[str]:
 
 
 def _visible(case: Case) -> set[int]:
-    if case.user is None or case.user == case.customer.users[0]:
-        return set(case.customer.lives)
-    return set(case.customer.lives) - case.customer.unseen_by_second_user
+    return case.customer.lives.keys() - case.customer.unseen_by(case.viewer)
 
 
 def _hidden_consistently(log: AccountLog) -> set[int]:
@@ -161,39 +139,6 @@ def _nameless(case: Case) -> set[int]:
 def _nameless_copies(case: Case) -> int:
     """Records without a readable id that repeat a number of the same answer: nothing tells them from another one."""
     return sum(s.was in heard.ids for heard in case.log.heard for s in heard.sent if s.was is not None)
-
-
-# -- who may go
-
-
-def _closes(case: Case) -> Iterator[str]:
-    start, end = case.log.window
-    gone = case.before.numbers.keys() - case.after.numbers.keys()
-    if not gone:
-        return
-    for number_id in sorted(gone):
-        if not _proven(case, number_id):
-            yield f"number {number_id} was closed without proof"
-        elif case.log.honest and not case.approved and case.customer.alive_throughout(number_id, start, end):
-            yield f"number {number_id} was closed and lived from {start} to {end}"
-    allowed = max(NEVER_BELOW, int(len(case.before.numbers) * case.share))
-    if not case.approved and (len(gone) > allowed or not any(h.sent for h in case.log.heard)):
-        yield f"{len(gone)} of {len(case.before.numbers)} numbers were closed at once and nobody approved"
-
-
-def _proven(case: Case, number_id: int) -> bool:
-    seen: set[int] = set()
-    offsets = case.sync.strategy == "offsets" or case.log.filter_refused
-    for index, heard in enumerate(case.log.heard):
-        absent = number_id not in heard.ids and heard.consistent
-        if heard.asked is not None and number_id in heard.asked:
-            witnessed = bool(heard.ids & seen) or (case.approved and not seen)
-            if absent and witnessed and heard.ids <= heard.asked:
-                return True
-        elif absent and heard.whole and offsets and not any(h.sent for h in case.log.heard[index + 1 :]):
-            return bool(heard.ids) or (case.approved and not seen)
-        seen |= heard.ids
-    return False
 
 
 # -- what numbers share
@@ -244,9 +189,16 @@ def _counts(case: Case) -> Iterator[str]:
     if partly and not case.sync.quarantined:
         yield f"unusable elements of {sorted(map(str, partly))[:3]} left no trace in the quarantine"
     start, _ = case.log.window
-    still = case.customer.last_change <= start and case.user == case.user_before
+    still = case.customer.last_change <= start and case.same_viewer
     if still and case.undisturbed and case.sync.suspects and not case.log.filter_refused:
         yield f"{case.sync.suspects} suspects, though nothing changed and nobody lied"
 
 
-__all__ = ["Case", "Oracle", "Row"]
+def _viewer(case: Case) -> Iterator[str]:
+    """The viewer on record is the one that listed."""
+    user, credential = case.sync.listed_by_user_id, case.sync.listed_by_credential
+    if user != case.viewer.user or not case.viewer.key.is_named(credential):
+        yield f"listed by {case.viewer}, and on record as user {user}, {credential}"
+
+
+__all__ = ["Case", "Oracle"]

@@ -16,6 +16,7 @@ from etl.extract.jsonrpc import open_api
 from etl.pipeline import SyncOptions, sync
 from simulation.clock import SimClock
 from simulation.driver import failure
+from simulation.keys import FIRST, Key
 from simulation.server import Server
 from simulation.stage import Stage
 from simulation.swarm import Swarm
@@ -25,7 +26,6 @@ from simulation.transport import SimTransport
 URL = "https://dataapi.example/v2.0"
 OTHER_URL = "https://other.example/v2.0"
 """API of another installation."""
-TOKEN = "simulated-token"
 WRITES = ("INSERT", "UPDATE", "DELETE", "CREATE", "insert")
 COUNTDOWNS = {"request": 8, "answer": 8, "statement": 120, "commit": 7, "committed": 7, "clock": 10, "report": 8}
 
@@ -91,6 +91,7 @@ class Process:
     depth: int = 0
     plans: list[Plan] = field(default_factory=list)
     url: str = URL
+    key: Key = FIRST
     run_id: int | None = None
     dead: bool = False
     stolen: bool = False
@@ -111,7 +112,7 @@ class Process:
 
     def run(self) -> Outcome:
         """Run the pipeline once, from the outside."""
-        credentials: Credentials = Login("login", "password") if self.login else PermanentKey(TOKEN)
+        credentials: Credentials = Login(self.key.login, "password") if self.login else PermanentKey(self.key.token)
         ports: dict[str, Any] = {"clock": self, "random": self, "report": self.report}
         try:
             with open_api(self.url, credentials, transport=self.transport, **ports) as api:

@@ -12,11 +12,13 @@ from etl.store.engine import begin_reading
 from simulation import chain, verifier
 from simulation.dump import Dump, Picture, picture
 from simulation.harness import Harness, Report
+from simulation.keys import FIRST, SECOND
 from simulation.process import Breach, Process
 from simulation.records import NOTHING, Held, Row, shared_of, state_of, wanted
 from simulation.stage import Idle, Stage
 from simulation.swarm import BETWEEN
 from simulation.trace import Trace
+from simulation.upheavals import UPHEAVALS, all_rights_again
 from simulation.world import BURSTS
 
 
@@ -61,12 +63,14 @@ class _Play(Harness):
         self.trace.note("liveness")
         self._swarm.calm = self._world.frozen = True
         self._world.edition = "newer"
-        self._server.user_gone = False
+        self._server.directory.user_gone = False
+        all_rights_again(self._world)
         small = all(len(c.numbers) < self._limit for c in self._world.customers.values())
         self._server.filter_known = self._server.filter_known or not small
+        before = self._dump
         outcome, process = self._run([])
         if outcome.exit_code == 3:
-            self._require(self._not_excused(process))
+            self._require(self._not_excused(process, before))
             everyone = frozenset(self._world.customers)
             outcome, process = self._run([], approve=everyone)
         if outcome.exit_code != 0:
@@ -88,20 +92,22 @@ class _Play(Harness):
         if self._stage.locks():
             self._require(["lock files are left behind"])
 
-    def _not_excused(self, process: Process) -> Iterable[str]:
-        """Only what an operator must approve may keep a clean run from 0: a mass close, or another user's eyes."""
+    def _not_excused(self, process: Process, before: Dump) -> Iterable[str]:
+        """Only what an operator must approve may keep a clean run from 0: a mass close, or another viewer."""
         for sync in self._dump.syncs.values():
             whole = sync.status == "succeeded" and not sync.suspects
-            other_eyes = sync.suspects and len(self._world.customers[sync.account_id].users) > 1
-            if sync.run_id == process.run_id and not (whole or sync.status == "held" or other_eyes):
+            viewer = (sync.listed_by_user_id, sync.listed_by_credential)
+            other_viewer = sync.suspects and viewer != before.viewer_of(sync.account_id)
+            if sync.run_id == process.run_id and not (whole or sync.status == "held" or other_viewer):
                 yield f"liveness: account {sync.account_id} is {sync.status}, {sync.suspects} suspects: {sync.error}"
 
     def _unlike_the_world(self, process: Process) -> Iterable[str]:
         for customer in self._world.customers.values():
             found = picture(self._dump, customer.id)
-            user = process.transport.ears.account(customer.id).user
-            seen = [state_of(customer.record(n, "newer", self.rng)) for n in customer.visible_to(user)]
-            ids = customer.visible_to(user)
+            viewer = process.transport.ears.account(customer.id).viewer
+            assert viewer is not None
+            ids = customer.visible_to(viewer)
+            seen = [state_of(customer.record(n, "newer", self.rng)) for n in ids]
             numbers = {n: wanted(state, NOTHING) for n, state in zip(ids, seen, strict=True)}
             shared = {key: rows.pop() for key, rows in shared_of(seen).items()}
             if found != Picture(numbers, shared):
@@ -123,7 +129,11 @@ class _Play(Harness):
         elif name == "filter_unknown":
             self._server.filter_known = not self._server.filter_known
         elif name == "other_user":
-            self._server.user_gone = not self._server.user_gone
+            self._server.directory.user_gone = not self._server.directory.user_gone
+        elif name == "other_key":
+            self._key = SECOND if self._key == FIRST else FIRST
+        elif name in UPHEAVALS:
+            UPHEAVALS[name](self._world)
         elif name == "other_installation":
             if any(sync.status == "succeeded" for sync in self._dump.syncs.values()):
                 self._visit_from_elsewhere()

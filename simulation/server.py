@@ -7,24 +7,18 @@ import random
 from dataclasses import dataclass, field
 from typing import Any
 
-from simulation.customer import Customer
+from simulation.customer import ACTIVE, Customer
+from simulation.directory import Directory, refuse_locked
 from simulation.ears import Ears, Heard, Sent
-from simulation.lies import Draft, Liar
+from simulation.keys import KEYS, Key, Viewer
+from simulation.lies import Draft, Liar, cut_to
+from simulation.refusal import ERRORS, FORBIDDEN, Refusal, struck_by
 from simulation.swarm import LIES, Swarm
 from simulation.world import World
 
-AGENT = 999
-"""The agent's own account."""
-ROW_LIES = tuple(name for name in LIES if name not in ("filter_ignored", "offset_ignored", "not_a_list"))
-ERRORS = {
-    "internal_error": (-32603, "internal_error"),
-    "unknown_error": (-32050, "brand_new_error"),
-    "error_without_data": (0, ""),
-    "minute_limit": (0, ""),
-    "session_expired": (-32001, "access_token_expired"),
-    "forbidden": (0, ""),
-}
-OUT_OF_REACH = ("forbidden", "ip_not_whitelisted", "method_component_disabled", "account_inactive")
+ROW_LIES = tuple(name for name in LIES if name not in ("filter_ignored", "offset_ignored", "not_a_list", "cut"))
+CUTS = (1, 2, 3, 5, 10, 25)
+"""Rows to which a source that cuts its answers may cut them."""
 ODD_LIMITS: tuple[Any, ...] = (
     None, "many", [], {"day_remaining": "5"}, {"minute_remaining": 0, "minute_reset": -5}, {"minute_remaining": -1},
     {"minute_remaining": 0, "minute_reset": 0}, {"minute_remaining": 0, "minute_reset": 10**9}, {"day_remaining": -3},
@@ -32,26 +26,14 @@ ODD_LIMITS: tuple[Any, ...] = (
 )  # fmt: skip
 
 
-class Refusal(Exception):
-    """An error answer."""
-
-    def __init__(self, code: int, mnemonic: str | None, **data: Any) -> None:
-        super().__init__(mnemonic)
-        self.code, self.mnemonic, self.data = code, mnemonic, data
-
-    def body(self) -> dict[str, Any]:
-        """The `error` member."""
-        if self.mnemonic is None:
-            return {"code": self.code, "message": "no details"}
-        return {"code": self.code, "message": self.mnemonic, "data": {"mnemonic": self.mnemonic, **self.data}}
-
-
 @dataclass
 class Answer:
-    """The body, and what the asker has heard if it arrives whole."""
+    """The body, and what the asker has heard if it arrives whole. `struck`: faults that made it a refusal."""
 
     body: bytes
     account_id: int | None = None
+    viewer: Viewer | None = None
+    struck: set[str] = field(default_factory=set)
     heard: Heard | None = None
     roster: set[int] | None = None
     filter_refused: bool = False
@@ -60,29 +42,31 @@ class Answer:
 
 @dataclass
 class Server:
-    """One API. `filter_known`: whether it filters by id; `day_left`: points left today (None: unlimited)."""
+    """One API. `filter_known`: whether it filters by id; `day_left`: points left today (None: unlimited).
+
+    `_cut`: the rows to which every answer of a listing is cut during a run; None: it is not.
+    """
 
     world: World
     swarm: Swarm
     rng: random.Random
     filter_known: bool = True
     day_left: int | None = None
-    user_gone: bool = False
-    sessions: int = 0
-    _shrunk: dict[str, set[int]] = field(default_factory=dict)
+    _sessions: dict[str, Key] = field(default_factory=dict)
+    _cut: int | None = None
+
+    def __post_init__(self) -> None:
+        self.directory = Directory(self.world, self.swarm, self.rng)
 
     def new_run(self) -> None:
-        """The day's points come back, or are few; customers or users may be hidden for the length of a run."""
+        """The day's points come back, or are few; answers may be cut for the length of a run."""
         few = self.swarm.on("day_limit") and self.rng.random() < 0.5
         self.swarm.struck["day_limit"] += few
         self.day_left = self.rng.randrange(0, 9) if few else None
-        self._shrunk = {"customers": set(), "users": set()}
-        for what, ids in (("customers", list(self.world.customers)), ("users", self._user_ids())):
-            if self.swarm.strikes(f"{what}_shrunk"):
-                self._shrunk[what] = set(self.rng.sample(ids, self.rng.randrange(1, len(ids) + 1)))
-
-    def _user_ids(self) -> list[int]:
-        return [u for c in self.world.customers.values() for u in c.users]
+        cuts = self.swarm.on("cut") and self.rng.random() < 0.5
+        self.swarm.struck["cut"] += cuts
+        self._cut = self.rng.choice(CUTS) if cuts else None
+        self.directory.new_run()
 
     # -- one call
 
@@ -123,18 +107,7 @@ class Server:
         for name in ERRORS:
             if self.swarm.strikes(name):
                 ears.faults.add(name)
-                raise self._refusal(name)
-
-    def _refusal(self, name: str) -> Refusal:
-        if name == "forbidden":
-            return Refusal(-32003, self.rng.choice(OUT_OF_REACH))
-        if name == "error_without_data":
-            return Refusal(self.rng.choice((-32603, -32003, -32602)), None)
-        if name == "minute_limit":
-            limits = {"limits": {"minute_reset": 3}}
-            return Refusal(-32029, "limit_exceeded", params={"limit_type": "minute"}, metadata=limits)
-        code, mnemonic = ERRORS[name]
-        return Refusal(code, mnemonic)
+                raise struck_by(name, self.rng)
 
     def _spend(self, result: dict[str, Any], answer: Answer) -> None:
         if self.day_left is not None:
@@ -148,74 +121,49 @@ class Server:
         params = request["params"]
         match request["method"]:
             case "login.user":
-                self.sessions += 1
-                return {"data": {"access_token": f"session-{self.sessions}"}, "metadata": {}}
+                return self._log_in(params)
             case "get.customer_users":
-                return self._users(answer)
+                return self._roster(answer, "customer_id")
             case "get.customers":
-                return self._customers(answer)
+                return self._roster(answer, "id")
             case "get.account":
-                return self._account(params)
+                return {"data": [self.directory.account(params.get("user_id"))], "metadata": {}}
             case "get.virtual_numbers":
                 return self._numbers(params, answer)
         raise Refusal(-32601, "method_not_found")
 
     # -- who
 
-    def _users(self, answer: Answer) -> dict[str, Any]:
+    def _roster(self, answer: Answer, name: str) -> dict[str, Any]:
+        """The answer of one of the two lists that a roster is made of."""
         if self.world.role == "customer":
             answer.roster = set(self.world.customers)
-            raise Refusal(-32003, "method_component_disabled")
-        users = [
-            {"id": u, "login": f"u{u}", "customer_id": c.id}
-            for c in self.world.customers.values()
-            for u in (c.users[1:] if self.user_gone and len(c.users) > 1 else c.users)
-            if u not in self._shrunk["users"]
-        ]
-        listed = self._listed(users)
-        answer.roster = {u["customer_id"] for u in listed["data"]}
-        return listed
-
-    def _customers(self, answer: Answer) -> dict[str, Any]:
-        if self.world.role == "customer":
-            raise Refusal(-32003, "method_component_disabled")
-        customers = [
-            {"id": c.id, "name": c.name} for c in self.world.customers.values() if c.id not in self._shrunk["customers"]
-        ]
-        listed = self._listed(customers)
-        answer.roster = {c["id"] for c in listed["data"]}
-        return listed
-
-    def _listed(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
-        rows = [] if self.swarm.strikes("roster_empty") else rows
+        rows = self.directory.users() if name == "customer_id" else self.directory.customers()
+        answer.roster = {row[name] for row in rows} - {None}
         return {"data": rows, "metadata": {"total_items": len(rows)}}
 
-    def _account(self, params: dict[str, Any]) -> dict[str, Any]:
-        if self.world.role == "agent" and "user_id" not in params:
-            row = {"app_id": AGENT, "name": "the agent", "timezone": "UTC"}
-        else:
-            customer = self._customer(params)
-            row = {"app_id": customer.id, "name": customer.name, "timezone": customer.timezone}
-        return {"data": [row], "metadata": {}}
+    def _key(self, params: dict[str, Any]) -> Key:
+        token = params["access_token"]
+        return self._sessions.get(token) or next(key for key in KEYS if key.token == token)
 
-    def _customer(self, params: dict[str, Any]) -> Customer:
-        if self.world.role == "customer":
-            return next(iter(self.world.customers.values()))
-        if "user_id" not in params:
-            raise Refusal(-32602, "required_parameter_missed", field="user_id")
-        return next(c for c in self.world.customers.values() if params["user_id"] in c.users)
+    def _log_in(self, params: dict[str, Any]) -> dict[str, Any]:
+        token = f"session-{len(self._sessions) + 1}"
+        self._sessions[token] = next(key for key in KEYS if key.login == params["login"])
+        return {"data": {"access_token": token}, "metadata": {}}
 
     # -- numbers
 
     def _numbers(self, params: dict[str, Any], answer: Answer) -> dict[str, Any]:
-        customer = self._customer(params)
+        customer = self.directory.customer(params.get("user_id"))
         answer.account_id = customer.id
+        answer.viewer = viewer = Viewer(self._key(params), params.get("user_id"))
+        self._let_in(customer, viewer, answer)
         where = params.get("filter")
         if where is not None and not self.filter_known:
             raise Refusal(-32602, "unexpected_parameters", field="filter")
         if where is not None and self.swarm.strikes("filter_prohibited"):
             raise Refusal(-32602, "filter_prohibited", field="id")
-        answer.heard = heard = self._heard(customer, params, where)
+        answer.heard = heard = self._heard(customer, viewer, params)
         data: Any = [s.record for s in heard.sent]
         total = heard.total
         if self.swarm.strikes("not_a_list"):
@@ -224,9 +172,19 @@ class Server:
             heard.sent, heard.total = [], None  # nobody can read what it said
         return {"data": data, "metadata": {"total_items": total}}
 
-    def _heard(self, customer: Customer, params: dict[str, Any], where: Any) -> Heard:
-        matching = [n for n in customer.visible_to(params.get("user_id")) if matches(where, n)]
-        first, limit = params["offset"], params["limit"]
+    def _let_in(self, customer: Customer, viewer: Viewer, answer: Answer) -> None:
+        """Refuse the numbers of a customer that is locked, and a user without the right to numbers."""
+        if customer.status != ACTIVE:
+            answer.struck.add("locked")
+            refuse_locked(customer)
+        if viewer.user in customer.refused:
+            answer.struck.add("user_refused")
+            raise Refusal(*FORBIDDEN)
+
+    def _heard(self, customer: Customer, viewer: Viewer, params: dict[str, Any]) -> Heard:
+        where, first, limit = params.get("filter"), params["offset"], params["limit"]
+        visible = customer.visible_to(viewer)
+        matching = [n for n in visible if matches(where, n)]
         asked_for = frozenset(matching)
         ignored = [
             name
@@ -234,12 +192,14 @@ class Server:
             if opening and self.swarm.strikes(name)
         ]
         if ignored:
-            matching = matching if "filter_ignored" not in ignored else customer.visible_to(params.get("user_id"))
+            matching = matching if "filter_ignored" not in ignored else visible
             first = 0 if "offset_ignored" in ignored else first
         rows = matching[first : first + limit]
         sent = [Sent(n, customer.record(n, self.world.edition, self.rng)) for n in rows]
         draft = Draft(sent, len(matching), ignored)
         self._bend(draft, customer, limit)
+        if self._cut is not None:
+            cut_to(self._cut, draft)
         asked = frozenset(where["value"]) if where and where.get("operator") == "in" else None
         hidden = asked_for - {s.id for s in draft.sent} if draft.lies else frozenset()
         query = json.dumps([where, params["offset"]])

@@ -16,19 +16,24 @@ PROTOCOL = (
 )  # fmt: skip
 LIES = (
     "short", "total_big", "total_small", "total_odd", "twice", "twice_different", "filter_ignored", "offset_ignored",
-    "emptied", "stranger", "bad_record", "bad_element", "bad_id", "too_many", "not_a_list",
+    "emptied", "stranger", "bad_record", "bad_element", "bad_id", "too_many", "not_a_list", "cut",
 )  # fmt: skip
 ROSTER = ("customers_shrunk", "users_shrunk", "roster_empty")
+DECORATION = ("customers_refused", "decoration_refused", "odd_user")
+"""Faults of answers on which nothing may depend: no run fails for them."""
 PROCESS = (
     "crash", "stop", "second_runner", "zombie", "lost_commit", "commit_failed", "busy", "disk_full", "same_run_id",
 )  # fmt: skip
 CLOCK = ("clock_back", "clock_forward", "clock_stands")
-BETWEEN = ("edition", "filter_unknown", "restore", "upgrade", "other_user", "other_installation")
+BETWEEN = (
+    "edition", "filter_unknown", "restore", "upgrade", "other_user", "other_installation", "other_key", "user_rights",
+    "userless", "locked", "unlinked", "exchanged",
+)  # fmt: skip
 
-ALL = (*TRANSPORT, *PROTOCOL, *LIES, *ROSTER, *PROCESS, *CLOCK, *BETWEEN)
+ALL = (*TRANSPORT, *PROTOCOL, *LIES, *ROSTER, *DECORATION, *PROCESS, *CLOCK, *BETWEEN)
 STUBBORN = frozenset(("twice_different", "bad_record", "bad_element"))
 """Faults that come again once they have struck: what is wrong with a record stays wrong with it."""
-PER_ANSWER = frozenset((*TRANSPORT, *PROTOCOL, *LIES, *ROSTER))
+PER_ANSWER = frozenset((*TRANSPORT, *PROTOCOL, *LIES, *ROSTER, *DECORATION))
 """Faults that strike answers; the others strike steps, statements and commits."""
 
 RATES = (0.03, 0.1, 0.2, 0.3)

@@ -43,7 +43,7 @@ class SimTransport(httpx.BaseTransport):
                 return httpx.Response(status, headers={"location": "https://elsewhere.example/"})
         answer = self._server.answer(asked, ears)
         body = self._damaged(answer)
-        self._note(asked, answer, whole=body is None)
+        self._note(answer, whole=body is None)
         self._server.world.stir()
         self._reach("answer", asked["method"])
         return self._response(answer.body if body is None else body)
@@ -102,19 +102,18 @@ class SimTransport(httpx.BaseTransport):
             )
         return httpx.Response(200, stream=httpx.ByteStream(body))
 
-    def _note(self, asked: dict[str, object], answer: Answer, *, whole: bool) -> None:
+    def _note(self, answer: Answer, *, whole: bool) -> None:
         ears = self.ears
         if not whole:
             return
         ears.spent = ears.spent or answer.spent
         if answer.roster is not None:
             ears.roster = (ears.roster or set()) | answer.roster
+        ears.faults.update(answer.struck)
         if answer.account_id is None:
             return
         log = ears.account(answer.account_id)
-        params = asked["params"]
-        assert isinstance(params, dict)
         log.filter_refused = log.filter_refused or answer.filter_refused
         if answer.heard is not None:
-            log.take(params.get("user_id"), answer.heard)
+            log.take(answer.viewer, answer.heard)
             ears.faults.update(answer.heard.lies)

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from simulation.dump import Dump
+from simulation.dump import Dump, Sync
 from simulation.ears import Ears
 from simulation.swarm import LIES, ROSTER, TRANSPORT
 
 NETWORK = frozenset(TRANSPORT)
 CONFUSED = frozenset(("unknown_error", "error_without_data", "filter_prohibited", "filter_unknown", *LIES, *ROSTER))
+OTHER_RUNS = frozenset(("second_runner", "zombie", "same_scope"))
+"""Faults by which another run works on the same accounts meanwhile."""
+ABSENT = frozenset(("left", "no_user"))
+"""Two words for one state: the lists of the API do not name the customer."""
 MAY_CAUSE: dict[int, frozenset[str]] = {
-    2: frozenset((*ROSTER, "forbidden", "roster_changed")),
-    65: CONFUSED | {"forbidden"},
+    2: frozenset((*ROSTER, "forbidden", "userless", "customers_refused")),
+    65: CONFUSED | {"forbidden", "userless"},
     69: NETWORK | {"internal_error", "error_without_data", "zombie"},  # asleep in a request until its time was over
     70: frozenset({"stranger"}),
     74: frozenset({"disk_full", "lost_commit", "commit_failed"}),
@@ -30,7 +34,7 @@ MAY_CAUSE: dict[int, frozenset[str]] = {
             "upgrade",
         }
     ),
-    77: frozenset({"forbidden", "session_expired", "http_403", "error_without_data"}),
+    77: frozenset({"forbidden", "session_expired", "http_403", "error_without_data", "user_refused"}),
     78: frozenset({"http_404", "redirect", "forbidden"}),
     143: frozenset({"stop"}),
 }
@@ -48,8 +52,24 @@ def of_ending(
         yield f"exit code {exit_code}, and nothing that befell the run explains it: {sorted(faults)}"
     if exit_code == 0:
         yield from _complete(rows, ears, scoped, _unreachable(dump))
-    if exit_code == 3 and all(_whole(s) for s in rows.values()) and "zombie" not in faults:
-        yield "exit code 3, and every account is published and whole"
+        yield from _untold(dump, rows, faults)
+    if exit_code == 3 and all(_whole(s) or _is_told(dump, s) for s in rows.values()) and not OTHER_RUNS & set(faults):
+        yield "exit code 3, and every account is published and whole, or out of reach since an earlier run"
+
+
+def _untold(dump: Dump, rows: dict[int, Any], faults: Collection[str]) -> Iterator[str]:
+    """Accounts that cannot be listed, of which the run that finds it says nothing."""
+    for sync in rows.values():
+        if sync.status == "unreachable" and not _is_told(dump, sync) and not OTHER_RUNS & set(faults):
+            yield f"exit code 0, and account {sync.account_id} is {sync.unreachable}, which no run reported"
+
+
+def _is_told(dump: Dump, sync: Sync) -> bool:
+    """Whether the last run that tried the account found it in this state, too."""
+    earlier = [s for (_, account_id), s in sorted(dump.syncs.items()) if account_id == sync.account_id]
+    last = next((s.unreachable for s in reversed(earlier) if s.run_id < sync.run_id), None)
+    absent = last in ABSENT and sync.unreachable in ABSENT
+    return sync.status == "unreachable" and (last == sync.unreachable or absent)
 
 
 def _whole(sync: Any) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from simulation.customer import CATEGORIES, EXTRAS, STATUSES, TEXTS, Customer, Number
+from simulation.keys import SECOND, Key
 
 ZONES = ("Europe/Moscow", "Europe/London", "UTC")
 BURSTS = ("busy_day", "mass_death", "mass_birth", "emptied", "all_renamed")
@@ -35,14 +36,22 @@ class World:
 
     def _found(self, customer_id: int) -> None:
         rng = self.rng
-        users = [customer_id * 10 + n for n in range(rng.choice((1, 2)))]
+        users = [customer_id * 10 + n for n in range(rng.choice((1, 2, 3)))]
         customer = Customer(customer_id, f"customer {customer_id}", rng.choice(ZONES), users, rng)
         customer.fill()
         self.customers[customer_id] = customer
         for _ in range(rng.choice((0, 1, 3, 7, 12, 20, 30, 45))):
-            self._birth(customer)
-        if len(users) > 1 and rng.random() < 0.7:
-            customer.unseen_by_second_user = set(rng.sample(customer.heap, len(customer.heap) // 3))
+            self.bear(customer)
+        self._draw_rights(customer)
+
+    def _draw_rights(self, customer: Customer) -> None:
+        """The second key, and each user but one of several, may see less than all."""
+        few: list[Key | int] = [SECOND, *self.rng.sample(customer.users, len(customer.users) - 1)]
+        for viewer in few:
+            if self.rng.random() < 0.6:
+                customer.unseen[viewer] = set(self.rng.sample(customer.heap, len(customer.heap) // 3))
+        if len(customer.users) > 1 and self.role == "agent" and self.rng.random() < 0.15:
+            customer.refused = {self.rng.choice(customer.users)}
 
     # -- the passing of time
 
@@ -59,39 +68,45 @@ class World:
                 for _ in range(self.rng.randrange(1, 12)):
                     self.rng.choice(_EVENTS)(self, customer)
             elif kind == "mass_death":
-                self._thin(customer, self.rng.choice((0.3, 0.6, 0.9)))
+                self.thin(customer, self.rng.choice((0.3, 0.6, 0.9)))
             elif kind == "emptied":
-                self._thin(customer, 1.0)
+                self.thin(customer, 1.0)
             elif kind == "mass_birth":
                 for _ in range(self.rng.randrange(1, 25)):
-                    self._birth(customer)
+                    self.bear(customer)
             else:
                 for campaign in customer.campaigns:
                     self._rename(customer, customer.campaigns, campaign)
 
-    def _thin(self, customer: Customer, share: float) -> None:
+    def thin(self, customer: Customer, share: float) -> None:
+        """This share of a customer's numbers ceases to be."""
         for number_id in self.rng.sample(customer.heap, int(len(customer.heap) * share)):
-            self._change(customer)
+            self.change(customer)
             customer.bury(number_id, self.tick)
 
-    def _change(self, customer: Customer) -> None:
+    def change(self, customer: Customer) -> None:
+        """One more change, of this customer."""
         self.tick += 1
         customer.last_change = self.tick
 
     # -- events
 
-    def _birth(self, customer: Customer) -> None:
+    def bear(self, customer: Customer) -> None:
+        """One more number; a viewer who does not see all may not see it either."""
         taken = customer.numbers
         if len(taken) >= 130:
             return
         number_id = self.rng.choice((self.rng.randrange(1, 200), self.rng.randrange(1, 10**6), 2**53 + len(taken)))
         if number_id not in taken:
-            self._change(customer)
+            self.change(customer)
             customer.bear(customer.draw_number(number_id), self.tick)
+            for unseen in customer.unseen.values():
+                if self.rng.random() < 0.2:
+                    unseen.add(number_id)
 
     def _death(self, customer: Customer) -> None:
         if customer.heap:
-            self._change(customer)
+            self.change(customer)
             customer.bury(self.rng.choice(customer.heap), self.tick)
 
     def _return(self, customer: Customer) -> None:
@@ -104,7 +119,7 @@ class World:
         back = Number(number.id, number.fields, number.extra, {c: {} for c in links}, dict(number.scenarios))
         if self.rng.random() < 0.5:
             back.fields = {**back.fields, "virtual_phone_number": f"+1{self.rng.randrange(10**10)}"}
-        self._change(customer)
+        self.change(customer)
         customer.bear(back, self.tick)
 
     def _edit(self, customer: Customer) -> None:
@@ -113,34 +128,34 @@ class World:
             return
         name = self.rng.choice(("comment", "comment", "name", "status", "category", "redirection_phone_number"))
         choices: dict[str, tuple[Any, ...]] = {"status": STATUSES, "category": CATEGORIES}
-        self._change(customer)
+        self.change(customer)
         number.fields = {**number.fields, name: self.rng.choice(choices.get(name, (None, "flap", *TEXTS)))}
         customer.touched(number.id)
 
     def _unknown_field(self, customer: Customer) -> None:
         number = self._any(customer)
         if number is not None:
-            self._change(customer)
+            self.change(customer)
             number.extra = self.rng.choice(EXTRAS)
 
     def _campaigns(self, customer: Customer) -> None:
         number = self._any(customer)
         if number is not None:
-            self._change(customer)
+            self.change(customer)
             customer.join_campaign(number)
             customer.touched(number.id)
 
     def _scenarios(self, customer: Customer) -> None:
         number = self._any(customer)
         if number is not None:
-            self._change(customer)
+            self.change(customer)
             customer.toggle_scenario(number)
 
     def _track(self, customer: Customer) -> None:
         number = self._any(customer)
         links = [] if number is None else [blocks for blocks in number.campaigns.values() if blocks]
         if links:
-            self._change(customer)
+            self.change(customer)
             blocks = self.rng.choice(links)
             blocks[self.rng.choice(list(blocks))] = self.rng.choice((True, False, None))
 
@@ -152,7 +167,7 @@ class World:
             self._rename(customer, kind, self.rng.choice(list(kind)))
 
     def _rename(self, customer: Customer, kind: dict[int, Any], key: int) -> None:
-        self._change(customer)
+        self.change(customer)
         name = self.rng.choice((None, *TEXTS))
         if isinstance(kind[key], list):
             kind[key] = [name, *kind[key][1:]]
@@ -165,9 +180,9 @@ class World:
             return
         number_id = self.rng.choice(customer.heap)
         if number_id not in other.numbers:
-            self._change(customer)
+            self.change(customer)
             customer.bury(number_id, self.tick)
-            self._change(other)
+            self.change(other)
             other.bear(other.draw_number(number_id), self.tick)
 
     def _any(self, customer: Customer) -> Number | None:
@@ -175,7 +190,7 @@ class World:
 
 
 _EVENTS = (
-    World._birth, World._birth, World._death, World._death, World._return, World._edit, World._edit,
+    World.bear, World.bear, World._death, World._death, World._return, World._edit, World._edit,
     World._unknown_field, World._campaigns, World._scenarios, World._track, World._rename_something,
     World._move_between_customers,
 )  # fmt: skip

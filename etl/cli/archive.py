@@ -28,7 +28,10 @@ def archive() -> None:
     """Look after an archive that `vnsync sync --archive` wrote. Both leave it verifiable."""
 
 
-@archive.command(short_help="Take out the responses of old runs.", epilog="Example: vnsync archive prune /srv/vnsync-archive --keep 90d")
+@archive.command(
+    short_help="Take out the responses of old runs.",
+    epilog="Example: vnsync archive prune /srv/vnsync-archive --keep 90d",
+)
 @click.argument("folder", type=FOLDER)
 @click.option("--keep", type=Duration(), required=True, metavar="AGE", help="Keep what is younger: 26h, 90d, 52w.")
 @options.output

@@ -4,9 +4,9 @@ This is the one place where patching is right. Each canary is a wrong version of
 bug that it stands for. One that survives `SEEDS` seeds fails the check.
 """
 
-from simulation.canaries import histories, listings, proofs, records, runs, shortcuts
+from simulation.canaries import histories, listings, proofs, records, runs, shortcuts, viewers
 from simulation.canaries.planting import CANARIES, Canary
 
-__all__ = ["CANARIES", "SEEDS", "Canary", "histories", "listings", "proofs", "records", "runs", "shortcuts"]
+__all__ = ["CANARIES", "SEEDS", "Canary", "histories", "listings", "proofs", "records", "runs", "shortcuts", "viewers"]
 
 SEEDS = 100

@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from etl import account_sync
+from etl.domain import guard
+from etl.domain.guard import Guard
 from etl.domain.tally import Tally
 from etl.extract.listing import Listing
 from etl.extract.proof import AbsenceProof, Proof
-from etl.sync.identity import Identity
 from simulation.canaries.planting import canary
 
 
@@ -58,7 +59,7 @@ def any_control_id_will_do(right: Any) -> Any:
     AbsenceProof,
     "_parts_of_cut",
     "an answer that may have been cut proves absence",
-    test="tests/properties/test_proof_property.py::test_a13_no_living_number_is_gone_whatever_cuts_the_answers",
+    under=("cut",),
 )
 def cut_answers_prove(right: Any) -> Any:
     def parts(self: AbsenceProof, rest: Any, rows: int, proof: Proof) -> Any:
@@ -72,7 +73,7 @@ def cut_answers_prove(right: Any) -> Any:
     Tally,
     "doubtful",
     "a listing that owes numbers proves that others are gone",
-    test="tests/properties/test_proof_property.py::test_a15_as_many_stay_suspect_as_the_listing_owes",
+    under=("total_big", "short"),
 )
 def contradiction_is_proof(right: Any) -> Any:
     return lambda self, gone: set()
@@ -103,14 +104,14 @@ def no_guard(right: Any) -> Any:
     return lambda self, load, proof: None
 
 
-@canary(
-    Identity,
-    "viewer_differs",
-    "what another user cannot see is closed",
-    test="tests/integration/test_agency.py::test_another_user_with_fewer_rights_closes_nothing",
-)
-def viewers_are_alike(right: Any) -> Any:
-    return property(lambda self: False)
+@canary(Guard, "objection_to_links", "nothing stops a mass close of links", under=("unlinked",))
+def no_guard_of_links(right: Any) -> Any:
+    return lambda self, links: None
+
+
+@canary(guard, "MOST_EXCHANGED", "nothing stops the exchange of a small account's numbers", under=("exchanged",))
+def no_guard_of_exchanges(right: Any) -> Any:
+    return 2.0
 
 
 @canary(account_sync.AccountSync, "_prove", "a number whose record cannot be used is closed")

@@ -11,8 +11,8 @@ import simulation
 
 FOLDER = Path(simulation.__file__).parent
 INDEPENDENT = (
-    "chain", "customer", "dump", "ears", "lies", "oracle", "records", "server", "swarm", "trace", "transport",
-    "verdicts", "verifier", "world",
+    "case", "chain", "closing", "customer", "directory", "dump", "ears", "keys", "lies", "oracle", "records", "refusal",
+    "server", "swarm", "trace", "transport", "upheavals", "verdicts", "verifier", "world",
 )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import pytest
 from simulation.customer import Customer, Number
 from simulation.dump import Picture, Sync
 from simulation.ears import AccountLog, Heard, Sent
+from simulation.keys import FIRST, Viewer
 from simulation.oracle import Case, Oracle
 from simulation.records import NOTHING, shared_of, state_of, wanted
 
@@ -52,6 +53,7 @@ def _picture(*records: dict[str, Any]) -> Picture:
     return Picture({n: wanted(state, NOTHING) for n, state in states.items()}, shared)
 
 
+VIEWER = Viewer(FIRST, None)
 SYNC = Sync(
     run_id=1,
     account_id=1,
@@ -70,12 +72,15 @@ SYNC = Sync(
     rows_opened=0,
     rows_closed=0,
     error=None,
+    listed_by_user_id=None,
+    listed_by_credential="login:login",
+    unreachable=None,
 )
 
 
 def _case(customer: Customer, before: Picture, after: Picture, *heard: Heard, **other: Any) -> Case:
-    log = AccountLog(None, list(heard))
-    values: dict[str, Any] = {"sync": SYNC, "approved": False, "share": 0.5, "undisturbed": True, "user_before": None}
+    log = AccountLog(VIEWER, list(heard))
+    values: dict[str, Any] = {"sync": SYNC, "approved": False, "share": 0.5, "undisturbed": True, "viewer_before": None}
     return Case(before=before, after=after, log=log, customer=customer, **(values | other))
 
 
@@ -215,14 +220,14 @@ def test_shared_row_must_be_as_sent() -> None:
 def test_counting_through_another_user_is_no_listing() -> None:
     """A question of one row through another user neither makes it the lister nor tells what the account holds."""
     log = AccountLog()
-    log.take(10, _heard(_record(1), _record(2)))
-    log.take(11, _heard(_record(1), limit=1, total=1))
-    assert (log.user, len(log.heard)) == (10, 1)
+    log.take(Viewer(FIRST, 10), _heard(_record(1), _record(2)))
+    log.take(Viewer(FIRST, 11), _heard(_record(1), limit=1, total=1))
+    assert (log.viewer, len(log.heard)) == (Viewer(FIRST, 10), 1)
 
 
 def test_user_who_gave_way_listed_nothing() -> None:
     """When the next user lists the account, the answers through the last one are no part of the listing."""
     log = AccountLog()
-    log.take(10, _heard())
-    log.take(11, _heard(_record(1)))
-    assert (log.user, [h.ids for h in log.heard]) == (11, [{1}])
+    log.take(Viewer(FIRST, 10), _heard())
+    log.take(Viewer(FIRST, 11), _heard(_record(1)))
+    assert (log.viewer, [h.ids for h in log.heard]) == (Viewer(FIRST, 11), [{1}])

@@ -1,0 +1,37 @@
+"""Keys of the made-up accounts: two, each with rights of its own, to be used as a permanent key or by a login."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key: its token, and the login of its owner."""
+
+    token: str
+    login: str
+
+    def is_named(self, credential: str | None) -> bool:
+        """Whether this is what a warehouse calls the key: its login, or a digest of its token with a salt."""
+        kind, _, rest = (credential or "").partition(":")
+        if kind == "login":
+            return rest == self.login
+        salt, _, digest = rest.partition(":")
+        mine = hmac.new(salt.encode(), self.token.encode(), hashlib.sha256).hexdigest()
+        return kind == "key" and len(digest) >= 32 and mine.startswith(digest)
+
+
+FIRST = Key("simulated-token", "login")
+SECOND = Key("another-simulated-token", "another-login")
+KEYS = (FIRST, SECOND)
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """A key and, under an agent, a customer's user: each has rights of its own."""
+
+    key: Key
+    user: int | None
