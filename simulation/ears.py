@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -69,6 +70,11 @@ class Heard:
         return sum(s.id is None for s in self.sent)
 
     @property
+    def offset(self) -> int:
+        """From which row on it was asked for."""
+        return int(json.loads(self.query)[1])
+
+    @property
     def announces_more(self) -> bool:
         """Whether it says that there are more than one answer can hold."""
         return type(self.total) is int and self.total > self.limit
@@ -119,17 +125,27 @@ class AccountLog:
         """The records that were surely used: of a proof only those that were asked for because they had not come.
 
         An answer that is full, or that announces more than fits, may hold less than there is: by windows it is asked
-        for again in parts. Where ids cannot be filtered, the last answer may have been a proof: none of it is sure.
+        for again in parts. Where ids cannot be filtered, the last answers may have been a proof: none of it is sure.
         """
         seen: set[int] = set()
-        for heard in self.kept():
+        kept = list(self.kept())
+        proof = self._whole_proof(kept) if self.filter_refused and len(self.heard) > 1 else []
+        for heard in kept:
             whole = len(heard.sent) < heard.limit and not heard.announces_more
-            sure = whole and not (self.filter_refused and heard is self.heard[-1] and len(self.heard) > 1)
+            sure = whole and not any(heard is one for one in proof)
             for sent in heard.sent:
                 new = heard.asked is None or (sent.id in heard.asked and sent.id not in seen)
                 if sure and new:
                     yield sent
             seen |= heard.ids
+
+    @staticmethod
+    def _whole_proof(kept: list[Heard]) -> list[Heard]:
+        """The last answer, and the one before when the last was asked for what is behind it."""
+        *_, last = kept
+        before = kept[-2] if len(kept) > 1 else last
+        behind = before.whole and 0 < len(before.sent) < before.limit and last.offset == len(before.sent)
+        return [before, last] if behind else [last]
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import replace
 from typing import Any
@@ -42,7 +43,7 @@ def _record(number_id: int, **fields: Any) -> dict[str, Any]:
 def _heard(*records: dict[str, Any], tick: int = 5, asked: tuple[int, ...] | None = None, **other: Any) -> Heard:
     sent = [Sent(r["id"], r) for r in records]
     values: dict[str, Any] = {"total": len(sent), "lies": [], "hidden": frozenset(), "limit": 100}
-    query = "whole" if asked is None else f"in {asked}"
+    query = "[null, 0]" if asked is None else json.dumps([list(asked), 0])
     numbers = None if asked is None else frozenset(asked)
     return Heard(tick=tick, query=query, asked=numbers, whole=asked is None, sent=sent, **(values | other))
 
@@ -231,3 +232,12 @@ def test_user_who_gave_way_listed_nothing() -> None:
     log.take(Viewer(FIRST, 10), _heard())
     log.take(Viewer(FIRST, 11), _heard(_record(1)))
     assert (log.viewer, [h.ids for h in log.heard]) == (Viewer(FIRST, 11), [{1}])
+
+
+def test_records_of_a_proof_by_the_whole_answer_need_not_be_used() -> None:
+    """Where ids cannot be filtered, the whole answer of the proof, and the one behind it, change no listed number."""
+    listed, proof = _heard(_record(1)), _heard(_record(1, comment="later"), tick=6)
+    behind = replace(_heard(tick=6), query="[null, 1]", whole=False, total=1)
+    between = replace(_heard(tick=6, asked=(2,)), sent=[])
+    log = AccountLog(VIEWER, [listed, between, proof, behind], filter_refused=True)
+    assert [sent.record for sent in log.used()] == [_record(1)]

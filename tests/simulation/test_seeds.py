@@ -24,8 +24,11 @@ KEPT = {
     28025: "rows in answers that were refused did not contradict that an account had been emptied",
     22302: "numbers that came alive in one window made up for those that another window had announced and not given",
     563: "an emptied account could never be closed where ids cannot be filtered",
+    369: "the judge took a user that was only counted for the one that listed the account",
+    307: "the judge did the same, where a customer has more users than one",
+    237: "the judge expected a proof by the whole answer to change the numbers that were listed",
 }
-"""Seeds that found a bug of the program, and which. The world has been rearranged since: each keeps what it can."""
+"""Seeds that found a bug of the program or of its judge, and which; the world has been rearranged since."""
 
 
 def _says(seed: int, stage: Stage) -> str:
