@@ -241,3 +241,74 @@ def test_records_of_a_proof_by_the_whole_answer_need_not_be_used() -> None:
     between = replace(_heard(tick=6, asked=(2,)), sent=[])
     log = AccountLog(VIEWER, [listed, between, proof, behind], filter_refused=True)
     assert [sent.record for sent in log.used()] == [_record(1)]
+
+
+HIDING = replace(PROOF, lies=["total_small"], hidden=frozenset({2}))
+
+
+def test_living_number_may_close_when_an_uncut_answer_held_it_back() -> None:
+    """An answer that nothing contradicts is the source's lie; one as long as the longest of the listing was cut."""
+    longer = _heard(_record(1), _record(3), tick=5)
+    assert not any("lived from" in p for p in _closing(longer, HIDING, alive=True))
+    assert any("lived from" in p for p in _closing(_heard(_record(1)), HIDING, alive=True))
+    assert any("lived from" in p for p in _closing(longer, replace(HIDING, lies=["cut"]), alive=True))
+
+
+@pytest.mark.parametrize("hidden_from", [FIRST, 10], ids=["key", "user"])
+def test_number_that_the_viewer_never_saw_must_not_close(hidden_from: Any) -> None:
+    """A living number that this key or user does not see closes only when it was shown to the same viewer before."""
+    customer = _customer(1, 2)
+    viewer = Viewer(FIRST, 10)
+    both, log = _picture(_record(1), _record(2)), AccountLog(viewer, [_heard(_record(1)), PROOF])
+    sync = replace(SYNC, listed_by_user_id=10)
+    seen = replace(_case(customer, both, both, sync=sync), log=AccountLog(viewer, [_heard(_record(1), _record(2))]))
+    closed = replace(_case(customer, both, _picture(_record(1)), sync=sync), log=log)
+    customer.unseen[hidden_from] = {2}
+    assert any("never saw it" in p for p in _says(closed))
+    assert _says(replace(closed, approved=True)) == []
+    oracle = Oracle()
+    assert list(oracle.judge(seen)) == []
+    assert list(oracle.judge(closed)) == []
+
+
+def _linked(number_id: int, *campaigns: int) -> dict[str, Any]:
+    names = {"campaign_name": "", "site_id": None, "site_domain_name": None, "site_blocks": []}
+    return _record(number_id, campaigns=[{"campaign_id": c, **names} for c in campaigns])
+
+
+@pytest.mark.parametrize(("numbers", "held"), [(20, False), (21, True)])
+def test_mass_close_of_links_needs_approval(numbers: int, held: bool) -> None:
+    """More than the share of links, and more than 20, close only when somebody approved it; the numbers stay."""
+    ids = range(1, numbers + 1)
+    before, after = [_linked(n, 7) for n in ids], [_linked(n) for n in ids]
+    case = _case(_customer(*ids), _picture(*before), _picture(*after), _heard(*after))
+    assert [p.split(" were")[0] for p in _says(case)] == ([f"{numbers} of {numbers} campaign links"] if held else [])
+    assert _says(replace(case, approved=True)) == []
+
+
+@pytest.mark.parametrize(("numbers", "held"), [(9, False), (10, True)])
+def test_exchange_of_numbers_needs_approval(numbers: int, held: bool) -> None:
+    """Of ten numbers and more, 80 % give way to others only when somebody approved it."""
+    old, new = range(1, numbers + 1), range(101, 102)
+    customer = _customer(*old, *new)
+    for number_id in old[1:]:
+        customer.bury(number_id, 3)
+    after = [_record(1), *map(_record, new)]
+    heard = (_heard(*after), _heard(_record(1), tick=6, asked=tuple(old)))
+    case = _case(customer, _picture(*map(_record, old)), _picture(*after), *heard)
+    assert any("gave way" in p for p in _says(case)) is held
+    assert _says(replace(case, approved=True)) == []
+
+
+def test_listing_that_owes_numbers_leaves_suspects() -> None:
+    """While one window owes a number, the only missing one is a suspect and does not close."""
+    short = _heard(_record(1), total=2)
+    assert any("are owed" in p for p in _closing(short, PROOF, sync=replace(SYNC, unaccounted=1)))
+
+
+def test_wrong_viewer_on_record_is_seen() -> None:
+    """The user and the credential on record are those that listed."""
+    one = _picture(_record(1))
+    case = _case(_customer(1), one, one, _heard(_record(1)))
+    assert any("on record as" in p for p in _says(replace(case, sync=replace(SYNC, listed_by_user_id=10))))
+    assert any("on record as" in p for p in _says(replace(case, sync=replace(SYNC, listed_by_credential="login:x"))))

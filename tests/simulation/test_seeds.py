@@ -28,7 +28,10 @@ KEPT = {
     307: "the judge did the same, where a customer has more users than one",
     237: "the judge expected a proof by the whole answer to change the numbers that were listed",
 }
-"""Seeds that found a bug of the program or of its judge, and which; the world has been rearranged since."""
+"""Seeds that found a bug of the program, or of its judge, and which.
+
+The world has been rearranged since: each keeps what it can.
+"""
 
 
 def _says(seed: int, stage: Stage) -> str:
