@@ -106,6 +106,8 @@ class IntegrityBroken(VnsyncError):
 class UnreadableValue(IntegrityBroken):
     """A stored value is not of its column's type."""
 
+    default_remedy = "`vnsync verify` names the row; restore a backup from before the edit."
+
 
 class LocalTrouble(VnsyncError):
     """A disk or a file of this machine is in the way."""

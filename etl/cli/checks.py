@@ -193,7 +193,7 @@ def _tables(engine: Engine) -> Iterator[Finding]:
     from etl.store import inspection, soundness
 
     try:
-        changed = inspection.differences(engine)
+        changed = [*inspection.differences(engine), *inspection.exposures(engine)]
         for each in changed:
             yield failed("tables", IntegrityBroken(each, remedy="Undo the change, or restore a backup."))
         if not changed:

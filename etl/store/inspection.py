@@ -79,6 +79,12 @@ def exposed(connection: Connection) -> Iterator[tuple[str, str]]:
             yield table, "is unlogged: a crash of the server empties it"
 
 
+def exposures(engine: Engine) -> list[str]:
+    """The same as sentences."""
+    with database_errors(), engine.connect() as connection:
+        return [f"{table}: {what}" for table, what in exposed(connection)]
+
+
 def _compare(found: Definitions, wanted: Definitions) -> Iterator[str]:
     for (kind, name), definition in sorted(wanted.items()):
         if (kind, name) not in found:
