@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from campaigns.fuzz_inputs import REQUEST_ID
+from etl.domain.json_spans import DEEPEST
 from etl.domain.tables import TABLES, Kind, Table
 from etl.errors import VnsyncError
 from etl.extract import answers
@@ -20,7 +21,6 @@ from etl.extract.page import Page, Record
 from etl.extract.points import Points, minute_pause
 from etl.transform.decode import Decoded, Rejected, decode
 from etl.transform.drift import LONGEST_VALUE, DriftLog
-from etl.transform.extras import DEEPEST
 from etl.transform.normalize import Normalizer
 from etl.transform.records import EXTRA
 

@@ -43,12 +43,17 @@ def settings(*names: str) -> Callable[[Command], Command]:
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
         def run(config: Path | None, **arguments: Any) -> Any:
-            given = {name: arguments.pop(name) or None for name in names}
+            given = {name: _given(arguments.pop(name)) for name in names}
             return command(loaded=_load(given, config), **arguments)
 
         return _with_options(run, names)  # type: ignore[return-value]
 
     return decorate
+
+
+def _given(value: Any) -> Any:
+    """A repeatable option that was not given is an empty tuple; for settings, what was not given is None."""
+    return None if value == () else value
 
 
 def output(command: Command) -> Command:

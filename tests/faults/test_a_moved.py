@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
-from etl import moved
 from etl.domain.events import Event, Notice
 from etl.read.change_kinds import Kind
 from etl.read.changes import Window, count_changes, read_changes
@@ -19,6 +18,7 @@ from etl.report import history
 from etl.report.changes import as_object, sentence
 from etl.report.page.document import report_page
 from etl.store.engine import begin_reading
+from etl.sync import moved
 from tests.story import Record, number, tell, tell_agency
 
 A, B = 51, 52
