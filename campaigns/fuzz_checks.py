@@ -16,6 +16,7 @@ from etl.errors import VnsyncError
 from etl.extract import answers
 from etl.extract.accounts import discover
 from etl.extract.answers import Result
+from etl.extract.api_errors import day_limit
 from etl.extract.listing import Listing
 from etl.extract.page import Page, Record
 from etl.extract.points import Points, minute_pause
@@ -52,7 +53,7 @@ class Source:
         _ = points.left, points.day_left(), points.before_request()
         if isinstance(limits, dict):
             minute_pause(limits.get("minute_reset"))
-            answers.day_limit(limits.get("day_reset"))
+            day_limit(limits.get("day_reset"))
 
     def afford(self, _requests: int) -> None:
         """There are points for everything."""

@@ -23,8 +23,8 @@ Examples:
   vnsync history 74951234567 --output json | jq '.matches[].campaigns'
 
 \b
-NUMBER is an id, or a phone or redirection number in any usual spelling. When it means several numbers, each is
-told under its own heading. Exit 2 when there is none.
+NUMBER is an id, or a phone or redirection number in any usual spelling. When it means several
+numbers, each is told under its own heading. Exit 2 when there is none.
 """
 
 

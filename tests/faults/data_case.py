@@ -61,9 +61,9 @@ class DataCase:
 
     # -- what came of it
 
-    def ends(self, exit_code: int, *, quarantined: int = 0) -> AccountResult:
+    def ends(self, exit_code: int, *, quarantined: int = 0, **options: Any) -> AccountResult:
         """A run that ends so; its row is terminal, the history's rules hold, and the token is nowhere."""
-        result = self.rig.sync()
+        result = self.rig.sync(**options)
         account = result.accounts[0]
         assert (result.exit_code, account.quarantined) == (exit_code, quarantined), account.error
         self._is_closed(result)
@@ -139,6 +139,6 @@ class DataCase:
     def honest(self) -> None:
         """A source that is sound again: exit 0, the tables equal it, and one more run writes nothing."""
         self.rig.world.clear_raw(self.account)
-        self.ends(0)
+        self.ends(0, approve_close=frozenset({self.account}))
         self.is_true()
         self.is_quiet()

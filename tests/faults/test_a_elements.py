@@ -261,7 +261,7 @@ def test_a07_elements_are_not_counted_as_refused_records(account: Account) -> No
     """Every number has an unusable scenario: all are recorded, and the account does not fail for a changed source."""
     numbers = account.rig.world.numbers(account.rig.only)
     for number_id in numbers:
-        account.send(number_id, scenarios=[NULL_SCENARIO], campaigns=[], comment="changed")
+        account.send(number_id, scenarios=[NULL_SCENARIO], comment="changed")
     result = account.rig.sync()
     assert (result.exit_code, result.accounts[0].quarantined) == (3, len(numbers))
     assert account.rig.rows("select count(*) from virtual_numbers where comment = 'changed'") == [(len(numbers),)]

@@ -183,8 +183,7 @@ def test_s10_s11_other_commands(hostile: Source, vnsync: Run, words: str, output
     if output == "json":
         assert done.out.count("\n") == 1
         names = [a["account_name"] for a in done.json.get("accounts", [])]
-        known = {"doctor": [], "accounts": list(EVIL)}
-        assert names == known.get(words, [n if n != EVIL[3] else None for n in EVIL])  # never published: no name yet
+        assert names == ([] if words == "doctor" else list(EVIL))
     elif words == "status":
         rows = done.out.split("\n")[1 : 1 + len(EVIL)]
         assert [_cells(row)[0] for row in rows] == [str(i) for i in hostile.world.customer_ids]
