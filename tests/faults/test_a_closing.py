@@ -158,6 +158,16 @@ def test_a16_changed_links_are_not_removed_ones(warehouse: Engine) -> None:
     assert (result.exit_code, result.accounts[0].rows_closed) == (0, 150)
 
 
+def test_a16_rules_told_for_the_first_time_remove_no_link(warehouse: Engine) -> None:
+    """A newer edition says under which rule each scenario holds its number: all link rows change, no link is lost."""
+    sees = _linked(75, scenarios=[{k: v for k, v in RULE.items() if k != "call_processing_rule_id"}])
+    vendor, mine = own_account(lambda _: sees), Warehouse(warehouse)
+    mine.sync(vendor)
+    sees = _linked(75, scenarios=[RULE])
+    assert mine.sync(vendor).exit_code == 0
+    assert mine.rows("select distinct call_processing_rule_id from virtual_number_scenarios") == [(9,)]
+
+
 def test_a16_twenty_links_and_half_of_them_close_unasked(warehouse: Engine) -> None:
     """Up to the share, and up to twenty whatever the share; links of numbers that are gone are not counted."""
     sees = _linked(40, campaigns=[CAMPAIGN])
