@@ -17,6 +17,8 @@ NEVER_BELOW = 20
 """The guard of the contract: so many numbers, or links of one kind, may always close at once."""
 EXCHANGED, FEWEST_EXCHANGED = 0.8, 10
 """The other guard: an account of so many numbers is held when this share of them gives way to others."""
+WHOLE = "[null, 0]"
+"""The question for the whole account."""
 LINKS: dict[str, Callable[[Held], Collection[object]]] = {
     "campaign links": lambda held: held.campaigns,
     "block links": lambda held: {row[:2] for row in held.blocks},
@@ -86,11 +88,13 @@ def _allowed(before: int, share: float) -> int:
 
 
 def _owed(case: Case) -> Iterator[str]:
-    """A listing of one window that owes numbers leaves as many suspects as it owes."""
-    questions = {h.query for h in case.log.heard if h.asked is None}
-    one_window = len(questions) == 1 and any(h.whole for h in case.log.heard)
-    if case.gone and one_window and case.sync.suspects < case.sync.unaccounted:
-        yield f"{len(case.gone)} numbers were closed, {case.sync.unaccounted} are owed, {case.sync.suspects} suspects"
+    """A listing of one window leaves as many suspects as it owes: for numbers that did not come, or without an id."""
+    listed = [h for h in case.log.heard if h.asked is None]
+    if not case.gone or not listed or {h.query for h in listed} != {WHOLE}:
+        return
+    owed = case.sync.unaccounted + (0 if case.sync.strategy == "offsets" else listed[-1].nameless)
+    if case.sync.suspects < owed:
+        yield f"{len(case.gone)} numbers were closed, {owed} are owed, {case.sync.suspects} suspects"
 
 
 def _links(case: Case) -> Iterator[str]:

@@ -51,17 +51,18 @@ class Directory:
         rows: Rows = [
             {"id": user, "login": f"u{user}", "customer_id": customer.id}
             for customer in self.world.customers.values()
-            for user in self._users_of(customer)
-            if user not in self._shrunk["users"]
+            for user in self.users_of(customer)
         ]
         if self.swarm.strikes("odd_user"):
             rows.insert(self.rng.randrange(len(rows) + 1), ODD_USER)
         return self._listed(rows)
 
-    def _users_of(self, customer: Customer) -> list[int]:
+    def users_of(self, customer: Customer) -> list[int]:
+        """The users of a customer that can be seen."""
         if customer.userless:
             return []
-        return customer.users[1:] if self.user_gone and len(customer.users) > 1 else customer.users
+        users = customer.users[1:] if self.user_gone and len(customer.users) > 1 else customer.users
+        return [user for user in users if user not in self._shrunk["users"]]
 
     def customers(self) -> Rows:
         """Rows of `get.customers`."""

@@ -145,6 +145,9 @@ class _Play(Harness):
     def _upgrade(self) -> None:
         with contextlib.suppress(VnsyncError):
             migrations.upgrade(self._stage.engine)
+        before, self._dump = self._dump, self.reader.dump()
+        if self._dump != before:
+            self._require(["an upgrade to the same version changed data"])
 
     def _backup_or_restore(self) -> None:
         path = str(self._stage.folder / "backup")

@@ -178,7 +178,8 @@ class Server:
             answer.struck.add("locked")
             refuse_locked(customer)
         if viewer.user in customer.refused:
-            answer.struck.add("user_refused")
+            if customer.refused.issuperset(self.directory.users_of(customer)):
+                answer.struck.add("user_refused")  # else the next user is let in
             raise Refusal(*FORBIDDEN)
 
     def _heard(self, customer: Customer, viewer: Viewer, params: dict[str, Any]) -> Heard:

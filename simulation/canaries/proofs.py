@@ -73,7 +73,7 @@ def cut_answers_prove(right: Any) -> Any:
     Tally,
     "doubtful",
     "a listing that owes numbers proves that others are gone",
-    under=("total_big", "short"),
+    under=("bad_id",),
 )
 def contradiction_is_proof(right: Any) -> Any:
     return lambda self, gone: set()
