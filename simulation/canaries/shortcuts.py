@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import text
@@ -13,21 +12,6 @@ from etl.store import fingerprints
 from simulation.canaries.planting import canary
 
 TESTS = "tests/integration/test_shortcuts.py"
-
-
-@canary(
-    memory.ListingMemory,
-    "take",
-    "a window with a record that cannot be used is remembered as a whole",
-    test=f"{TESTS}::test_an_unusable_record_is_read_every_day",
-)
-def the_unusable_is_as_before(right: Any) -> Any:
-    def take(self: Any, page: Any, numbers: Any, noted: Collection[Any], *more: Any) -> None:
-        right(self, page, numbers, noted, *more)
-        if self._new:
-            object.__setattr__(self._new[-1], "digest", page.digest)
-
-    return take
 
 
 @canary(
