@@ -2,12 +2,13 @@
 
 Usage: python -m campaigns.mutations [--count 10000] [--database sqlite|postgresql] [--seed 1]
 
-A small agency is synced for some days, with a quarantined record, a held and a failed account, and an erasure. Then,
-again and again, something is changed: a value, its type, null for nothing, an instant by a microsecond, the account
-of a row; a row is deleted or added; an account is taken away, added or given another id. The warehouse is verified
-with the heads that were kept, and the change is rolled back. What the database itself refuses does not count; SQLite's
-CHECKs are switched off, as anybody can who writes to the file. Exit 1 when a tampering was not found that docs/chain.md
-does not list as unsealed, or when its table or row was not named.
+A small agency is synced for some days: the source reports more fields from the second day on; a record is
+quarantined, an account is held, another fails, and a number is erased. Then, again and again, something is changed: a
+value, its type, null for nothing, an instant by a microsecond, the account of a row; a row is deleted or added; an
+account is taken away, added or given another id. The warehouse is verified with the heads that were kept, and the
+change is rolled back. What the database itself refuses does not count; SQLite's CHECKs are switched off, as anybody
+can who writes to the file. Exit 1 when a tampering was not found that docs/chain.md does not list as unsealed, or
+when its table or row was not named.
 """
 
 from __future__ import annotations
@@ -108,11 +109,12 @@ def _spelt(value: object) -> str | None:
 
 def days(engine: Engine) -> list[KeptHead]:
     """A small agency's first days, with all kinds of rows; the heads of its accounts."""
-    plans = [CustomerPlan(numbers=25), CustomerPlan(numbers=8), CustomerPlan(numbers=4)]
-    world = World(seed=7, customers=plans, role="agent")
+    plans = [CustomerPlan(numbers=25), CustomerPlan(numbers=8, users=2), CustomerPlan(numbers=4)]
+    world = World(seed=7, customers=plans, role="agent", edition="older")
     rig = Rig(world, engine)
     for _ in range(5):
         rig.sync()
+        world.edition = "newer"
         world.pass_day(share=0.15)
     _trouble(rig, world)
     first = world.customer_ids[0]
