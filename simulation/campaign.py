@@ -14,6 +14,8 @@ from simulation.seed import simulate
 from simulation.stage import Stage
 
 CHUNK = 20
+UNFIT = (TypeError, AttributeError, NameError)
+"""Errors of a planted bug that was written for another signature."""
 
 
 @dataclass
@@ -76,12 +78,17 @@ class Hunt:
 
 
 def hunt(name: str, first: int = 0, seeds: int = SEEDS) -> Hunt:
-    """Plant a canary and play seeds until one finds it."""
+    """Plant a canary and play seeds until one finds it.
+
+    Raises the error of a planted bug that does not fit the program any more: it proves nothing.
+    """
     stage = Stage()
     try:
         with CANARIES[name].plant():
             for count, seed in enumerate(range(first, first + seeds), start=1):
                 report = simulate(seed, stage, under=CANARIES[name].under)
+                if isinstance(report.bug, UNFIT):
+                    raise report.bug
                 if report.problems:
                     return Hunt(name, report, count)
     finally:

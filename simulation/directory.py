@@ -20,7 +20,7 @@ Rows = list[dict[str, Any]]
 
 @dataclass
 class Directory:
-    """Users, customers and accounts. `user_gone`: of customers with several users the first is hidden."""
+    """Users, customers and accounts. `user_gone`: of customers with several users the one who sees most is gone."""
 
     world: World
     swarm: Swarm
@@ -61,7 +61,10 @@ class Directory:
         """The users of a customer that can be seen."""
         if customer.userless:
             return []
-        users = customer.users[1:] if self.user_gone and len(customer.users) > 1 else customer.users
+        users = customer.users
+        if self.user_gone and len(users) > 1:
+            most = min(users, key=lambda user: (len(customer.unseen.get(user, ())), user))
+            users = [user for user in users if user != most]
         return [user for user in users if user not in self._shrunk["users"]]
 
     def customers(self) -> Rows:

@@ -44,6 +44,8 @@ class Report:
     counts: Counter[str] = field(default_factory=Counter)
     digest: str = ""
     lines: list[str] | None = None
+    bug: BaseException | None = None
+    """An error that vnsync does not know of, behind what was found."""
 
     @property
     def replay(self) -> str:
@@ -174,6 +176,7 @@ class Harness:
         self.report.counts[f"exit {outcome.exit_code}"] += 1
         self.report.counts["requests"] += process.transport.ears.requests
         if outcome.bug is not None:
+            self.report.bug = outcome.bug
             self._require([f"a bug: {type(outcome.bug).__name__}: {outcome.bug}"])
         self._check(process)
         if outcome.crashed:

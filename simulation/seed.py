@@ -16,7 +16,7 @@ from simulation.keys import FIRST, SECOND
 from simulation.process import Breach, Process
 from simulation.records import NOTHING, Held, Row, shared_of, state_of, wanted
 from simulation.stage import Idle, Stage
-from simulation.swarm import BETWEEN
+from simulation.swarm import BETWEEN, OF_VIEWERS
 from simulation.trace import Trace
 from simulation.upheavals import UPHEAVALS, all_rights_again
 from simulation.world import BURSTS
@@ -33,6 +33,7 @@ def simulate(seed: int, stage: Stage, *, keep_trace: bool = False, under: tuple[
             play.history()
         except Breach as breach:
             play.report.problems.append(str(breach))
+            play.report.bug = play.report.bug or breach.__context__
         finally:
             stage.current = Idle
     play.report.digest, play.report.lines = play.trace.digest, play.trace.lines
@@ -115,13 +116,26 @@ class _Play(Harness):
 
     # -- steps between runs
 
-    def _between(self) -> None:
-        """Something else than a run, of what is on."""
+    def _drawn(self) -> str | None:
+        """Something else than a run, of what is on and can happen in this world."""
         on = [name for name in BETWEEN if self._swarm.on(name)]
-        if not on:
+        if self._world.role == "customer" and len(on) > 1:
+            on = [name for name in on if name != "other_user"]
+        return self.rng.choice(on) if on else None
+
+    def _between(self) -> None:
+        """What is drawn happens; what concerns viewers happens between two runs, or nobody would notice."""
+        name = self._drawn()
+        if name is None:
             self._world.burst("busy_day")
-            return
-        name = self.rng.choice(on)
+        elif name in OF_VIEWERS:
+            self._run(self._plans())
+            self._happen(name)
+            self._run(self._plans())
+        else:
+            self._happen(name)
+
+    def _happen(self, name: str) -> None:
         self.trace.note(f"between {name}")
         self._swarm.struck[name] += 1
         if name == "edition":

@@ -29,6 +29,8 @@ BETWEEN = (
     "edition", "filter_unknown", "restore", "upgrade", "other_user", "other_installation", "other_key", "user_rights",
     "userless", "locked", "unlinked", "exchanged",
 )  # fmt: skip
+OF_VIEWERS = ("other_user", "other_key", "user_rights")
+"""Those of them that change through whose eyes, or with which rights, the next run looks."""
 
 ALL = (*TRANSPORT, *PROTOCOL, *LIES, *ROSTER, *DECORATION, *PROCESS, *CLOCK, *BETWEEN)
 STUBBORN = frozenset(("twice_different", "bad_record", "bad_element"))

@@ -48,8 +48,8 @@ class World:
         """The second key, and each user but one of several, may see less than all."""
         few: list[Key | int] = [SECOND, *self.rng.sample(customer.users, len(customer.users) - 1)]
         for viewer in few:
-            if self.rng.random() < 0.6:
-                customer.unseen[viewer] = set(self.rng.sample(customer.heap, len(customer.heap) // 3))
+            if self.rng.random() < 0.8:
+                customer.unseen[viewer] = set(self.rng.sample(customer.heap, (len(customer.heap) + 2) // 3))
         if len(customer.users) > 1 and self.role == "agent" and self.rng.random() < 0.15:
             customer.refused = {self.rng.choice(customer.users)}
 

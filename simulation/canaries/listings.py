@@ -69,8 +69,8 @@ def last_window_is_closed(right: Any) -> Any:
 
 @canary(page, "_each_once", "of two contradicting records of one number the later one wins", under=("twice_different",))
 def last_record_wins(right: Any) -> Any:
-    def each_once(raws: Any, ids: Any, total: Any) -> Any:
-        made = right(raws, ids, total)
+    def each_once(raws: Any, digests: Any, ids: Any, total: Any) -> Any:
+        made = right(raws, digests, ids, total)
         made.records.update({i: raw for i, raw in zip(ids, raws, strict=True) if i is not None})
         return made
 
@@ -79,16 +79,16 @@ def last_record_wins(right: Any) -> Any:
 
 @canary(page, "_each_once", "records that came twice are dropped and not counted")
 def repeats_are_not_counted(right: Any) -> Any:
-    return lambda raws, ids, total: replace(right(raws, ids, total), duplicates=0, conflicts=0)
+    return lambda *answer: replace(right(*answer), duplicates=0, conflicts=0)
 
 
 @canary(jsonrpc, "decode", "an answer to another request is taken for the answer to this one")
 def any_answer_will_do(right: Any) -> Any:
-    def decode_any(body: bytes, request_id: int, *more: Any) -> Any:
+    def decode_any(body: bytes, request_id: int, *more: Any, **options: Any) -> Any:
         with contextlib.suppress(msgspec.DecodeError, KeyError, TypeError):
             sent = msgspec.json.decode(body)["id"]
             request_id = sent if isinstance(sent, int) and not isinstance(sent, bool) else request_id
-        return right(body, request_id, *more)
+        return right(body, request_id, *more, **options)
 
     return decode_any
 
