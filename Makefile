@@ -6,7 +6,7 @@ JOBS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 2) * 3 // 2)')
 # Wheels run no code of their own while they are installed. One package has none: a public client that only a test uses.
 WHEELS := --only-binary :all: --no-binary comagic-data-api-sdk
 
-.PHONY: demo test cover faults check audit bandit bench bench-peers lock clean
+.PHONY: demo test soak cover faults check audit bandit bench bench-peers lock clean
 
 demo: .venv/ready ## three simulated days of a small agency in a SQLite file
 	@$(BIN)/vnsync demo
@@ -14,6 +14,9 @@ demo: .venv/ready ## three simulated days of a small agency in a SQLite file
 
 test: .venv/ready ## all tests, on SQLite and on a PostgreSQL of their own
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+soak: .venv/ready ## the long ones: all planted bugs, 500 simulation seeds, accounts beyond 100 000 numbers
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m soak
 
 cover: .venv/ready ## which lines no test reaches; counting them takes half as long again
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --cov --cov-report=term:skip-covered --cov-fail-under=90

@@ -24,7 +24,7 @@ def _equals_truth(rig: Rig) -> None:
         assert not oracle.differences(oracle.open_versions(rig.engine, account_id), wanted)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_five_days_of_25_000_sparse_numbers(warehouse: Engine) -> None:
     """After every day the current tables equal the API's truth, and every earlier day is rebuilt from the history."""
     rig = _rig(warehouse, 25_000)

@@ -14,7 +14,7 @@ def large_world() -> World:
     return World(seed=3, customers=[CustomerPlan(numbers=250_000)], role="customer", id_step=7)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_250_000_numbers_in_one_account(warehouse: Engine, large_world: World) -> None:
     """A quarter of a million numbers are listed whole in a few dozen requests, and nothing is closed by mistake."""
     rig = Rig(large_world, warehouse)

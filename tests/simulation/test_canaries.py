@@ -22,7 +22,7 @@ def test_there_are_canaries_enough() -> None:
     assert all(c.stands_for for c in CANARIES.values())
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("name", SIMULATED)
 def test_canary_is_found(name: str) -> None:
     """A program with this bug does not get past the first hundred seeds."""
@@ -30,7 +30,7 @@ def test_canary_is_found(name: str) -> None:
     assert hunted.found is not None, f"{name} survived {SEEDS} seeds: {CANARIES[name].stands_for}"
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("name", TESTED)
 def test_canary_is_found_by_its_test(name: str) -> None:
     """A program with this bug does not pass the tests that are there for it."""
