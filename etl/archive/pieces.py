@@ -76,14 +76,18 @@ class Pieces:
         except _UNREADABLE:
             return [id_of(record) for record in self.records]
 
-    def digest(self, former: Mapping[int, str] | None = None) -> str:
-        """Digest over the pieces, in hex; `former`: digests that stand for records that were erased, by index."""
+    def digest(self, former: Mapping[int, str] | None = None, rest: str | None = None) -> str:
+        """Digest over the pieces, in hex; `former`: digests that stand for records that were erased, by index.
+
+        `rest`: digest that stands for that of the rest.
+        """
         sha256 = hashlib.sha256
         leaves = [sha256(record).digest() for record in self.records]
         for index, digest in (former or {}).items():
             leaves[index] = bytes.fromhex(digest)
         ids = ",".join(["null" if i is None else str(i) for i in self.ids()]).encode()
-        return sha256(b"".join((sha256(self.rest()).digest(), sha256(ids).digest(), *leaves))).hexdigest()
+        around = sha256(self.rest()).digest() if rest is None else bytes.fromhex(rest)
+        return sha256(b"".join((around, sha256(ids).digest(), *leaves))).hexdigest()
 
 
 def id_of(record: bytes) -> int | None:
@@ -104,7 +108,18 @@ def cut(body: bytes) -> Pieces | None:
     """The answer in pieces; None for what has no records, names `result` or `data` twice, or is beyond the bounds."""
     if len(body) > LARGEST_CUT or body.count(b",") > MOST_COMMAS:
         return None
-    return _plain(body) or _scanned(body)
+    try:
+        return _plain(body) or _scanned(body)
+    except NotJson:
+        return None
+
+
+def record_spans(body: bytes) -> Iterator[Span]:
+    """Places of the records, one after the other, of an answer of any size. Raises `NotJson` when it has none."""
+    begin = _array_begin(body)
+    if begin is None:
+        raise NotJson("no records")
+    return json_spans.elements(body, begin)
 
 
 def array_span(body: bytes) -> Span | None:
@@ -118,6 +133,14 @@ def array_span(body: bytes) -> Span | None:
         return span if json_spans.value_end(body, span.begin) == span.end else None
     except NotJson:
         return None
+
+
+def answer_id(body: bytes) -> int | None:
+    """Id of the request that an answer says it is to; None where it says none that is a whole number."""
+    span = array_span(body)
+    envelope = body if span is None else body[: span.begin] + _NO_RECORDS + body[span.end :]
+    top = json_spans.skip_space(envelope, 0)
+    return id_of(envelope[top:])
 
 
 def _plain(body: bytes) -> Pieces | None:
@@ -160,6 +183,7 @@ def _is_array(array: memoryview) -> bool:
 
 
 def _scanned(body: bytes) -> Pieces | None:
+    """The thorough way. Raises `NotJson` for an array with an empty element."""
     if len(body) > LARGEST_SCANNED:
         return None
     begin = _array_begin(body)

@@ -103,7 +103,10 @@ def members(text: bytes, begin: int) -> Iterator[Member]:
 def _behind_comma(text: bytes, end: int, closing: bytes) -> int:
     at = skip_space(text, end)
     if text[at : at + 1] == b",":
-        return skip_space(text, at + 1)
+        at = skip_space(text, at + 1)
+        if text[at : at + 1] == closing:
+            raise NotJson(f"nothing behind the comma before byte {at}")
+        return at
     if text[at : at + 1] != closing:
         raise NotJson(f"neither a comma nor an end at byte {at}")
     return at
