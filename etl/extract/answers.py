@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Any, ClassVar
 
 import msgspec
@@ -179,11 +180,18 @@ def decode_login(body: bytes, request_id: int, redaction: Redaction = NOTHING_SE
 
 
 EXCERPT = 80
+_CONTENT = re.compile(r"[{\[\0]")
+"""Begins what may be a record: errors are kept where no erasure reaches them."""
+_LONG_NUMBER = re.compile(r"[0-9]{5,}")
 
 
 def _excerpt(body: bytes, redaction: Redaction) -> str:
+    """Beginning of what is no JSON, without long numbers, and without what may be a record."""
     beginning = redaction.hidden(body[:_MOST_HIDDEN].decode("utf-8", "replace"))
-    return repr(beginning[:EXCERPT]) if body else "it is empty"
+    text = _LONG_NUMBER.sub("…", _CONTENT.split(beginning, maxsplit=1)[0])[:EXCERPT]
+    if body and not text.strip():
+        return f"{len(body)} bytes"
+    return repr(text) if body else "it is empty"
 
 
 _MOST_HIDDEN = 8192

@@ -192,6 +192,22 @@ def test_h19_what_is_no_json_is_tried_again(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    "body",
+    [
+        b'{"id":7,"result":{"data":[{"id":100037,"comment":"Anna"',
+        b'oops {"id":100037,"comment":"Anna"}',
+        b"<html>74951234567 is blocked",
+        "[100037,Anna]".encode("utf-16"),
+    ],
+)
+def test_e03_error_quotes_no_record(body: bytes) -> None:
+    """What errors quote stays in logs, tables and manifests: no record, no phone."""
+    with pytest.raises(Transient, match="not JSON") as caught:
+        decode(body, 7)
+    assert not any(word in str(caught.value) for word in ("Anna", "A\\x00n", "100037", "4951234567"))
+
+
+@pytest.mark.parametrize(
     "value", [b"NaN", b"-Infinity", b"[" * 100_000 + b"]" * 100_000], ids=["d06-nan", "d06-infinity", "h12-deep"]
 )
 def test_whole_json_that_cannot_be_used_is_no_passing_fault(value: bytes) -> None:
