@@ -109,7 +109,11 @@ class Page:
 
     def digests(self) -> list[str]:
         """Of the records as they were sent; the sandbox writes without white space."""
-        return [sha256(text) for text in _texts(self.body)]
+        return [sha256(text) for text in self.texts()]
+
+    def texts(self) -> list[bytes]:
+        """The records as they were sent."""
+        return _texts(self.body)
 
 
 def _texts(body: bytes) -> list[bytes]:

@@ -25,7 +25,7 @@ class ArchiveForger:
             self.cut_tail, self.cut_tail_under_tombstones, self.tombstone_of_newest, self.tombstone_out_of_turn,
             self.tombstone_of_nothing, self.climb, self.edit_erasure, self.drop_erasure,
         ]  # fmt: skip
-        self._unproved = [self.erase_and_edit, self.prune]
+        self._unproved = [self.erase_and_edit, self.erase_record, self.erase_rest, self.prune]
 
     @property
     def ways(self) -> list[Callable[[], set[str]]]:
@@ -135,11 +135,11 @@ class ArchiveForger:
 
     # -- erasures
 
-    def _replace(self, page: Page, account: int, number: int, places: list[int], body: bytes) -> set[str]:
+    def _replace(self, page: Page, account: int, number: int, places: list[int], body: bytes, **more: str) -> set[str]:
         now, digests = self._archive.put(body), page.digests()
         former = page.line["sha256"]
-        records = [[place, digests[place]] for place in places]
-        count = self._archive.erasure(account, number, [{"former": former, "now": now, "records": records}])
+        records = [[place, digests[place]] for place in sorted(places)]
+        count = self._archive.erasure(account, number, [{"former": former, "now": now, "records": records, **more}])
         if now != former:
             self._archive.object(former).unlink()
         return {former[:16], f"erasure {count}"}
@@ -201,6 +201,24 @@ class ArchiveForger:
         number = self._emptied(page, place)
         page.records[place]["status"] = "manual_lock"
         return self._replace(page, page.line["account_id"], number, [place], spelled_as_sent(page.answer))
+
+    def erase_record(self) -> set[str]:
+        """The record of another number, as if it had told of the erased one."""
+        page = self._page()
+        place, other = self._dice.sample(range(len(page.records)), 2)
+        number = self._emptied(page, place)
+        page.records[other] = {"erased": True, "id": page.records[other]["id"]}
+        return self._replace(page, page.line["account_id"], number, [place, other], spelled_as_sent(page.answer))
+
+    def erase_rest(self) -> set[str]:
+        """What is around the records, as if it had told of the erased number."""
+        page = self._page()
+        texts = page.texts()
+        rest = page.body.replace(b",".join(texts), b"," * (len(texts) - 1))
+        number, more = page.records[0]["id"], {"rest": sha256(rest)}
+        body = spelled_as_sent({"erased": True, "result": {"data": page.records}})
+        emptied = spelled_as_sent({"erased": True, "id": number})
+        return self._replace(page, page.line["account_id"], number, [0], body.replace(texts[0], emptied), **more)
 
     def edit_erasure(self) -> set[str]:
         """A record of an erasure that says something else."""

@@ -17,21 +17,31 @@ from msgspec import Meta, Struct
 
 from etl.archive.layout import ERASURE, Layout, listed, local_trouble, make_within, write_whole
 from etl.archive.lines import Digest, Mark
+from etl.archive.objects import digest_of
+from etl.archive.personal import STAND_IN
 from etl.archive.records import LARGEST, encoded, read_record
 from etl.errors import IntegrityBroken, LocalTrouble
 
 Place = Annotated[int, Meta(ge=0)]
+_STAND_IN = digest_of(STAND_IN)
 
 
-class Replaced(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Replaced(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One response: `former`, its digest in the manifest; `now`, the digest of the object in its place.
 
-    `records`: the former digest of each record that was emptied, behind its place in the array (from 0).
+    `records`: the former digest of each record that was emptied, behind its place in the array (from 0); `rest`: that
+    of what was around the records, where it was replaced, too.
     """
 
     former: Digest
     now: Digest
     records: list[tuple[Place, Digest]]
+    rest: Digest | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether more than single records was replaced."""
+        return self.rest is not None or self.now == _STAND_IN
 
 
 class Erasure(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -46,10 +56,18 @@ class Erasure(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def sentence(self) -> str:
         """The erasure in one line."""
+        whole = sum(replaced.whole for replaced in self.responses)
+        how = f", {whole} of them as a whole," if whole else ""
         return (
             f"erasure {self.number}: personal content of number {self.virtual_number_id} of account {self.account_id}"
-            f" was erased from responses ({len(self.responses)}) at {self.erased_at:%Y-%m-%d %H:%M:%S} UTC"
+            f" was erased from responses ({len(self.responses)}){how} at {self.erased_at:%Y-%m-%d %H:%M:%S} UTC"
         )
+
+    def repeats(self) -> bool:
+        """Whether it names a response twice, or the records of one out of order."""
+        named = [replaced.former for replaced in self.responses]
+        places = [[place for place, _ in replaced.records] for replaced in self.responses]
+        return len(set(named)) < len(named) or any(p != sorted(set(p)) for p in places)
 
 
 @dataclass
@@ -102,6 +120,8 @@ def read_erasures(layout: Layout) -> Erasures:
         before = found.newest.sha256 if found.newest else None
         if there != number or erasure.number != number or erasure.previous != before:
             raise IntegrityBroken(f"{path} does not follow the erasure before it", remedy="Restore the archive")
+        if erasure.repeats():
+            raise IntegrityBroken(f"{path} names a response or a record twice", remedy="Restore the archive")
         found.add(erasure, hashlib.sha256(content).hexdigest())
     return found
 

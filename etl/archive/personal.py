@@ -1,89 +1,163 @@
-"""Personal content of one number in an answer of the listing: found, and made null, byte by byte.
+"""Personal content of one number in an answer: found, and taken out byte by byte.
 
-Only the values of personal fields in the records of that number change. All else stays as it was sent, be it JSON that
-no decoder takes.
+Only the values of personal fields in the records of that number change, where an answer can be taken apart. What seems
+to tell of the number and cannot be taken apart is replaced: a record, all that is around the records, or the answer.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
-from etl.archive.pieces import Pieces, cut
+from etl.archive.mentions import Sought, is_unreadable
+from etl.archive.pieces import LARGEST_SCANNED, Pieces, cut, id_of, record_spans
 from etl.domain import json_spans
 from etl.domain.json_spans import DEEPEST, Member, NotJson, Span
 from etl.domain.text import storable
 
 KEPT = frozenset({"id", "child_customer_id", "activation_date", "status", "category", "type", "campaigns", "scenarios"})
 """Fields that say nothing of a person. Phone numbers, comment, name and whatever is unknown become null."""
-UNREADABLE = b'{"erased":true}'
-"""Stands for an answer that names the number and cannot be taken apart."""
+STAND_IN = b'{"erased":true}'
+"""Stands for an answer, or for a record without an id, that seems to tell of the number and cannot be taken apart."""
+_REST = (b'{"erased":true,"result":{"data":[', b"]}}")
+"""Stands around the records of an answer of which the rest seems to tell of the number."""
 NULL = b"null"
 UNUSABLE = b'"\xff"'
 """Stands for a value for which a record could not be used: no decoder takes it either, so the record stays unusable."""
 _TEXTS = frozenset({"virtual_phone_number", "redirection_phone_number", "comment", "name"})
+_OF_OTHERS = frozenset({"id", "campaigns", "scenarios"})
 _EMPTY = frozenset({NULL, UNUSABLE})
+_NAME = re.compile(rb'"[a-z_]{1,32}"[ \t\r\n]*:')
+_BARE_NUMBER = re.compile(rb"-?[0-9]{1,19}")
+_ENVELOPE = frozenset({"jsonrpc", "id", "result", "error"})
+_VERSION = b'"2.0"'
 
 
 @dataclass(frozen=True)
 class Emptied:
     """An answer without the personal content of a number.
 
-    `former`: the records that were changed, as they were, by their place in the array; empty where the answer has no
-    digest of its pieces.
+    `former`: the records that were changed, as they were, by their place in the array; `rest`: what was around the
+    records, where that was replaced. Both empty where the answer has no digest of its pieces.
     """
 
     body: bytes
     former: dict[int, bytes] = field(default_factory=dict)
+    rest: bytes | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether more than single records was replaced."""
+        return self.body == STAND_IN or self.rest is not None
 
 
-def emptied(body: bytes, number_id: int) -> Emptied:
+def rest_stand_in(records: Sequence[bytes]) -> bytes:
+    """The answer of these records when what was around them is gone."""
+    return _REST[0] + b",".join(records) + _REST[1]
+
+
+def emptied(body: bytes, sought: Sought) -> Emptied:
     """The answer without the number's personal content; the same bytes where it holds none."""
-    out, former, at = list[bytes](), dict[int, bytes](), 0
+    pieces = cut(body)
+    if pieces is not None:
+        return _emptied_pieces(pieces, sought)
     try:
-        pieces = cut(body) if _may_hold(body, number_id) else None
-        for place, span, new in _changes(body, pieces, number_id):
-            out += [body[at : span.begin], new]
+        out, at, around = list[bytes](), 0, list[bytes]()
+        for span in record_spans(body):
+            around.append(body[at : span.begin])
+            out += [around[-1], emptied_record(body[slice(*span)], sought)]
             at = span.end
-            if pieces is not None:
-                former[place] = pieces.records[place]
+        rest = body[at:]
+        if not _tells(b"".join((*around, rest)), sought):
+            return Emptied(b"".join((*out, rest)))
     except NotJson:
-        return Emptied(UNREADABLE if b'"result"' in body and _seems_to_name(body, number_id) else body)
-    return Emptied(b"".join((*out, body[at:])), former) if out else Emptied(body)
+        pass
+    return Emptied(STAND_IN if _is_in_doubt(body, sought) else body)
 
 
-def _changes(body: bytes, pieces: Pieces | None, number_id: int) -> Iterator[tuple[int, Span, bytes]]:
-    """Place of each record that has to change, its span, and what it becomes. Raises `NotJson`."""
-    if not _may_hold(body, number_id):
-        return
-    for place, span in enumerate(_spans_anywhere(body) if pieces is None else pieces.spans()):
-        record = body[slice(*span)]
-        if (new := emptied_record(record, number_id)) != record:
-            yield place, span, new
+def _emptied_pieces(pieces: Pieces, sought: Sought) -> Emptied:
+    changed = dict(_changes(pieces, sought))
+    former = {place: pieces.records[place] for place in changed}
+    if _tells(pieces.rest(), sought):
+        records = [changed.get(place, record) for place, record in enumerate(pieces.records)]
+        return Emptied(rest_stand_in(records), former, pieces.rest())
+    if not changed:
+        return Emptied(pieces.body)
+    out, at = [], 0
+    for place, span in enumerate(pieces.spans()):
+        if place in changed:
+            out += [pieces.body[at : span.begin], changed[place]]
+            at = span.end
+    return Emptied(b"".join((*out, pieces.body[at:])), former)
 
 
-def emptied_record(record: bytes, number_id: int) -> bytes:
+def _changes(pieces: Pieces, sought: Sought) -> Iterator[tuple[int, bytes]]:
+    """Place of each record that has to change, and what it becomes."""
+    for place, (record, owner) in enumerate(zip(pieces.records, pieces.ids(), strict=True)):
+        if owner is None or _may_hold(record, sought.number_id):
+            new = _emptied_record(record, owner, sought)
+            if new != record:
+                yield place, new
+
+
+def emptied_record(record: bytes, sought: Sought) -> bytes:
     """The record with null for each personal field, when it is one of the number; else the same bytes.
 
-    `UNREADABLE` for a record that seems to be one and cannot be taken apart.
+    A stand-in for one of which it cannot be said whose it is, and that seems to tell of the number.
     """
-    if not _may_hold(record, number_id) or record[:1] != b"{":
+    return _emptied_record(record, id_of(record), sought)
+
+
+def _emptied_record(record: bytes, owner: int | None, sought: Sought) -> bytes:
+    if record == _gone(owner):
         return record
     try:
-        members = list(json_spans.members(record, 0))
+        members = list(json_spans.members(record, 0)) if record[:1] == b"{" else []
     except NotJson:
-        return UNREADABLE if _seems_to_name(record, number_id) else record
-    if not _is_of(record, members, number_id):
+        members = []
+    if _is_of(record, members, sought):
+        new = _emptied_members(record, members)
+        return _gone(owner) if sought.has_values_in(_own(new)) else new
+    if sought.owner is not None:
         return record
+    if owner is None:
+        doubt = record != NULL and sought.is_told_in(record)
+    else:
+        others = [record[m.begin : m.end] for m in members if m.name not in KEPT]
+        doubt = any(_may_hold(value, sought.number_id) and sought.is_named_in(value) for value in others)
+    return _gone(owner) if doubt else record
+
+
+def _gone(owner: int | None) -> bytes:
+    """What stands for a record: its id stays, so that it stays proved."""
+    return STAND_IN if owner is None else b'{"erased":true,"id":%d}' % owner
+
+
+def is_gone(record: bytes) -> bool:
+    """Whether a record stands for one that was replaced as a whole."""
+    return record == _gone(id_of(record))
+
+
+def _emptied_members(record: bytes, members: Iterable[Member]) -> bytes:
     out, at = [], 0
     for member in members:
         value = record[member.begin : member.end]
         if member.name not in KEPT and value not in _EMPTY:
             out += [record[at : member.begin], _stand_in(member.name, value)]
+            at = member.end
+    return b"".join((*out, record[at:]))
+
+
+def _own(record: bytes) -> bytes:
+    """What a record says of its number alone: its names, and values that are neither its id nor of others."""
+    out, at = [], 0
+    for member in json_spans.members(record, 0):
+        if member.name in _OF_OTHERS:
+            out.append(record[at : member.begin])
             at = member.end
     return b"".join((*out, record[at:]))
 
@@ -109,67 +183,102 @@ def _each_once(pairs: list[tuple[str, object]]) -> None:
         raise ValueError("a name comes twice")
 
 
-def is_of(record: bytes, number_id: int) -> bool:
-    """Whether an `id` of the record is the number's: as a whole number, or the same digits as text."""
+# -- whose a record is
+
+
+def is_of(record: bytes, sought: Sought) -> bool:
+    """Whether an `id` of the record is the number's, as a number or as text in any spelling."""
     try:
-        named = record[:1] == b"{" and _may_hold(record, number_id)
-        return named and _is_of(record, json_spans.members(record, 0), number_id)
+        return record[:1] == b"{" and _is_of(record, list(json_spans.members(record, 0)), sought)
     except NotJson:
         return False
 
 
-def _is_of(record: bytes, members: Iterable[Member], number_id: int) -> bool:
-    wanted, found = str(number_id), [record[m.begin : m.end] for m in members if m.name == "id"]
-    return any(wanted == (json_spans.decoded_string(t) if t[:1] == b'"' else t.decode("latin-1")) for t in found)
+def _is_of(record: bytes, members: Sequence[Member], sought: Sought) -> bool:
+    named = any(sought.equals(record[m.begin : m.end]) for m in members if m.name == "id")
+    owners = [record[m.begin : m.end] for m in members if m.name == "child_customer_id"]
+    return named and (sought.owner is None or b"%d" % sought.owner in owners)
 
 
-def names_it(body: bytes, number_id: int) -> bool:
-    """Whether the answer has a record of the number, with personal content or without."""
-    if not _may_hold(body, number_id):
-        return False
-    pieces = cut(body)
+def learn(body: bytes, sought: Sought) -> bool:
+    """Whether the answer has something of the number, with personal content or without; its values are learnt."""
+    pieces, found = cut(body), False
     try:
-        spans = _spans_anywhere(body) if pieces is None else pieces.spans()
-        return any(is_of(body[slice(*span)], number_id) for span in spans)
+        spans = record_spans(body) if pieces is None else pieces.spans()
+        for record in (body[slice(*span)] for span in spans):
+            if _may_hold(record, sought.number_id):
+                found = _learnt(record, sought) or found
     except NotJson:
-        return False
+        return found or (sought.owner is None and sought.is_named_in(body))
+    return found or (pieces is not None and sought.owner is None and sought.is_named_in(pieces.rest()))
 
 
-def is_emptied(body: bytes, number_id: int) -> bool:
-    """Whether the answer holds no personal content of the number."""
-    try:
-        pieces = cut(body) if _may_hold(body, number_id) else None
-        return next(_changes(body, pieces, number_id), None) is None
-    except NotJson:
-        return emptied(body, number_id).body == body
+def _learnt(record: bytes, sought: Sought) -> bool:
+    if not is_of(record, sought):
+        return sought.is_named_in(record) and emptied_record(record, sought) != record
+    for member in json_spans.members(record, 0):
+        if member.name in _TEXTS and record[member.begin : member.begin + 1] not in (b"{", b"[", b"n"):
+            sought.learn(record[member.begin : member.end])
+    return True
 
 
 def _may_hold(text: bytes, number_id: int) -> bool:
-    return b"%d" % number_id in text or b"\\u00" in text
+    """Whether the digits of the id can stand in the text, as they are or in an escape of JSON, a URL or HTML."""
+    return b"%d" % number_id in text or any(escape in text for escape in (b"\\u003", b"%3", b"&#"))
 
 
-# -- answers whose records are not where they should be, or that are cut off
+# -- what is around the records, and answers that have none
 
 
-def _spans_anywhere(body: bytes) -> Iterator[Span]:
-    """Objects in each `data` of each `result`: an answer may name both twice."""
-    top = json_spans.skip_space(body, 0)
-    if body[top : top + 1] != b"{":
-        raise NotJson("no object")
-    for result in json_spans.members(body, top):
-        if result.name == "result" and body[result.begin : result.begin + 1] == b"{":
-            for data in json_spans.members(body, result.begin):
-                if data.name == "data":
-                    yield from _objects(body, Span(data.begin, data.end))
+def _tells(rest: bytes, sought: Sought) -> bool:
+    """Whether what is around the records tells of the number; counters and the request's id do not."""
+    if sought.owner is not None:
+        return False
+    values = _NAME.sub(b"", rest)
+    return sought.has_values_in(values) or sought.is_told_in(_NAME.sub(b"", _uncounted(rest)))
 
 
-def _objects(body: bytes, span: Span) -> Iterator[Span]:
-    first = body[span.begin : span.begin + 1]
-    for found in json_spans.elements(body, span.begin) if first == b"[" else [span]:
-        if body[found.begin : found.begin + 1] == b"{":
-            yield found
+def _is_in_doubt(body: bytes, sought: Sought) -> bool:
+    """Whether an answer that has no records may tell of the number."""
+    if body == STAND_IN or sought.owner is not None:
+        return False
+    return len(body) > LARGEST_SCANNED or is_unreadable(body) or _tells(body, sought)
 
 
-def _seems_to_name(text: bytes, number_id: int) -> bool:
-    """Whether text that is no JSON looks as if it told of the number."""
-    return re.search(rb'"(?:i|\\u0069)(?:d|\\u0064)"\s*:\s*"?%d(?![0-9])' % number_id, text) is not None
+def _uncounted(text: bytes) -> bytes:
+    """Answer without the numbers that its envelope has to have; all of it where it has another form."""
+    out, at = [], 0
+    try:
+        for begin, end in list(_counters(text)):
+            out.append(text[at:begin])
+            at = end
+    except NotJson:
+        return text
+    return b"".join((*out, text[at:]))
+
+
+def _counters(text: bytes) -> Iterator[Span]:
+    """Places of the version, the request's id, an error's code, and bare numbers of the metadata. Raises `NotJson`."""
+    top = list(_members(text, json_spans.skip_space(text, 0)))
+    if not {member.name for member in top} <= _ENVELOPE:
+        return
+    for member in top:
+        token = text[member.begin : member.end]
+        if (member.name == "id" and _BARE_NUMBER.fullmatch(token)) or token == _VERSION:
+            yield Span(member.begin, member.end)
+        for inner in _members(text, member.begin):
+            if (member.name, inner.name) == ("error", "code"):
+                yield from _bare(text, [inner])
+            elif (member.name, inner.name) == ("result", "metadata"):
+                for told in _members(text, inner.begin):
+                    yield from _bare(text, _members(text, told.begin) if told.name == "limits" else [told])
+
+
+def _bare(text: bytes, members: Iterable[Member]) -> Iterator[Span]:
+    for member in members:
+        if member.name != "id" and _BARE_NUMBER.fullmatch(text, member.begin, member.end):
+            yield Span(member.begin, member.end)
+
+
+def _members(text: bytes, begin: int) -> Iterator[Member]:
+    return json_spans.members(text, begin) if text[begin : begin + 1] == b"{" else iter(())

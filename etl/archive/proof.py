@@ -1,12 +1,16 @@
-"""Proof of a response that was erased from: all but the records that the erasures name is as it was received."""
+"""Proof of a response that was erased from: all but what the erasures name is as it was received."""
 
 from __future__ import annotations
 
 from etl.archive.erasures import Erasure, Erasures, Replaced
 from etl.archive.lines import Response
+from etl.archive.mentions import Sought
 from etl.archive.objects import Objects
-from etl.archive.personal import UNREADABLE, is_emptied, is_of
-from etl.archive.pieces import LISTING, Pieces, cut
+from etl.archive.personal import STAND_IN, emptied, is_gone, is_of, rest_stand_in
+from etl.archive.pieces import Pieces, cut
+from etl.archive.scope import within
+
+Entry = tuple[Erasure, Replaced]
 
 
 def erased_wrongly(line: Response, erasures: Erasures, objects: Objects) -> str | None:
@@ -16,33 +20,46 @@ def erased_wrongly(line: Response, erasures: Erasures, objects: Objects) -> str 
     """
     assert line.sha256 is not None
     found = erasures.of(line.sha256)
-    foreign = [e.number for e, _ in found if line.method != LISTING or line.account_id not in (None, e.account_id)]
-    if foreign:
-        return f"erasure {foreign[0]} names a response that is of another account, or no listing"
     body = objects.get(erasures.now(line.sha256))
-    if not all(is_emptied(body, erasure.virtual_number_id) for erasure, _ in found):
-        return f"personal content stands in it that erasure {found[-1][0].number} says is gone"
+    for erasure, replaced in found:
+        sought = _sought(line, body, erasure)
+        if sought is None or (sought.owner is not None and not replaced.records):
+            return f"erasure {erasure.number} names a response that is of another account, or no listing"
+        if emptied(body, sought).body != body:
+            return f"personal content stands in it that erasure {found[-1][0].number} says is gone"
     if line.records is None:
-        return None if not any(replaced.records for _, replaced in found) else "its records have no digests"
-    if body == UNREADABLE:
+        listed = any(replaced.records or replaced.rest for _, replaced in found)
+        return "its records have no digests" if listed else None
+    if body == STAND_IN:
         return "all of it is gone, though its records were known"
-    return _pieces_differ(body, line.records, found)
+    return _pieces_differ(line, line.records, body, found)
 
 
-def _pieces_differ(body: bytes, records: str, found: list[tuple[Erasure, Replaced]]) -> str | None:
+def _sought(line: Response, body: bytes, erasure: Erasure) -> Sought | None:
+    return within(Sought(erasure.virtual_number_id), line, body, erasure.account_id)
+
+
+def _pieces_differ(line: Response, records: str, body: bytes, found: list[Entry]) -> str | None:
     pieces, former = cut(body), dict[int, str]()
     if pieces is None:
         return "it has no records any more"
     for erasure, replaced in found:
+        sought = _sought(line, body, erasure)
         for place, digest in replaced.records:
-            if place >= len(pieces.records) or not _is_empty(pieces, place, erasure):
+            if sought is None or place >= len(pieces.records) or not _is_empty(pieces.records[place], sought):
                 return f"record {place} of it is not of the number that erasure {erasure.number} names"
             former.setdefault(place, digest)
-    if pieces.digest(former) != records:
+    rest = next((replaced.rest for _, replaced in found if replaced.rest is not None), None)
+    if rest is not None and not _is_rest_gone(pieces):
+        return f"there is more around its records than erasure {found[-1][0].number} leaves"
+    if pieces.digest(former, rest) != records:
         return f"more of it was changed than erasure {found[-1][0].number} names"
     return None
 
 
-def _is_empty(pieces: Pieces, place: int, erasure: Erasure) -> bool:
-    record = pieces.records[place]
-    return record == UNREADABLE or is_of(record, erasure.virtual_number_id)
+def _is_empty(record: bytes, sought: Sought) -> bool:
+    return is_gone(record) or is_of(record, sought)
+
+
+def _is_rest_gone(pieces: Pieces) -> bool:
+    return pieces.body == rest_stand_in(pieces.records)

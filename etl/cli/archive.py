@@ -68,7 +68,8 @@ def prune(loaded: Loaded, folder: Path, keep: timedelta, output: str) -> None:
 def erase(loaded: Loaded, folder: Path, account: int, number: int, yes: bool, output: str) -> None:
     """Make the number's phone numbers, comment, name and unknown fields null in every response of FOLDER.
 
-    The archive says that it happened. `vnsync erase` does the same in the warehouse.
+    A response that seems to tell of the number and cannot be taken apart is erased as a whole, and named. The archive
+    says that it happened. `vnsync erase` does the same in the warehouse.
     """
     from etl.archive.erasing import erase_number
     from etl.cli.output import write_json
@@ -77,10 +78,18 @@ def erase(loaded: Loaded, folder: Path, account: int, number: int, yes: bool, ou
 
     found = erase_number(folder.expanduser(), account, number, now=SystemClock().now(), rehearsal=not yes)
     if output == "json":
-        write_json({"erased": yes, "runs": found.runs, "responses": found.responses, "earlier": found.earlier})
+        whole = [{"run_id": run_id, "sha256": digest} for run_id, digest in found.whole]
+        counts = {"runs": found.runs, "responses": found.responses, "earlier": found.earlier}
+        write_json({"erased": yes, **counts, "whole": whole, "quoting": found.quoting, "unneeded": found.unneeded})
         return
     what = f"{counted(found.responses, 'response')} of {counted(found.runs, 'run')}"
     done = "erased." if yes else "would be erased; nothing was. Add --yes to do it."
     click.echo(f"Number {number} of account {account}: {what} {done}")
+    for run_id, digest in found.whole:
+        click.echo(f"As a whole, for it cannot be taken apart: response {digest} of run {run_id}.")
+    if found.unneeded:
+        click.echo(f"{counted(found.unneeded, 'response')} that no run names told of it, and were removed.")
+    for run_id in found.quoting:
+        click.echo(f"The manifest of run {run_id} quotes an error that tells of it; manifests never change.")
     if found.earlier:
         click.echo(f"It was erased from {counted(found.earlier, 'run')} before.")

@@ -15,6 +15,7 @@ from campaigns.hard_records import Shape, secret_of, shapes
 from etl.archive import personal, pieces
 from etl.archive.checking import check_archive
 from etl.archive.erasing import erase_number
+from etl.archive.mentions import Sought
 from etl.load.erase import erase_number as erase_from_warehouse
 from etl.replay.rebuild import chosen
 from etl.replay.restate import restate
@@ -75,7 +76,7 @@ def test_e03_nothing_but_the_number_changes(drawn: list[Shape], space: bytes, da
     records = [shape.of(1000 + at) for at, shape in enumerate(drawn)]
     at = data.draw(st.integers(0, len(drawn) - 1))
     body = _answer(records, space)
-    new = personal.emptied(body, 1000 + at)
+    new = personal.emptied(body, Sought(1000 + at))
     assert secret_of(1000 + at) not in new.body
     assert new.former == {at: records[at]}
     before, after = pieces.cut(body), pieces.cut(new.body)
@@ -84,7 +85,7 @@ def test_e03_nothing_but_the_number_changes(drawn: list[Shape], space: bytes, da
     assert list(before.records) == records
     assert [r for i, r in enumerate(after.records) if i != at] == [r for i, r in enumerate(records) if i != at]
     assert (after.rest(), after.ids()) == (before.rest(), before.ids())
-    assert personal.emptied(new.body, 1000 + at).body == new.body
+    assert personal.emptied(new.body, Sought(1000 + at)).body == new.body
 
 
 @given(st.lists(shapes(), max_size=8), hard_records.SPACE)

@@ -48,7 +48,7 @@ def test_e02_forged_archive_is_found_by_its_head(exported: Exports, folder: Path
     assert any(name in problem for problem in problems for name in names), problems
 
 
-@pytest.mark.parametrize("way", ["erase_and_edit", "prune"])
+@pytest.mark.parametrize("way", ["erase_and_edit", "erase_record", "erase_rest", "prune"])
 def test_e02_what_is_not_proved_is_told(exported: Exports, folder: Path, way: str) -> None:
     """An erasure or a pruning that a forger makes as vnsync would: whole, and each has its note."""
     names = getattr(ArchiveForger(folder, random.Random(1)), way)()

@@ -1,0 +1,132 @@
+"""Search for one number in text of any form: its id, its phones and texts, in whatever spelling they stand there.
+
+For text that cannot be taken apart into fields. Escapes of JSON, HTML and URLs are undone, white space within phones is
+passed over, words that look like base64 or hex are decoded, and text in two or four bytes a character is read, too.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import html
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from urllib.parse import unquote
+
+from etl.domain import json_spans
+
+_ROUNDS = 3
+"""Escapes are undone so often: JSON within a text of JSON, in a URL."""
+_ESCAPE = re.compile(r'\\(?:u([0-9a-fA-F]{4})|(["\\/]))')
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_EXPONENT = re.compile(r"[0-9.]{1,40}[eE][+-]?[0-9]{1,3}(?![0-9])")
+_ENCODED = re.compile(r"[A-Za-z0-9+/_-]{12,}={0,2}")
+_WITHIN_PHONES = re.compile(r"[\s().+\-\u2010-\u2015]+")
+_PLAIN_WORD = re.compile("[a-z_]*")
+_PHONE_DIGITS = 10
+"""Last digits of a phone, which stay the same with 7, 8 or nothing before them."""
+_SHORTEST_PHONE = 5
+_SHORTEST_TEXT = 5
+
+
+@dataclass
+class Sought:
+    """Number to search for: its id, and what its records tell of it.
+
+    `owner`: only records that name this customer count, in answers that are another customer's; else None.
+    """
+
+    number_id: int
+    owner: int | None = None
+    phones: set[str] = field(default_factory=set)
+    texts: set[str] = field(default_factory=set)
+
+    def only_of(self, customer: int) -> Sought:
+        """The same in answers of another customer: only records that name `customer` count."""
+        return replace(self, owner=customer)
+
+    def learn(self, token: bytes) -> None:
+        """Search for the value of a personal field, too: a JSON text or number."""
+        text = json_spans.decoded_string(token) if token[:1] == b'"' else token.decode("latin-1")
+        digits = re.sub("[^0-9]", "", text)
+        if len(digits) >= _SHORTEST_PHONE and len(_WITHIN_PHONES.sub("", text)) <= len(digits) + 1:
+            self.phones.add(digits[-_PHONE_DIGITS:])
+        elif token[:1] == b'"' and len(text.strip()) >= _SHORTEST_TEXT and not _PLAIN_WORD.fullmatch(text):
+            self.texts.add(text.strip().casefold())
+
+    def is_told_in(self, text: bytes) -> bool:
+        """Whether the text tells of the number: by its id as a number of its own, by a phone, or by a text."""
+        return any(self._has_id(layer) or self._has_value(layer) for layer in _layers(text))
+
+    def has_values_in(self, text: bytes) -> bool:
+        """Whether a phone or text of the number stands in the text."""
+        return any(self._has_value(layer) for layer in _layers(text)) if self.phones or self.texts else False
+
+    def is_named_in(self, text: bytes) -> bool:
+        """Whether a member `id` of any object or text within the text is the number."""
+        named = re.compile(rf"(?<![A-Za-z0-9_])id[\"'\s]*[:=][\"'\s]*0*{self.number_id}(?![0-9])", re.IGNORECASE)
+        return any(named.search(layer) for layer in _layers(text))
+
+    def equals(self, token: bytes) -> bool:
+        """Whether a value, a JSON text or number, is the number's id in any spelling."""
+        text = json_spans.decoded_string(token) if token[:1] == b'"' else token.decode("latin-1")
+        return _number(text.strip()) == self.number_id
+
+    def _has_id(self, text: str) -> bool:
+        digits = re.search(rf"(?<![0-9])0*{self.number_id}(?![0-9])", text)
+        return digits is not None or any(_number(m) == self.number_id for m in _EXPONENT.findall(text))
+
+    def _has_value(self, text: str) -> bool:
+        folded, squeezed = text.casefold(), _WITHIN_PHONES.sub("", text)
+        return any(t in folded for t in self.texts) or any(_stands_in(p, squeezed) for p in self.phones)
+
+
+def _stands_in(phone: str, text: str) -> bool:
+    alone = len(phone) < _PHONE_DIGITS
+    return re.search(rf"(?<![0-9]){phone}(?![0-9])" if alone else phone, text) is not None
+
+
+def _number(text: str) -> Decimal | None:
+    return Decimal(text) if re.fullmatch(r"[+-]?[0-9]{1,40}(\.[0-9]{0,40})?([eE][+-]?[0-9]{1,3})?", text) else None
+
+
+def is_unreadable(text: bytes) -> bool:
+    """Whether bytes are no text that can be searched: another encoding, something compressed."""
+    try:
+        return _CONTROL.search(text.removeprefix(b"\xff\xfe").replace(b"\0", b"").decode()) is not None
+    except UnicodeDecodeError:
+        return True
+
+
+def _layers(text: bytes) -> Iterator[str]:
+    """The text as it reads with its escapes undone, and what words in it are encodings of."""
+    plain = _unescaped(text.replace(b"\0", b"").decode("utf-8", "surrogateescape"))
+    yield plain
+    for word in _ENCODED.findall(plain):
+        yield from (_unescaped(inner.decode("latin-1")) for inner in _decodings(word))
+
+
+def _unescaped(text: str) -> str:
+    for _ in range(_ROUNDS):
+        new = _ESCAPE.sub(_escaped, text) if "\\" in text else text
+        new = html.unescape(new) if "&" in new else new
+        new = unquote(new, errors="surrogateescape") if "%" in new else new
+        if new == text:
+            break
+        text = new
+    return text
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return chr(int(found[1], 16)) if found[1] else found[2]
+
+
+def _decodings(word: str) -> Iterator[bytes]:
+    base = word.rstrip("=").replace("-", "+").replace("_", "/")
+    try:
+        yield base64.b64decode(base + "=" * (-len(base) % 4))
+        yield bytes.fromhex(word)
+    except (ValueError, binascii.Error):
+        return
