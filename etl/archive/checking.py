@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from etl.archive.erasures import Erasures, read_erasures
+from etl.archive.erasures import Erasure, Erasures, read_erasures
 from etl.archive.heads import ArchiveHead, FoundHeads
 from etl.archive.layout import Layout, existing
 from etl.archive.lines import Before, Response, Run
@@ -72,7 +72,7 @@ class _Check:
 
     def __init__(self, layout: Layout, heads: Sequence[ArchiveHead]) -> None:
         self._layout, self._found, self._ids = layout, Checked(), layout.run_ids()
-        self._erasures = Erasures()
+        self._erasures, self._gone = Erasures(), frozenset[str]()
         self._tombstones: dict[int, Tombstone] = {}
         self._firsts: dict[int, Run] = {}
         self._whole: dict[int, _Whole] = {}
@@ -122,6 +122,7 @@ class _Check:
             self._problem(str(exc))
         for run_id in self._layout.pruned_ids():
             self._guarded(self._read_tombstone, run_id)
+        self._gone = frozenset(digest for tombstone in self._tombstones.values() for digest in tombstone.removed)
         for run_id in self._ids:
             with contextlib.suppress(IntegrityBroken):  # told when the whole manifest is read
                 first = first_line(self._layout, run_id)
@@ -141,12 +142,12 @@ class _Check:
     # -- each manifest, and the responses that it names
 
     def _manifest(self, run_id: int, named: Sequence[tuple[Before, int]]) -> None:
-        scan, removed = Scan(self._layout, run_id), self._removed(run_id)
-        unmet, left = set(removed), {(before.bytes, before.sha256): by for before, by in named}
+        scan, pruned = Scan(self._layout, run_id), self._gone if run_id in self._tombstones else frozenset[str]()
+        unmet, left = self._removed(run_id), {(before.bytes, before.sha256): by for before, by in named}
         for line in scan:
             if isinstance(line, Response) and line.sha256 is not None:
                 unmet.discard(line.sha256)
-                self._response(run_id, line, pruned=line.sha256 in removed)
+                self._response(run_id, line, pruned=line.sha256 in pruned)
             self._heads.passed(scan)
             if any(size == scan.bytes for size, _ in left):
                 left.pop((scan.bytes, scan.digest()), None)
@@ -158,8 +159,8 @@ class _Check:
             self._note(f"run {run_id} has no seal: it is still on, or was interrupted")
         self._whole[run_id] = _Whole(self._firsts[run_id], scan.bytes, scan.digest())
 
-    def _removed(self, run_id: int) -> frozenset[str]:
-        return frozenset(self._tombstones[run_id].removed) if run_id in self._tombstones else frozenset()
+    def _removed(self, run_id: int) -> set[str]:
+        return set(self._tombstones[run_id].removed) if run_id in self._tombstones else set()
 
     def _response(self, run_id: int, line: Response, *, pruned: bool) -> None:
         assert line.sha256 is not None
@@ -202,6 +203,13 @@ class _Check:
                 self._problem(f"erasure {mark.number} ({path}) is missing or another one: run {run_id} began after it")
         for sentence in self._responses.unnamed():
             self._problem(sentence)
+        for erasure in self._erasures.entries:
+            later = (f for f in self._firsts.values() if f.started_at > erasure.erased_at and not _knows(f, erasure))
+            if (run := next(later, None)) is not None:
+                self._note(
+                    f"erasure {erasure.number} says that it was made before run {run.run_id} began, which does not"
+                    f" know of it: it was put there later, a clock was wrong, or both were on at once"
+                )
 
     # -- heads
 
@@ -254,6 +262,10 @@ class _Check:
                 f"{left} responses belong to no run: a crash left them, or their run was taken away; only a head that"
                 f" was kept elsewhere tells which (--head RUN:HEX)"
             )
+
+
+def _knows(run: Run, erasure: Erasure) -> bool:
+    return run.erasures is not None and run.erasures.number >= erasure.number
 
 
 def _older(kept: Run, pruned: Run) -> bool:

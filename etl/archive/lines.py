@@ -8,11 +8,13 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
+from etl.archive.strict import strictly
+
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 """SHA-256 in lower-case hex; it becomes a part of paths."""
 
 
-class Before(Struct, frozen=True, kw_only=True):
+class Before(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Manifest that was there when a run began: its first `bytes` bytes have this digest."""
 
     run_id: int
@@ -20,14 +22,16 @@ class Before(Struct, frozen=True, kw_only=True):
     sha256: Digest
 
 
-class Mark(Struct, frozen=True, kw_only=True):
+class Mark(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Newest record of an erasure that was there when a run began: its number, and the SHA-256 of its file."""
 
     number: int
     sha256: Digest
 
 
-class Run(Struct, tag_field="kind", tag="run", frozen=True, kw_only=True, omit_defaults=True):
+class Run(
+    Struct, tag_field="kind", tag="run", frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """The first line: the run and what it was asked to do.
 
     `previous`: the manifests that no earlier run names whole, oldest first; `erasures`: None where there was none.
@@ -46,13 +50,15 @@ class Run(Struct, tag_field="kind", tag="run", frozen=True, kw_only=True, omit_d
     erasures: Mark | None = None
 
 
-class Roster(Struct, tag_field="kind", tag="roster", frozen=True, kw_only=True):
+class Roster(Struct, tag_field="kind", tag="roster", frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the token reaches: pairs of an account and its users."""
 
     accounts: list[tuple[int, list[int]]]
 
 
-class Response(Struct, tag_field="kind", tag="response", frozen=True, kw_only=True, omit_defaults=True):
+class Response(
+    Struct, tag_field="kind", tag="response", frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """A request and the response that was kept; without `sha256` nothing whole came, and `error` says why.
 
     `records`: of a listing, the digest over its pieces (`pieces.Pieces.digest`), where it has records.
@@ -76,14 +82,14 @@ class Response(Struct, tag_field="kind", tag="response", frozen=True, kw_only=Tr
         return found
 
 
-class Plan(Struct, tag_field="kind", tag="plan", frozen=True, kw_only=True):
+class Plan(Struct, tag_field="kind", tag="plan", frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The ids at which the account was cut into windows, once it was listed whole."""
 
     account_id: int
     bounds: list[int]
 
 
-class Publishes(Struct, tag_field="kind", tag="publishes", frozen=True, kw_only=True):
+class Publishes(Struct, tag_field="kind", tag="publishes", frozen=True, kw_only=True, forbid_unknown_fields=True):
     """About to be committed. `changes`: versions opened and closed, by table; `previous`: the observation before."""
 
     account_id: int
@@ -96,10 +102,12 @@ class Publishes(Struct, tag_field="kind", tag="publishes", frozen=True, kw_only=
     listed_numbers: int | None
     quarantined: int
     changes: dict[str, tuple[int, int]]
-    chain_digest: str | None
+    chain_digest: Digest | None
 
 
-class Account(Struct, tag_field="kind", tag="account", frozen=True, kw_only=True, omit_defaults=True):
+class Account(
+    Struct, tag_field="kind", tag="account", frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """How an account sync ended."""
 
     account_id: int
@@ -108,7 +116,9 @@ class Account(Struct, tag_field="kind", tag="account", frozen=True, kw_only=True
     exit_code: int = 0
 
 
-class End(Struct, tag_field="kind", tag="end", frozen=True, kw_only=True, omit_defaults=True):
+class End(
+    Struct, tag_field="kind", tag="end", frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """How the run ended."""
 
     status: str
@@ -117,7 +127,7 @@ class End(Struct, tag_field="kind", tag="end", frozen=True, kw_only=True, omit_d
     error: str | None = None
 
 
-class Seal(Struct, tag_field="kind", tag="seal", frozen=True, kw_only=True):
+class Seal(Struct, tag_field="kind", tag="seal", frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The last line: how many lines stand before it, and the digest of their bytes."""
 
     lines: int
@@ -137,7 +147,4 @@ def encoded(line: Line) -> bytes:
 
 def decoded(text: bytes) -> Line:
     """The line that `text` is. Raises `ValueError` when it is none."""
-    try:
-        return _decoder.decode(text)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
-        raise ValueError(str(exc)) from None
+    return strictly(text, _decoder)

@@ -9,6 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from etl.archive.layout import Layout, write_whole
+from etl.archive.strict import strictly
 from etl.errors import IntegrityBroken
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -24,7 +25,10 @@ class _Sealed(msgspec.Struct, forbid_unknown_fields=True):
 
 def encoded(record: msgspec.Struct) -> bytes:
     """Content of the file of a record."""
-    text = _encoder.encode(record)
+    return _spelled(_encoder.encode(record))
+
+
+def _spelled(text: bytes) -> bytes:
     return b'{"record":%b,"sha256":"%b"}\n' % (text, hashlib.sha256(text).hexdigest().encode())
 
 
@@ -40,6 +44,8 @@ def read_record(layout: Layout, path: Path, kind: type[T]) -> tuple[T, bytes]:
         sealed = msgspec.json.decode(content, type=_Sealed)
         if hashlib.sha256(sealed.record).hexdigest() != sealed.sha256:
             raise ValueError("its digest is another")
-        return msgspec.json.decode(sealed.record, type=kind), content
+        if content != _spelled(bytes(sealed.record)):
+            raise ValueError("it says more than vnsync writes")
+        return strictly(sealed.record, msgspec.json.Decoder(kind)), content
     except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
         raise IntegrityBroken(f"{path} is damaged: {exc}", remedy="Restore the archive from a copy") from None

@@ -114,7 +114,7 @@ def test_an_archives_head(customer: Source, vnsync: Run) -> None:
     found = re.search(r"head ([0-9]+):([0-9a-f]{64})\.", told)
     assert found
     run, digest = found.groups()
-    for head in (f"{run}:{digest}", digest.upper()):
+    for head in (f"{run}:{digest}", f"0{run}:{digest}", digest.upper()):
         done = vnsync("verify", "kept", "--head", head)
         assert done.code == 0
         assert f"is of run {run}, the last" in done.out
