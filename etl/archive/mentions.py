@@ -17,6 +17,8 @@ from urllib.parse import unquote
 
 from etl.domain import json_spans
 
+LARGEST_SEARCHED = 4 * 2**20
+"""Bytes of text that is searched; what is larger counts as telling, so that a search takes little memory."""
 _ROUNDS = 3
 """Escapes are undone so often: JSON within a text of JSON, in a URL."""
 _ESCAPE = re.compile(r'\\(?:u([0-9a-fA-F]{4})|(["\\/]))')
@@ -58,16 +60,19 @@ class Sought:
 
     def is_told_in(self, text: bytes) -> bool:
         """Whether the text tells of the number: by its id as a number of its own, by a phone, or by a text."""
-        return any(self._has_id(layer) or self._has_value(layer) for layer in _layers(text))
+        found = (self._has_id(layer) or self._has_value(layer) for layer in _layers(text))
+        return len(text) > LARGEST_SEARCHED or any(found)
 
     def has_values_in(self, text: bytes) -> bool:
         """Whether a phone or text of the number stands in the text."""
-        return any(self._has_value(layer) for layer in _layers(text)) if self.phones or self.texts else False
+        if not self.phones and not self.texts:
+            return False
+        return len(text) > LARGEST_SEARCHED or any(self._has_value(layer) for layer in _layers(text))
 
     def is_named_in(self, text: bytes) -> bool:
         """Whether a member `id` of any object or text within the text is the number."""
         named = re.compile(rf"(?<![A-Za-z0-9_])id[\"'\s]*[:=][\"'\s]*0*{self.number_id}(?![0-9])", re.IGNORECASE)
-        return any(named.search(layer) for layer in _layers(text))
+        return len(text) > LARGEST_SEARCHED or any(named.search(layer) for layer in _layers(text))
 
     def equals(self, token: bytes) -> bool:
         """Whether a value, a JSON text or number, is the number's id in any spelling."""

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from etl.archive.mentions import Sought, is_unreadable
-from etl.archive.pieces import LARGEST_SCANNED, Pieces, cut, id_of, record_spans
+from etl.archive.mentions import LARGEST_SEARCHED, Sought, is_unreadable
+from etl.archive.pieces import Pieces, cut, id_of, record_spans
 from etl.domain import json_spans
 from etl.domain.json_spans import DEEPEST, Member, NotJson, Span
 from etl.domain.text import storable
@@ -234,6 +234,8 @@ def _tells(rest: bytes, sought: Sought) -> bool:
     """Whether what is around the records tells of the number; counters and the request's id do not."""
     if sought.owner is not None:
         return False
+    if len(rest) > LARGEST_SEARCHED:
+        return True
     values = _NAME.sub(b"", rest)
     return sought.has_values_in(values) or sought.is_told_in(_NAME.sub(b"", _uncounted(rest)))
 
@@ -242,7 +244,7 @@ def _is_in_doubt(body: bytes, sought: Sought) -> bool:
     """Whether an answer that has no records may tell of the number."""
     if body == STAND_IN or sought.owner is not None:
         return False
-    return len(body) > LARGEST_SCANNED or is_unreadable(body) or _tells(body, sought)
+    return len(body) > LARGEST_SEARCHED or is_unreadable(body) or _tells(body, sought)
 
 
 def _uncounted(text: bytes) -> bytes:

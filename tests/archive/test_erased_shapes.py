@@ -145,6 +145,16 @@ def test_e03_what_does_not_tell_of_a_number_stays(text: str) -> None:
     assert emptied(text.encode(), _sought()).body == text.encode()
 
 
+@pytest.mark.parametrize("before", ['{"jsonrpc":"2.0","id":41,"result":{"data":[],"more":"', "<html>"])
+def test_e04_what_is_too_large_to_search_is_erased(before: str) -> None:
+    """So that neither an erasure nor its check takes much memory, whatever an archive holds."""
+    body = f'{before}{"x" * (4 * 2**20)}"}}}}'.encode()
+    new = emptied(body, _sought())
+    assert new.whole
+    assert len(new.body) < 100
+    assert emptied(new.body, Sought(NUMBER)).body == new.body
+
+
 # -- in an archive
 
 
