@@ -99,9 +99,9 @@ def failures_are_ignored(right: Any) -> Any:
 
 @canary(pipeline._Run, "_one", "a signal to stop is taken for one account's failure")
 def stop_is_swallowed(right: Any) -> Any:
-    def one(self: Any, account: Any, known: Any) -> Any:
+    def one(self: Any, *account: Any) -> Any:
         try:
-            return right(self, account, known)
+            return right(self, *account)
         except Stopped:
             return AccountRefused("stopped")
 
