@@ -56,12 +56,25 @@ def open_regular(path: Path, *, below: Path) -> Iterator[BufferedReader]:
             inner = _opened(folder, _DIRECTORY | os.O_NOFOLLOW, descriptor, path)
             os.close(descriptor)
             descriptor = inner
-        _refuse_other_kinds(os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode, path)
+        refuse_special(os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode, path)
         file = _opened(name, _FILE, descriptor, path)
     finally:
         os.close(descriptor)
     with os.fdopen(file, "rb") as stream:
-        _refuse_other_kinds(os.fstat(file).st_mode, path)
+        refuse_special(os.fstat(file).st_mode, path)
+        yield stream
+
+
+@contextlib.contextmanager
+def open_followed(path: Path) -> Iterator[BufferedReader]:
+    """Binary stream of the regular file at `path`, or where links lead from there: the operator chose them.
+
+    Raises `WrongKind` before a folder, FIFO or device is opened, which could keep its reader waiting for ever.
+    """
+    refuse_special(path.stat().st_mode, path)
+    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(file, "rb") as stream:
+        refuse_special(os.fstat(file).st_mode, path)
         yield stream
 
 
@@ -74,7 +87,8 @@ def _opened(name: str, flags: int, folder: int, path: Path) -> int:
         raise
 
 
-def _refuse_other_kinds(mode: int, path: Path) -> None:
+def refuse_special(mode: int, path: Path) -> None:
+    """Raises `WrongKind` unless `mode` is that of a regular file."""
     if (kind := _named(mode)) is not None:
         raise WrongKind(errno.EINVAL, f"it is {kind}, not a file", str(path))
 

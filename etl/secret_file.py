@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 from etl.errors import Misconfigured
+from etl.files import open_followed
 from etl.secret import Secret
 
 MAX_BYTES = 65_536
@@ -18,7 +19,7 @@ def read_secret(path: Path) -> Secret:
     """The one word that the file holds, stripped. Raises Misconfigured: unreadable, empty, or more than one word."""
     remedy = "The file holds the secret alone, on one line, readable by the user that runs vnsync."
     try:
-        with path.expanduser().open("rb") as file:
+        with open_followed(path.expanduser()) as file:
             text = file.read(MAX_BYTES).decode().strip()
     except (OSError, ValueError, RuntimeError) as error:
         reason = _reason(error)
@@ -27,6 +28,14 @@ def read_secret(path: Path) -> Secret:
         problem = "holds more than one word" if text else "is empty"
         raise Misconfigured(f"the secret file {shown_path(path)} {problem}", remedy=remedy)
     return Secret(text)
+
+
+def known(path: Path | None) -> Secret | None:
+    """The word that the file holds; None for no path, and where it cannot be read: who needs it will be told."""
+    try:
+        return read_secret(path) if path else None
+    except Misconfigured:
+        return None
 
 
 def _reason(error: Exception) -> str:
@@ -46,9 +55,22 @@ def readable_by_others(path: Path) -> bool:
     return bool(path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
 
 
-def readable_by_all(path: Path) -> bool:
-    """Whether everybody on this machine may read or write the file."""
-    return bool(path.stat().st_mode & stat.S_IRWXO)
+def risk_of(path: Path, *, group: bool) -> str:
+    """What others may do with a secret file, in words; empty when nothing, or when it is no file.
+
+    Whoever writes it can exchange the key for one of an account of theirs. `group`: readers of its group count.
+    """
+    path = path.expanduser()
+    if not path.is_file():
+        return ""
+    found = path.stat()
+    if found.st_uid not in (0, os.geteuid()):
+        return "another user owns"
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return "others may write"
+    if found.st_mode & stat.S_IRWXO:
+        return "everybody on this machine may read"
+    return "others may read" if group and found.st_mode & stat.S_IRWXG else ""
 
 
 def foreign(path: Path) -> str:

@@ -52,7 +52,7 @@ def _host(url: str) -> str:
 
 def check_settings(loaded: Loaded) -> Iterator[Finding]:
     """Settings are readable, as they were loaded; what is left are habits that let secrets out."""
-    from etl.secret_file import readable_by_others
+    from etl.secret_file import risk_of
     from etl.urls import HOSTS, has_password, is_loopback
 
     now = loaded.settings
@@ -62,8 +62,8 @@ def check_settings(loaded: Loaded) -> Iterator[Finding]:
         yield Finding(check="settings", state="warn", found=f"{now.api_url} is none of the vendor's hosts",
                       remedy="Make sure that the token may be sent there.")  # fmt: skip
     for file in (now.api_token_file, now.api_password_file):
-        if file and file.expanduser().is_file() and readable_by_others(file.expanduser()):
-            yield Finding(check="settings", state="warn", found=f"others may read {file}", remedy=f"chmod 600 {file}")
+        if file and (risk := risk_of(file, group=True)):
+            yield Finding(check="settings", state="warn", found=f"{risk} {file}", remedy=f"chmod 600 {file}")
     if loaded.origins["database_url"].kind == "option" and has_password(now.database_url.get_secret_value()):
         yield Finding(check="settings", state="warn", found="--database-url shows its password in the process list",
                       remedy="Set VNSYNC_DATABASE_URL instead, or keep the password in ~/.pgpass.")  # fmt: skip

@@ -53,12 +53,12 @@ def data_api(
 
 
 def _loose_files(settings: Settings) -> Iterator[str]:
-    """What to say of secret files that everybody on this machine may read."""
-    from etl.secret_file import readable_by_all
+    """What to say of secret files that everybody on this machine may read, or others write."""
+    from etl.secret_file import risk_of
 
     for file in (settings.api_token_file, settings.api_password_file):
-        if file and file.expanduser().is_file() and readable_by_all(file.expanduser()):
-            yield f"everybody on this machine may read {file}: run `chmod 600 {file}`"
+        if file and (risk := risk_of(file, group=False)):
+            yield f"{risk} {file}: run `chmod 600 {file}` as its owner, or keep it in a file of your own"
 
 
 def recording(loaded: Loaded, report: Report) -> tuple[Witness, Tap | None]:

@@ -92,9 +92,11 @@ def _load(given: Mapping[str, str | None], config: Path | None) -> Loaded:
 
 def remember(loaded: Loaded, state: State) -> None:
     """Tell the one catch how to show errors, and what must never be shown."""
+    from etl.secret_file import known
     from etl.urls import passwords_of
 
     now = loaded.settings
     state.log_format, state.debug = now.log_format, now.log_level == "debug"
     state.secrets += [s.get_secret_value() for s in (now.api_token, now.api_password) if s]
     state.secrets += passwords_of(now.database_url.get_secret_value())
+    state.secrets += [s.get_secret_value() for f in (now.api_token_file, now.api_password_file) if (s := known(f))]

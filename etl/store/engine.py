@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 from sqlalchemy.pool import NullPool, StaticPool
 
 from etl.errors import IntegrityBroken, LocalTrouble, Misconfigured, UnreadableValue
+from etl.files import refuse_special
 from etl.store import threads
 from etl.store.driver_errors import strip, translated
 from etl.store.sqlite_functions import FUNCTIONS
@@ -83,6 +84,7 @@ def _open_sqlite(url: URL) -> Engine:
 def _ensure_file(path: Path) -> None:
     """Make a new warehouse file if there is none. Refuses one that was cut short: SQLite would begin it anew."""
     try:
+        refuse_special(path.stat().st_mode, path)
         with open(path, "rb+") as file:
             header, size = file.read(SQLITE_HEADER), path.stat().st_size
     except FileNotFoundError:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, select, update
 from etl.domain.runs import RunStatus
 from etl.errors import TryLater
 from etl.store import schema
-from etl.store.locks import is_dead, sweep
+from etl.store.locks import holder_of_run, is_dead, sweep
 
 INTERRUPTED = "the process ended without finishing its run"
 
@@ -37,8 +37,15 @@ def refuse_while_running(connection: Connection, why: str = "the schema does not
     running = _running(connection)
     for run_id in running:
         if not is_dead(connection, run_id):
-            raise TryLater(f"run {run_id} is on, and {why}", remedy="Let it finish, then do this")
+            held_by = told_holder(connection, run_id)
+            raise TryLater(f"run {run_id} is on{held_by}, and {why}", remedy="Let it finish, then do this")
     _free_claims(connection, running)
+
+
+def told_holder(connection: Connection, run_id: int) -> str:
+    """Who holds the lock of a run that is on, in brackets; empty where that is not known."""
+    held_by = holder_of_run(connection, run_id)
+    return f" (its lock is held by {held_by})" if held_by else ""
 
 
 def _running(connection: Connection) -> list[int]:

@@ -13,9 +13,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import OperationalError
 
-from etl.errors import LocalTrouble
+from etl.errors import LocalTrouble, TryLater
+from etl.files import WrongKind, refuse_special
 from etl.store.engine import database_errors
+from etl.store.lock_holders import holder_of
+
+LOCK_TIMEOUT = "55P03"
+FOREIGN = "vnsync makes plain files there; see who put this in their place, and remove it"
+REMEDY = "Let it finish; if it is none of vnsync's, an administrator may end it: select pg_terminate_backend(PID)"
 
 
 @contextlib.contextmanager
@@ -53,10 +60,25 @@ def sweep(connection: Connection) -> None:
 def hold_schema(connection: Connection) -> None:
     """Wait for, and hold until the transaction ends, the lock under which runs begin, claim, and the schema changes.
 
-    In SQLite a transaction begun as `immediate` is that lock already. Neither is waited for without end.
+    In SQLite a transaction begun as `immediate` is that lock already. Neither is waited for without end: `TryLater`
+    names the session that holds PostgreSQL's.
     """
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _key(connection, 0)})
+    if connection.dialect.name != "postgresql":
+        return
+    key = _key(connection, 0)
+    try:
+        connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": key})
+    except OperationalError as exc:
+        if getattr(exc.orig, "sqlstate", None) != LOCK_TIMEOUT:
+            raise
+        with connection.engine.connect() as other:  # this one's transaction has failed, and answers no more
+            held_by = holder_of(other, key)
+        raise TryLater(f"another session holds the warehouse's lock: {held_by or 'gone now'}", remedy=REMEDY) from exc
+
+
+def holder_of_run(connection: Connection, run_id: int) -> str | None:
+    """The session that holds the run's lock in PostgreSQL, in words; None where it is unknown, and in SQLite."""
+    return holder_of(connection, _key(connection, run_id)) if connection.dialect.name == "postgresql" else None
 
 
 @contextlib.contextmanager
@@ -131,7 +153,9 @@ def _open_locked(path: Path) -> int | None:
     import fcntl
 
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = _opened(path)
+    except WrongKind as exc:
+        raise LocalTrouble(f"cannot use the lock file {path}: {exc.strerror}", remedy=FOREIGN) from exc
     except OSError as exc:
         raise LocalTrouble(f"cannot write the lock file {path}: {exc.strerror}") from exc
     try:
@@ -145,8 +169,22 @@ def _open_locked(path: Path) -> int | None:
     return descriptor
 
 
+def _opened(path: Path) -> int:
+    """Descriptor of the lock file, made where there is none; no link is followed to it, nothing made through one."""
+    with contextlib.suppress(FileNotFoundError):
+        refuse_special(path.lstat().st_mode, path)
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    descriptor = os.open(path, flags, 0o600)
+    try:
+        refuse_special(os.fstat(descriptor).st_mode, path)
+    except WrongKind:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
 def _is_at(path: Path, descriptor: int) -> bool:
     try:
-        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+        return os.path.samestat(os.lstat(path), os.fstat(descriptor))
     except FileNotFoundError:
         return False

@@ -110,8 +110,9 @@ def _take(connection: Connection, run_id: int, wanted: list[int]) -> None:
     holders = {row.account_id: row.run_id for row in connection.execute(select(claims))}
     for account_id in wanted:
         if holders.get(account_id, run_id) != run_id:
+            held_by = liveness.told_holder(connection, holders[account_id])
             raise TryLater(
-                f"account {account_id} is being synced by run {holders[account_id]}",
+                f"account {account_id} is being synced by run {holders[account_id]}{held_by}",
                 remedy="Let it finish, then run again",
             )
     rows = [{"account_id": account_id, "run_id": run_id} for account_id in wanted if account_id not in holders]
