@@ -15,13 +15,12 @@ class Key:
     login: str
 
     def is_named(self, credential: str | None) -> bool:
-        """Whether this is what a warehouse calls the key: its login, or a digest of its token with a salt."""
+        """Whether this is what a warehouse calls the key: a digest of its login or its token, with a salt."""
         kind, _, rest = (credential or "").partition(":")
-        if kind == "login":
-            return rest == self.login
         salt, _, digest = rest.partition(":")
-        mine = hmac.new(salt.encode(), self.token.encode(), hashlib.sha256).hexdigest()
-        return kind == "key" and len(digest) >= 32 and mine.startswith(digest)
+        word = self.login if kind == "login" else self.token
+        mine = hmac.new(salt.encode(), word.encode(), hashlib.sha256).hexdigest()
+        return kind in ("key", "login") and len(digest) >= 32 and mine.startswith(digest)
 
 
 FIRST = Key("simulated-token", "login")

@@ -54,6 +54,12 @@ def in_bytes(path: Path) -> bool:
             return content.find(_HALF) >= 0
 
 
+def everything_in(folder: Path) -> Iterator[bytes]:
+    """The content of each file below the folder, inflated where it is compressed."""
+    for path in _files(folder):
+        yield _inflated(path) if path.suffix == ".gz" else path.read_bytes()
+
+
 def _inflated(path: Path) -> bytes:
     """What a compressed file holds, as far as it can be read."""
     packed = path.read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,8 @@ import click
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
+
+    from etl.extract.redaction import Redaction
 
 SHORTEST_SECRET = 4
 
@@ -28,11 +31,18 @@ class State:
     secrets: list[str] = field(default_factory=list, repr=False)
 
     def redacted(self, text: str, *, shortest: int = SHORTEST_SECRET) -> str:
-        """The text without any of the secrets, longest first; those below `shortest` are parts of many words."""
-        for secret in sorted(self.secrets, key=len, reverse=True):
-            if len(secret) >= shortest:
-                text = text.replace(secret, "****").replace(repr(secret)[1:-1], "****")
-        return text
+        """The text without any of the secrets, however they are spelled; those below `shortest` are parts of words."""
+        return _redaction(tuple(self.secrets)).hidden(text, shortest=shortest) if self.secrets else text
+
+
+@functools.lru_cache(maxsize=1)
+def _redaction(secrets: tuple[str, ...]) -> Redaction:
+    from etl.extract.redaction import Redaction
+
+    known = Redaction()
+    for secret in secrets:
+        known.add(secret)
+    return known
 
 
 def current_state() -> State:

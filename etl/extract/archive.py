@@ -9,6 +9,7 @@ from typing import Any
 from etl.domain.ports import Clock
 from etl.domain.witness import Exchange, Tap
 from etl.errors import VnsyncError
+from etl.extract.envelope import records_place
 from etl.extract.redaction import Redaction
 
 
@@ -32,7 +33,8 @@ class Ear:
     def heard(self, asked: Asked, body: bytes, status: int | None) -> None:
         """An answer came whole, be it a result or an error."""
         if self.tap is not None:
-            safe = self.redaction.hidden_in(body)
+            masks = self.redaction.is_in(body)
+            safe = self.redaction.hidden_in(body, records_place(body)) if masks else body
             self._tell(asked, status=status, body=safe, redacted=safe is not body)
 
     def missed(self, asked: Asked, reason: VnsyncError, status: int | None) -> None:

@@ -1,7 +1,7 @@
 """Credentials: a permanent key, or a login whose session key lives an hour and is renewed.
 
-Each has a name that may be kept in the warehouse, to notice that another one lists an account: of a login its own name,
-of a key a salted digest. The salt stands in the name, so that the same key is recognized in every copy of a warehouse.
+Each has a name that may be kept in the warehouse, to notice that another one lists an account: a salted digest of the
+key or of the login. The salt stands in the name, so that the same one is recognized in every copy of a warehouse.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from etl.domain.ports import Random
+from etl.extract.redaction import Redaction
 
 _SALT_BYTES = 8
 _DIGEST_HEX = 32
+SHORTEST_LOGIN = 4
+"""Characters of a login that is masked in what the source says; a shorter one is a part of many words."""
 
 
 @dataclass(frozen=True)
@@ -25,32 +28,49 @@ class PermanentKey:
 
     def named(self, known: Iterable[str], random: Random) -> str:
         """The key's name among the `known` ones, or a new name with a salt of its own."""
-        for name in known:
-            if hmac.compare_digest(name.encode(), self._name(_salt_of(name)).encode()):
-                return name
-        return self._name(f"{random.randrange(256**_SALT_BYTES):0{2 * _SALT_BYTES}x}")
-
-    def _name(self, salt: str) -> str:
-        digest = hmac.new(salt.encode(), self.token.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
-        return f"key:{salt}:{digest[:_DIGEST_HEX]}"
+        return _named("key", self.token, known, random)
 
 
 @dataclass(frozen=True)
 class Login:
     """Login and password, exchanged for session keys with `login.user`."""
 
-    login: str
+    login: str = field(repr=False)
     password: str = field(repr=False)
 
     def named(self, known: Iterable[str], random: Random) -> str:
-        """The login's own name."""
-        return f"login:{self.login}"
+        """The login's name among the `known` ones, or a new name with a salt of its own."""
+        return _named("login", self.login, known, random)
 
 
 Credentials = PermanentKey | Login
 
 
-def _salt_of(name: str) -> str:
-    """The salt in a key's name; empty where there is none."""
-    kind, _, rest = name.partition(":")
-    return rest.partition(":")[0] if kind == "key" else ""
+def redaction_of(credentials: Credentials) -> Redaction:
+    """What masks the credentials: a key, a password, and the login, which records may hold by chance."""
+    redaction = Redaction()
+    if isinstance(credentials, PermanentKey):
+        redaction.add(credentials.token)
+    else:
+        redaction.add(credentials.password)
+        if len(credentials.login) >= SHORTEST_LOGIN:
+            redaction.add(credentials.login, chosen=True)
+    return redaction
+
+
+def _named(kind: str, word: str, known: Iterable[str], random: Random) -> str:
+    for name in known:
+        if hmac.compare_digest(name.encode(), _digested(kind, _salt_of(kind, name), word).encode()):
+            return name
+    return _digested(kind, f"{random.randrange(256**_SALT_BYTES):0{2 * _SALT_BYTES}x}", word)
+
+
+def _digested(kind: str, salt: str, word: str) -> str:
+    digest = hmac.new(salt.encode(), word.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+    return f"{kind}:{salt}:{digest[:_DIGEST_HEX]}"
+
+
+def _salt_of(kind: str, name: str) -> str:
+    """The salt in a name of this kind; empty where there is none."""
+    found, _, rest = name.partition(":")
+    return rest.partition(":")[0] if found == kind else ""

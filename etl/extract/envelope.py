@@ -7,14 +7,43 @@ import re
 import msgspec
 
 from etl.domain.repeats import repeated_name
+from etl.domain.spellings import Part
+from etl.domain.text import storable
 from etl.errors import BrokenAnswer, SourceUnusable
-from etl.extract.redaction import Redaction
+from etl.extract.redaction import NO_RECORDS, Redaction
 
 STAND_IN = b"[9218868437227405312]"
 """Array that takes the place of the records, so that the rest of an answer is read without them."""
 _RECORDS = re.compile(rb'"data"[ \t\r\n]*:[ \t\r\n]*(?=\[)')
 _HEAD = 4096
 """Bytes in which records begin."""
+
+
+class _Records(msgspec.Struct, gc=False):
+    data: msgspec.Raw
+
+
+class _Answer(msgspec.Struct, gc=False):
+    result: _Records
+
+
+_answer = msgspec.json.Decoder(_Answer)
+_array = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def records_place(body: bytes) -> Part:
+    """Place of the array of records in an answer; `NO_RECORDS` in all that is no whole answer with such an array."""
+    array = records_in(body)
+    end = body.rfind(b"]") + 1
+    begin = end - array.nbytes
+    around = replaced(body, begin, end)
+    try:
+        found = bytes(_answer.decode(around).result.data) == STAND_IN and around.count(STAND_IN) == 1
+        if found:
+            _array.decode(storable(bytes(array)))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return NO_RECORDS
+    return Part(begin, end) if found else NO_RECORDS
 
 
 def records_in(body: bytes) -> memoryview:

@@ -19,7 +19,7 @@ from etl.extract.answers import NotOurs, Result, decode, decode_login
 from etl.extract.api_errors import Call, LimitExceeded
 from etl.extract.archive import Asked, Ear
 from etl.extract.connection import Bounds, new_client, trust
-from etl.extract.credentials import Credentials, Login, PermanentKey
+from etl.extract.credentials import Credentials, Login, redaction_of
 from etl.extract.http import Poster
 from etl.extract.pace import Pace
 from etl.extract.page import METHOD as LISTING
@@ -235,8 +235,7 @@ def open_api(
     `tap`: takes every exchange, for evidence.
     """
     retry = RetryPolicy(clock=clock, random=random, report=report, max_seconds=retry_max_seconds)
-    redaction = Redaction()
-    redaction.add(credentials.token if isinstance(credentials, PermanentKey) else credentials.password)
+    redaction = redaction_of(credentials)
     checked_url(url)
     tls = None if transport else trust(url)
 

@@ -105,7 +105,7 @@ def test_a02_the_old_key_again_is_no_change(warehouse: Engine) -> None:
 
 
 def test_a02_no_secret_is_kept(warehouse: Engine) -> None:
-    """Of a key a salted digest is on record, of a login its name; two warehouses have two digests of one key."""
+    """Of a key or a login a salted digest is on record; two warehouses have two digests of one key."""
     vendor, mine = own_account(lambda _: numbers([1])), Warehouse(warehouse)
     mine.sync(vendor, credentials=OLD)
     ((name, user_id),) = mine.rows(VIEWERS)
@@ -114,7 +114,9 @@ def test_a02_no_secret_is_kept(warehouse: Engine) -> None:
     assert OLD.token not in name
     assert OLD.named([], mine.random) != name
     assert OLD.named([NEW.named([], mine.random), name], mine.random) == name
-    assert Login("anna", "secret").named([], mine.random) == "login:anna"
+    login = Login("anna", "secret").named([name], mine.random)
+    assert (login[:6], "anna" in login) == ("login:", False)
+    assert Login("anna", "another").named([name, login], mine.random) == login
 
 
 # -- A03: users

@@ -29,34 +29,13 @@ from etl.settings import load
 from etl.store.engine import open_warehouse
 from tests.cli.conftest import clean, customer, vnsync  # noqa: F401 - fixtures
 from tests.cli.running import Run, Source, command, environment
+from tests.faults.echoes import places
 from tests.faults.scenes import Scene
 from tests.rig import URL, FakeClock, Rig
 from tests.secrets import CANARY, in_bytes, in_files, in_text
 
 ERRORS = "select error from sync_runs union all select error from account_syncs"
-PAGE = b"<html><body>your request: {access_token: %b}</body></html>" % CANARY.encode()
-ECHOES: dict[str, tuple[faults.Fault, int]] = {
-    "invalid": (faults.error("access_token_invalid", value=CANARY, message=f"no such key: {CANARY}"), 77),
-    "forbidden": (faults.error("forbidden", field=CANARY, message=f"{CANARY} may not"), 77),
-    "unknown": (faults.error(CANARY, message="?"), 65),
-    "whitelist": (faults.error("ip_not_whitelisted", value=CANARY, params={"ip": CANARY}), 77),
-    "bare": (faults.error("error", message=f"{CANARY!r}", bare=True), 65),
-    "internal": (faults.error("internal_error", message=f"trace: {{'access_token': {CANARY!r}}}"), 69),
-    "filter": (faults.error("filter_prohibited", field="limit", value=CANARY, message=CANARY), 65),
-    "page": (faults.http(200, PAGE), 69),
-    "page_cut_in_the_key": (faults.http(200, b"<" * (80 - len(CANARY) + 4) + CANARY.encode()), 69),
-    "message_cut_in_the_key": (faults.error("error", message="x" * 255 + CANARY), 65),
-    "error_page": (faults.http(403, PAGE), 77),
-    "gateway": (faults.http(502, PAGE), 69),
-    "status_400": (faults.http(400, PAGE), 78),
-    "redirect": (faults.redirect(f"https://elsewhere.example/{CANARY}?key={CANARY}#{CANARY}"), 78),
-    "redirect_user": (faults.redirect(f"https://u:{CANARY}@elsewhere.example/"), 78),
-    "redirect_nowhere": (faults.redirect(f"https://[{CANARY}/"), 78),
-    "encoding": (faults.http(200, b"{}", Content_Encoding=CANARY), 65),
-    "result": (faults.reshape(result=CANARY), 65),
-    "reply_id": (faults.ReplyId(CANARY), 69),
-    "total": (faults.TotalItems(CANARY), 65),
-}
+ECHOES = places(CANARY)
 
 
 @pytest.mark.parametrize("echo", ECHOES)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import random
 from dataclasses import replace
@@ -74,7 +76,7 @@ SYNC = Sync(
     rows_closed=0,
     error=None,
     listed_by_user_id=None,
-    listed_by_credential="login:login",
+    listed_by_credential=f"login:5a17:{hmac.new(b'5a17', b'login', hashlib.sha256).hexdigest()}",
     unreachable=None,
 )
 
