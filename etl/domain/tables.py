@@ -19,6 +19,10 @@ class Kind(Enum):
     JSON = "json"
 
 
+LONGEST_INDEXED = 600
+"""Characters of a text in an index: at most 2 400 bytes, and PostgreSQL puts at most 2 704 into an entry."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Column:
     """One column beyond `account_id`."""
@@ -71,6 +75,12 @@ class Table:
     def personal(self) -> tuple[Column, ...]:
         """The columns that an erasure empties."""
         return tuple(c for c in self.columns if c.personal)
+
+    @property
+    def indexed_text(self) -> tuple[str, ...]:
+        """Names of the text columns that some index covers, the primary key's among them."""
+        covered = {*self.key_names, *self.sought, *self.followed, *(n for r in self.references for n in r.columns)}
+        return tuple(c.name for c in self.columns if c.kind is Kind.TEXT and c.name in covered)
 
     @property
     def value_names(self) -> tuple[str, ...]:

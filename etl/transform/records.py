@@ -10,10 +10,13 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from etl.domain.tables import LONGEST_INDEXED
 from etl.domain.text import MARK
 
 Id = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Text = str | None | UnsetType
+Indexed = Annotated[str, Meta(max_length=LONGEST_INDEXED)]
+"""Text in an index (`Table.indexed_text`; a test holds the fields to it)."""
 
 STATUSES = frozenset({"active", "waiting", "cleaning", "prereserved", "reserved", "manual_lock", "limit_lock"})
 CATEGORIES = frozenset({"usual", "bronze", "silver", "gold", "platinum"})
@@ -58,14 +61,14 @@ class Number(msgspec.Struct, gc=False, forbid_unknown_fields=True, omit_defaults
     """A virtual number. Required is what makes it one; the rest may be missing in an edition."""
 
     id: Id
-    virtual_phone_number: str | None
+    virtual_phone_number: Indexed | None
     status: str | None
     category: str | None
     type: str | None
     campaigns: list[Campaign]
     scenarios: list[Scenario]
     child_customer_id: Id | UnsetType | None = UNSET
-    redirection_phone_number: Text = UNSET
+    redirection_phone_number: Indexed | UnsetType | None = UNSET
     activation_date: Text = UNSET
     comment: Text = UNSET
     name: Text = UNSET
