@@ -19,7 +19,8 @@ VnsyncError
 │   └── AccountRefused  77    one customer of an agent is out of reach; the others are not
 ├── Misconfigured       78    a setting is wrong
 │   ├── OtherInstallation 78  the warehouse holds the accounts of another installation of the API
-│   └── MethodUnknown   78    the source does not know the method, or not for this token
+│   ├── MethodUnknown   78    the source does not know the method, or not for this token
+│   └── BeyondServer    78    a value or statement is larger than the database can take
 └── Stopped       130, 143    SIGINT or SIGTERM
 """
 
@@ -159,6 +160,15 @@ class OtherInstallation(Misconfigured):
 
 class MethodUnknown(Misconfigured):
     """The source does not know the method."""
+
+
+class BeyondServer(Misconfigured):
+    """A value or a statement is larger than the database can take."""
+
+    default_remedy = (
+        "If the message names an index of your own on vnsync's tables, drop it or let it hold a digest (md5(column));"
+        " else report this. Nothing was half-published."
+    )
 
 
 SOURCE_FAILURES = (Unavailable, SourceUnusable, NotAllowed, TryLater, Misconfigured)

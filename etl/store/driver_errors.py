@@ -11,6 +11,7 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from etl.errors import (
+    BeyondServer,
     IntegrityBroken,
     LocalTrouble,
     Misconfigured,
@@ -43,6 +44,7 @@ _BY_SQLSTATE: tuple[tuple[str, type[VnsyncError], str | None], ...] = (
     ("25P03", TryLater, _TIMEOUT.format("idle_in_transaction_session_timeout")),
     ("25P04", TryLater, _TIMEOUT.format("transaction_timeout")),
     ("40", TryLater, "Another program changed the same rows at the same time; run again"),
+    ("54", BeyondServer, None),
     ("55P03", TryLater, "Another session holds a lock (see pg_stat_activity); run again when it is done"),
     ("57014", TryLater, _TIMEOUT.format("statement_timeout")),
     ("08", Unavailable, _DOWN),
@@ -120,6 +122,8 @@ def _of_sqlite(error: sqlite3.Error) -> VnsyncError:
         return TryLater(cause, remedy="Another program writes to the file; run again later")
     if name.startswith("SQLITE_READONLY_DBMOVED"):
         return IntegrityBroken(cause, remedy="The file was moved or replaced while in use; see which one is right")
+    if name.startswith("SQLITE_TOOBIG"):
+        return BeyondServer(cause)
     if not name and "Could not decode" in cause:
         return UnreadableValue()
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
