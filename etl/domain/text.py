@@ -13,9 +13,9 @@ _MARK_BYTES = MARK.encode()
 _MARKED = re.compile(_MARK_BYTES)  # a search by it is twice as fast as `in`
 _SUSPICIOUS = re.compile(rb"\\u(?:0000|2400|[dD][89a-fA-F])")
 _TOKEN = re.compile(
-    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair: an ordinary character
-    rb"|\\u[0-9a-fA-F]{4}|\\.|" + _MARK_BYTES,
-    re.DOTALL,
+    rb"(?<!\\)((?:\\\\)*+)"  # escaped backslashes, so that what follows is an escape indeed
+    rb"(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair: an ordinary character
+    rb"|\\u(?:0000|2400|[dD][89a-fA-F][0-9a-fA-F]{2}))|" + _MARK_BYTES
 )
 _ENCODED = re.compile(MARK + "([0-9a-f]{4})")
 
@@ -25,18 +25,20 @@ def storable(json_bytes: bytes) -> bytes:
     escaped = b"\\" in json_bytes and _SUSPICIOUS.search(json_bytes) is not None
     if not escaped and _MARKED.search(json_bytes) is None:
         return json_bytes
-    return _TOKEN.sub(_replaced, json_bytes)
+    made, at = bytearray(), 0
+    for token in _TOKEN.finditer(json_bytes):  # `sub` would keep each piece until the end
+        made += json_bytes[at : token.start()]
+        made += _replaced(token)
+        at = token.end()
+    made += json_bytes[at:]
+    return bytes(made)
 
 
-def _replaced(match: re.Match[bytes]) -> bytes:
-    token = match.group()
-    if token == _MARK_BYTES:
+def _replaced(token: re.Match[bytes]) -> bytes:
+    backslashes, escape = token.groups()
+    if escape is None:
         return _MARK_BYTES + b"2400"
-    if len(token) != 6:
-        return token
-    code = token[2:].lower()
-    lone = code[:1] == b"d" and code[1:2] >= b"8"
-    return _MARK_BYTES + code if lone or code in (b"0000", b"2400") else token
+    return token.group() if len(escape) > 6 else backslashes + _MARK_BYTES + escape[2:].lower()
 
 
 def original(text: str) -> str:

@@ -4,54 +4,66 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import msgspec
 
+from etl.domain.bounds import MOST_OF_ANSWER, UNCOUNTED, has_more_values
 from etl.domain.fingerprints import DIGEST
 from etl.domain.repeats import repeated_name
-from etl.domain.text import MARK, storable
-from etl.errors import BrokenAnswer, SourceUnusable, Transient
+from etl.domain.text import storable
+from etl.errors import BrokenAnswer, SourceUnusable, Transient, VnsyncError
 from etl.extract.api_errors import UNNAMED, Call, ErrorBody, error_of
 from etl.extract.envelope import STAND_IN, records_in, refuse_repeats, replaced, without_records
 from etl.extract.redaction import NOTHING_SECRET, Redaction
 
+T = TypeVar("T")
 
-class Result(msgspec.Struct, gc=False):
-    """A successful answer: the records, undecoded, and the metadata as sent."""
 
-    storable: ClassVar[bool] = False
-    """Whether databases can hold the records as they are here; else that is still to be made of them."""
-    data: msgspec.Raw = msgspec.Raw(b"null")
+@dataclass
+class Result:
+    """A successful answer: the records, undecoded, and the metadata as sent.
+
+    `storable`: whether databases can hold the records as they are here; else that is still to be made of them.
+    `digest`: `digest_of(data)` where it was worked out, else empty.
+    """
+
+    data: msgspec.Raw
     metadata: Any = None
-    digest: bytes = msgspec.field(default=b"", name=f"{MARK}digest")
-    """`digest_of(data)` where it was worked out, else empty: set by `decode`, whatever an answer says."""
+    storable: bool = False
+    digest: bytes = b""
 
 
-class StorableResult(Result, gc=False):
-    """A successful answer of which all was made storable at once."""
-
-    storable: ClassVar[bool] = True
-
-
-class Envelope(msgspec.Struct, gc=False):
+@dataclass(frozen=True)
+class Envelope:
     """A whole answer; `id` is compared with the request's before anything else is believed."""
 
-    id: Any = None
-    result: Result | msgspec.UnsetType | None = msgspec.UNSET
-    error: ErrorBody | None = None
+    id: Any
+    result: Result | None
+    error: ErrorBody | None
 
 
-class StorableEnvelope(Envelope, gc=False):
-    """A whole answer that was made storable."""
+class _ResultOutline(msgspec.Struct, gc=False):
+    data: msgspec.Raw = msgspec.Raw(b"null")
+    metadata: msgspec.Raw = msgspec.Raw(b"null")
 
-    result: StorableResult | msgspec.UnsetType | None = msgspec.UNSET
+
+class _Outline(msgspec.Struct, gc=False):
+    """Places of an answer's parts, of which none is decoded before it is known to be small."""
+
+    id: msgspec.Raw = msgspec.Raw(b"null")
+    result: _ResultOutline | None = None
+    error: msgspec.Raw = msgspec.Raw(b"null")
 
 
-_as_sent = msgspec.json.Decoder(Envelope)
-_made_storable = msgspec.json.Decoder(StorableEnvelope)
+_outline = msgspec.json.Decoder(_Outline)
+_error: msgspec.json.Decoder[ErrorBody | None] = msgspec.json.Decoder(ErrorBody | None)
+_any = msgspec.json.Decoder(Any)
 _plain = msgspec.json.Decoder(dict[str, Any])
 
+LARGEST_AT_ONCE = 16 * 2**20
+"""Bytes that are decoded at once: what stands around a listing's records, or a whole answer of another method."""
 LOGIN_METHODS = frozenset({"login.user", "logout.user"})
 
 
@@ -80,8 +92,7 @@ def decode(
     digest = digest_of(array) if known else b""
     passed_over = _around(body, array) if known and digest == known else None
     envelope = passed_over or _envelope(body, redaction, rows_later=rows_later)
-    answered = envelope.result is not None and envelope.result is not msgspec.UNSET
-    if envelope.error is not None and not answered:
+    if envelope.error is not None and envelope.result is None:
         if envelope.id is not None and not _same(envelope.id, request_id):
             raise NotOurs
         raise error_of(envelope.error, redaction, call)
@@ -89,7 +100,7 @@ def decode(
         raise NotOurs
     if envelope.error is not None:
         raise BrokenAnswer("the answer has both a result and an error")
-    if not isinstance(envelope.result, Result):
+    if envelope.result is None:
         raise BrokenAnswer("the answer has neither a result nor an error")
     plain = known and not envelope.result.storable
     same = passed_over or (plain and envelope.result.data == msgspec.Raw(array))
@@ -104,8 +115,12 @@ def _around(body: bytes, array: memoryview) -> Envelope | None:
     """
     end = body.rfind(b"]") + 1
     around = replaced(body, end - len(array), end)
-    envelope = _plain_envelope(around)
-    if envelope is None or not isinstance(envelope.result, Result) or bytes(envelope.result.data) != STAND_IN:
+    _refuse_large(around)
+    try:
+        envelope = _parts(_outline.decode(around))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if envelope.error is not None or envelope.result is None or bytes(envelope.result.data) != STAND_IN:
         return None
     if around.count(STAND_IN) > 1 or repeated_name(around) is not None:
         return None
@@ -122,42 +137,72 @@ def _same(answer_id: object, request_id: int) -> bool:
 
 
 def _envelope(body: bytes, redaction: Redaction, *, rows_later: bool) -> Envelope:
-    """The answer, of which no object outside the records has a name twice; what is no record in it is `storable`.
+    """The answer, of which no object outside the records has a name twice.
 
     Records, the most of it, wait until somebody needs them.
     """
-    envelope, sent = _read(body, redaction)
-    records = envelope.result.data if rows_later and isinstance(envelope.result, Result) else msgspec.Raw(b"")
-    refuse_repeats(without_records(sent, records), redaction)
-    return envelope
-
-
-def _read(body: bytes, redaction: Redaction) -> tuple[Envelope, bytes]:
-    """The answer, and the JSON that was read for it."""
+    if len(body) > UNCOUNTED and has_more_values(body, MOST_OF_ANSWER):
+        raise SourceUnusable(_TOO_MANY)
     try:
-        envelope = _plain_envelope(body)
-        if envelope is not None:
-            return envelope, body
-        made = storable(body)
-        return _made_storable.decode(made), made
+        outline, sent = _outlined(body)
+        records = outline.result.data if rows_later and outline.result else msgspec.Raw(b"")
+        around = without_records(sent, records)
+        _refuse_large(around)
+        envelope = _parts(outline, storable_records=sent is not body)
     except msgspec.ValidationError as exc:
         raise SourceUnusable(f"the answer is not one of the Data API ({redaction.quote(exc)})") from exc
     except RecursionError as exc:
         raise SourceUnusable("the answer is nested too deeply") from exc
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        if _came_whole(body) and isinstance(exc, msgspec.DecodeError) and "truncated" not in str(exc):
-            raise SourceUnusable(f"the answer holds what is no JSON ({exc})") from exc
-        remedy = "Check that the URL is the Data API's"
-        raise Transient(f"the answer is not JSON: {_excerpt(body, redaction)}", remedy=remedy) from exc
+        raise _no_json(body, exc, redaction) from exc
+    refuse_repeats(around, redaction)
+    return envelope
 
 
-def _plain_envelope(body: bytes) -> Envelope | None:
-    """The answer where nothing but records may hold what databases do not; else None."""
+_TOO_MANY = f"the answer holds more than {MOST_OF_ANSWER} values"
+
+
+def _refuse_large(around: bytes) -> None:
+    """Refuse what would take much memory to decode at once."""
+    if len(around) > LARGEST_AT_ONCE:
+        raise SourceUnusable(f"the answer has more than {LARGEST_AT_ONCE // 2**20} MiB beside its records")
+    if has_more_values(around, MOST_OF_ANSWER):
+        raise SourceUnusable(_TOO_MANY)
+
+
+def _outlined(body: bytes) -> tuple[_Outline, bytes]:
+    """The outline of the answer, and the JSON that it was made of: as sent, or as databases can hold it."""
     try:
-        envelope = _as_sent.decode(body)
+        return _outline.decode(body), body
+    except msgspec.ValidationError:
+        raise
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-    return envelope if envelope.error is None else None
+        made = storable(body)
+        if made is body:
+            raise
+        return _outline.decode(made), made
+
+
+def _parts(outline: _Outline, *, storable_records: bool = False) -> Envelope:
+    """The answer of an outline; its parts as databases can hold them."""
+    result = outline.result
+    return Envelope(
+        id=_stored(outline.id, _any),
+        result=None if result is None else Result(result.data, _stored(result.metadata, _any), storable_records),
+        error=_stored(outline.error, _error),
+    )
+
+
+def _stored(part: msgspec.Raw, decoder: msgspec.json.Decoder[T]) -> T:
+    return decoder.decode(storable(bytes(part)))
+
+
+def _no_json(body: bytes, exc: Exception, redaction: Redaction) -> VnsyncError:
+    """The error for what no decoder takes: it may pass, where the answer looks cut off."""
+    if _came_whole(body) and isinstance(exc, msgspec.DecodeError) and "truncated" not in str(exc):
+        return SourceUnusable(f"the answer holds what is no JSON ({exc})")
+    remedy = "Check that the URL is the Data API's"
+    return Transient(f"the answer is not JSON: {_excerpt(body, redaction)}", remedy=remedy)
 
 
 def _came_whole(body: bytes) -> bool:

@@ -28,7 +28,7 @@ class Bounds:
     connect: float = 10.0
     read: float = 60.0
     whole: float = 120.0
-    body: int = 128 * 2**20
+    body: int = 48 * 2**20
     ratio: int = 200
 
 

@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from etl.domain.bounds import LARGEST_TEXT, MOST_VALUES, UNCOUNTED, text_size
 from etl.domain.decimals import decimal, shortest_notation
+from etl.domain.excess import stand_in
 from etl.domain.fingerprints import DIGEST, Records, WindowPrint
 from etl.domain.text import storable
 from etl.domain.windows import HIGHEST_ID, LOWEST_ID, Window
@@ -36,7 +38,8 @@ _ids = msgspec.json.Decoder(list[_WithId])
 _id = msgspec.json.Decoder(_WithId)
 
 Record = bytes | msgspec.Raw
-"""One record's JSON as the source sent it, but for what databases cannot hold (`storable`)."""
+"""One record's JSON as the source sent it, but for what databases cannot hold (`storable`), and but for one that is too
+large to be read (`stand_in`)."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,8 @@ def read_page(answer: Result, limit: int, before: WindowPrint | None = None) -> 
     raws = _records(data)
     if len(raws) > limit:
         raise SourceUnusable(f"{METHOD} answered {len(raws)} rows where at most {limit} were asked for")
+    if len(data) > UNCOUNTED and sum(text_size(bytes(raw)) for raw in raws) > LARGEST_TEXT:
+        raise SourceUnusable(f"the texts of the answer take more than {LARGEST_TEXT // 2**20} MiB of memory")
     digests = _digests(raws, answer)
     keep = bytes if answer.storable else _kept
     page = _compared(raws, digests, total, before, keep) if before is not None and not before.departures else None
@@ -107,7 +112,8 @@ def read_page(answer: Result, limit: int, before: WindowPrint | None = None) -> 
         sent = bytes(data)
         text = keep(sent)
         kept = raws if text is sent else _records(text)
-        page = _each_once(kept, digests, _read_ids(text, kept), total)
+        ids = _read_ids(text, kept)
+        page = _each_once(_bounded(kept, ids), digests, ids, total)
     return replace(page, digest=digest)
 
 
@@ -120,6 +126,17 @@ def _digests(raws: list[msgspec.Raw], answer: Result) -> list[bytes]:
 
 def _kept(sent: bytes | msgspec.Raw) -> bytes:
     return storable(bytes(sent))
+
+
+def _bounded(records: list[msgspec.Raw], ids: Sequence[int | None]) -> list[Record]:
+    """The records, with stand-ins for those that are too large."""
+    if max(map(len, records), default=0) <= MOST_VALUES:
+        return list(records)
+    return [_readable(record, number_id) for record, number_id in zip(records, ids, strict=True)]
+
+
+def _readable(record: Record, number_id: int | None) -> Record:
+    return record if len(record) <= MOST_VALUES else stand_in(bytes(record), number_id) or record
 
 
 def _records(data: bytes | msgspec.Raw) -> list[msgspec.Raw]:
@@ -155,8 +172,8 @@ def _compared(
     if len(set(ids)) < len(ids):
         return None
     return Page(
-        records={i: keep(raws[at]) for at, i in changed.items() if i is not None},
-        unreadable=[keep(raws[at]) for at, i in changed.items() if i is None],
+        records={i: _readable(keep(raws[at]), i) for at, i in changed.items() if i is not None},
+        unreadable=[_readable(keep(raws[at]), None) for at, i in changed.items() if i is None],
         total=total,
         ids=ids,
         digests=b"".join(digests),
@@ -166,7 +183,7 @@ def _compared(
     )
 
 
-def _each_once(raws: list[msgspec.Raw], digests: list[bytes], ids: list[int | None], total: int | None) -> Page:
+def _each_once(raws: Sequence[Record], digests: list[bytes], ids: list[int | None], total: int | None) -> Page:
     """The page with each number once: of two records of one number, the one that says more, in any order."""
     records: dict[int, Record] = {}
     unreadable: list[Record] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -18,6 +18,8 @@ from etl.store.upsert import upsert
 from etl.transform.decode import Rejected
 from etl.transform.drift import Drift, DriftKind
 
+TOGETHER = 2**20
+"""Bytes of refused records that are written together, or one record that is larger."""
 ROSTER = 0
 """Stands for the account in `source_drift`, where rows of an agent's roster are meant: they belong to none."""
 
@@ -60,9 +62,21 @@ def save(connection: Connection, run_id: int, account_id: int, findings: Finding
     _save_account(connection, run_id, account_id, findings.facts)
     for drift in sorted(findings.drift):
         _save_drift(connection, run_id, account_id, drift)
-    if findings.rejected:
-        refused = [_quarantined(run_id, account_id, r) for r in findings.rejected]
-        connection.execute(insert(schema.quarantine), refused)
+    for batch in _batches(findings.rejected):
+        connection.execute(insert(schema.quarantine), [_quarantined(run_id, account_id, r) for r in batch])
+
+
+def _batches(rejected: Iterable[Rejected]) -> Iterator[list[Rejected]]:
+    """Refused records in batches of which the texts take little memory."""
+    batch, size = list[Rejected](), 0
+    for one in rejected:
+        batch.append(one)
+        size += len(one.record)
+        if size > TOGETHER:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _save_drift(connection: Connection, run_id: int, account_id: int, drift: Drift) -> None:

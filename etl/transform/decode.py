@@ -15,6 +15,7 @@ from operator import attrgetter
 
 import msgspec
 
+from etl.domain.excess import Excess, excess_of
 from etl.transform.check import UNREADABLE, checked, is_local_time
 from etl.transform.drift import DriftKind, DriftLog
 from etl.transform.elements import RefusedElement, without_refused
@@ -125,6 +126,9 @@ def _one_by_one(records: Iterable[Record], drift: DriftLog) -> Decoded:
 
 
 def _take(record: bytes, decoded: Decoded, drift: DriftLog) -> None:
+    if (found := excess_of(record)) is not None:
+        decoded.rejected.append(_too_large(found))
+        return
     refused: list[RefusedElement] = []
     try:
         number, sent = checked(record, Number)
@@ -153,6 +157,10 @@ def _id_of(record: bytes) -> int | None:
 def _rejected(record: bytes, message: str, drift: DriftLog) -> Rejected:
     path, reason = _placed(message, drift)
     return Rejected(virtual_number_id=_id_of(record), path=path, reason=reason, record=record)
+
+
+def _too_large(found: Excess) -> Rejected:
+    return Rejected(virtual_number_id=found.number_id, path="$", reason=found.reason, record=found.beginning.encode())
 
 
 def _rejected_element(number_id: int, element: RefusedElement, kept: bytes, drift: DriftLog) -> Rejected:

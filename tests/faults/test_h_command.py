@@ -158,7 +158,7 @@ def _endless(exchange: Exchange) -> None:
         pytest.param(
             lambda e: e.close(message(_bomb(), b"Content-Encoding: gzip")), "inflates beyond reason", id="h10-bomb"
         ),
-        pytest.param(_endless, "larger than 128 MiB", id="h11-endless"),
+        pytest.param(_endless, "larger than 48 MiB", id="h11-endless"),
     ],
 )
 def test_h_memory_is_bounded(case: Case, script: Script, words: str) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from etl.domain.fingerprints import Records, WindowPrint
 from etl.domain.text import storable
 from etl.domain.windows import WHOLE
-from etl.extract.answers import Result, StorableResult
+from etl.extract.answers import Result
 from etl.extract.page import Page, read_page
 
 
@@ -85,7 +85,7 @@ def test_what_databases_cannot_hold_is_replaced_whether_or_not_a_page_was_compar
 def test_records_that_were_made_storable_with_their_answer_are_not_taken_for_sent_ones() -> None:
     """An answer with half a pair is read only when all of it is replaced: what became of it may be sent tomorrow."""
     made = storable(rb'{"id": 7, "comment": "\ud800"}')
-    day = StorableResult(msgspec.Raw(b"[" + made + b"]"), {"total_items": 1})
+    day = Result(msgspec.Raw(b"[" + made + b"]"), {"total_items": 1}, storable=True)
     first = read_page(day, 10)
     known = Records([7], first.digests, [7])
     before = WindowPrint(
