@@ -1,0 +1,37 @@
+"""Counting of values in JSON text, against a decoder."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from etl.domain.bounds import has_more_values
+
+TEXTS = st.text(st.sampled_from('a,[]{}":\\\n'), max_size=6)
+VALUES = st.recursive(
+    st.none() | st.integers(-9, 9) | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+def _count(value: object) -> int:
+    items = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+    return len(items) + sum(map(_count, items))
+
+
+@given(VALUES)
+def test_e04_values_are_counted_exactly(value: object) -> None:
+    """Every element and member counts once, whatever stands in strings."""
+    text = json.dumps(value, separators=(",", ":")).encode()
+    count = _count(value)
+    assert not has_more_values(text, count)
+    assert count == 0 or has_more_values(text, count - 1)
+
+
+@given(st.binary(max_size=40) | st.text(st.sampled_from('a,[]{}":\\'), max_size=40).map(str.encode))
+def test_e04_text_that_is_no_json_is_counted_too(text: bytes) -> None:
+    """What was not decoded yet may be anything: it is counted without an error, at most by its commas and brackets."""
+    assert not has_more_values(text, sum(map(text.count, (b",", b"[", b"{"))))
