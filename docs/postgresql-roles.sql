@@ -61,8 +61,11 @@ begin
     elsif item.name = 'source_drift' then
       execute format('grant update (last_run_id) on %I.source_drift to vnsync_loader', home);
     else
-      -- Claims, what is remembered of listings, and current rows: a version that ends leaves the table and is added to the history.
+      -- Claims, and what is remembered of listings; and current rows: one that changes is updated, one that is gone is deleted.
       execute format('grant delete on %I.%I to vnsync_loader', home, item.name);
+      if item.name not in ('account_claims', 'listing_states', 'listing_windows') then
+        execute format('grant update on %I.%I to vnsync_loader', home, item.name);
+      end if;
     end if;
   end loop;
 

@@ -1,7 +1,8 @@
 """The one diff: what was read against what is current, in sets, for every declared table by the same statements.
 
 A version ends when its number's record was read and no longer says the same, when its number is proven gone, or when
-it is shared and nothing refers to it any more. Rows that were not read are not looked at.
+it is shared and nothing refers to it any more. Rows that were not read are not looked at. A current row that stays is
+updated in place, and only what is gone is deleted: others may hang columns, keys and triggers of their own on it.
 """
 
 from __future__ import annotations
@@ -110,15 +111,19 @@ class TableDiff:
     def _ours(self) -> ColumnElement[bool]:
         return self.current.c.account_id == _ACCOUNT
 
-    def no_longer_so(self) -> ColumnElement[bool]:
-        """The current row was read again, and its record now says something else."""
-        own = self.table is declared.VIRTUAL_NUMBERS and self.dialect == "postgresql"  # SQLite would go through all
-        if own or not self.table.per_number:
-            return and_(self._ours(), _some().where(self.same_key(), self.differs()))
-        same = [~self._changed(c) for c in self.table.values]
+    def changed(self) -> ColumnElement[bool]:
+        """The current row was read again, and its staged row says something else."""
+        alike = and_(self._ours(), self.same_key(), self.differs())
+        if self.dialect == "postgresql":
+            return alike
+        first = self.table.key_names[0]  # else SQLite would go through all rows of the account
+        return and_(self.current.c[first].in_(select(self.stage.c[first])), alike)
+
+    def removed(self) -> ColumnElement[bool]:
+        """The current row's number was read again, and its record has no such row any more."""
         numbers = stage_for(self.dialect).tables["virtual_numbers"]
         read = self.current.c.virtual_number_id.in_(select(numbers.c.virtual_number_id))
-        return and_(self._ours(), read, ~_some().where(self.same_key(), *same))
+        return and_(self._ours(), read, ~_some().where(self.same_key()))
 
     def gone(self) -> ColumnElement[bool]:
         """The current row's number is proven gone."""
@@ -137,17 +142,39 @@ class TableDiff:
 
     # -- statements
 
+    @property
+    def _closed_names(self) -> list[str]:
+        return [*(c.name for c in self.current.columns), "valid_to", "closed_run_id"]
+
     def end(self, condition: ColumnElement[bool]) -> tuple[Executable, ...]:
         """Statements that move current rows to the closed ones; the first says how many.
 
         PostgreSQL finds them once, and removes and keeps them in one statement; SQLite copies, then removes.
         """
-        names = [*(c.name for c in self.current.columns), "valid_to", "closed_run_id"]
         if self.dialect == "postgresql":
             ended = delete(self.current).where(condition).returning(*self.current.columns).cte("ended")
-            return (insert(self.closed).from_select(names, select(*ended.columns, _NOW, _RUN)),)
+            return (insert(self.closed).from_select(self._closed_names, select(*ended.columns, _NOW, _RUN)),)
         source = select(*self.current.columns, _NOW, _RUN).where(condition)
-        return insert(self.closed).from_select(names, source), delete(self.current).where(condition)
+        return insert(self.closed).from_select(self._closed_names, source), delete(self.current).where(condition)
+
+    def change(self) -> tuple[Executable, ...]:
+        """Statements that keep the ended versions of rows that changed and update these in place; as `end` says them.
+
+        PostgreSQL looks the rows up by their keys once more: so it sees what others have just written to their columns.
+        """
+        values = {c.name: self._staged(c) for c in self.table.values}
+        opened: dict[str, ColumnElement[Any]] = {"valid_from": _NOW, "opened_run_id": _RUN}
+        if self.dialect != "postgresql":
+            ended = select(*self.current.columns, _NOW, _RUN).where(self.changed())
+            in_place = update(self.current).where(self.changed()).values(values | opened)
+            return insert(self.closed).from_select(self._closed_names, ended), in_place
+        told = [value.label(f"told_{name}") for name, value in values.items()]
+        changed = select(*self.current.columns, *told).where(self.changed()).cte("changed")
+        ended = select(*(changed.c[c.name] for c in self.current.columns), _NOW, _RUN)
+        kept = insert(self.closed).from_select(self._closed_names, ended).cte("kept")
+        same = and_(self._ours(), *(self.current.c[k] == changed.c[k] for k in self.table.key_names))
+        new = {name: changed.c[f"told_{name}"] for name in values}
+        return (update(self.current).where(same).values(new | opened).add_cte(kept),)
 
     def open(self, *, first: bool) -> Executable:
         """The statement that opens what was read and is not current; on a first load nothing is."""
@@ -208,10 +235,8 @@ def apply(connection: Connection, moment: Moment, *, first: bool) -> dict[str, T
     work = _Work(connection, moment)
     for table in declared.TABLES:
         if not first:
-            diff = work.diff(table)
-            work.end(table, diff.no_longer_so())
-            if table.per_number:
-                work.end(table, diff.gone())
+            work.change(table)
+            work.end_of_numbers(table)
         work.open(table, first=first)
     if any(work.closed.values()):
         for table in declared.shared_tables():
@@ -235,15 +260,33 @@ class _Work:
     def diff(self, table: declared.Table) -> TableDiff:
         return _diff(self._connection.dialect.name, table.name)
 
+    def change(self, table: declared.Table) -> None:
+        """One version ends and one begins for each row that changed."""
+        if table.values:
+            changed = self._run_all(self.diff(table).change())
+            self.closed[table.name] += changed
+            self.opened[table.name] += changed
+
+    def end_of_numbers(self, table: declared.Table) -> None:
+        """End what numbers have lost, and what is gone with them."""
+        if table.per_number and table is not declared.VIRTUAL_NUMBERS:
+            self.end(table, self.diff(table).removed())
+        if table.per_number:
+            self.end(table, self.diff(table).gone())
+
     def end(self, table: declared.Table, condition: ColumnElement[bool]) -> None:
-        move, *rest = self.diff(table).end(condition)
-        if ended := self._run(move):
-            for statement in rest:
-                self._run(statement)
-            self.closed[table.name] += ended
+        self.closed[table.name] += self._run_all(self.diff(table).end(condition))
 
     def open(self, table: declared.Table, *, first: bool) -> None:
         self.opened[table.name] += self._run(self.diff(table).open(first=first))
+
+    def _run_all(self, statements: tuple[Executable, ...]) -> int:
+        """How many rows the first statement concerns; the others only follow where there are any."""
+        first, *rest = statements
+        if concerned := self._run(first):
+            for statement in rest:
+                self._run(statement)
+        return concerned
 
     def _run(self, statement: Executable) -> int:
         counted = {"preserve_rowcount": True}  # of an insert from a select the driver knows it, if asked to keep it

@@ -21,6 +21,7 @@ from etl.errors import (
     UnreadableValue,
     VnsyncError,
 )
+from etl.store.constraints import forbidden_by_postgresql, forbidden_by_sqlite
 
 if TYPE_CHECKING:
     from sqlalchemy.exc import DBAPIError
@@ -98,6 +99,8 @@ def _of_postgresql(error: BaseException | None) -> VnsyncError:
     state = getattr(error, "sqlstate", None) or ""
     if not state and type(error).__name__ == "DataError":  # psycopg's own, of a value that Python does not have
         return UnreadableValue()
+    if forbidden := forbidden_by_postgresql(error):
+        return forbidden
     cause = f"PostgreSQL: {_safe_line(error)}"
     if state == "42501":
         return NotAllowed(cause, remedy=f"GRANT the right to the role of the database URL; {ROLES} holds them all")
@@ -117,6 +120,8 @@ def _of_postgresql(error: BaseException | None) -> VnsyncError:
 
 def _of_sqlite(error: sqlite3.Error) -> VnsyncError:
     name = getattr(error, "sqlite_errorname", "") or ""
+    if forbidden := forbidden_by_sqlite(error):
+        return forbidden
     cause = f"SQLite: {_safe_line(error)}"
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return TryLater(cause, remedy="Another program writes to the file; run again later")

@@ -15,6 +15,7 @@ READ = ("SELECT",)
 ADD = ("SELECT", "INSERT")
 MOVE = ("SELECT", "INSERT", "DELETE")
 EDIT = ("SELECT", "INSERT", "UPDATE")
+KEEP = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 NEEDED: dict[str, tuple[str, ...]] = {
     "alembic_version": READ,
@@ -30,7 +31,7 @@ NEEDED: dict[str, tuple[str, ...]] = {
     "account_claims": MOVE,
     "listing_states": MOVE,
     "listing_windows": MOVE,
-    **{table.name: MOVE for table in schema.current.values()},
+    **{table.name: KEEP for table in schema.current.values()},
     **{table.name: ADD for table in schema.closed.values()},
 }
 """Rights by table. Versions that ended are only ever added to: nothing here changes or deletes one."""

@@ -65,7 +65,7 @@ def sealed_as_it_came(right: Any) -> Any:
     return take
 
 
-@canary(diff.TableDiff, "no_longer_so", "a version that changed is not ended")
+@canary(diff.TableDiff, "changed", "a version that changed is not ended")
 def changes_are_lost(right: Any) -> Any:
     return lambda self: false()
 

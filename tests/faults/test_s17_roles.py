@@ -19,8 +19,8 @@ CURRENT = [table.name for table in schema.current.values()]
 RECORDS = ["account_syncs", "chain_sections", "installations", "quarantine", "first_reported"]
 STATES = {"sync_runs": "status", "accounts": "account_name", "source_drift": "last_run_id"}
 FIXED = {"sync_runs": "started_at", "accounts": "first_run_id", "source_drift": "first_run_id"}
-MOVED = [*CURRENT, "account_claims", "listing_states", "listing_windows"]
-TABLES = [*MOVED, *CLOSED, *RECORDS, *STATES, "erasures", "alembic_version"]
+MOVED = ["account_claims", "listing_states", "listing_windows"]
+TABLES = [*CURRENT, *MOVED, *CLOSED, *RECORDS, *STATES, "erasures", "alembic_version"]
 VERBS = ("select", "insert", "update", "delete", "truncate", "drop", "alter", "index", "trigger", "rule", "owner")
 
 
@@ -78,6 +78,8 @@ def loader_may(table: str) -> set[str]:
     """What the loader may do to a table, written out once more beside the SQL on purpose."""
     if table in ("alembic_version", "erasures"):
         return {"select"}
+    if table in CURRENT:
+        return {"select", "insert", "update", "delete"}
     if table in MOVED:
         return {"select", "insert", "delete"}
     return {"select", "insert"}  # the closed history, records, and states but for some columns
@@ -85,7 +87,7 @@ def loader_may(table: str) -> set[str]:
 
 @pytest.mark.parametrize("table", TABLES)
 def test_s17_each_verb_on_each_table(table: str, warehouse: str) -> None:
-    """The loader adds, and takes away only what is current; the reader reads; neither changes a definition."""
+    """The loader adds, and changes or deletes only what is current; the reader reads; neither changes a definition."""
     cluster = private()
     for role, may in (("vnsync_loader", loader_may(table)), ("vnsync_reader", {"select"})):
         done = {verb for verb in VERBS if allowed(cluster, warehouse, role, statement(verb, table))}
