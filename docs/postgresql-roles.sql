@@ -34,7 +34,7 @@ begin
   for item in
     select c.relname as name, c.relkind as kind, case c.relkind when 'v' then 'view' else 'table' end as word
     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-    where n.nspname = home and c.relkind in ('r', 'v') and (
+    where n.nspname = home and c.relkind in ('r', 'p', 'v') and (
       c.relname in ('alembic_version', 'sync_runs', 'accounts', 'account_syncs', 'chain_sections',
         'account_claims', 'erasures', 'installations', 'quarantine', 'source_drift', 'first_reported', 'listing_states',
         'listing_windows',
