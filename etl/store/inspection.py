@@ -26,12 +26,13 @@ with ours as (select c.oid, c.relname, c.relkind, n.oid as space from pg_catalog
 select 'column', o.relname || '.' || a.attname, concat_ws(' ', format_type(a.atttypid, a.atttypmod),
     case when a.attnotnull then 'not null' end)
   from ours o join pg_catalog.pg_attribute a on a.attrelid = o.oid and a.attnum > 0 and not a.attisdropped
-  where o.relkind = 'r'
+  where o.relkind in ('r', 'p')
 union all
 select 'constraint', k.conname, pg_get_constraintdef(k.oid) from ours o
   join pg_catalog.pg_constraint k on k.conrelid = o.oid where k.contype <> 'n'
 union all
-select 'index', c.relname, pg_get_indexdef(i.indexrelid) || case when i.indisvalid then '' else ' invalid' end
+select 'index', c.relname, replace(pg_get_indexdef(i.indexrelid), ' ON ONLY ', ' ON ')
+    || case when i.indisvalid then '' else ' invalid' end
   from ours o join pg_catalog.pg_index i on i.indrelid = o.oid join pg_catalog.pg_class c on c.oid = i.indexrelid
 union all
 select 'view', o.relname, pg_get_viewdef(o.oid) from ours o where o.relkind = 'v'
