@@ -230,13 +230,16 @@ def _keep_known_rules(dialect: str) -> tuple[Executable, Executable]:
     return known, delete(stage).where(unreported, replaced)
 
 
-def apply(connection: Connection, moment: Moment, *, first: bool) -> dict[str, TableChange]:
-    """End and open versions in all tables; how many of each, by table name. `first`: nothing of the account is open."""
+def apply(connection: Connection, moment: Moment, *, first: bool, gone: bool) -> dict[str, TableChange]:
+    """End and open versions in all tables; how many of each, by table name.
+
+    `first`: nothing of the account is open; `gone`: ids of numbers that are proven gone are staged.
+    """
     work = _Work(connection, moment)
     for table in declared.TABLES:
         if not first:
             work.change(table)
-            work.end_of_numbers(table)
+            work.end_lost(table, gone=gone)
         work.open(table, first=first)
     if any(work.closed.values()):
         for table in declared.shared_tables():
@@ -267,11 +270,11 @@ class _Work:
             self.closed[table.name] += changed
             self.opened[table.name] += changed
 
-    def end_of_numbers(self, table: declared.Table) -> None:
-        """End what numbers have lost, and what is gone with them."""
+    def end_lost(self, table: declared.Table, *, gone: bool) -> None:
+        """End what numbers have lost, and where numbers are gone what goes with them."""
         if table.per_number and table is not declared.VIRTUAL_NUMBERS:
             self.end(table, self.diff(table).removed())
-        if table.per_number:
+        if table.per_number and gone:
             self.end(table, self.diff(table).gone())
 
     def end(self, table: declared.Table, condition: ColumnElement[bool]) -> None:

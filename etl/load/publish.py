@@ -89,7 +89,7 @@ class AccountLoad:
         self.previous: datetime | None = None
         """The account's last observation before the one that is being published."""
         self._numbers = schema.current["virtual_numbers"]
-        self._staged = self._analyzed = False
+        self._staged = self._analyzed = self._gone = False
         self._waiting: defaultdict[str, list[Row]] = defaultdict(list)
 
     @cached_property
@@ -151,6 +151,7 @@ class AccountLoad:
         if gone:
             self._make_stage()
             staging.put_gone(self._connection, gone)
+            self._gone = True
 
     def contradicted(self, unlisted: Set[int | None]) -> list[tuple[str, Row]]:
         """Current rows that numbers share, of which staged rows say something else than records that were not read.
@@ -301,7 +302,7 @@ class AccountLoad:
     def _changes(self, moment: Moment) -> dict[str, TableChange]:
         if not self._staged:
             return diff.no_changes()
-        return diff.apply(self._connection, moment, first=not self.open_numbers)
+        return diff.apply(self._connection, moment, first=not self.open_numbers, gone=self._gone)
 
     def _last_link(self) -> tuple[datetime | None, str | None]:
         """The account's last moment, which the next one must pass whatever the clock does, and its digest."""
