@@ -251,7 +251,7 @@ _NUMBER = "(account_id, virtual_number_id)"
 _NOTES = f"create table notes (account_id bigint, virtual_number_id bigint, constraint of_number foreign key {_NUMBER}"
 _FILL = "insert into notes select account_id, virtual_number_id from virtual_numbers"
 _REFUSE = """create function guard() returns trigger language plpgsql as $$
-begin raise exception 'the comment is %', new.comment; end $$"""
+begin raise exception 'the comment is %%', new.comment; end $$"""
 
 FORBIDDEN = {
     "foreign key": (
