@@ -105,5 +105,5 @@ def _own_keys(table: str) -> list[list[str]]:
 
 @cache
 def _own_names() -> frozenset[str]:
-    tables = schema.metadata.tables.values()
-    return frozenset(str(item.name) for table in tables for item in (*table.constraints, *table.indexes))
+    items: list[Any] = [i for t in schema.metadata.tables.values() for i in (*t.constraints, *t.indexes)]
+    return frozenset(str(item.name) for item in items)
