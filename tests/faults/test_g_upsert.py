@@ -323,7 +323,7 @@ FORBIDDEN = {
             "create trigger guard before update on virtual_numbers for each row"
             " when (new.comment like 'secret%%') execute function guard()",
         ],
-        "the function public.guard() refuses",
+        "the function guard() refuses",
         "have the trigger let the row pass",
         "drop trigger guard on virtual_numbers",
     ),
