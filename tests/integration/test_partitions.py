@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Engine, func, select, text
 
 from etl.domain.tables import TABLES
+from etl.load.erase import erase_number
 from etl.read.snapshot import write_snapshot
 from etl.read.verify.warehouse import verify_warehouse
 from etl.sandbox.world import CustomerPlan, World
@@ -80,8 +81,8 @@ def _kinds(engine: Engine) -> set[str]:
 @pytest.mark.parametrize("when", ["before the first load", "with rows"])
 @pytest.mark.parametrize("manner", MANNERS)
 def test_g03_partitioned_by_account(manner: str, when: str, parted: Engine, plain: Engine, tmp_path: Path) -> None:
-    """First load, quiet re-sync, days of changes, a new customer: the partitioned warehouse holds
-    what the plain one holds, row for row and head for head; verify, doctor's deep look and a snapshot say the same."""
+    """First load, quiet re-sync, days of changes, a new customer: the partitioned warehouse holds what the plain one
+    holds, row for row and head for head, after an erasure too; verify, doctor's deep look and a snapshot agree."""
     rigs = _rig(parted), _rig(plain)
     one, other = rigs
     if when == "before the first load":
@@ -105,6 +106,11 @@ def test_g03_partitioned_by_account(manner: str, when: str, parted: Engine, plai
     assert not migrations.upgrade(parted)
     assert oracle.broken_invariants(parted) == []
     assert _written(parted, tmp_path / "parted") == _written(plain, tmp_path / "plain")
+    account_id, *_ = one.world.customer_ids
+    for rig in rigs:
+        erase_number(rig.engine, account_id, one.world.numbers(account_id)[0], now=rig.clock.now(), reason="asked")
+    assert _all_rows(one) == _all_rows(other)
+    assert verify_warehouse(parted, [], lambda _: None).problems == ()
 
 
 def test_what_hung_on_the_tables_is_there_afterwards(parted: Engine) -> None:
