@@ -81,6 +81,8 @@ def main() -> None:
     """Run the command line of this process and exit with its code."""
     gc.set_threshold(*COLLECT_AFTER)
     code = run(sys.argv[1:])
+    if code > signals.STOPPED:
+        signals.ignore()
     gc.freeze()  # at its end Python would look through all that was imported for cycles; the memory goes anyway
     sys.exit(code)
 
