@@ -14,6 +14,7 @@ VnsyncError
 │   └── UnreadableValue 70    a stored value is not of its column's type
 ├── LocalTrouble        74    disk or file trouble
 ├── TryLater            75    a limit, a lock, a busy database, stale data
+│   └── NoConnectionFree 75   the database has no connection left for this role: fewer at once may do
 ├── NotAllowed          77    token, whitelist, rights, database permission
 │   ├── SessionExpired  77    the session key is no longer valid: logging in again may help
 │   └── AccountRefused  77    one customer of an agent is out of reach; the others are not
@@ -126,6 +127,10 @@ class TryLater(VnsyncError):
 
 class DayLimit(TryLater):
     """The day's API points are used up."""
+
+
+class NoConnectionFree(TryLater):
+    """The database has no free connection."""
 
 
 class NotAllowed(VnsyncError):

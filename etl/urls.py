@@ -73,21 +73,57 @@ def database_url(value: str) -> str:
         raise ValueError("it is not the URL of a SQLite or PostgreSQL database")
     scheme = scheme.lower()
     if scheme.startswith("sqlite"):
-        if not rest.startswith("/"):
-            raise ValueError("a SQLite URL has three slashes before a relative path, four before an absolute one")
-        if rest.partition("?")[0] in ("/", "/:memory:"):
-            raise ValueError("it names no file, so nothing would be kept")
+        _refuse_odd_file(rest)
     else:
         _refuse_unescaped(rest)
+        rest = _several_hosts(rest)
     return f"{'postgresql' if scheme == 'postgres' else scheme}://{rest}"
+
+
+def _refuse_odd_file(rest: str) -> None:
+    """Refuse what names no file, and options other than the one that SQLite's driver can take from a URL here."""
+    file, _, query = rest.partition("?")
+    if not rest.startswith("/"):
+        raise ValueError("a SQLite URL has three slashes before a relative path, four before an absolute one")
+    if file in ("/", "/:memory:"):
+        raise ValueError("it names no file, so nothing would be kept")
+    for name, option in parse_qsl(query, keep_blank_values=True):
+        if name != "timeout":
+            raise ValueError("the only option of a SQLite URL is ?timeout=SECONDS")
+        if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", option) is None:
+            raise ValueError("its timeout is not a number of seconds")
 
 
 def _refuse_unescaped(rest: str) -> None:
     """Refuse a password with characters that move the host's place: parts of it would be looked up, and be shown."""
-    user_info, _, place = re.split(r"[/?]", rest, maxsplit=1)[0].rpartition("@")
-    port = place.rpartition("]")[2].partition(":")[2]
-    if "@" in user_info or re.fullmatch("[0-9]{0,5}", port) is None:
+    user_info, _, hosts = _place(rest).rpartition("@")
+    ports = [_port(host) for host in hosts.split(",")]
+    if "@" in user_info or any(re.fullmatch("[0-9]{0,5}", port) is None for port in ports):
         raise ValueError("it has no host and port; in a password @ : / ? are written %40 %3A %2F %3F")
+
+
+def _several_hosts(rest: str) -> str:
+    """The same place with several hosts as a query, where every reader of the URL finds each with its own port."""
+    place = _place(rest)
+    user_info, at, hosts = place.rpartition("@")
+    if "," not in hosts:
+        return rest
+    path, _, query = rest.removeprefix(place).partition("?")
+    each = hosts.split(",")
+    names = ",".join(
+        host.removesuffix(f":{port}" if port else ":").strip("[]") for host in each for port in [_port(host)]
+    )
+    ports = ",".join(map(_port, each))
+    return f"{user_info}{at}{path or '/'}?" + "&".join(filter(None, [f"host={names}", f"port={ports}", query]))
+
+
+def _place(rest: str) -> str:
+    """User, hosts and ports: what stands before the path and the query."""
+    return re.split(r"[/?]", rest, maxsplit=1)[0]
+
+
+def _port(host: str) -> str:
+    return host.rpartition("]")[2].partition(":")[2]
 
 
 def schema_name(value: str) -> str:

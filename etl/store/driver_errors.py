@@ -6,7 +6,6 @@ is passed on, neither in our errors nor in the drivers' own that they are raised
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from typing import TYPE_CHECKING
 
@@ -15,28 +14,35 @@ from etl.errors import (
     IntegrityBroken,
     LocalTrouble,
     Misconfigured,
+    NoConnectionFree,
     NotAllowed,
     TryLater,
     Unavailable,
     UnreadableValue,
     VnsyncError,
 )
+from etl.store.connecting import DOWN, FULL, NO_SPACE, PASSWORD, ROLES, SETTING, by_words, refusal, telling_line
 from etl.store.constraints import forbidden_by_postgresql, forbidden_by_sqlite
 
 if TYPE_CHECKING:
     from sqlalchemy.exc import DBAPIError
 
-ROLES = "docs/postgresql-roles.sql"
 DAMAGED = "The file is damaged or no SQLite database; restore a backup"
-_DOWN = "Check that the server runs and is reachable; nothing was half-published"
 _TIMEOUT = "If the server's {0} is too short for this work: ALTER ROLE ... SET {0} = 0; else run again later"
 
 _BY_SQLSTATE: tuple[tuple[str, type[VnsyncError], str | None], ...] = (
-    ("28", NotAllowed, "Check user and password of the database URL"),
-    ("3D000", Misconfigured, "Create the database, or mend its name in the database URL"),
-    ("3F000", Misconfigured, "Create the schema, or mend VNSYNC_DATABASE_SCHEMA"),
-    ("53100", LocalTrouble, "Free space on the database server; nothing was half-published"),
-    ("53", TryLater, "The server is short of connections or memory; run again later"),
+    ("28", NotAllowed, PASSWORD),
+    ("3D000", Misconfigured, f"Create the database, or correct its name in {SETTING}"),
+    ("3F000", Misconfigured, "Create the schema, or correct VNSYNC_DATABASE_SCHEMA"),
+    ("42501", NotAllowed, f"GRANT the right to the role of the database URL; {ROLES} holds them all"),
+    ("53100", LocalTrouble, NO_SPACE),
+    ("53300", NoConnectionFree, FULL),
+    (
+        "53400",
+        LocalTrouble,
+        "Let the role's queries have larger temporary files, as a superuser: ALTER ROLE ... SET temp_file_limit = -1",
+    ),
+    ("53", TryLater, "The server is short of memory; run again later"),
     (
         "25006",
         Unavailable,
@@ -48,31 +54,15 @@ _BY_SQLSTATE: tuple[tuple[str, type[VnsyncError], str | None], ...] = (
     ("54", BeyondServer, None),
     ("55P03", TryLater, "Another session holds a lock (see pg_stat_activity); run again when it is done"),
     ("57014", TryLater, _TIMEOUT.format("statement_timeout")),
-    ("08", Unavailable, _DOWN),
-    ("57", Unavailable, _DOWN),
+    ("08", Unavailable, DOWN),
+    ("57", Unavailable, DOWN),
     ("58", LocalTrouble, "Look into the database server's log and at its disk"),
     ("XX", IntegrityBroken, "Look into the database server's log; restore a backup if data is damaged"),
     ("42P01", IntegrityBroken, None),
     ("42703", IntegrityBroken, None),
 )
-
-_BY_WORDS: tuple[tuple[str, type[VnsyncError], str], ...] = (
-    ("password authentication failed", NotAllowed, "Check user and password of the database URL"),
-    ("no password supplied", NotAllowed, "Check user and password of the database URL"),
-    ("no pg_hba.conf entry", NotAllowed, "Let this machine and user in (pg_hba.conf)"),
-    ("is not permitted to log in", NotAllowed, "ALTER ROLE ... LOGIN, or use another role in the database URL"),
-    ("permission denied for database", NotAllowed, "GRANT CONNECT ON DATABASE ... TO the role of the database URL"),
-    ("too many clients", TryLater, "The server has no free connections; run again later"),
-    ("too many connections", TryLater, "The server has no free connections; run again later"),
-    ("remaining connection slots", TryLater, "The server has no free connections; run again later"),
-    ("no more connections allowed", TryLater, "The pooler has no free connections; run again later"),
-    ("No space left on device", LocalTrouble, "Free space on the database server; nothing was half-published"),
-    ("could not write init file", LocalTrouble, "Free space on the database server; nothing was half-published"),
-    ("query_wait_timeout", TryLater, "The pooler has no free connections; run again later"),
-)
-"""While a connection is made the driver knows no SQLSTATE: what is left are the server's words."""
-
-_UNKNOWN_NAME = re.compile(r'(?P<kind>database|role) "[^"]*" does not exist')
+_VAGUE = ("08", "58", "XX")
+"""Classes under which poolers and servers report much: their words may tell more."""
 
 
 def translated(original: BaseException | None) -> VnsyncError:
@@ -89,33 +79,29 @@ def strip(original: BaseException, wrapper: DBAPIError | None = None) -> None:
 
 
 def _safe_line(error: BaseException | None) -> str:
-    """The first line only, for what follows it may quote rows; and no line of a class that quotes values in it."""
-    if (getattr(error, "sqlstate", None) or "").startswith(("22", "P0")):
+    """One line only, for what follows the first may quote rows; and no line of a class that quotes values in it."""
+    state = getattr(error, "sqlstate", None) or ""
+    if state.startswith(("22", "P0")):
         return f"{type(error).__name__}: a value that the database refuses"
-    return str(error).strip().split("\n")[0]
+    return str(error).strip().split("\n")[0] if state else telling_line(str(error))
 
 
 def _of_postgresql(error: BaseException | None) -> VnsyncError:
-    state = getattr(error, "sqlstate", None) or ""
-    if not state and type(error).__name__ == "DataError":  # psycopg's own, of a value that Python does not have
-        return UnreadableValue()
+    """By SQLSTATE; where there is none, or a vague one, by the words."""
+    state, line, kind = getattr(error, "sqlstate", None) or "", _safe_line(error), type(error).__name__
+    if not state:  # DataError is psycopg's own then, of a value that Python does not have
+        return UnreadableValue() if kind == "DataError" else refusal(line, of_options=kind == "ProgrammingError")
     if forbidden := forbidden_by_postgresql(error):
         return forbidden
-    cause = f"PostgreSQL: {_safe_line(error)}"
-    if state == "42501":
-        return NotAllowed(cause, remedy=f"GRANT the right to the role of the database URL; {ROLES} holds them all")
-    for words, kind, remedy in _BY_WORDS:
-        if words in cause:
-            return kind(cause, remedy=remedy)
-    for prefix, kind, remedy_or_none in _BY_SQLSTATE:
+    told = by_words(line) if state.startswith(_VAGUE) else None
+    return told or _by_sqlstate(state, f"PostgreSQL: {line}")
+
+
+def _by_sqlstate(state: str, cause: str) -> VnsyncError:
+    for prefix, kind, remedy in _BY_SQLSTATE:
         if state.startswith(prefix):
-            return kind(cause, remedy=remedy_or_none)
-    unknown = _UNKNOWN_NAME.search(cause)
-    if unknown and unknown["kind"] == "role":
-        return NotAllowed(cause, remedy=f"Create the role ({ROLES}), or mend its name in the database URL")
-    if unknown:
-        return Misconfigured(cause, remedy="Create the database, or mend its name in the database URL")
-    return IntegrityBroken(cause) if state else Unavailable(cause, remedy=_DOWN)
+            return kind(cause, remedy=remedy)
+    return IntegrityBroken(cause)
 
 
 def _of_sqlite(error: sqlite3.Error) -> VnsyncError:

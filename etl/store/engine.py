@@ -19,6 +19,7 @@ from sqlalchemy.pool import NullPool, StaticPool
 from etl.errors import IntegrityBroken, LocalTrouble, Misconfigured, UnreadableValue
 from etl.files import refuse_special
 from etl.store import threads
+from etl.store.connecting import SETTING
 from etl.store.driver_errors import strip, translated
 from etl.store.sqlite_functions import FUNCTIONS
 from etl.store.streams import closing_streams
@@ -42,9 +43,10 @@ def open_warehouse(url: str, *, schema: str | None = None) -> Engine:
     raises what `database_errors` makes of it.
     """
     parsed = _parsed(url)
-    if parsed.get_backend_name() == "sqlite":
-        return _open_sqlite(parsed)
-    return _open_postgresql(parsed, schema)
+    try:
+        return _open_sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _open_postgresql(parsed, schema)
+    except (ArgumentError, ValueError) as exc:  # of ports and numbers in the URL; what they quote may be a password
+        raise _unreadable() from exc
 
 
 def _parsed(url: str) -> URL:
@@ -52,10 +54,16 @@ def _parsed(url: str) -> URL:
         parsed = make_url(url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres://") else url)
         backend = parsed.get_backend_name()
     except (ArgumentError, NoSuchModuleError, ValueError) as exc:
-        raise Misconfigured("the database URL cannot be read", remedy="Use sqlite:///FILE or postgresql://...") from exc
+        raise _unreadable() from exc
     if backend not in ("sqlite", "postgresql"):
         raise Misconfigured(f"{backend} is not supported", remedy="Use sqlite:///FILE or postgresql://...")
     return parsed.set(drivername="postgresql+psycopg" if backend == "postgresql" else "sqlite")
+
+
+def _unreadable() -> Misconfigured:
+    return Misconfigured(
+        "the database URL cannot be read", remedy=f"Correct {SETTING}: sqlite:///FILE or postgresql://..."
+    )
 
 
 # -- SQLite
@@ -165,7 +173,8 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _open_postgresql(url: URL, schema: str | None) -> Engine:
-    arguments: dict[str, Any] = {"application_name": "vnsync", "connect_timeout": 10, "client_encoding": "utf8"}
+    arguments = _unless_given(url, application_name="vnsync", connect_timeout=10)
+    arguments |= {"client_encoding": "utf8", "autocommit": False}
     arguments["prepare_threshold"] = None  # a prepared statement lives in one server session; a pooler changes them
     engine = create_engine(
         url,
@@ -180,6 +189,22 @@ def _open_postgresql(url: URL, schema: str | None) -> Engine:
     event.listen(engine, "handle_error", _let_go)
     threads.prepare(engine)
     return engine
+
+
+def _unless_given(url: URL, **ours: Any) -> dict[str, Any]:
+    """Options of ours that neither the URL nor the environment gives. Raises `Misconfigured` for one that libpq lacks.
+
+    The driver would take other names for arguments of its own, and turn off transactions with one of them.
+    """
+    from psycopg.pq import Conninfo  # only where PostgreSQL is
+
+    known = {option.keyword.decode(): option.val for option in Conninfo.get_defaults()}
+    for name in url.query:
+        if name not in known:
+            raise Misconfigured(f"PostgreSQL knows no connection option {name!r}", remedy=f"Remove it from {SETTING}")
+    if "service" in url.query or known["service"] is not None:  # a file, which may give them
+        return {}
+    return {name: value for name, value in ours.items() if name not in url.query and known[name] is None}
 
 
 def _let_go(context: ExceptionContext) -> None:
