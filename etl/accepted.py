@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,8 +35,26 @@ def secret(value: object) -> Secret:
 
 
 def path(value: object) -> Path:
-    """The path of a file or a folder, there or not."""
-    return Path(text(value))
+    """The path of a file or a folder, there or not; a leading ~ is the home folder."""
+    try:
+        return Path(text(value)).expanduser()
+    except RuntimeError:  # no HOME, no such user
+        raise ValueError("the home folder that ~ stands for is not known; write the path out") from None
+
+
+def plain(value: object) -> object:
+    """What was written, without the white space around it: line ends come along from files and Windows.
+
+    Raises ValueError for control characters inside, and for bytes that are not UTF-8.
+    """
+    if isinstance(value, tuple | list):
+        return [plain(one) for one in value]
+    if not isinstance(value, str):
+        return value
+    value = value.strip()
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
+        raise ValueError("it has a line end, another control character, or a byte that is not UTF-8 in it")
+    return value
 
 
 def checked(check: Callable[[str], str]) -> Reader:

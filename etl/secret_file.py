@@ -20,7 +20,7 @@ def read_secret(path: Path) -> Secret:
     remedy = "The file holds the secret alone, on one line, readable by the user that runs vnsync."
     try:
         with open_followed(path.expanduser()) as file:
-            text = file.read(MAX_BYTES).decode().strip()
+            text = file.read(MAX_BYTES).decode("utf-8-sig").strip()
     except (OSError, ValueError, RuntimeError) as error:
         reason = _reason(error)
         raise Misconfigured(f"the secret file {shown_path(path)} cannot be read: {reason}", remedy=remedy) from None

@@ -12,9 +12,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
+from urllib.parse import quote
 
 from etl import urls
-from etl.accepted import Accepted, checked, number, one_of, pairs, path, secret, text
+from etl.accepted import Accepted, checked, number, one_of, pairs, path, plain, secret, text
 from etl.errors import Misconfigured
 from etl.secret import Secret
 from etl.secret_file import foreign, read_secret, readable_by_others, shown_path
@@ -38,7 +39,12 @@ _DEFAULT_DATABASE = Secret("sqlite:///vnsync.db")
 
 
 def _database(value: object) -> Secret:
-    return Secret(urls.database_url(text(value)))
+    url = urls.database_url(text(value))
+    start, home, file = url.partition(":///~")
+    if home and start.startswith("sqlite"):
+        file, mark, query = file.partition("?")
+        url = f"{start}:///{quote(str(path('~' + file)))}{mark}{query}"
+    return Secret(url)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -296,7 +302,7 @@ def _validated(values: dict[str, Any], origins: Mapping[str, Origin]) -> Setting
 def _read(name: str, value: object, origin: Origin) -> Any:
     """The value, as the setting's kind. A text that is refused is shown, unless it may hold a secret."""
     try:
-        return DECLARED[name].read(value)
+        return DECLARED[name].read(plain(value))
     except TypeError:
         secret = name in ("api_token", "api_password", "database_url")
         raise _bad(name, "is not usable" if secret else f"is {str(value)[:80]!r}", origin) from None

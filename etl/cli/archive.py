@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from etl.cli import options
+from etl.cli.archive_folder import ArchiveFolder
 from etl.cli.status import Duration
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ Examples:
   vnsync archive erase /srv/vnsync-archive --account 12001 --number 100037 --yes
   vnsync verify /srv/vnsync-archive
 """
-FOLDER = click.Path(path_type=Path)
+FOLDER = ArchiveFolder()
 
 
 @click.group(epilog=EPILOG, short_help="Prune an archive; erase one number from it.")
@@ -47,7 +48,7 @@ def prune(loaded: Loaded, folder: Path, keep: timedelta, output: str) -> None:
     from etl.report.wording import counted, thousands
 
     now = SystemClock().now()
-    done = pruning.prune(folder.expanduser(), before=now - keep, now=now)
+    done = pruning.prune(folder, before=now - keep, now=now)
     if output == "json":
         write_json(done)
         return
@@ -76,7 +77,7 @@ def erase(loaded: Loaded, folder: Path, account: int, number: int, yes: bool, ou
     from etl.clock import SystemClock
     from etl.report.wording import counted
 
-    found = erase_number(folder.expanduser(), account, number, now=SystemClock().now(), rehearsal=not yes)
+    found = erase_number(folder, account, number, now=SystemClock().now(), rehearsal=not yes)
     if output == "json":
         whole = [{"run_id": run_id, "sha256": digest} for run_id, digest in found.whole]
         counts = {"runs": found.runs, "responses": found.responses, "earlier": found.earlier}

@@ -1,15 +1,34 @@
-"""Check that an archive's folders are this user's alone: who can write there can replace the evidence."""
+"""An archive's folder as an argument, and the check that it is this user's: who writes there replaces evidence."""
 
 from __future__ import annotations
 
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import click
 
 from etl.errors import LocalTrouble
 from etl.secret_file import foreign
 
 PARTS = ("", "objects", "runs", "erasures")
+
+
+class ArchiveFolder(click.Path):
+    """Argument that names an archive; a leading ~ is the home folder, as in the setting."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path, written out."""
+        from etl.accepted import path
+
+        try:
+            return path(str(value))
+        except ValueError as error:
+            self.fail(f"{value!r}: {error}", param, ctx)
 
 
 def refuse_foreign(folder: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from etl.cli import options, reading
+from etl.cli.archive_folder import ArchiveFolder
 from etl.cli.state import current_state
 from etl.errors import IntegrityBroken
 
@@ -36,7 +37,7 @@ that stands elsewhere.
 
 
 @click.command(epilog=EPILOG, short_help="Rebuild a warehouse from archived responses.")
-@click.argument("archive", type=click.Path(path_type=Path))
+@click.argument("archive", type=ArchiveFolder())
 @click.option("--run", "runs", type=int, multiple=True, metavar="ID", help="Replay this run only. Repeatable.")
 @click.option("--to", "until", type=reading.Moment(), metavar="T", help="Replay runs begun not later than T.")
 @click.option("--diff", is_flag=True, help="Compare with the warehouse, and write nothing.")
@@ -55,7 +56,7 @@ def replay(
 
     clock = SystemClock()
     refuse_future(until, clock.now(), "--to")
-    asked = rebuild.chosen(archive.expanduser(), runs=runs, until=until)  # refused here, before a database is made
+    asked = rebuild.chosen(archive, runs=runs, until=until)  # refused here, before a database is made
     with reporting(loaded, clock=clock, level="warning") as report, transformers() as offered:
         if diff:
             found = restate.restate(asked, reading.readable(loaded), report=report, transformers=offered)
