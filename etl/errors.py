@@ -38,6 +38,8 @@ class VnsyncError(Exception):
         super().__init__(cause or (self.__doc__ or "").split("\n")[0])
         self.remedy = remedy or self.default_remedy
         self.run_id = run_id
+        self.run: object | None = None
+        """The `RunResult` of the run that it ended: what was published before."""
 
 
 class Usage(VnsyncError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -20,11 +19,9 @@ from etl.domain.runs import AccountResult, AccountStatus, RunResult, RunStatus, 
 from etl.domain.witness import NOBODY, Beginning, Witness
 from etl.errors import (
     AccountRefused,
-    DayLimit,
+    NoConnectionFree,
     OtherInstallation,
-    SessionExpired,
     Stopped,
-    Unavailable,
     VnsyncError,
 )
 from etl.extract import ahead
@@ -40,13 +37,14 @@ from etl.store.installations import Installation
 from etl.store.lending import Lender
 from etl.surroundings import Surroundings, SyncOptions
 from etl.sync import moved
+from etl.sync.pending import Pending
 from etl.sync.scope import in_this_run, report_undescribed, wanted
 from etl.sync.unreachable import REASONS, as_unreachable, not_listed, state_of, unreachable_result
 
 __all__ = ["SyncOptions", "sync"]
 
-MOST_UNREACHABLE = 3
-"""After so many accounts in a row for which the source did not answer, however long it was asked, the run gives up."""
+CONNECTION_TRIES, CONNECTION_PAUSE = 5, 2.0
+"""How often the last lane asks for a connection to the database, and the seconds between."""
 
 
 def sync(
@@ -93,33 +91,6 @@ def sync(
             return run.work()
 
 
-class _Pending:
-    """The accounts that nobody has begun, for several lanes to take from; and whether there is any use in going on."""
-
-    def __init__(self, accounts: Sequence[Account]) -> None:
-        self._rest, self._lock = deque(accounts), threading.Lock()
-        self._unreachable = 0
-        self.hopeless: VnsyncError | None = None
-        """Why none of the rest can go on."""
-
-    def next(self) -> Account | None:
-        """The next account to begin; None when there is none, or no use."""
-        with self._lock:
-            return self._rest.popleft() if self._rest and self.hopeless is None else None
-
-    def ended(self, error: VnsyncError | None) -> None:
-        """An account has ended, with an error or well."""
-        with self._lock:
-            self._unreachable = self._unreachable + 1 if isinstance(error, Unavailable) else 0
-            if isinstance(error, DayLimit | SessionExpired) or self._unreachable >= MOST_UNREACHABLE:
-                self.hopeless = self.hopeless or error
-
-    def rest(self) -> list[Account]:
-        """Those that nobody began."""
-        with self._lock:
-            return list(self._rest)
-
-
 @dataclass
 class _Teller:
     """Reports what happens in a lane, and says of which account it happened."""
@@ -145,6 +116,7 @@ class _Run:
         self._roster: Roster | None = None
         self._done: dict[int, AccountResult] = {}
         self._halt = Halt()
+        self._telling, self._told_of_fewer = threading.Lock(), False
 
     def work(self) -> RunResult:
         runs.mark_dead(self._engine, self._clock.now(), self._run_id)
@@ -157,12 +129,12 @@ class _Run:
         self._report(RunStarted(run_id=self._run_id, source_url=self._shared.api.url, accounts=len(accounts)))
         known = known_accounts(self._engine)
         self._shared = in_this_run(self._shared, roster, accounts, known)
-        self._each(_Pending(accounts), known)
+        self._each(Pending(accounts), known)
         report_undescribed(self._shared)
         self._not_listed(known, accounts)
         for notice in moved.notices(self._engine, self._results, known.keys() | self._done.keys()):
             self._report(notice)
-        return self._finish(*outcome(self._results))
+        return self._finish(self._result(*outcome(self._results)))
 
     @property
     def _results(self) -> list[AccountResult]:
@@ -182,7 +154,7 @@ class _Run:
             page_limit=options.page_limit,
         )
 
-    def _each(self, pending: _Pending, known: dict[int, KnownAccount]) -> None:
+    def _each(self, pending: Pending, known: dict[int, KnownAccount]) -> None:
         at_once = min(self._options.concurrency, len(self._accounts)) if threads.takes_threads(self._engine) else 1
         if at_once <= 1:
             with closing(self._shared.lender):
@@ -192,7 +164,7 @@ class _Run:
         if pending.hopeless is not None:
             self._give_up(pending.rest(), pending.hopeless)
 
-    def _lanes(self, at_once: int, pending: _Pending, known: dict[int, KnownAccount]) -> None:
+    def _lanes(self, at_once: int, pending: Pending, known: dict[int, KnownAccount]) -> None:
         """List several accounts at once, each lane with a connection of its own to the source and the warehouse.
 
         As many lanes again write what was listed meanwhile, as long as it is small.
@@ -218,19 +190,48 @@ class _Run:
     def _lane(
         self,
         shared: Surroundings,
-        pending: _Pending,
+        pending: Pending,
         known: dict[int, KnownAccount],
         teller: _Teller | None = None,
     ) -> None:
         """Take one account after the other until none is left, or none can go on."""
+        pending.begin()
         while True:
             with shared.place.held(shared.clock):
-                if (account := pending.next()) is None:
+                if (account := pending.next()) is None or not self._connected(shared, pending, account):
                     return
                 if teller is not None:
                     teller.account_id = account.account_id
                 with shared.api.account():
                     pending.ended(self._one(shared, account, known.get(account.account_id, KnownAccount())))
+
+    def _connected(self, shared: Surroundings, pending: Pending, account: Account) -> bool:
+        """Whether the lane can go on; where the server has no connection for it, the account is left to other lanes.
+
+        The last lane does not give up so soon: those that ended just now are giving their connections back.
+        """
+        for _ in range(CONNECTION_TRIES):
+            try:
+                shared.lender.make_ready()
+            except NoConnectionFree:
+                if pending.give_back(account):
+                    self._tell_of_fewer()
+                    return False
+                shared.clock.sleep(CONNECTION_PAUSE)
+            else:
+                return True
+        return True  # to fail as any account does whose database cannot be reached
+
+    def _tell_of_fewer(self) -> None:
+        """Say once that the server gives the run fewer connections than it takes."""
+        with self._telling:
+            told, self._told_of_fewer = self._told_of_fewer, True
+        if not told:
+            at_once = self._options.concurrency
+            self._shared.notice(
+                f"the database gives no more connections, so fewer accounts are synced at once: --concurrency {at_once}"
+                f" takes up to {2 * at_once + 1}; lower it, or allow this role more (ALTER ROLE ... CONNECTION LIMIT)"
+            )
 
     def _one(self, shared: Surroundings, account: Account, known: KnownAccount) -> VnsyncError | None:
         """Sync one account and record what became of it; the error that it failed with."""
@@ -287,8 +288,8 @@ class _Run:
         self._witness.settles(result)
         self._report(AccountFinished(result=result))
 
-    def _finish(self, status: RunStatus, exit_code: int, error: str | None = None) -> RunResult:
-        result = RunResult(
+    def _result(self, status: RunStatus, exit_code: int, error: str | None = None) -> RunResult:
+        return RunResult(
             run_id=self._run_id,
             status=status,
             exit_code=exit_code,
@@ -297,6 +298,8 @@ class _Run:
             accounts=tuple(self._results),
             error=error or reason(self._results, exit_code),
         )
+
+    def _finish(self, result: RunResult) -> RunResult:
         runs.finish(self._engine, result)
         self._witness.ends(result)
         self._report(RunFinished(result=result))
@@ -304,12 +307,18 @@ class _Run:
 
     @contextlib.contextmanager
     def ended_by_errors(self) -> Iterator[None]:
-        """Whatever stops the run ends its row; the error goes on with the run id."""
+        """Whatever stops the run ends its row; the error goes on with the run id, and with what was published."""
         try:
             yield
         except VnsyncError as exc:
             exc.run_id = self._run_id
+            exc.run = result = self._result(self._broken_off(exc), exc.exit_code, str(exc))
             with contextlib.suppress(VnsyncError):
-                status = RunStatus.INTERRUPTED if exc.exit_code > 128 else RunStatus.FAILED
-                self._finish(status, exc.exit_code, str(exc))
+                self._finish(result)
             raise
+
+    def _broken_off(self, exc: VnsyncError) -> RunStatus:
+        if exc.exit_code > 128:
+            return RunStatus.INTERRUPTED
+        published = any(a.status is AccountStatus.SUCCEEDED for a in self._results)
+        return RunStatus.PARTIAL if published else RunStatus.FAILED

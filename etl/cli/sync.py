@@ -67,6 +67,7 @@ def sync(
     try:
         result = _run(loaded, engine, SystemClock(), _options(loaded, account, approve_close, not no_shortcuts))
     except VnsyncError as error:
+        _tell_published(error)
         if output == "json" and error.run_id is not None:
             _write_failed_run(error)
         raise
@@ -135,14 +136,26 @@ def _run(loaded: Loaded, engine: Engine, clock: Clock, chosen: SyncOptions) -> R
             )
 
 
-def _write_failed_run(error: VnsyncError) -> None:
-    """The object for machines when a run could attempt nothing."""
-    from etl.cli.output import write_json
-    from etl.domain.runs import RunStatus
+def _tell_published(error: VnsyncError) -> None:
+    """Have the line of a run that was broken off say how much of it is published."""
+    from etl.domain.runs import RunResult
+    from etl.report.outcomes import published_before
 
+    if isinstance(error.run, RunResult) and (published := published_before(error.run)):
+        error.remedy = f"{published} {error.remedy}"
+
+
+def _write_failed_run(error: VnsyncError) -> None:
+    """The object for machines of a run that was broken off; its accounts are those that had ended."""
+    from etl.cli.output import write_json
+    from etl.domain.runs import RunResult, RunStatus
+    from etl.report.values import plain
+
+    known = plain(error.run) if isinstance(error.run, RunResult) else {}
     status = RunStatus.INTERRUPTED if error.exit_code > 128 else RunStatus.FAILED
     told = {"run_id": error.run_id, "status": status, "exit_code": error.exit_code, "error": str(error)}
-    write_json({**told, "accounts": []})
+    accounts = known.pop("accounts", [])
+    write_json({**told, **known, "accounts": accounts})
 
 
 def _write(result: RunResult, output: str, details: bool) -> None:

@@ -73,6 +73,12 @@ def published_line(result: RunResult) -> str:
     return f"{thousands(done)} of {counted(len(result.accounts), 'account')} published."
 
 
+def published_before(result: RunResult) -> str:
+    """How much of a run that was broken off is published, in one sentence; empty when nothing is."""
+    done = sum(a.status is AccountStatus.SUCCEEDED for a in result.accounts)
+    return f"{counted(done, 'account')} of this run {'is' if done == 1 else 'are'} published." if done else ""
+
+
 def _note(account: AccountResult) -> str:
     if account.status is not AccountStatus.SUCCEEDED:
         return account.error or ""

@@ -18,7 +18,7 @@ from sqlalchemy.pool import NullPool, StaticPool
 
 from etl.errors import IntegrityBroken, LocalTrouble, Misconfigured, UnreadableValue
 from etl.files import refuse_special
-from etl.store import threads
+from etl.store import patience, threads
 from etl.store.connecting import SETTING
 from etl.store.driver_errors import strip, translated
 from etl.store.sqlite_functions import FUNCTIONS
@@ -103,8 +103,14 @@ def _ensure_file(path: Path) -> None:
     if size < SQLITE_HEADER or (size % _page_size(header) and not _has_journal(path)):
         raise IntegrityBroken(
             f"the database file {path} was cut short ({size} bytes are left)",
-            remedy="Restore a backup; to begin with an empty warehouse, delete the file",
+            remedy=_EMPTY if not size else "Restore a backup; to begin with an empty warehouse, delete the file",
         )
+
+
+_EMPTY = (
+    "Restore a backup; to begin with an empty warehouse, delete the file. One that is mounted into a container alone"
+    " cannot be deleted: mount its folder, for SQLite needs files beside it"
+)
 
 
 def _page_size(header: bytes) -> int:
@@ -188,6 +194,7 @@ def _open_postgresql(url: URL, schema: str | None) -> Engine:
     event.listen(engine, "handle_error", _strip)
     event.listen(engine, "handle_error", _let_go)
     threads.prepare(engine)
+    patience.prepare(engine)
     return engine
 
 

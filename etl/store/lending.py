@@ -36,6 +36,11 @@ class Lender:
             raise
         self._keep(connection)
 
+    def make_ready(self) -> None:
+        """See to it that there is a connection to lend, where one is kept. Raises what `lend` would raise."""
+        if self._kept is None and self._engine.name == "postgresql":
+            self._keep(self._take())
+
     def _take(self) -> Connection:
         kept, self._kept = self._kept, None
         if kept is not None and _is_alive(kept):

@@ -254,7 +254,7 @@ def test_g05_connect_timeout_of_the_url(query: str, expected: object, monkeypatc
     for variable, then in (("PGHOST", expected), ("PGCONNECT_TIMEOUT", "60" if query else None)):
         monkeypatch.setenv(variable, "33")
         engine = open_warehouse(f"postgresql://etl@127.0.0.1/calls{query}")
-        event.listen(engine, "do_connect", connect)
+        event.listen(engine, "do_connect", connect, insert=True)
         with pytest.raises(OperationalError):
             engine.connect()
         assert given == [then]
