@@ -13,6 +13,9 @@ from etl.domain.runs import AccountResult, AccountStatus
 from etl.domain.viewer import Viewer
 from etl.errors import IntegrityBroken
 
+MOST_NAMED = 20
+"""Runs up to which a command that names them all is told."""
+
 
 @dataclass(frozen=True)
 class Episode:
@@ -88,9 +91,14 @@ class AccountReplay:
 
 @dataclass(kw_only=True)
 class Replayed:
-    """What a replay did. `skipped`: runs that published nothing, or that the warehouse holds already."""
+    """What a replay did. `skipped`: runs that published nothing, or that the warehouse holds already.
+
+    `whole`: all runs that were asked for; `undone`: those of them that a restored backup undid.
+    """
 
     runs: int = 0
+    whole: list[int] = field(default_factory=list)
+    undone: list[int] = field(default_factory=list)
     skipped: list[int] = field(default_factory=list)
     accounts: dict[int, AccountReplay] = field(default_factory=dict)
     departures: dict[int, Departure] = field(default_factory=dict)
@@ -164,8 +172,20 @@ class Replayed:
         shown = " (expected {}, found {})".format(*first.shown) if first.compares else ""
         return IntegrityBroken(
             f"the replay departs in run {first.run_id}, account {first.account_id}{table}: {first.what}{shown}",
-            remedy="Compare with `vnsync replay --diff`; `vnsync verify` on the archive tells whether it is whole",
+            remedy=self._without_undone()
+            or "Compare with `vnsync replay --diff`; `vnsync verify` on the archive tells whether it is whole",
         )
+
+    def _without_undone(self) -> str:
+        """How to replay what counts, where the archive holds runs that a restored backup undid; empty where not."""
+        kept = [run_id for run_id in self.whole if run_id not in self.undone]
+        if not self.undone:
+            return ""
+        if len(kept) <= MOST_NAMED:
+            runs = " ".join(f"--run {run_id}" for run_id in kept)
+            return f"Leave out what the backup undid, in a new database: `vnsync replay ARCHIVE {runs}`"
+        runs = ", ".join(map(str, self.undone))
+        return f"Leave out what the backup undid, in a new database: name every run with --run, but {runs}"
 
 
 def differ(expected: str | None, found: str | None) -> bool:

@@ -22,6 +22,7 @@ from etl.extract.credentials import Login
 from etl.extract.jsonrpc import open_api
 from etl.offload.transformers import Transformers, inline
 from etl.replay.answers import SESSION, ArchivedSource
+from etl.replay.branches import undone
 from etl.replay.outcome import Episode, Replayed, differ
 from etl.replay.time import ArchivedChance, ArchivedClock, moment_of
 from etl.store import installations, schema
@@ -105,6 +106,8 @@ def replay(asked: Chosen, engine: Engine, *, report: Report, transformers: Trans
     replaying = _Replay(asked.layout, engine, report, transformers)
     replaying.refuse_other_places(asked.episodes)
     replaying.refuse_other_installations(asked)
+    replaying.done.undone = undone(asked.episodes)
+    replaying.done.whole = [e.run_id for e in asked.episodes]
     for episode in asked.episodes:
         replaying.run(episode)
     return replaying.done
@@ -225,6 +228,8 @@ class _Replay:
         head = self._heads.get(published.account_id)
         if head != published.previous:
             what = "the observation that it follows is not in the archive"
+            if self.done.undone:
+                what = "it goes on from an earlier observation, for a backup was restored before it"
             self.done.depart(episode, published, what, published.previous, head)
 
     def _compare_standing(self, episode: Episode, published: Publishes) -> None:

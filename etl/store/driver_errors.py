@@ -6,6 +6,7 @@ is passed on, neither in our errors nor in the drivers' own that they are raised
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,11 @@ _BY_SQLSTATE: tuple[tuple[str, type[VnsyncError], str | None], ...] = (
     ("42P01", IntegrityBroken, None),
     ("42703", IntegrityBroken, None),
 )
+_NO_ROOM = (
+    "Make room where the database file is, and in {0}, where SQLite keeps its temporary files (TMPDIR names another"
+    " folder); nothing was half-published"
+)
+_USUAL = ("/var/tmp", "/usr/tmp", "/tmp")  # noqa: S108 - named in a remedy; nothing is written there
 _VAGUE = ("08", "58", "XX")
 """Classes under which poolers and servers report much: their words may tell more."""
 
@@ -119,6 +125,14 @@ def _of_sqlite(error: sqlite3.Error) -> VnsyncError:
         return UnreadableValue()
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return IntegrityBroken(cause, remedy=DAMAGED)
-    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY")):
+    if name.startswith("SQLITE_FULL"):
+        return LocalTrouble(cause, remedy=_NO_ROOM.format(_temporary_folder()))
+    if name.startswith(("SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY")):
         return LocalTrouble(cause)
     return IntegrityBroken(cause)
+
+
+def _temporary_folder() -> str:
+    """Where SQLite keeps temporary files: the first of the folders that it looks for."""
+    named = [os.environ.get(name) for name in ("SQLITE_TMPDIR", "TMPDIR")]
+    return next((f for f in (*named, *_USUAL) if f and os.access(f, os.W_OK)), _USUAL[-1])
