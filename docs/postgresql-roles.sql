@@ -2,7 +2,7 @@
 --
 --   vnsync_owner   owns the tables: `vnsync db upgrade`, backups
 --   vnsync_loader  `vnsync sync`: adds to the closed history, can never change, delete or truncate a line of it; no DDL
---   vnsync_reader  dashboards, `vnsync status`: reads tables and views
+--   vnsync_reader  dashboards, `vnsync status`: reads tables and views; temporary tables of its own
 --
 -- Run it as a superuser: once before the first `vnsync db upgrade`, and after each upgrade. It may be run any number of
 -- times. It sets no passwords: use \password or certificates.
@@ -24,7 +24,7 @@ begin
   execute format('revoke create on schema %I from public', home);
   execute format('revoke temporary on database %I from public', current_database());
   execute format('grant create on schema %I to vnsync_owner', home);
-  execute format('grant temporary on database %I to vnsync_owner, vnsync_loader', current_database());
+  execute format('grant temporary on database %I to vnsync_owner, vnsync_loader, vnsync_reader', current_database());
 
   -- What vnsync_owner makes from now on can be read at once, views made anew by an upgrade among it.
   execute format('alter default privileges for role vnsync_owner in schema %I grant select on tables to vnsync_reader, '

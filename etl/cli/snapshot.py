@@ -52,29 +52,39 @@ class Formats(click.ParamType[tuple[str, ...]]):
     "formats",
     type=Formats(),
     metavar="LIST",
-    default="parquet,csv,ndjson",
-    show_default=True,
-    help="Which formats, separated by commas.",
+    help="parquet, csv, ndjson, separated by commas. Default: those that are installed.",
 )
 @options.output
 @options.settings(*options.DATABASE, *options.LOG)
-def snapshot(loaded: Loaded, as_of: datetime, out: Path, formats: tuple[str, ...], output: str) -> None:
+def snapshot(loaded: Loaded, as_of: datetime, out: Path, formats: tuple[str, ...] | None, output: str) -> None:
     """Write all nine tables as known at T into DIR, with a manifest that proves them."""
     from etl.clock import SystemClock
+    from etl.read import encoders
     from etl.read.as_of import refuse_future
     from etl.read.snapshot import write_snapshot
 
     refuse_future(as_of, SystemClock().now(), "--as-of")
-    _write(out, write_snapshot(reading.readable(loaded), as_of, out, formats), output)
+    chosen = formats or encoders.installed()
+    manifest = write_snapshot(reading.readable(loaded), as_of, out, chosen)
+    _write(out, manifest, output, missing=formats is None and len(chosen) < len(FORMATS))
 
 
-def _write(out: Path, manifest: Manifest, output: str) -> None:
+def _write(out: Path, manifest: Manifest, output: str, *, missing: bool) -> None:
     from etl.cli.output import write_json, write_line, write_table
     from etl.read.manifest import sealed
-    from etl.report.snapshot import closing_line, files_table
+    from etl.read.parquet_rows import how_to_install
+    from etl.report.snapshot import closing_line, files_table, formats_line
 
     if output == "json":
-        write_json({"path": str(out), "manifest": {**vars(manifest), "digest": sealed(manifest)}})
+        write_json(
+            {
+                "path": str(out),
+                "formats": sorted(manifest.notes),
+                "manifest": {**vars(manifest), "digest": sealed(manifest)},
+            }
+        )
         return
     write_table(files_table(manifest))
+    if missing:
+        write_line(formats_line(manifest, how_to_install()))
     write_line(closing_line(out, manifest))

@@ -7,13 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import IO, Any, Protocol
 
 from etl.domain.tables import Kind
-from etl.errors import Misconfigured
-from etl.read import csv_text
+from etl.read import csv_text, parquet_rows
 from etl.read.exported import Moment, Row, Sheet, time_text
 
 ROW_GROUP = 50_000
 """Rows of a Parquet row group, however the rows arrive."""
-_NEEDS_PYARROW = "Run `pip install 'vnsync[parquet]'`, or choose --format csv,ndjson"
 
 
 class Encoder(Protocol):
@@ -88,11 +86,10 @@ class ParquetEncoder(Encoder):
     """Parquet by pyarrow, zstd, row groups of one size; `extra` is JSON text. Each version of pyarrow has its bytes."""
 
     def __init__(self, sheet: Sheet, stream: IO[bytes]) -> None:
-        try:
-            import pyarrow as pa
-            import pyarrow.parquet as pq
-        except ImportError as exc:
-            raise Misconfigured("Parquet needs pyarrow, which is not installed", remedy=_NEEDS_PYARROW) from exc
+        parquet_rows.require(", or choose --format csv,ndjson")
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
         types = {
             Kind.INTEGER: pa.int64(),
             Kind.TEXT: pa.string(),
@@ -134,3 +131,8 @@ ENCODERS: dict[str, Callable[[Sheet, IO[bytes]], Encoder]] = {
     "ndjson": NdjsonEncoder,
 }
 """By the format's name, which is the files' suffix too; in the order of the files."""
+
+
+def installed() -> tuple[str, ...]:
+    """The formats that can be written here."""
+    return tuple(name for name in ENCODERS if name != "parquet" or parquet_rows.is_installed())

@@ -1,15 +1,39 @@
-"""Rows of a Parquet file that may be anybody's work, in bounded memory."""
+"""Rows of a Parquet file that may be anybody's work, in bounded memory; and how to get what reads and writes it."""
 
 from __future__ import annotations
 
 import contextlib
 import resource
 from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
 from typing import IO, Any
+
+import etl
+from etl.errors import Misconfigured
 
 BATCH = 1_024
 MOST_MEMORY = 192 * 2**20
 """Bytes that reading may take beyond what the process has: a few KB of zstd may claim to be gigabytes."""
+
+
+def is_installed() -> bool:
+    """Whether pyarrow is there, an extra of vnsync's."""
+    return find_spec("pyarrow") is not None
+
+
+def how_to_install() -> str:
+    """The command that brings it, in words that can be followed here: vnsync itself may not be on any index."""
+    checkout = Path(etl.__file__).parents[1]
+    if (checkout / "pyproject.toml").is_file():
+        return f"Run `pip install '.[parquet]'` in {checkout}"
+    return "Install it beside vnsync: `pip install pyarrow`, or `pipx inject vnsync pyarrow`"
+
+
+def require(remedy: str = "") -> None:
+    """Raises `Misconfigured` where pyarrow is not installed; `remedy`: what would do without it."""
+    if not is_installed():
+        raise Misconfigured("Parquet needs pyarrow, which is not installed", remedy=how_to_install() + remedy)
 
 
 class Unreadable(Exception):
@@ -17,7 +41,8 @@ class Unreadable(Exception):
 
 
 def rows(stream: IO[bytes]) -> Iterator[tuple[Any, ...]]:
-    """The rows in order. Raises `Unreadable`."""
+    """The rows in order. Raises `Unreadable`, or `Misconfigured` where pyarrow is not installed."""
+    require()
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -23,6 +23,11 @@ def closing_line(out: Path, manifest: Manifest) -> str:
     return f"{printable(str(out))}: {accounts} as known at {manifest.as_of}; manifest digest {sealed(manifest)}."
 
 
+def formats_line(manifest: Manifest, how: str) -> str:
+    """Which formats were written where not all could be, and what brings the other one."""
+    return f"Written as {' and '.join(sorted(manifest.notes))}; Parquet needs pyarrow, which is not installed. {how}."
+
+
 def check_notes(checked: Checked, warehouse: str | None) -> Iterator[str]:
     """What was looked at, what it was compared with (None: no warehouse), and what it holds that was erased."""
     manifest = checked.manifest

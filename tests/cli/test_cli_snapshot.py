@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from etl.clock import SystemClock
-from tests.cli.running import Run, Source
+from etl.read.parquet_rows import how_to_install
+from tests.cli.running import CHECKOUT, Run, Source
 
 
 @pytest.fixture
@@ -61,10 +62,27 @@ def test_bad_input_gets_one_line(now: str, arguments: tuple[str, ...], code: int
 
 
 def test_without_pyarrow(now: str, vnsync: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Parquet is an extra: one line says how to get it, and the other formats need nothing."""
+    """Parquet is an extra: asked for, one line says how to get it here; else the formats that are there are written."""
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    done = vnsync("snapshot", "--as-of", now, "--out", "out")
+    done = vnsync("snapshot", "--as-of", now, "--out", "out", "--format", "parquet,csv")
     assert done.code == 78
-    assert "pip install 'vnsync[parquet]'" in done.error
+    assert f"pip install '.[parquet]'` in {CHECKOUT}" in done.error
     assert list(Path().glob("*out*")) == []
-    assert vnsync("snapshot", "--as-of", now, "--out", "out", "--format", "csv,ndjson").code == 0
+    done = vnsync("snapshot", "--as-of", now, "--out", "out")
+    assert done.code == 0
+    assert "Written as csv and ndjson; Parquet needs pyarrow" in done.out
+    assert {p.suffix for p in Path("out").iterdir()} == {".csv", ".ndjson", ".json"}
+    assert vnsync("snapshot", "--as-of", now, "--out", "two", "--output", "json").json["formats"] == ["csv", "ndjson"]
+
+
+def test_a_snapshot_says_its_formats(now: str, vnsync: Run) -> None:
+    """With all that can be installed, all formats are written, and nothing is said to be missing."""
+    done = vnsync("snapshot", "--as-of", now, "--out", "out")
+    assert (done.code, "pyarrow" in done.out) == (0, False)
+    assert {p.suffix for p in Path("out").iterdir()} == {".csv", ".ndjson", ".parquet", ".json"}
+
+
+def test_where_vnsync_is_no_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Installed elsewhere, what is named is a package that every index has."""
+    monkeypatch.setattr("etl.__file__", "/opt/vnsync/lib/python3.11/site-packages/etl/__init__.py")
+    assert "`pip install pyarrow`" in how_to_install()
