@@ -106,8 +106,7 @@ def replay(asked: Chosen, engine: Engine, *, report: Report, transformers: Trans
     replaying = _Replay(asked.layout, engine, report, transformers)
     replaying.refuse_other_places(asked.episodes)
     replaying.refuse_other_installations(asked)
-    replaying.done.undone = undone(asked.episodes)
-    replaying.done.whole = [e.run_id for e in asked.episodes]
+    replaying.look_ahead(asked.episodes)
     for episode in asked.episodes:
         replaying.run(episode)
     return replaying.done
@@ -120,7 +119,13 @@ class _Replay:
         self._layout, self._responses, self._engine, self._report = layout, Responses(layout), engine, report
         self._transformers = transformers
         self._heads = dict(self._standing())
+        self._archived: set[tuple[int, datetime | None]] = set()
         self.done = Replayed()
+
+    def look_ahead(self, wanted: Sequence[Episode]) -> None:
+        """Take in which observations the archive has, and which runs a restored backup undid."""
+        self._archived = {(i, p.observed_at) for e in wanted for i, p in e.published.items()}
+        self.done.whole, self.done.undone = [e.run_id for e in wanted], undone(wanted)
 
     def _standing(self) -> Iterator[tuple[int, datetime]]:
         """The last observation of each account in the warehouse."""
@@ -228,7 +233,7 @@ class _Replay:
         head = self._heads.get(published.account_id)
         if head != published.previous:
             what = "the observation that it follows is not in the archive"
-            if self.done.undone:
+            if (published.account_id, published.previous) in self._archived:
                 what = "it goes on from an earlier observation, for a backup was restored before it"
             self.done.depart(episode, published, what, published.previous, head)
 
