@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,27 +13,38 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import make_url
 
+from etl.store import patience
 from tests.faults.clusters import private
 from tests.faults.scenes import Scene, scene
 
 AGENCY = 6
 
 
+def slowly(request: dict[str, Any]) -> None:
+    """A listing takes its time, so that every lane is at work while others look for connections."""
+    if request["method"] == "get.virtual_numbers":
+        threading.Event().wait(0.4)
+
+
 @pytest.mark.parametrize("limit", [2, 3, 5])
-def test_g06_fewer_connections_than_a_run_takes_postgresql(limit: int, tmp_path: Path) -> None:
+def test_g06_fewer_connections_than_a_run_takes_postgresql(
+    limit: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A role with fewer connections than the lanes of a run, down to two: all is published, and one notice says why."""
+    monkeypatch.setattr(patience, "SECONDS", 0.2)
     cluster, role = private(), f"narrow_{limit}"
     cluster.execute(f"create role {role} login connection limit {limit}")
     name = cluster.new_database(f"owner {role}", migrated=False)
-    with scene(tmp_path / "scene", cluster.url(name, role), numbers=20, customers=AGENCY) as stage:
+    with scene(tmp_path / "scene", cluster.url(name, role), numbers=20, customers=2 * AGENCY) as stage:
+        stage.api.before_request.append(slowly)
         done = stage.sync("--output", "json", level="warning")
+        stage.api.before_request.clear()
         assert done.code == 0, done.err
-        assert [a["status"] for a in done.json["accounts"]] == ["succeeded"] * AGENCY
+        assert [a["status"] for a in done.json["accounts"]] == ["succeeded"] * 2 * AGENCY
         notices = [line for line in done.err.splitlines() if "connections" in line]
         assert len(notices) == 1, done.err
         assert "--concurrency 4 takes up to 9" in notices[0]
-        again = Scene(stage.source, cluster.url(name))
-        again.is_true()
+        Scene(stage.source, cluster.url(name)).is_true()
         stage.a_day_passes()
         assert stage.sync("--concurrency", "1", level="warning").err == ""
 
@@ -49,7 +61,9 @@ def test_g06_one_connection_is_too_few_postgresql(tmp_path: Path) -> None:
 @contextmanager
 def _written_by_others(url: str) -> Iterator[None]:
     """Another program writes to the SQLite file, for longer than anybody waits."""
-    writer = sqlite3.connect(url.removeprefix("sqlite:///").partition("?")[0], isolation_level=None)
+    writer = sqlite3.connect(
+        url.removeprefix("sqlite:///").partition("?")[0], isolation_level=None, check_same_thread=False
+    )
     writer.execute("begin immediate")
     yield
     writer.execute("rollback")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from etl.store.engine import open_warehouse
+from tests.cli.running import Outcome, command, environment
 from tests.faults.clusters import private
 from tests.faults.scenes import scene
 from tests.faults.test_b_storage import back_up, fill, restore, small_disk
@@ -32,18 +34,21 @@ def test_g09_temp_file_limit_postgresql(tmp_path: Path) -> None:
         stage.recovers()
 
 
-def test_g09_full_temporary_folder_sqlite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_g09_full_temporary_folder_sqlite(tmp_path: Path) -> None:
     """SQLite's words do not tell which disk is full: the line names the temporary folder too, and TMPDIR."""
     with (
         small_disk(tmp_path / "small", "64k") as small,
-        scene(tmp_path / "scene", f"sqlite:///{tmp_path / 'warehouse.db'}", numbers=4_000) as stage,
+        scene(tmp_path / "scene", f"sqlite:///{tmp_path / 'warehouse.db'}", numbers=6_000) as stage,
     ):
         assert stage.sync().code == 0
         stage.a_day_passes()
         fill(small)
-        with monkeypatch.context() as patch:
-            patch.setenv("TMPDIR", str(small))
-            line = stage.refused(stage.sync("--no-shortcuts"), 74, says="database or disk is full")
+        words = command(
+            "sync", *stage.source.options, "--database-url", stage.url, "--no-shortcuts", "--log-level=error"
+        )
+        variables = {**environment(), "TMPDIR": str(small)}
+        done = subprocess.run(words, env=variables, capture_output=True, text=True, check=False, timeout=120)
+        line = stage.refused(Outcome(done.returncode, done.stdout, done.stderr), 74, says="database or disk is full")
         assert f"in {small}, where SQLite keeps its temporary files (TMPDIR" in line
         stage.recovers()
 
@@ -121,8 +126,9 @@ def test_g09_the_recipe_for_a_million_calls(database: str, tmp_path: Path) -> No
         moment = "timestamptz" if database == "postgresql" else "text"
         with stage.engine.begin() as connection:
             connection.execute(text(f"create table calls (call_time {moment}, phone text)"))
-            for view, column in (("virtual_numbers_history", "valid_from"), ("virtual_numbers_history", "changed_at")):
-                connection.execute(text(f"insert into calls select {column}, virtual_phone_number from {view}"))
+            for which in ("valid_from", "valid_to"):
+                each = f"select {which}, virtual_phone_number from virtual_numbers_history where {which} is not null"
+                connection.execute(text(f"insert into calls {each}"))
         short, long = re.findall(r"```sql\n(.*?)```", README, re.DOTALL)[:2]
         with open_warehouse(reader_s(url)).connect() as connection:
             *prepared, question = [s for s in long.split(";") if s.strip()]
