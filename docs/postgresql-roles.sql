@@ -35,7 +35,7 @@ begin
     select c.relname as name, c.relkind as kind, case c.relkind when 'v' then 'view' else 'table' end as word
     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     where n.nspname = home and c.relkind in ('r', 'p', 'v') and (
-      c.relname in ('alembic_version', 'sync_runs', 'accounts', 'account_syncs', 'chain_sections',
+      c.relname in ('vnsync_version', 'sync_runs', 'accounts', 'account_syncs', 'chain_sections',
         'account_claims', 'erasures', 'installations', 'quarantine', 'source_drift', 'first_reported', 'listing_states',
         'listing_windows',
         'number_assignments', 'number_campaign_periods', 'changes')
@@ -45,7 +45,7 @@ begin
     execute format('alter %s %I.%I owner to vnsync_owner', item.word, home, item.name);
     execute format('revoke all on %I.%I from public, vnsync_loader, vnsync_reader', home, item.name);
     execute format('grant select on %I.%I to vnsync_loader, vnsync_reader', home, item.name);
-    continue when item.kind = 'v' or item.name in ('alembic_version', 'erasures');
+    continue when item.kind = 'v' or item.name in ('vnsync_version', 'erasures');
 
     -- History and records of what happened: added to, never changed.
     execute format('grant insert on %I.%I to vnsync_loader', home, item.name);

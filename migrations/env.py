@@ -2,12 +2,14 @@
 
 from alembic import context
 
-from etl.store.schema import metadata
+from etl.store.schema import VERSION_TABLE, metadata
 
 connection = context.config.attributes["connection"]
 context.configure(
     connection=connection,
     target_metadata=metadata,
+    version_table=VERSION_TABLE,
+    version_table_schema=context.config.attributes["schema"],
     render_as_batch=connection.dialect.name == "sqlite",
     transaction_per_migration=False,
 )

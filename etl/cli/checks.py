@@ -170,6 +170,7 @@ def _migrations(engine: Engine) -> Finding:
         return Finding(check="migrations", state="ok", found=f"at version {at}, as this vnsync needs")
     if at is not None and at not in migrations.revisions():
         migrations.check(engine)
+    migrations.require_room(engine)
     found = f"at version {at}, this vnsync needs {head}" if at else "no tables yet"
     return Finding(
         check="migrations", state="warn", found=found, remedy="`vnsync sync` or `vnsync db upgrade` mends that."
@@ -193,15 +194,21 @@ def _tables(engine: Engine) -> Iterator[Finding]:
     from etl.store import inspection, soundness
 
     try:
-        changed = [*inspection.differences(engine), *inspection.exposures(engine)]
-        for each in changed:
-            yield failed("tables", IntegrityBroken(each, remedy="Undo the change, or restore a backup."))
-        if not changed:
+        looked = inspection.inspect(engine)
+        exposed = [inspection.Difference(told=told) for told in inspection.exposures(engine)]
+        for each in (*looked.problems, *exposed):
+            remedy = "Run `vnsync db upgrade`, which makes it anew." if each.view else _UNDO
+            yield failed("tables", IntegrityBroken(each.told, remedy=remedy))
+        if not looked.problems and not exposed:
             for warning in soundness.check(engine):
                 yield Finding(check="tables", state="warn", found=warning, remedy="Put the file on a local disk.")
-            yield Finding(check="tables", state="ok", found="every definition is as vnsync makes it")
+            also = f" ({'; '.join(looked.notes)})" if looked.notes else ""
+            yield Finding(check="tables", state="ok", found=f"every definition is as vnsync makes it{also}")
     except VnsyncError as error:
         yield failed("tables", error)
+
+
+_UNDO = "Undo the change, or restore a backup."
 
 
 def _accounts(engine: Engine, reached: Reached) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -12,13 +13,15 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from etl.settings import Loaded
+    from etl.store.home import Owned
     from etl.store.installations import Rebinding
 
 EPILOG = """\b
 Examples:
   vnsync db current                 which version the warehouse is at
   vnsync db upgrade                 bring it up to date (`sync` does so by itself)
-  vnsync db downgrade 0001          go back; `base` drops everything that vnsync made
+  vnsync db downgrade base          what would be dropped: everything that vnsync made
+  vnsync db downgrade base --yes    drop it
   vnsync db rebind --to URL --yes   go on at another host, after the vendor renamed it
 """
 
@@ -35,12 +38,15 @@ def db() -> None:
 @options.output
 @options.settings(*options.DATABASE, *options.LOG)
 def upgrade(loaded: Loaded, output: str) -> None:
-    """Create the schema in an empty database, or bring an older one up to date."""
+    """Create the schema in an empty database, or bring an older one up to date.
+
+    Views that are missing or were changed are made anew; grants, comments and other people's objects stay.
+    """
     from etl.cli.connect import warehouse
     from etl.store import migrations
 
     engine = warehouse(loaded)
-    changed = migrations.upgrade(engine)
+    changed = migrations.upgrade(engine, thorough=True)
     verb = "upgraded to" if changed else "already at"
     _tell(output, f"The warehouse is {verb} version {migrations.head()}.", engine, changed=changed)
 
@@ -60,18 +66,45 @@ def current(loaded: Loaded, output: str) -> None:
     _tell(output, f"The warehouse is at version {at}; {state}." if at else f"The warehouse is empty; {state}.", engine)
 
 
-@db.command(short_help="Go back to an older version.", epilog="Example: vnsync db downgrade 0001")
+DOWNGRADE_EPILOG = """\b
+Examples:
+  vnsync db downgrade base          says what would be dropped
+  vnsync db downgrade base --yes    drops it
+"""
+
+
+@db.command(short_help="Go back to an older version.", epilog=DOWNGRADE_EPILOG)
 @click.argument("revision")
+@click.option("--yes", is_flag=True, help="Do it. Without it nothing changes.")
 @options.output
 @options.settings(*options.DATABASE, *options.LOG)
-def downgrade(loaded: Loaded, revision: str, output: str) -> None:
+def downgrade(loaded: Loaded, revision: str, yes: bool, output: str) -> None:
     """Take the schema back to REVISION; `base` drops all that vnsync made, with the data. Make a backup first."""
     from etl.cli.connect import warehouse
     from etl.store import migrations
 
     engine = warehouse(loaded)
-    migrations.downgrade(engine, revision)
-    _tell(output, f"The warehouse is at version {migrations.current(engine) or 'base'}.", engine, changed=True)
+    dropped = migrations.would_drop(engine, revision)
+    if yes:
+        migrations.downgrade(engine, revision)
+    at = migrations.current(engine) or "base"
+    if yes or at == revision:
+        _tell(output, f"The warehouse is at version {at}.", engine, changed=yes)
+    else:
+        sentence = f"The warehouse is at version {at}, and would go back to {revision}{_losses(dropped)}."
+        names = [each.name for each in dropped]
+        _tell(output, f"{sentence} Nothing was changed; add --yes to do it.", engine, changed=False, would_drop=names)
+
+
+def _losses(dropped: Sequence[Owned]) -> str:
+    from etl.report.wording import counted
+
+    tables = [each.name for each in dropped if each.kind != "view"]
+    views = [each.name for each in dropped if each.kind == "view"]
+    if not dropped:
+        return ""
+    what = f"{counted(len(tables), 'table')} with all rows and history ({', '.join(tables)})"
+    return f", which drops {what} and {counted(len(views), 'view')} ({', '.join(views)})"
 
 
 REBIND_EPILOG = """\b
@@ -129,7 +162,7 @@ def _tell_change(change: Rebinding, done: bool, output: str) -> None:
         )
 
 
-def _tell(output: str, sentence: str, engine: Engine | None, **fields: bool) -> None:
+def _tell(output: str, sentence: str, engine: Engine | None, **fields: object) -> None:
     from etl.cli.output import write_json
     from etl.report.wording import printable
     from etl.store import migrations

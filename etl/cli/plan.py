@@ -72,6 +72,7 @@ def _warehouse(loaded: Loaded) -> tuple[Engine, bool]:
         engine = warehouse(loaded)
         if migrations.current(engine) is not None:
             return engine, False
+        migrations.require_room(engine)
     engine = open_warehouse("sqlite://")
     migrations.upgrade(engine)
     return engine, True

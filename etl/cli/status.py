@@ -74,6 +74,7 @@ def _read(loaded: Loaded, as_of: datetime | None) -> Status:
     refuse_future(as_of, now, "--as-of")
     engine = reading.there(loaded)
     if as_of is None and migrations.current(engine) is None:
+        migrations.require_room(engine)
         return Status()
     migrations.check(engine)
     return read_status(engine, now, moment=as_of)

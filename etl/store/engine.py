@@ -18,7 +18,7 @@ from sqlalchemy.pool import NullPool, StaticPool
 
 from etl.errors import IntegrityBroken, LocalTrouble, Misconfigured, UnreadableValue
 from etl.files import refuse_special
-from etl.store import patience, threads
+from etl.store import home, patience, threads
 from etl.store.connecting import SETTING
 from etl.store.driver_errors import strip, translated
 from etl.store.sqlite_functions import FUNCTIONS
@@ -37,7 +37,7 @@ DOUBTFUL = "vnsync_doubtful"
 
 
 def open_warehouse(url: str, *, schema: str | None = None) -> Engine:
-    """An engine for a SQLAlchemy URL of SQLite or PostgreSQL; `schema` is set as PostgreSQL's search path.
+    """An engine for a SQLAlchemy URL of SQLite or PostgreSQL; `schema`: PostgreSQL's, None for the search path's.
 
     A new SQLite file is readable by its owner only. Raises `Misconfigured` or `LocalTrouble`; the first connection
     raises what `database_errors` makes of it.
@@ -182,15 +182,17 @@ def _open_postgresql(url: URL, schema: str | None) -> Engine:
     arguments = _unless_given(url, application_name="vnsync", connect_timeout=10)
     arguments |= {"client_encoding": "utf8", "autocommit": False}
     arguments["prepare_threshold"] = None  # a prepared statement lives in one server session; a pooler changes them
+    place = home.Place(asked=schema)
     engine = create_engine(
         url,
         poolclass=NullPool,
         connect_args=arguments,
+        execution_options={home.PLACE: place},
         use_native_hstore=False,
         hide_parameters=True,
         json_deserializer=bytes.decode,  # JSON is read as text, as in SQLite: a double would lose digits
     )
-    event.listen(engine, "begin", lambda connection: _begin_postgresql(connection, schema))
+    event.listen(engine, "begin", lambda connection: _begin_postgresql(connection, place))
     event.listen(engine, "handle_error", _strip)
     event.listen(engine, "handle_error", _let_go)
     threads.prepare(engine)
@@ -235,15 +237,16 @@ def break_off(connection: Connection) -> bool:
     return True
 
 
-def _begin_postgresql(connection: Connection, schema: str | None) -> None:
+def _begin_postgresql(connection: Connection, place: home.Place) -> None:
     """Settings of the transaction, not of the session: a pooler between us and the server may change sessions.
 
     Whatever the server, database or role have set, times are read alike, nobody is waited for without end, and the
     lock of a run that listens to the network is not taken for idleness.
     """
-    path = f"set local search_path to {connection.dialect.identifier_preparer.quote(schema)}; " if schema else ""
     level = "repeatable read, read only" if connection.get_execution_options().get(READING) else "read committed"
+    path = home.path(place)
     connection.exec_driver_sql(f"set transaction isolation level {level}; {_TRANSACTION}{path}{_TIMEOUTS}{_DURABLE}")
+    home.pin(connection, place)
 
 
 _TRANSACTION = (

@@ -7,20 +7,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Connection, Engine, select
+from sqlalchemy.exc import DBAPIError
 
 import etl
 from etl.errors import IntegrityBroken, Misconfigured, NotAllowed
-from etl.store import rights, soundness
+from etl.store import attached, home, rights, schema, soundness, view_upkeep
 from etl.store.engine import begin_writing, database_errors
 from etl.store.liveness import refuse_while_running
 from etl.store.locks import hold_schema
-from etl.store.views import NAMES, create_statements, drop_statements
+from etl.store.schema import VERSION_TABLE
+from etl.store.views import NAMES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from alembic.config import Config
 
-VERSION_TABLE = "alembic_version"
+_VIEW_IN_THE_WAY = ("0A000", "2BP01")
+"""SQLSTATEs of a change to a table on which a view depends."""
 
 
 def folder() -> Path:
@@ -43,16 +48,14 @@ def head() -> str:
 def current(engine: Engine) -> str | None:
     """The database's revision; None when it has no schema of ours."""
     with database_errors(), engine.connect() as connection:
-        return _current(connection)
+        return home.version(connection)
 
 
-def _current(connection: Connection) -> str | None:
-    if connection.dialect.name == "postgresql":
-        rights.require_schema(connection)
-    if not inspect(connection).has_table(VERSION_TABLE):
-        return None
-    found = connection.scalar(text(f"select version_num from {VERSION_TABLE}"))  # noqa: S608 - a constant
-    return None if found is None else str(found)
+def require_room(engine: Engine) -> None:
+    """Raises unless a warehouse is there, or can be made without meeting anybody else's objects (see `home`)."""
+    with database_errors(), engine.connect() as connection:
+        if home.version(connection) is None:
+            home.require_room(connection)
 
 
 def check(engine: Engine) -> None:
@@ -60,13 +63,14 @@ def check(engine: Engine) -> None:
     found = current(engine)
     if found != head():
         _refuse_newer(found)
+        require_room(engine)
         what = "has no schema yet" if found is None else f"has schema {found}, this vnsync needs {head()}"
         raise Misconfigured(f"the database {what}", remedy="Run `vnsync db upgrade`")
 
 
 def is_current(connection: Connection) -> bool:
     """Whether the schema that the connection looks at is the one that this program needs."""
-    return _current(connection) == head()
+    return home.version(connection) == head()
 
 
 def _refuse_newer(found: str | None) -> None:
@@ -77,47 +81,84 @@ def _refuse_newer(found: str | None) -> None:
         )
 
 
-def upgrade(engine: Engine) -> bool:
+def upgrade(engine: Engine, *, thorough: bool = False) -> bool:
     """Bring the schema to `head()` in one transaction; whether anything had to be done.
 
-    Raises `Misconfigured` when the database is newer than this program, `TryLater` while a run is on.
+    Views that are missing are made. Those that are defined otherwise are looked for when the last run was made by
+    another version of vnsync, or if `thorough`. Raises `Misconfigured` when the database is newer than this program, or
+    has other objects under vnsync's names, `TryLater` while a run is on.
     """
-    return _migrate(engine, head())
+    return _migrate(engine, head(), thorough=thorough)
 
 
 def downgrade(engine: Engine, revision: str) -> None:
-    """Bring the schema down to `revision` ("base": nothing left) in one transaction. Raises `TryLater` as `upgrade`."""
-    if revision != "base" and revision not in revisions():
-        raise Misconfigured(f"there is no revision {revision}", remedy=f"Known are: base, {', '.join(revisions())}")
+    """Bring the schema down to `revision` ("base": nothing left) in one transaction. Raises as `upgrade`."""
+    _require_known(revision)
     _migrate(engine, revision)
 
 
-def _migrate(engine: Engine, target: str) -> bool:
+def would_drop(engine: Engine, revision: str) -> list[home.Owned]:
+    """What `downgrade` would drop: all that vnsync made for "base", and nothing that is named for a later one."""
+    _require_known(revision)
+    with database_errors(), engine.connect() as connection:
+        found = home.version(connection)
+        _refuse_newer(found)
+        if found is None or revision != "base":
+            return []
+        return home.owners(connection, [*schema.metadata.tables, *NAMES])
+
+
+def _require_known(revision: str) -> None:
+    if revision != "base" and revision not in revisions():
+        raise Misconfigured(f"there is no revision {revision}", remedy=f"Known are: base, {', '.join(revisions())}")
+
+
+def _migrate(engine: Engine, target: str, *, thorough: bool = False) -> bool:
     with database_errors(), begin_writing(engine) as connection:
         hold_schema(connection)
-        found = _current(connection)
+        found = home.version(connection)
         _refuse_newer(found)
-        if found == target and _has_views(connection):
+        if found is None and target == "base":
+            return False  # whatever is there is not ours
+        wrong = _wrong_views(connection, thorough) if found == target else []
+        if found == target and not wrong:
             return False
         if found == target:
-            soundness.refuse_edited(connection)  # only views are missing: they cannot be made over other tables
+            soundness.refuse_edited(connection)  # views cannot be made over other tables
+        elif found is None:
+            home.require_room(connection)
         if found is not None:
             refuse_while_running(connection)
         if connection.dialect.name == "postgresql":
             soundness.check_server(connection)
-        with _owners_work(found, target):
-            _move(connection, found, target)
+        with _owners_work(found, target, wrong):
+            _move(connection, found, target, wrong)
     return True
 
 
+def _wrong_views(connection: Connection, thorough: bool) -> list[str]:
+    """The views to be made; their definitions are compared where they may be those of another version."""
+    if thorough or connection.dialect.name == "sqlite" or _is_of_another_version(connection):
+        return view_upkeep.differing(connection)
+    return view_upkeep.missing(connection)
+
+
+def _is_of_another_version(connection: Connection) -> bool:
+    runs = schema.sync_runs
+    if not home.owners(connection, [runs.name]):
+        return False  # `soundness` says so
+    last = connection.scalar(select(runs.c.version).order_by(runs.c.run_id.desc()).limit(1))
+    return last is not None and last != etl.__version__
+
+
 @contextlib.contextmanager
-def _owners_work(found: str | None, target: str) -> Iterator[None]:
+def _owners_work(found: str | None, target: str, wrong: Sequence[str]) -> Iterator[None]:
     """A role that only loads may not change the schema: say so, instead of naming the first object it stumbled on."""
     try:
         with database_errors():
             yield
     except NotAllowed as exc:
-        way = f"must go from {found or 'nothing'} to {target}" if found != target else "has lost its views"
+        way = f"must go from {found or 'nothing'} to {target}" if found != target else f"needs its view {wrong[0]} anew"
         raise NotAllowed(
             f"the schema {way}, which this database role may not do ({exc})",
             remedy=f"Run `vnsync db upgrade` as the schema's owner ({rights.ROLES}), or Grant this role CREATE on it",
@@ -126,20 +167,56 @@ def _owners_work(found: str | None, target: str) -> Iterator[None]:
         raise IntegrityBroken(f"the schema cannot go from {found or 'nothing'} to {target}: {exc}") from exc
 
 
-def _has_views(connection: Connection) -> bool:
-    return set(NAMES) <= set(inspect(connection).get_view_names())
-
-
-def _move(connection: Connection, found: str | None, target: str) -> None:
+def _move(connection: Connection, found: str | None, target: str, wrong: Sequence[str]) -> None:
     from alembic import command
 
-    for statement in drop_statements():
-        connection.exec_driver_sql(statement)
-    down = found is not None and (target == "base" or target < found)
-    (command.downgrade if down else command.upgrade)(_config(connection), target)
-    if target == head():
-        for statement in create_statements(connection.dialect.name):
-            connection.exec_driver_sql(statement)
+    if found == target:
+        view_upkeep.make(connection, wrong)
+    elif target == "base":
+        _drop_all(connection)
+    elif found is None:
+        command.upgrade(_config(connection), target)
+        view_upkeep.make(connection, NAMES)
+    else:
+        kept = _change(connection, found, target)
+        if target == head():
+            view_upkeep.make(connection, view_upkeep.differing(connection))
+            attached.put_back(connection, kept)
+
+
+def _drop_all(connection: Connection) -> None:
+    from alembic import command
+
+    there = view_upkeep.there(connection)
+    attached.refuse_dependents(connection, [*schema.metadata.tables, *there])
+    view_upkeep.drop(connection, there)
+    command.downgrade(_config(connection), "base")
+    if home.version_table_is_there(connection):
+        connection.exec_driver_sql(f"drop table {home.qualified(connection, VERSION_TABLE)}")
+
+
+def _change(connection: Connection, found: str, target: str) -> list[attached.Attached]:
+    """Run the revisions between two versions; views go only where the change of a table cannot be done under them.
+
+    What others had attached to the views that went.
+    """
+    from alembic import command
+
+    run = command.downgrade if target < found else command.upgrade
+    if connection.dialect.name == "postgresql":
+        savepoint = connection.begin_nested()
+        try:
+            run(_config(connection), target)
+        except DBAPIError as exc:
+            savepoint.rollback()
+            if getattr(exc.orig, "sqlstate", None) not in _VIEW_IN_THE_WAY:
+                raise
+        else:
+            savepoint.commit()
+            return []
+    kept = view_upkeep.drop(connection, view_upkeep.there(connection))
+    run(_config(connection), target)
+    return kept
 
 
 def _config(connection: Connection) -> Config:
@@ -149,4 +226,5 @@ def _config(connection: Connection) -> Config:
     config.set_main_option("script_location", str(folder()).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
+    config.attributes["schema"] = None if connection.dialect.name == "sqlite" else home.schema_name(connection)
     return config

@@ -18,7 +18,7 @@ EDIT = ("SELECT", "INSERT", "UPDATE")
 KEEP = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 NEEDED: dict[str, tuple[str, ...]] = {
-    "alembic_version": READ,
+    schema.VERSION_TABLE: READ,
     "sync_runs": EDIT,
     "installations": ADD,
     "accounts": EDIT,

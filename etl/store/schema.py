@@ -23,6 +23,9 @@ from sqlalchemy import (
 from etl.domain import tables as declared
 from etl.store.types import ID, TYPES, UtcDateTime, storage_class
 
+VERSION_TABLE = "vnsync_version"
+"""Where Alembic keeps the schema's version: under a name of our own, for other programs have an `alembic_version`."""
+
 metadata = MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",

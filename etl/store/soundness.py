@@ -22,7 +22,8 @@ Column = tuple[str, str, bool]
 _SERVER = "select current_setting('server_version_num')::int / 10000, current_setting('server_encoding')"
 _COLUMNS = {
     "postgresql": """
-        select c.relname, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull, c.relrowsecurity
+        select c.relname, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull,
+          row_security_active(c.oid)
         from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
         join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
         where n.nspname = current_schema() and c.relkind in ('r', 'p')""",
@@ -123,7 +124,7 @@ def _columns_wrong(connection: Connection) -> Iterator[str]:
         found.setdefault(table, {})[name] = (name, kind, bool(needed))
         if hidden and table in schema.metadata.tables and f"{table}:" not in found:
             found[f"{table}:"] = {}
-            yield f"row security is on for {table}"
+            yield f"row security is on for {table} and may hide rows from this role"
     for table, columns in _expected_columns(connection.dialect.name).items():
         if table not in found:
             yield f"the table {table} is missing"

@@ -1,6 +1,6 @@
 """The views: history of each table, and the three that people ask. Made from the declaration, so never out of step.
 
-Views hold no data, so they are not versioned: they are dropped before a migration and made anew after it.
+Views hold no data, so they are not versioned: `view_upkeep` makes those that are missing or differ.
 """
 
 from __future__ import annotations
@@ -18,25 +18,21 @@ OBJECT = {"postgresql": "jsonb_build_object", "sqlite": "json_object"}
 NAMES = (*(f"{t.name}_history" for t in TABLES), "number_assignments", "number_campaign_periods", "changes")
 
 
-def create_statements(dialect: str) -> Iterator[str]:
-    """`create view` statements for `dialect` (postgresql or sqlite), in an order in which they can be made."""
-    for table in TABLES:
-        yield _history(table)
-    yield _assignments(dialect)
-    yield _periods(dialect)
-    yield f"create view changes as\n{' union all '.join(_changes_of(t, dialect) for t in TABLES)}"
-
-
-def drop_statements() -> Iterator[str]:
-    """`drop view` statements, in an order in which they can go."""
-    for name in reversed(NAMES):
-        yield f"drop view if exists {name}"
+def queries(dialect: str) -> dict[str, str]:
+    """The query of each view for `dialect` (postgresql or sqlite), in an order in which the views can be made."""
+    histories = {f"{table.name}_history": _history(table) for table in TABLES}
+    changes = " union all ".join(_changes_of(t, dialect) for t in TABLES)
+    return {
+        **histories,
+        "number_assignments": _assignments(dialect),
+        "number_campaign_periods": _periods(dialect),
+        "changes": changes,
+    }
 
 
 def _history(table: Table) -> str:
     columns = ", ".join(["account_id", *(c.name for c in table.columns)])
     return (
-        f"create view {table.name}_history as\n"
         f"select {columns}, valid_from, valid_to, opened_run_id, closed_run_id from {table.name}_closed\n"
         f"union all\n"
         f"select {columns}, valid_from, null, opened_run_id, null from {table.name}"
@@ -53,9 +49,9 @@ def _assignments(dialect: str) -> str:
         " join scenarios s on s.account_id = l.account_id and s.scenario_id = l.scenario_id"
         " where l.account_id = n.account_id and l.virtual_number_id = n.virtual_number_id order by s.scenario_name"
     )
-    return f"""create view number_assignments as
-select n.account_id, a.account_name, n.virtual_number_id, n.virtual_phone_number, n.redirection_phone_number,
-  n.status, n.category, n.type, n.name, n.comment, l.campaign_id, c.campaign_name, c.site_id, w.site_domain_name,
+    return f"""select n.account_id, a.account_name, n.virtual_number_id, n.virtual_phone_number,
+  n.redirection_phone_number, n.status, n.category, n.type, n.name, n.comment,
+  l.campaign_id, c.campaign_name, c.site_id, w.site_domain_name,
   lb.site_block_id, b.site_block_name, lb.is_tracking,
   (select {names} from ({source}) s) as scenario_names
 from virtual_numbers n
@@ -81,7 +77,7 @@ def _periods(dialect: str) -> str:
     """Pieces on which the link, the number, the campaign and the site all stay as they are."""
     tables = ("virtual_number_campaigns", "virtual_numbers", "campaigns")
     arms = [_periods_of(dialect, dict(zip("lnc", parts, strict=True))) for parts in _parts(*tables)]
-    return f"create view number_campaign_periods as\n{' union all '.join(arms)}"
+    return " union all ".join(arms)
 
 
 def _periods_of(dialect: str, parts: dict[str, tuple[str, str]]) -> str:

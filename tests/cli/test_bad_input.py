@@ -128,7 +128,7 @@ class Setup:
 
         migrations.upgrade(open_warehouse("sqlite:///x.db"))
         with closing(sqlite3.connect("x.db")) as connection, connection:
-            connection.execute("update alembic_version set version_num = '9999'")
+            connection.execute("update vnsync_version set version_num = '9999'")
         return ["--database-url", "sqlite:///x.db", *self.options]
 
     def empty_schema_and_no_upgrade(self) -> list[str]:

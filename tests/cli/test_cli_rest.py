@@ -88,7 +88,7 @@ def test_db_up_and_down(empty_url: str, vnsync: Run) -> None:
     assert made["current"] == made["head"]
     assert vnsync("db", "upgrade", "--output", "json", *where).json["changed"] is False
     assert "up to date" in vnsync("db", "current", *where).out
-    assert vnsync("db", "downgrade", "base", "--output", "json", *where).json["current"] is None
+    assert vnsync("db", "downgrade", "base", "--yes", "--output", "json", *where).json["current"] is None
     assert "is empty" in vnsync("db", "current", *where).out
 
 

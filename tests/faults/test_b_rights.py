@@ -66,7 +66,7 @@ def test_b08_each_table_s_rights(guarded: str) -> None:
             "GRANT USAGE",
         ),
         ("revoke usage on schema public from vnsync_loader, public", "lacks USAGE on schema public", "GRANT USAGE"),
-        ("revoke select on alembic_version from vnsync_loader", "table alembic_version", "GRANT"),
+        ("revoke select on vnsync_version from vnsync_loader", "table vnsync_version", "GRANT"),
         (
             "revoke connect on database {name} from vnsync_loader, public",
             "permission denied for database",

@@ -51,7 +51,6 @@ POSTGRESQL_EDITS = {
     "primary_key_dropped": ("alter table scenarios drop constraint pk_scenarios", "pk_scenarios of scenarios"),
     "check_dropped": ("alter table sites_closed drop constraint ck_sites_closed_period", "ck_sites_closed_period"),
     "foreign_key_dropped": ("alter table account_syncs drop constraint fk_account_syncs_run_id", "fk_account_syncs"),
-    "rows_hidden": ("alter table virtual_numbers enable row level security", "row security is on"),
 }
 DEEP = {
     "index_on_other_columns": (

@@ -20,7 +20,7 @@ RECORDS = ["account_syncs", "chain_sections", "installations", "quarantine", "fi
 STATES = {"sync_runs": "status", "accounts": "account_name", "source_drift": "last_run_id"}
 FIXED = {"sync_runs": "started_at", "accounts": "first_run_id", "source_drift": "first_run_id"}
 MOVED = ["account_claims", "listing_states", "listing_windows"]
-TABLES = [*CURRENT, *MOVED, *CLOSED, *RECORDS, *STATES, "erasures", "alembic_version"]
+TABLES = [*CURRENT, *MOVED, *CLOSED, *RECORDS, *STATES, "erasures", "vnsync_version"]
 VERBS = ("select", "insert", "update", "delete", "truncate", "drop", "alter", "index", "trigger", "rule", "owner")
 
 
@@ -76,7 +76,7 @@ def allowed(cluster: Cluster, database: str, role: str, sql: str) -> bool:
 
 def loader_may(table: str) -> set[str]:
     """What the loader may do to a table, written out once more beside the SQL on purpose."""
-    if table in ("alembic_version", "erasures"):
+    if table in ("vnsync_version", "erasures"):
         return {"select"}
     if table in CURRENT:
         return {"select", "insert", "update", "delete"}
@@ -184,4 +184,4 @@ def test_s17_sql_names_every_table(warehouse: str) -> None:
     """A table that is added to the schema must be added to the roles: each is owned by the owner and declared."""
     owned = private().execute("select tablename from pg_tables where tableowner = 'vnsync_owner'", warehouse)
     assert {name for (name,) in owned} == set(rights.NEEDED) == set(TABLES)
-    assert set(schema.metadata.tables) | {"alembic_version"} == set(TABLES)
+    assert set(schema.metadata.tables) | {"vnsync_version"} == set(TABLES)

@@ -111,7 +111,7 @@ def impatient(play: Stage) -> str:
 @pytest.mark.parametrize("migration", ["downgrade", "upgrade"])
 def test_x13_migration_during_a_run(play: Stage, migration: str) -> None:
     """While a run is on, the schema is not changed: 75, naming the run; afterwards it may be."""
-    words = ("db", "upgrade") if migration == "upgrade" else ("db", "downgrade", "base")
+    words = ("db", "upgrade") if migration == "upgrade" else ("db", "downgrade", "base", "--yes")
     pid = halt(play, "elsewhere", 2, only="after request")
     if migration == "upgrade":
         _drop_a_view(play)
@@ -134,7 +134,7 @@ def test_x13_run_during_a_migration(play: Stage) -> None:
     """While the schema changes no run begins: 75, and no request is spent."""
     asked = len(play.api.requests)
     at = {"phase": "elsewhere", "number": 1, "deed": "halt", "only": "after drop view"}
-    pid = runner(1).start(["db", "downgrade", "base"], play.environment(), at)
+    pid = runner(1).start(["db", "downgrade", "base", "--yes"], play.environment(), at)
     assert runner(1).wait() is None
     refused(play.run(url=impatient(play)), 75)
     assert len(play.api.requests) == asked
@@ -150,7 +150,7 @@ def test_x13_schema_changed_between_a_run_s_look_and_its_start(play: Stage, data
     asked = len(play.api.requests)
     only = "before lock file" if database == "sqlite" else "before select pg_try_advisory_xact_lock"
     pid = halt(play, "elsewhere", 1, only=only)
-    assert vnsync(play, "db", "downgrade", "base").code == 0
+    assert vnsync(play, "db", "downgrade", "base", "--yes").code == 0
     refused(resume(play, pid), 75, "the schema was changed")
     assert len(play.api.requests) == asked
     play.converge()
@@ -164,12 +164,12 @@ def test_x14_schema_of_a_newer_vnsync(play: Stage, words: tuple[str, ...]) -> No
     engine = create_engine(url.set(drivername="postgresql+psycopg") if "postgresql" in play.url else url,
                            poolclass=NullPool)  # fmt: skip
     with engine.begin() as connection:
-        connection.execute(text("update alembic_version set version_num = '9999'"))
+        connection.execute(text("update vnsync_version set version_num = '9999'"))
     done = play.run(*words[1:]) if words[0] == "sync" else vnsync(play, *words)
     refused(done, 78, "has schema 9999, which this vnsync")
     assert rows(play, "select * from virtual_numbers order by 1, 2") == before
     assert len(play.api.requests) == asked
     with engine.begin() as connection:
-        connection.execute(text("delete from alembic_version"))
+        connection.execute(text("delete from vnsync_version"))
     refused(play.run("--no-upgrade"), 78, "has no schema yet")
     assert len(play.api.requests) == asked

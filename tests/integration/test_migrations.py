@@ -98,7 +98,7 @@ def test_a_downgrade_of_nothing_does_nothing(empty: Engine) -> None:
 def test_x14_a_newer_schema_is_refused(warehouse: Engine) -> None:
     """X14: a revision that this program does not know: exit 78, and nothing is changed, neither up nor down."""
     with begin_writing(warehouse) as connection:
-        connection.execute(text("update alembic_version set version_num = '9999'"))
+        connection.execute(text("update vnsync_version set version_num = '9999'"))
     before = _shape(warehouse)
     for attempt in (migrations.upgrade, migrations.check, lambda engine: migrations.downgrade(engine, "base")):
         with pytest.raises(Misconfigured, match="9999") as caught:

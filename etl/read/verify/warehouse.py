@@ -12,7 +12,6 @@ from etl.domain import tables as declared
 from etl.domain.canonical import bytes_of, text_of
 from etl.domain.evidence import AccountChain, Head, Problem, Problems, Progress, Verdict
 from etl.domain.runs import AccountStatus
-from etl.errors import NotAllowed
 from etl.read.verify import installations, references, storage
 from etl.read.verify import records as told
 from etl.read.verify.chains import Chain, kept_sections
@@ -32,14 +31,11 @@ def verify_warehouse(engine: Engine, heads: Sequence[KeptHead], progress: Progre
     The definitions of tables and views are compared, too, where the role may: an edited view tells what is not so.
     """
     progress("definitions")
-    problems, notes = Problems(), []
-    try:
-        for what in inspection.differences(engine):
-            problems.add(Problem(what=what))
-    except NotAllowed:
-        notes = ["Definitions were not compared, for this role may not make temporary tables; `vnsync doctor` does it."]
+    problems, looked = Problems(), inspection.inspect(engine)
+    for difference in looked.problems:
+        problems.add(Problem(what=difference.told))
     with database_errors(), begin_reading(engine) as connection:
-        return replace(verify_connection(connection, heads, progress, problems), notes=tuple(notes))
+        return replace(verify_connection(connection, heads, progress, problems), notes=looked.notes)
 
 
 def verify_connection(

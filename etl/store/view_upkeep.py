@@ -1,0 +1,124 @@
+"""Makes the views that are missing or differ from `views`, and leaves the others alone.
+
+A view is replaced where it stands if its columns allow that; else it is dropped and made again, and what others
+attached to it comes back. Where an object of theirs depends on it and stands in the way, that is named and nothing is
+changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import ProgrammingError
+
+from etl.store import attached, home, views
+
+_COLUMNS_DIFFER = "42P16"
+"""SQLSTATE of `create or replace view` when a column of the view would go, or be renamed or retyped."""
+_DEFINITIONS = """
+select c.relname, pg_get_viewdef(c.oid) from pg_catalog.pg_class c where c.relkind = 'v' and c.relnamespace = {where}"""
+_HERE = "(select oid from pg_catalog.pg_namespace where nspname = current_schema())"
+
+
+def there(connection: Connection) -> list[str]:
+    """The views that are there, in the order in which they can be made."""
+    return [each.name for each in home.owners(connection, views.NAMES) if each.kind == "view"]
+
+
+def missing(connection: Connection) -> list[str]:
+    """The views that are not there, in the order in which they can be made."""
+    found = set(there(connection))
+    return [name for name in views.NAMES if name not in found]
+
+
+def differing(connection: Connection) -> list[str]:
+    """The views that are missing or defined otherwise. PostgreSQL's role must be allowed to make temporary views."""
+    if connection.dialect.name == "sqlite":
+        found, wanted = _sqlite(connection), {n: _plain(_create(n, q)) for n, q in views.queries("sqlite").items()}
+    else:
+        found, wanted = _postgresql(connection)
+    return [name for name in views.NAMES if found.get(name) != wanted[name]]
+
+
+def make(connection: Connection, names: Collection[str]) -> None:
+    """Make or replace these views. Raises `Misconfigured` when an object of somebody else's stands in the way."""
+    new = missing(connection)
+    home.refuse_taken(connection, [name for name in new if name in names])
+    for name in views.NAMES:
+        if name in names and name in new:
+            _execute(connection, _create(home.qualified(connection, name), _query(connection, name)))
+        elif name in names:
+            _replace(connection, name)
+
+
+def drop(connection: Connection, names: Collection[str]) -> list[attached.Attached]:
+    """Drop these views; what others had attached to them. Raises `Misconfigured` when others' objects depend on one."""
+    attached.refuse_dependents(connection, names)
+    kept = attached.read(connection, names)
+    for name in reversed(views.NAMES):
+        if name in names:
+            _execute(connection, f"drop view {home.qualified(connection, name)}")
+    return kept
+
+
+def _replace(connection: Connection, name: str) -> None:
+    query, qualified = _query(connection, name), home.qualified(connection, name)
+    if connection.dialect.name == "postgresql":
+        savepoint = connection.begin_nested()
+        try:
+            _execute(connection, f"create or replace view {qualified} as\n{query}")
+        except ProgrammingError as exc:
+            savepoint.rollback()
+            if getattr(exc.orig, "sqlstate", None) != _COLUMNS_DIFFER:
+                raise
+        else:
+            savepoint.commit()
+            return
+    again = [name, *attached.ours_upon(connection, name)]
+    kept = drop(connection, again)
+    for each in views.NAMES:
+        if each in again:
+            _execute(connection, _create(home.qualified(connection, each), _query(connection, each)))
+    attached.put_back(connection, kept)
+
+
+def _create(name: str, query: str) -> str:
+    return f"create view {name} as\n{query}"
+
+
+def _query(connection: Connection, name: str) -> str:
+    return views.queries(connection.dialect.name)[name]
+
+
+def _execute(connection: Connection, statement: str) -> None:
+    connection.exec_driver_sql(statement)
+
+
+# -- what is there
+
+
+def _sqlite(connection: Connection) -> dict[str, str]:
+    found = connection.exec_driver_sql("select name, sql from sqlite_master where type = 'view'")
+    return {name: _plain(sql) for name, sql in found}
+
+
+def _plain(sql: str) -> str:
+    return " ".join(sql.split()).replace("CREATE VIEW", "create view", 1)
+
+
+def _postgresql(connection: Connection) -> tuple[dict[str, str], dict[str, str]]:
+    """The definitions that are there and those that are wanted, as the server spells both with one search path."""
+    savepoint = connection.begin_nested()
+    try:
+        connection.exec_driver_sql(f"set local search_path to {home.quoted(connection)}, pg_temp")
+        found = _definitions(connection, _HERE)
+        for name, query in views.queries("postgresql").items():
+            _execute(connection, f"create temporary view {name} as\n{query}")
+        return found, _definitions(connection, "pg_my_temp_schema()")
+    finally:
+        savepoint.rollback()
+
+
+def _definitions(connection: Connection, where: str) -> dict[str, str]:
+    return {row[0]: row[1] for row in connection.exec_driver_sql(_DEFINITIONS.format(where=where))}
