@@ -18,7 +18,7 @@ from sqlalchemy.pool import NullPool, StaticPool
 
 from etl.errors import IntegrityBroken, LocalTrouble, Misconfigured, UnreadableValue
 from etl.files import refuse_special
-from etl.store import home, patience, threads
+from etl.store import home, patience, read_only, threads
 from etl.store.connecting import SETTING
 from etl.store.driver_errors import strip, translated
 from etl.store.sqlite_functions import FUNCTIONS
@@ -73,16 +73,19 @@ def _open_sqlite(url: URL) -> Engine:
     if sqlite3.sqlite_version_info < SQLITE_MINIMUM:
         raise Misconfigured(f"SQLite {sqlite3.sqlite_version} is too old", remedy="Use SQLite 3.35 or newer")
     in_memory = url.database in (None, "", ":memory:")
-    doubtful = False
+    doubtful, closed = False, None
     if not in_memory:
         path = Path(str(url.database))
         _ensure_file(path)
         doubtful = _left_by_a_killed_process(path)
-    pool: dict[str, Any] = {"poolclass": StaticPool if in_memory else NullPool}
+        closed = read_only.examine(path)
+    more: dict[str, Any] = {"poolclass": StaticPool if in_memory else NullPool}
     arguments = {"timeout": float(str(url.query.get("timeout", BUSY_SECONDS))), "check_same_thread": False}
-    options = {DOUBTFUL: doubtful}
-    engine = create_engine(url, connect_args=arguments, execution_options=options, hide_parameters=True, **pool)
-    event.listen(engine, "connect", _prepare_sqlite)
+    options = {DOUBTFUL: doubtful, read_only.OPTION: closed}
+    if closed is not None:
+        more["creator"] = lambda: closed.connect(arguments)
+    engine = create_engine(url, connect_args=arguments, execution_options=options, hide_parameters=True, **more)
+    event.listen(engine, "connect", _prepare_sqlite if closed is None else _prepare_reading)
     event.listen(engine, "begin", _begin_sqlite)
     event.listen(engine, "handle_error", _strip)
     threads.prepare(engine)
@@ -93,7 +96,7 @@ def _ensure_file(path: Path) -> None:
     """Make a new warehouse file if there is none. Refuses one that was cut short: SQLite would begin it anew."""
     try:
         refuse_special(path.stat().st_mode, path)
-        with open(path, "rb+") as file:
+        with open(path, "rb+" if os.access(path, os.W_OK) else "rb") as file:
             header, size = file.read(SQLITE_HEADER), path.stat().st_size
     except FileNotFoundError:
         _make_file(path)
@@ -164,7 +167,14 @@ def _has_journal(path: Path) -> bool:
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # transactions begin where SQLAlchemy says, by the statement below
-    for pragma in ("journal_mode=wal", "synchronous=full", "cache_size=-49152", "mmap_size=67108864"):
+    for pragma in ("journal_mode=wal", "synchronous=full"):
+        connection.execute(f"pragma {pragma}").fetchall()
+    _prepare_reading(connection, _record)
+
+
+def _prepare_reading(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None
+    for pragma in ("cache_size=-49152", "mmap_size=67108864"):
         connection.execute(f"pragma {pragma}").fetchall()
     for name, arity, function in FUNCTIONS:
         connection.create_function(name, arity, function, deterministic=True)
@@ -266,7 +276,11 @@ _DURABLE = (  # what is committed survives a crash, even where the server prefer
 
 @contextlib.contextmanager
 def begin_writing(engine: Engine) -> Iterator[Connection]:
-    """A connection in a transaction that will write: in SQLite it waits for its turn at once, not half-way through."""
+    """A connection in a transaction that will write: in SQLite it waits for its turn at once, not half-way through.
+
+    Raises `LocalTrouble` when the SQLite file can only be read.
+    """
+    read_only.refuse_writing(engine)
     with (
         threads.turn_to_write(engine),
         engine.connect() as connection,
@@ -282,7 +296,12 @@ def begin_reading(engine: Engine) -> Iterator[Connection]:
     In PostgreSQL it may not write. What `streams` has not read to its end then is closed with it.
     """
     options = {READING: True}
-    with engine.connect() as connection, connection.execution_options(**options).begin(), closing_streams(connection):
+    with (
+        read_only.unchanged(engine),
+        engine.connect() as connection,
+        connection.execution_options(**options).begin(),
+        closing_streams(connection),
+    ):
         yield connection
 
 

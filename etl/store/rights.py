@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
-from etl.errors import Misconfigured, NotAllowed
+from etl.errors import Misconfigured, NotAllowed, Unavailable
 from etl.store import schema
 
 ROLES = "docs/postgresql-roles.sql"
@@ -46,7 +46,8 @@ from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamesp
 where n.nspname = current_schema() and c.relname = any(:names) order by c.relname
 """
 _AROUND = """
-select current_user::text as role, current_database()::text as database,
+select current_setting('transaction_read_only') = 'on' as reads_only,
+  current_user::text as role, current_database()::text as database,
   has_database_privilege(current_database(), 'TEMP') as temporary,
   (select bool_and(has_sequence_privilege(s.oid, 'USAGE')) from pg_catalog.pg_class s
     join pg_catalog.pg_namespace n on n.oid = s.relnamespace
@@ -59,8 +60,16 @@ where nspname = any(:names) and not has_schema_privilege(oid, 'USAGE') order by 
 
 
 def check(connection: Connection) -> None:
-    """Raises `NotAllowed` with the first right that is missing, its object and its grant."""
-    role, database, temporary, numbered = connection.execute(text(_AROUND)).one()
+    """Raises `NotAllowed` with the first right that is missing, its object and its grant.
+
+    Raises `Unavailable` where nothing can be written: on a standby, or by a role or database that is set to read only.
+    """
+    reads_only, role, database, temporary, numbered = connection.execute(text(_AROUND)).one()
+    if reads_only:
+        raise Unavailable(
+            "the server allows read-only transactions alone (a standby, or default_transaction_read_only)",
+            remedy="Connect to the primary, or end default_transaction_read_only; the commands that read work here",
+        )
     if not temporary:
         raise _missing("TEMPORARY", f"DATABASE {database}", role)
     if numbered is False:

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Table, create_mock_engine, text
 
 from etl.errors import IntegrityBroken, Misconfigured
-from etl.store import rights, schema
+from etl.store import read_only, rights, schema
 from etl.store.engine import DOUBTFUL, POSTGRESQL_MINIMUM, database_errors
 
 Column = tuple[str, str, bool]
@@ -96,7 +96,8 @@ def check_server(connection: Connection) -> None:
 def _check_file(connection: Connection) -> list[str]:
     if connection.get_execution_options().get(DOUBTFUL):
         refuse_damaged(connection)
-    warning = journal_warning(connection)
+    read_as_it_is = connection.get_execution_options().get(read_only.OPTION) is not None
+    warning = None if read_as_it_is else journal_warning(connection)
     return [warning] if warning else []
 
 
