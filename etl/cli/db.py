@@ -90,21 +90,27 @@ def downgrade(loaded: Loaded, revision: str, yes: bool, output: str) -> None:
     at = migrations.current(engine) or "base"
     if yes or at == revision:
         _tell(output, f"The warehouse is at version {at}.", engine, changed=yes)
-    else:
-        sentence = f"The warehouse is at version {at}, and would go back to {revision}{_losses(dropped)}."
-        names = [each.name for each in dropped]
-        _tell(output, f"{sentence} Nothing was changed; add --yes to do it.", engine, changed=False, would_drop=names)
+        return
+    if dropped and output != "json":
+        _list(dropped)
+    sentence = f"The warehouse is at version {at}, and would go back to {revision}{_losses(dropped)}."
+    names = [each.name for each in dropped]
+    _tell(output, f"{sentence} Nothing was changed; add --yes to do it.", engine, changed=False, would_drop=names)
+
+
+def _list(dropped: Sequence[Owned]) -> None:
+    from etl.cli.output import write_table
+    from etl.report.tables import Table
+
+    write_table(Table(["would be dropped", "kind"], [[each.name, each.kind] for each in dropped]))
 
 
 def _losses(dropped: Sequence[Owned]) -> str:
     from etl.report.wording import counted
 
-    tables = [each.name for each in dropped if each.kind != "view"]
-    views = [each.name for each in dropped if each.kind == "view"]
-    if not dropped:
-        return ""
-    what = f"{counted(len(tables), 'table')} with all rows and history ({', '.join(tables)})"
-    return f", which drops {what} and {counted(len(views), 'view')} ({', '.join(views)})"
+    views = sum(each.kind == "view" for each in dropped)
+    tables = counted(len(dropped) - views, "table")
+    return f", which drops {tables} with all rows and history, and {counted(views, 'view')}" if dropped else ""
 
 
 REBIND_EPILOG = """\b

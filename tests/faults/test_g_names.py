@@ -92,13 +92,14 @@ def test_g01_name_that_is_taken(statement: str, says: str, database: str, stage:
 def test_g01_remedy_works(database: str, stage: Scene, tmp_path: Path) -> None:
     """The schema, or the file, that the line proposes is a place for the warehouse, beside what is there."""
     others(stage, "create view changes as select 1 as x")
+    url = stage.url
+    where: tuple[str, ...] = ("--database-schema", "vnsync")
     if database == "postgresql":
         others(stage, "create schema vnsync")
-        where: tuple[str, ...] = ("--database-schema", "vnsync")
     else:
-        where = ("--database-url", f"sqlite:///{tmp_path / 'vnsync.db'}")
-    assert stage.sync(*where).code == 0
-    assert stage.call("doctor", *stage.source.options, *where).code == 0
+        url, where = f"sqlite:///{tmp_path / 'vnsync.db'}", ()
+    assert stage.sync(*where, url=url).code == 0
+    assert stage.call("doctor", *stage.source.options, *where, url=url).code == 0
     assert stage.rows("select x from changes") == [(1,)]
 
 
