@@ -33,7 +33,9 @@ class ReadOnlyFile:
     def connect(self, arguments: dict[str, Any]) -> sqlite3.Connection:
         """A connection that writes nothing: neither to the file nor beside it where that can be helped."""
         immutable = "" if journal(self.path) else "&immutable=1"
-        return sqlite3.connect(f"file:{quote(str(self.path))}?mode=ro{immutable}", uri=True, **arguments)
+        uri = f"file:{quote(str(self.path))}?mode=ro{immutable}"
+        connection: sqlite3.Connection = sqlite3.connect(uri, uri=True, **arguments)
+        return connection
 
 
 def examine(path: Path) -> ReadOnlyFile | None:
