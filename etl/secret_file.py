@@ -56,7 +56,7 @@ def readable_by_others(path: Path) -> bool:
 
 
 def risk_of(path: Path, *, group: bool) -> str:
-    """What others may do with a secret file, in words; empty when nothing, or when it is no file.
+    """What others may do with a secret file, as what is said of it; empty when nothing, or when it is no file.
 
     Whoever writes it can exchange the key for one of an account of theirs. `group`: readers of its group count.
     """
@@ -65,12 +65,12 @@ def risk_of(path: Path, *, group: bool) -> str:
         return ""
     found = path.stat()
     if found.st_uid not in (0, os.geteuid()):
-        return "another user owns"
+        return "belongs to another user"
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        return "others may write"
+        return "is writable by other users"
     if found.st_mode & stat.S_IRWXO:
-        return "everybody on this machine may read"
-    return "others may read" if group and found.st_mode & stat.S_IRWXG else ""
+        return "is readable by every user of this machine"
+    return "is readable by other users" if group and found.st_mode & stat.S_IRWXG else ""
 
 
 def foreign(path: Path) -> str:
@@ -78,4 +78,4 @@ def foreign(path: Path) -> str:
     found = path.stat()
     if found.st_uid not in (0, os.geteuid()):
         return "it belongs to another user"
-    return "everybody may write it" if found.st_mode & stat.S_IWOTH else ""
+    return "every user may write it" if found.st_mode & stat.S_IWOTH else ""

@@ -241,7 +241,8 @@ def _refuse_loose(path: Path, values: Mapping[str, Any]) -> None:
         secret.append("database_url")
     if secret and readable_by_others(path):
         raise Misconfigured(
-            f"{path} holds a secret ({', '.join(secret)}) and others may read it", remedy=f"Run `chmod 600 {path}`."
+            f"{path} holds a secret ({', '.join(secret)}) and is readable by other users",
+            remedy=f"Run `chmod 600 {path}`.",
         )
 
 

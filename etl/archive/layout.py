@@ -143,7 +143,7 @@ def existing(folder: Path) -> Layout:
         text = layout.read(marker, LARGEST_MARKER)
     except Missing:
         raise Usage(
-            f"{folder} is no vnsync archive", remedy="Name the folder that `vnsync sync --archive` wrote"
+            f"{folder} is not a vnsync archive", remedy="Name the folder that `vnsync sync --archive` wrote"
         ) from None
     try:
         found = json.loads(text)

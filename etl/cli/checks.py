@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What a check found. `remedy` says how to mend it; `exit_code` is 0 unless the state is `fail`."""
+    """What a check found. `remedy` says how to fix it; `exit_code` is 0 unless the state is `fail`."""
 
     check: str
     state: Literal["ok", "warn", "fail"]
@@ -59,11 +59,11 @@ def check_settings(loaded: Loaded) -> Iterator[Finding]:
     source = f"from {loaded.config_file}, options and environment" if loaded.config_file else "no config file"
     yield Finding(check="settings", state="ok", found=f"all known and well-formed ({source})")
     if now.api_url not in HOSTS.values() and not is_loopback(_host(now.api_url)):
-        yield Finding(check="settings", state="warn", found=f"{now.api_url} is none of the vendor's hosts",
+        yield Finding(check="settings", state="warn", found=f"{now.api_url} is not one of the vendor's hosts",
                       remedy="Make sure that the token may be sent there.")  # fmt: skip
     for file in (now.api_token_file, now.api_password_file):
         if file and (risk := risk_of(file, group=True)):
-            yield Finding(check="settings", state="warn", found=f"{risk} {file}", remedy=f"chmod 600 {file}")
+            yield Finding(check="settings", state="warn", found=f"{file} {risk}", remedy=f"chmod 600 {file}")
     if loaded.origins["database_url"].kind == "option" and has_password(now.database_url.get_secret_value()):
         yield Finding(check="settings", state="warn", found="--database-url shows its password in the process list",
                       remedy="Set VNSYNC_DATABASE_URL instead, or keep the password in ~/.pgpass.")  # fmt: skip
@@ -124,7 +124,7 @@ def _new_file(loaded: Loaded) -> Finding:
     path = Path(str(make_url(loaded.settings.database_url.get_secret_value()).database))
     folder = path.absolute().parent
     if folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):
-        return Finding(check="database", state="ok", found=f"{path} is not there yet; `vnsync sync` makes it")
+        return Finding(check="database", state="ok", found=f"{path} does not exist yet; `vnsync sync` creates it")
     error = LocalTrouble(f"the folder {folder} of the database file is missing or not writable")
     return failed("database", error)
 
@@ -140,7 +140,9 @@ def _rights(connection: Connection) -> Finding:
     if connection.dialect.name == "sqlite":
         path = Path(str(connection.engine.url.database))
         if readable_by_others(path):
-            return Finding(check="rights", state="warn", found=f"others may read {path}", remedy=f"chmod 600 {path}")
+            return Finding(
+                check="rights", state="warn", found=f"{path} is readable by other users", remedy=f"chmod 600 {path}"
+            )
         if os.access(path, os.W_OK) and os.access(path.absolute().parent, os.W_OK):
             return Finding(check="rights", state="ok", found="the file and its folder are writable")
         return failed("rights", LocalTrouble(f"{path} or its folder is not writable"))
@@ -173,7 +175,7 @@ def _migrations(engine: Engine) -> Finding:
     migrations.require_room(engine)
     found = f"at version {at}, this vnsync needs {head}" if at else "no tables yet"
     return Finding(
-        check="migrations", state="warn", found=found, remedy="`vnsync sync` or `vnsync db upgrade` mends that."
+        check="migrations", state="warn", found=found, remedy="`vnsync sync` or `vnsync db upgrade` fixes that."
     )
 
 
@@ -203,7 +205,7 @@ def _tables(engine: Engine) -> Iterator[Finding]:
             for warning in soundness.check(engine):
                 yield Finding(check="tables", state="warn", found=warning, remedy="Put the file on a local disk.")
             also = f" ({'; '.join(looked.notes)})" if looked.notes else ""
-            yield Finding(check="tables", state="ok", found=f"every definition is as vnsync makes it{also}")
+            yield Finding(check="tables", state="ok", found=f"every definition is as vnsync creates it{also}")
     except VnsyncError as error:
         yield failed("tables", error)
 
@@ -224,11 +226,11 @@ def _accounts(engine: Engine, reached: Reached) -> Iterator[Finding]:
     ]
     others = [str(a.account_id) for a in missed if not a.is_unreachable]
     if known:
-        found = f"{counted(len(known), 'account')} not reached for a known reason ({_first(known)}); the rows stay"
+        found = f"{counted(len(known), 'account')} not readable for a known reason ({_first(known)}); the rows stay"
         yield Finding(check="accounts", state="ok", found=found)
     if others:
-        found = f"{counted(len(others), 'account')} of the warehouse out of the token's reach ({_first(others)})"
-        remedy = "If no other token syncs it, see that this one is right, and what the agent may access."
+        found = f"{counted(len(others), 'account')} of the warehouse not readable with this token ({_first(others)})"
+        remedy = "If no other token syncs it, check that this one is right, and what the agent may access."
         yield Finding(check="accounts", state="warn", found=found, remedy=remedy)
     yield from _viewers(engine, reached)
 

@@ -58,7 +58,7 @@ def _loose_files(settings: Settings) -> Iterator[str]:
 
     for file in (settings.api_token_file, settings.api_password_file):
         if file and (risk := risk_of(file, group=False)):
-            yield f"{risk} {file}: run `chmod 600 {file}` as its owner, or keep it in a file of your own"
+            yield f"{file} {risk}: run `chmod 600 {file}` as its owner, or keep it in a file of your own"
 
 
 def recording(loaded: Loaded, report: Report) -> tuple[Witness, Tap | None]:

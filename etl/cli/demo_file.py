@@ -66,7 +66,8 @@ def _remove_own(path: Path) -> None:
         return
     if not _is_own(path):
         raise LocalTrouble(
-            f"{path} is there and no demo made it", remedy="Choose another file with --database-url, or remove it."
+            f"{path} already exists and was not created by `vnsync demo`",
+            remedy="Choose another file with --database-url, or remove it.",
         )
     try:
         for each in (path, *_beside(path)):

@@ -24,7 +24,7 @@ Examples:
 
 \b
 NUMBER is an id, or a phone or redirection number in any usual spelling. When it means several
-numbers, each is told under its own heading. Exit 2 when there is none.
+numbers, each has its own heading. Exit 2 when there is none.
 """
 
 

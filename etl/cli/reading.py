@@ -31,7 +31,7 @@ class Moment(click.ParamType[datetime]):
         try:
             return parse_moment(str(value))
         except ValueError as error:
-            self.fail(f"{value!r} is no date or instant: {error}", param, ctx)
+            self.fail(f"{value!r} is not a date or time: {error}", param, ctx)
 
 
 def as_of(*, required: bool = False) -> Callable[[Command], Command]:

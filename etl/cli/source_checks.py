@@ -51,7 +51,7 @@ def check_source(loaded: Loaded, reached: Reached) -> Iterator[Finding]:
 def _accepted(roster: Roster) -> Finding:
     from etl.report.wording import counted
 
-    found = f"accepted: {roster.role}, {counted(len(roster.ids), 'account')} within reach"
+    found = f"accepted: {roster.role}, {counted(len(roster.ids), 'account')} can be read"
     return Finding(check="token", state="ok", found=found)
 
 
@@ -69,7 +69,7 @@ def _lists(roster: Roster, events: Sequence[Event]) -> Iterator[Finding]:
         yield Finding(check="roster", state="warn", found=found, remedy="The others are synced; ask the vendor.")
     if roster.without_user:
         first = ", ".join(str(a.account_id) for a in roster.without_user[:5])
-        found = f"{counted(len(roster.without_user), 'customer')} without a user that the token sees ({first})"
+        found = f"{counted(len(roster.without_user), 'customer')} without a user that this token can see ({first})"
         remedy = "Give the agent's key access to a user of each, or name one in [users] of vnsync.toml."
         yield Finding(check="roster", state="warn", found=found, remedy=remedy)
 

@@ -32,7 +32,9 @@ def _refuse(path: Path, replaces: bytes) -> None:
     if path.is_dir():
         raise LocalTrouble(f"{path} is a folder", remedy=f"Name a file in it, such as {path / 'report.html'}.")
     if not stat.S_ISREG(path.stat().st_mode) or not _is_own(path, replaces):
-        raise LocalTrouble(f"{path} is there and no earlier report", remedy="Choose another name, or remove it.")
+        raise LocalTrouble(
+            f"{path} already exists and is not a vnsync report", remedy="Choose another name, or remove it."
+        )
 
 
 def _is_own(path: Path, replaces: bytes) -> bool:

@@ -15,7 +15,7 @@ def origin_of(url: str) -> str:
     """
     found = _URL.fullmatch(url.strip())
     if found is None:
-        raise ValueError("it is no http or https URL")
+        raise ValueError("it is not an http or https URL")
     scheme, host = found[1].lower(), found[2].lower()
     port = int(found[3] or _PORTS[scheme])
     return f"{scheme}://{host}" if port == _PORTS[scheme] else f"{scheme}://{host}:{port}"

@@ -200,7 +200,7 @@ def _stored(part: msgspec.Raw, decoder: msgspec.json.Decoder[T]) -> T:
 def _no_json(body: bytes, exc: Exception, redaction: Redaction) -> VnsyncError:
     """The error for what no decoder takes: it may pass, where the answer looks cut off."""
     if _came_whole(body) and isinstance(exc, msgspec.DecodeError) and "truncated" not in str(exc):
-        return SourceUnusable(f"the answer holds what is no JSON ({exc})")
+        return SourceUnusable(f"the answer is not JSON ({exc})")
     remedy = "Check that the URL is the Data API's"
     return Transient(f"the answer is not JSON: {_excerpt(body, redaction)}", remedy=remedy)
 

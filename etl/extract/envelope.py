@@ -79,6 +79,6 @@ def refuse_repeats(envelope: bytes, redaction: Redaction) -> None:
     except RecursionError as exc:
         raise SourceUnusable("the answer is nested too deeply") from exc
     except ValueError as exc:
-        raise SourceUnusable("the answer holds what is no JSON") from exc
+        raise SourceUnusable("the answer is not JSON") from exc
     if name is not None:
         raise BrokenAnswer(f"the answer has the name {redaction.quote(name, 40)!r} twice in one object")

@@ -132,7 +132,7 @@ def refuse_unknown(connection: Connection, moment: datetime | None, option: str,
     if moment is not None and moment < earliest:
         raise Usage(
             f"{option} {_text(moment)} lies before the first observation",
-            remedy=f"What was so is known from {_text(earliest)} on.",
+            remedy=f"History starts at {_text(earliest)}.",
         )
 
 

@@ -95,16 +95,16 @@ def _manifest(folder: Path) -> bytes:
     except FileNotFoundError:
         if not is_snapshot(folder):
             raise Usage(
-                f"{folder} is no snapshot: it has no {NAME}", remedy="Name a folder that `snapshot` made."
+                f"{folder} is not a snapshot: it has no {NAME}", remedy="Name a folder that `snapshot` made."
             ) from None
         raise IntegrityBroken(f"{path} is missing", remedy="Take the snapshot anew") from None
     except (WrongKind, TooLarge) as exc:
-        raise IntegrityBroken(f"{path} is no manifest: {exc.strerror}", remedy="Take the snapshot anew") from None
+        raise IntegrityBroken(f"{path} is not a manifest: {exc.strerror}", remedy="Take the snapshot anew") from None
     except OSError as exc:
         raise LocalTrouble(f"cannot read {path}: {exc.strerror}", remedy=_READABLE) from exc
 
 
-_READABLE = "See that this user may read it, and that the disk is sound."
+_READABLE = "Check that this user may read it, and that the disk is sound."
 
 
 # -- the files, by the manifest

@@ -171,9 +171,9 @@ class Replayed:
         table = f", first in {first.table}" if first.table else ""
         shown = " (expected {}, found {})".format(*first.shown) if first.compares else ""
         return IntegrityBroken(
-            f"the replay departs in run {first.run_id}, account {first.account_id}{table}: {first.what}{shown}",
+            f"the replay differs in run {first.run_id}, account {first.account_id}{table}: {first.what}{shown}",
             remedy=self._without_undone()
-            or "Compare with `vnsync replay --diff`; `vnsync verify` on the archive tells whether it is whole",
+            or "Compare with `vnsync replay --diff`; `vnsync verify` on the archive shows whether it is complete",
         )
 
     def _without_undone(self) -> str:

@@ -24,37 +24,37 @@ TOTALS = {
     Kind.NUMBER_REMOVED: "numbers removed",
     Kind.MOVED: "moved to another campaign",
     Kind.CAMPAIGN_JOINED: "added to a campaign",
-    Kind.CAMPAIGN_LEFT: "taken out of a campaign",
+    Kind.CAMPAIGN_LEFT: "removed from a campaign",
     Kind.LOCKED: "locked",
     Kind.UNLOCKED: "unlocked",
-    Kind.STATUS_CHANGED: "another status",
-    Kind.NAME_CHANGED: "another name",
-    Kind.COMMENT_CHANGED: "another comment",
-    Kind.REDIRECTED: "redirected elsewhere",
-    Kind.TYPE_CHANGED: "another type",
-    Kind.CATEGORY_CHANGED: "another category",
-    Kind.PHONE_CHANGED: "another phone number",
-    Kind.ACTIVATION_CHANGED: "another activation date",
-    Kind.CUSTOMER_CHANGED: "another customer",
+    Kind.STATUS_CHANGED: "status changed",
+    Kind.NAME_CHANGED: "name changed",
+    Kind.COMMENT_CHANGED: "comment changed",
+    Kind.REDIRECTED: "redirection changed",
+    Kind.TYPE_CHANGED: "type changed",
+    Kind.CATEGORY_CHANGED: "category changed",
+    Kind.PHONE_CHANGED: "phone number changed",
+    Kind.ACTIVATION_CHANGED: "activation date changed",
+    Kind.CUSTOMER_CHANGED: "customer changed",
     Kind.FIELDS_CHANGED: "other fields changed",
-    Kind.CONTENT_ERASED: "changed in what is erased by now",
+    Kind.CONTENT_ERASED: "changed in content that was erased since",
     Kind.RULE_SWITCHED_ON: "rules switched on",
     Kind.RULE_SWITCHED_OFF: "rules switched off",
     Kind.RULE_CHANGED: "rules changed",
-    Kind.SCENARIO_GIVEN: "given a scenario",
-    Kind.SCENARIO_TAKEN: "taken from a scenario",
+    Kind.SCENARIO_GIVEN: "added to a scenario",
+    Kind.SCENARIO_TAKEN: "removed from a scenario",
     Kind.BLOCK_JOINED: "added to a site block",
-    Kind.BLOCK_LEFT: "taken out of a site block",
+    Kind.BLOCK_LEFT: "removed from a site block",
     Kind.TRACKING_SWITCHED_ON: "tracking switched on",
     Kind.TRACKING_SWITCHED_OFF: "tracking switched off",
     Kind.TRACKING_CHANGED: "tracking changed",
-    Kind.KNOWN: "fields of {} that are known now",
+    Kind.KNOWN: "fields of {} reported for the first time",
     Kind.FIRST_SEEN: "{} seen for the first time",
     Kind.APPEARED: "{} that came into use",
-    Kind.CAME_BACK: "{} that are in use again",
-    Kind.DISAPPEARED: "{} that no number uses any more",
+    Kind.CAME_BACK: "{} in use again",
+    Kind.DISAPPEARED: "{} no longer used by any number",
     Kind.RENAMED: "{} renamed",
-    Kind.SITE_CHANGED: "{} on another site",
+    Kind.SITE_CHANGED: "{} moved to another site",
     Kind.CHANGED: "{} with other fields changed",
 }
 _ORDER = {kind: place for place, kind in enumerate(Kind)}
@@ -75,8 +75,8 @@ def totals_table(counts: Mapping[int, Counter[tuple[Kind, str]]], known: Mapping
         first: list[Cell] = [account_id, known[account_id].account_name if account_id in known else None]
         for kind, entity in sorted(found, key=lambda k: (_ORDER[k[0]], k[1])):
             rows.append([*first, thousands(found[kind, entity]), total_words(kind, entity)])
-            first = ["", ""]
-    return Table(["account", "name", "count", "what"], rows, frozenset({"account", "count"}))
+    columns = ["account", "name", "count", "what"]
+    return Table(columns, rows, frozenset({"account", "count"}), once=["account", "name"])
 
 
 def headline(window: Window, counts: Mapping[int, Counter[tuple[Kind, str]]]) -> str:
@@ -170,23 +170,23 @@ def _of_number(told: Happening) -> str:
         case Kind.CAMPAIGN_JOINED:
             return f"added to campaign {_name(thing)}" if thing else "added to a campaign"
         case Kind.CAMPAIGN_LEFT:
-            return f"taken out of campaign {_name(thing)}" if thing else "taken out of a campaign"
+            return f"removed from campaign {_name(thing)}" if thing else "removed from a campaign"
         case Kind.BLOCK_JOINED:
             return f"added to {_block(thing)}"
         case Kind.BLOCK_LEFT:
-            return f"taken out of {_block(thing)}"
+            return f"removed from {_block(thing)}"
         case Kind.TRACKING_SWITCHED_ON | Kind.TRACKING_SWITCHED_OFF:
             return f"tracking switched {'on' if told.after else 'off'} in {_block(thing)}"
         case Kind.TRACKING_CHANGED:
             return f"tracking in {_block(thing)}: {switch(told.before)} -> {switch(told.after)}"
         case Kind.SCENARIO_GIVEN:
-            return f"given scenario {_scenario(thing)}"
+            return f"added to scenario {_scenario(thing)}"
         case Kind.SCENARIO_TAKEN:
-            return f"taken from scenario {_scenario(thing)}"
+            return f"removed from scenario {_scenario(thing)}"
         case Kind.RULE_SWITCHED_ON | Kind.RULE_SWITCHED_OFF:
             return f"rule switched {'on' if told.after else 'off'}: scenario {_scenario(thing)}"
         case Kind.CONTENT_ERASED:
-            return "changed in personal content, which is erased by now"
+            return "changed in personal content that was erased since"
         case _:
             return f"scenario {_scenario(thing)} changed: {_compared(told.before, told.after)}"
 
@@ -231,11 +231,11 @@ def _of_thing(told: Happening) -> str:
         case Kind.CAME_BACK:
             return "in use again"
         case Kind.DISAPPEARED:
-            return "no number uses it any more"
+            return "no longer used by any number"
         case Kind.RENAMED:
             return f"renamed from {_compared(told.before, told.after).replace(' -> ', ' to ', 1)}"
         case Kind.SITE_CHANGED:
-            return f"on another site: {_compared(told.before, told.after)}"
+            return f"moved to another site: {_compared(told.before, told.after)}"
         case _:
             return f"other fields {_compared(told.before, told.after)}"
 

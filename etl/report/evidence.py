@@ -73,11 +73,11 @@ def _place(head: Head) -> str:
 
 
 def verdict_sentence(verdict: Verdict) -> str:
-    """The verdict in one sentence without its full stop."""
+    """The verdict in words, without a last full stop."""
     if verdict.ok:
         believed = verdict.accounts and not verdict.heads
-        return "Everything fits" + (
-            "; without --head, a history re-written as a whole would fit too" if believed else ""
+        return "OK: no problems" + (
+            ". (Without --head, a completely rewritten history would also pass.)" if believed else ""
         )
     count = verdict.problem_count
     more = f", {thousands(MOST_SHOWN)} of them shown" if count > MOST_SHOWN else ""

@@ -15,15 +15,13 @@ from etl.report.tables import Cell, Table
 from etl.report.values import plain
 from etl.report.wording import asked, counted, moment, named, printable, quoted
 
-EXPLAINED = (
-    "Times are those of observations: a change happened after the one before the time shown, and not later than it."
-)
+EXPLAINED = "Each change happened between the previous sync and the time shown."
 
 
 def several(wanted: str, lives: Sequence[Life]) -> str:
     """What to say when more than one number is meant."""
     accounts = counted(len({life.account_id for life in lives}), "account")
-    return f"{printable(wanted)} is {counted(len(lives), 'number')} in {accounts}, told one after the other."
+    return f"{printable(wanted)} is {counted(len(lives), 'number')} in {accounts}, one after the other."
 
 
 def heading(life: Life, as_of: datetime | None) -> str:

@@ -49,7 +49,7 @@ def departures_table(done: Replayed) -> Table:
     rows: list[list[Cell]] = [
         [d.run_id, d.account_id, d.table, *_both(d), d.what] for _, d in sorted(done.departures.items())
     ]
-    return Table(["run", "account", "table", "expected", "found", "what"], rows, frozenset({"account"}), "Departures")
+    return Table(["run", "account", "table", "expected", "found", "what"], rows, frozenset({"account"}), "Differences")
 
 
 def _both(departure: Departure) -> tuple[str | None, str | None]:
@@ -60,8 +60,8 @@ def _both(departure: Departure) -> tuple[str | None, str | None]:
 
 def closing_line(done: Replayed) -> str:
     """The replay in one sentence."""
-    left = f", {thousands(len(done.skipped))} left out (there already, or nothing came of them)" if done.skipped else ""
-    ended = "it departs" if done.departures else "all as it was"
+    left = f", {thousands(len(done.skipped))} left out (already there, or without a result)" if done.skipped else ""
+    ended = "the result differs from the archive" if done.departures else "the result is the same"
     return f"{counted(done.runs, 'run')} replayed{left}: {ended}."
 
 
@@ -70,10 +70,10 @@ def compared_line(found: Restated) -> str:
     accounts = len({t.account_id for t in found.tables})
     same = counted(sum(t.same for t in found.tables), "version")
     left = f"; {counted(len(found.failed), 'account')} not replayed, and left out" if found.failed else ""
-    ended = f"differences in {counted(len(found.differing), 'table')}" if found.differing else "nothing differs"
+    ended = f"differences in {counted(len(found.differing), 'table')}" if found.differing else "no differences"
     if erased := sum(t.erased for t in found.tables):
         ended += f" but {counted(erased, 'version')} of numbers that were erased from the warehouse"
-    return f"{counted(accounts, 'account')} compared over the time that both know, {same} the same: {ended}{left}."
+    return f"{counted(accounts, 'account')} compared over the time that both cover, {same} the same: {ended}{left}."
 
 
 def difference_table(tables: Sequence[TableDifference]) -> Table:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from etl.domain.runs import Unreachable
 
 UNREACHABLE = {
-    Unreachable.LEFT: "out of the token's reach",
-    Unreachable.NO_USER: "no user of it is visible to the token",
+    Unreachable.LEFT: "not readable with this token",
+    Unreachable.NO_USER: "without a user that this token can see",
     Unreachable.WAITING: "not activated yet at the vendor",
     Unreachable.MANUAL_LOCK: "locked by the vendor",
     Unreachable.LIMIT_LOCK: "locked at the vendor for a limit",

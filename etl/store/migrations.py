@@ -158,9 +158,14 @@ def _owners_work(found: str | None, target: str, wrong: Sequence[str]) -> Iterat
         with database_errors():
             yield
     except NotAllowed as exc:
-        way = f"must go from {found or 'nothing'} to {target}" if found != target else f"needs its view {wrong[0]} anew"
+        if found is None:
+            cause = "the tables do not exist yet, and this role may not create them"
+        elif found != target:
+            cause = f"the tables must go from version {found} to {target}, and this role may not change them"
+        else:
+            cause = f"the view {wrong[0]} is missing or differs, and this role may not create it"
         raise NotAllowed(
-            f"the schema {way}, which this database role may not do ({exc})",
+            f"{cause} ({exc})",
             remedy=f"Run `vnsync db upgrade` as the schema's owner ({rights.ROLES}), or Grant this role CREATE on it",
         ) from exc
     except IntegrityBroken as exc:

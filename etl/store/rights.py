@@ -90,7 +90,7 @@ def require_schema(connection: Connection) -> None:
     if closed:
         raise _missing("USAGE", f"SCHEMA {closed}", role)
     raise Misconfigured(
-        f"none of the schemas of the search path exists ({path})", remedy="Create it, or mend VNSYNC_DATABASE_SCHEMA"
+        f"none of the schemas of the search path exists ({path})", remedy="Create it, or correct VNSYNC_DATABASE_SCHEMA"
     )
 
 

@@ -20,11 +20,11 @@ def wanted(roster: Roster, options: SyncOptions, report: Report) -> tuple[Accoun
     Customers without a user are no fault of the command: they are reported as unreachable (`sync.unreachable`).
     """
     if not options.accounts and not roster.ids:
-        raise SourceUnusable("the token reaches no account", remedy="Check the agent's customers and users")
+        raise SourceUnusable("this token can read no account", remedy="Check the agent's customers and users")
     if unknown := options.accounts - roster.ids:
-        raise Usage(f"the token does not reach account {min(unknown)}", remedy="See `vnsync accounts`")
+        raise Usage(f"this token cannot read account {min(unknown)}", remedy="See `vnsync accounts`")
     for account_id in sorted(options.approve_close - roster.ids):
-        report(Notice(message="the token does not reach it: there is nothing to approve", account_id=account_id))
+        report(Notice(message="this token cannot read it: there is nothing to approve", account_id=account_id))
     return tuple(a for a in roster.accounts if not options.accounts or a.account_id in options.accounts)
 
 

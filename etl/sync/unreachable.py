@@ -16,7 +16,7 @@ from etl.store.accounts import KnownAccount
 
 STAYS = "its rows stay as they were"
 REASONS = {
-    Unreachable.LEFT: f"the token does not reach it any more; {STAYS}",
+    Unreachable.LEFT: f"this token can no longer read it; {STAYS}",
     Unreachable.NO_USER: f"the token sees no user of this customer (get.customer_users); {STAYS}",
     Unreachable.WAITING: f"the vendor has not activated the customer yet (waiting); {STAYS}",
     Unreachable.MANUAL_LOCK: f"the vendor has locked the customer (manual_lock); {STAYS}",

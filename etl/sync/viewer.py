@@ -56,7 +56,7 @@ class Users:
     def _checked(self, named: int) -> int:
         if named not in self.account.user_ids:
             raise Misconfigured(
-                f"user {named} is no user of customer {self.account.account_id}",
+                f"user {named} is not a user of customer {self.account.account_id}",
                 remedy="Correct [users] of vnsync.toml, or --user",
             )
         return named

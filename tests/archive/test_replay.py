@@ -292,7 +292,7 @@ def test_no_archive_and_unknown_runs_are_usage(warehouse: Engine, tmp_path: Path
     """A folder that is none, and a run that is not in it."""
     rig = archived(warehouse, tmp_path / "a")
     days(rig, 1)
-    with pytest.raises(Usage, match="is no vnsync archive"):
+    with pytest.raises(Usage, match="is not a vnsync archive"):
         chosen(tmp_path)
     with pytest.raises(Usage, match="holds no run 7"):
         rebuilt(rig, warehouse, runs=[7])

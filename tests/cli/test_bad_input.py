@@ -179,7 +179,7 @@ CASES = [
     Case(Setup.missing_config, 78, "no-such.toml cannot be read", "Check its path"),
     Case(Setup.missing_token_file, 78, "no-such-token cannot be read", "The file holds the secret alone"),
     Case(Setup.no_token, 78, "no API token is set", "VNSYNC_API_TOKEN_FILE"),
-    Case(Setup.unknown_account, 2, "does not reach account 424242", "`vnsync accounts`"),
+    Case(Setup.unknown_account, 2, "cannot read account 424242", "`vnsync accounts`"),
     Case(Setup.folder_is_missing, 74, "no/such/folder/x.db: No such file or directory", "permissions"),
     Case(Setup.file_is_a_folder, 74, "x.db: Is a directory", "permissions"),
     Case(Setup.not_a_database, 70, "not a database", "restore a backup"),

@@ -109,7 +109,7 @@ def test_one_account_and_nothing_changed(days: Source, vnsync: Run) -> None:
         (("--from", "2020-01-02", "--as-of", "2020-01-01"), "--from is not before --as-of"),
         (("--to", "2020-01-02", "--as-of", "2020-01-01"), "--to and --as-of are the same"),
         (("--account", "5"), "account 5 was never published"),
-        (("--from", "soon"), "is no date or instant"),
+        (("--from", "soon"), "is not a date or time"),
         (("--output", "xml"), "xml"),
     ],
 )

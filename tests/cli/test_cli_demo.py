@@ -108,7 +108,7 @@ def test_demo_never_replaces_what_is_not_its_own(kind: str, vnsync: Run) -> None
     before = path.read_bytes() if path.is_file() else None
     done = vnsync("demo")
     assert done.code == 74
-    assert "no demo made it" in done.error
+    assert "was not created by `vnsync demo`" in done.error
     assert (path.read_bytes() if path.is_file() else None) == before
 
 

@@ -78,7 +78,7 @@ def test_as_of_is_told_and_knows_nothing_later(renamed: tuple[Source, int, int],
         (("1", "--account", "5"), "account 5 was never published"),
         (("1", "--as-of", "2999-01-01"), "lies in the future"),
         (("1", "--as-of", "2020-01-01"), "before the first observation"),
-        (("1", "--as-of", "soon"), "is no date or instant"),
+        (("1", "--as-of", "soon"), "is not a date or time"),
     ],
 )
 def test_bad_input_gets_one_line_and_exit_2(

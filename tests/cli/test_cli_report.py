@@ -52,7 +52,7 @@ def test_an_earlier_report_is_replaced_and_nothing_else(vnsync: Run, clean: Path
     warehouse = (clean / "vnsync.db").read_bytes()
     (clean / "notes.html").write_text("<!doctype html><p>mine")
     (clean / "folder").mkdir()
-    wanted = dict.fromkeys(("empty.html", "vnsync.db", "notes.html", "/dev/null"), "no earlier report")
+    wanted = dict.fromkeys(("empty.html", "vnsync.db", "notes.html", "/dev/null"), "is not a vnsync report")
     for name, words in (wanted | {"folder": "is a folder", "no/such/r.html": "No such file"}).items():
         done = vnsync("report", "--out", name)
         assert (done.code, done.out) == (74, "")

@@ -44,7 +44,7 @@ def test_json_is_the_manifest(now: str, vnsync: Run) -> None:
     [
         (("--as-of", "2999-01-01", "--out", "out"), 2, "lies in the future"),
         (("--as-of", "2020-01-01", "--out", "out"), 2, "before the first observation"),
-        (("--as-of", "soon", "--out", "out"), 2, "is no date or instant"),
+        (("--as-of", "soon", "--out", "out"), 2, "is not a date or time"),
         (("--out", "out"), 2, "--as-of"),
         (("--as-of", "2020-01-01"), 2, "--out"),
         (("--as-of", "2020-01-01", "--out", "out", "--format", "xml"), 2, "'xml' is none of parquet, csv, ndjson"),

@@ -189,7 +189,7 @@ def test_a03_the_settings_choose_a_user(warehouse: Engine) -> None:
     assert [p["user_id"] for p in vendor.asked("get.virtual_numbers")] == [512]
     result = mine.sync(vendor, users={51: 599})
     assert result.exit_code == Misconfigured.exit_code
-    assert "user 599 is no user of customer 51" in str(result.error)
+    assert "user 599 is not a user of customer 51" in str(result.error)
 
 
 def test_a03_that_another_user_sees_more_is_told(warehouse: Engine) -> None:

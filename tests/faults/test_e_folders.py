@@ -245,7 +245,7 @@ def test_e07_archive_that_everybody_may_write_is_refused(
     asked = customer.api.requests[:]
     done = vnsync("sync", *customer.options, "--archive", archive.folder, "--log-level", "error")
     assert (done.code, customer.api.requests) == (74, asked)
-    assert f"{archive.folder / part} is not safe from others: everybody may write it" in done.error
+    assert f"{archive.folder / part} is not safe from others: every user may write it" in done.error
     told = vnsync("doctor", *customer.options, "--output", "json", VNSYNC_ARCHIVE=str(archive.folder))
     assert (told.code, _state(told)) == (74, "fail")
 

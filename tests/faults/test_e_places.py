@@ -93,7 +93,7 @@ def test_e07_key_file_that_others_may_write_is_told(customer: Source, vnsync: Ru
     done = vnsync(words, *customer.options)
     assert done.code == 0
     told = " ".join((done.out if words == "doctor" else done.err).split())
-    assert "others may write" in told
+    assert "is writable by other users" in told
     assert f"chmod 600 {file}" in told
 
 
@@ -105,7 +105,7 @@ def test_e07_key_file_of_another_user_is_told(customer: Source, vnsync: Run, mon
     else:
         monkeypatch.setattr(os, "geteuid", lambda: file.stat().st_uid + 1)
     done = vnsync("sync", *customer.options)
-    assert (done.code, "another user owns" in done.err) == (0, True)
+    assert (done.code, "belongs to another user" in done.err) == (0, True)
 
 
 # -- locks that others hold

@@ -109,7 +109,7 @@ def test_p20_no_account_at_all(sqlite_warehouse: Engine) -> None:
     before = tables(rig)
     for method in ("get.customers", "get.customer_users"):
         rig.api.faults.add(NoRows(), times=None, method=method)
-    with pytest.raises(VnsyncError, match="reaches no account") as caught:
+    with pytest.raises(VnsyncError, match="can read no account") as caught:
         rig.sync()
     assert (caught.value.exit_code, bool(caught.value.run_id)) == (65, True)
     assert tables(rig) == before

@@ -250,7 +250,7 @@ def _foreign(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("bend", "told"),
-    [(_foreign, "it belongs to another user"), (lambda path: path.chmod(0o666), "everybody may write it")],
+    [(_foreign, "it belongs to another user"), (lambda path: path.chmod(0o666), "every user may write it")],
     ids=["of_another_user", "writable"],
 )
 def test_s20_settings_that_somebody_else_left_here(customer: Source, vnsync: Run, bend: Any, told: str) -> None:

@@ -93,7 +93,7 @@ def test_p20_a_customer_that_vanished_closes_nothing(warehouse: Engine) -> None:
     assert oracle.current(warehouse, vanished) == before
     assert rig.rows("select count(*) from virtual_numbers_closed") == [(0,)]
     assert (result.exit_code, result.accounts[-1].status) == (3, AccountStatus.UNREACHABLE)
-    assert "does not reach it any more" in str(result.accounts[-1].error)
+    assert "can no longer read it" in str(result.accounts[-1].error)
 
 
 def test_p20_a_customer_that_vanished_fails_one_run_only(warehouse: Engine) -> None:

@@ -38,7 +38,7 @@ def test_the_story_in_sentences(told: Engine) -> None:
         (7, 'campaign 10: renamed from "Spring" to "Summer"'),
         (8, '+7495001 (1): moved from campaign "Summer" (10) to "Winter" (11)'),
         (8, '+7495002 (2): comment none -> "spare"'),
-        (8, 'campaign "Summer" (10): no number uses it any more'),
+        (8, 'campaign "Summer" (10): no longer used by any number'),
         (8, 'campaign "Winter" (11): came into use'),
         (9, '+7495002 (2): removed; it was active, usual, va, comment "spare"'),
         (9, 'site 5: renamed from "a.example" to "b.example"'),
@@ -89,7 +89,7 @@ def test_rules_blocks_and_editions(warehouse: Engine) -> None:
         '+7495001 (1): rule switched off: scenario "S" (40) by rule 1',
         "+7495002 (2): redirected to 1 -> 2",
         "+7495002 (2): locked, status active -> limit_lock",
-        '+7495002 (2): taken out of campaign "A" (10)',
+        '+7495002 (2): removed from campaign "A" (10)',
         'campaign "B" (11): came into use',
     ]
 

@@ -163,7 +163,7 @@ def test_command_shows_the_plan_and_makes_no_file(customer: Source, clean: Path,
     """A SQLite file that is not there is not created; the page and the object tell the same."""
     shown = vnsync("plan", *customer.options, "--details")
     assert shown.code == 0, shown.err
-    assert "There is no warehouse yet: a sync makes it." in shown.out
+    assert "There is no warehouse yet: a sync creates it." in shown.out
     told = vnsync("plan", *customer.options, "--output", "json").json
     assert told["new_warehouse"] is True
     assert told["accounts"][0]["tables"]["virtual_numbers"] == {
@@ -237,4 +237,4 @@ def test_approval_of_an_account_out_of_reach_is_told(warehouse: Engine) -> None:
     rig = _rig(warehouse)
     _plan(rig, approve_close=frozenset({77}))
     told = [e for e in rig.events if isinstance(e, Notice) and e.account_id == 77]
-    assert [e.message for e in told] == ["the token does not reach it: there is nothing to approve"]
+    assert [e.message for e in told] == ["this token cannot read it: there is nothing to approve"]

@@ -355,7 +355,7 @@ def _forge(folder: Path, manifest: Any) -> None:
 def test_what_is_no_snapshot_gets_one_line(tmp_path: Path) -> None:
     """An empty folder and a missing one are a usage error; tables without a manifest, or a broken one, are damage."""
     for folder in (tmp_path / "nowhere", tmp_path):
-        with pytest.raises(Usage, match="is no snapshot"):
+        with pytest.raises(Usage, match="is not a snapshot"):
             check(folder, None)
     (tmp_path / "sites.csv").touch()
     with pytest.raises(IntegrityBroken, match=r"manifest\.json is missing"):

@@ -51,10 +51,10 @@ def test_one_link_for_another_is_a_move() -> None:
 
 
 def test_links_without_a_counterpart_are_told_one_by_one() -> None:
-    """Added to, or taken out of, each campaign."""
+    """Added to, or removed from, each campaign."""
     told = _told(_link("campaigns", 10), _link("campaigns", 11), _link("site_blocks", 10, 30))
     assert [h.kind for h in told] == [Kind.CAMPAIGN_JOINED, Kind.CAMPAIGN_JOINED]
-    assert _sentence(_link("campaigns", 10, gone=True)) == '7495 (1): taken out of campaign "Spring" (10)'
+    assert _sentence(_link("campaigns", 10, gone=True)) == '7495 (1): removed from campaign "Spring" (10)'
 
 
 def test_blocks_and_tracking_within_a_campaign_that_stays() -> None:
@@ -215,12 +215,12 @@ def test_what_numbers_share() -> None:
     """Renamed, on another site, in use and no longer: in words."""
     spring = {"campaign_name": "Spring", "site_id": 5, "extra": None}
     assert _shared(spring, spring | {"campaign_name": "Summer"}) == 'campaign 10: renamed from "Spring" to "Summer"'
-    assert _shared(spring, spring | {"site_id": 6}) == 'campaign "Spring" (10): on another site: 5 -> 6'
+    assert _shared(spring, spring | {"site_id": 6}) == 'campaign "Spring" (10): moved to another site: 5 -> 6'
     assert _shared(spring, spring | {"extra": {"a": 1}}).endswith('other fields none -> {"a": 1}')
     assert _shared(None, spring).endswith("came into use")
     assert _shared(None, spring, came_back=True).endswith("in use again")
     assert _shared(None, spring, first=True).endswith("seen for the first time")
-    assert _shared(spring, None).endswith("no number uses it any more")
+    assert _shared(spring, None).endswith("no longer used by any number")
     told = frozenset({"$.campaigns[].campaign_name", "$.campaigns[].site_id"})
     nameless = {"campaign_name": None, "site_id": None, "extra": None}
     assert _shared(nameless, nameless | {"campaign_name": "A"}, reported=told) == 'campaign 10: name is known now: "A"'

@@ -111,13 +111,13 @@ def _runs(seen: Overview) -> Iterator[Item]:
 def _unpublished(accounts: Sequence[AccountState]) -> Iterator[Item]:
     failed = [a for a in accounts if a.status == "failed"]
     if failed:
-        remedy = "What was published before stays. To learn whether the cause is still there:"
+        remedy = "What was published before stays. To see whether the cause persists:"
         reasons = [told(a.error, 400) for a in failed]
         yield _item("bad", f"{counted(len(failed), 'account')} failed", failed, reasons, remedy, "vnsync doctor")
     held = [a for a in accounts if a.status == "held"]
     if held:
         title = f"{counted(len(held), 'account')} held: too many numbers would be closed at once"
-        remedy = "Nothing was published for it. When the numbers are really gone, approve it:"
+        remedy = "Nothing was published for it. If the numbers are really gone, approve it:"
         command = f"vnsync sync --account {held[0].account_id} --approve-close {held[0].account_id}"
         yield _item("bad", title, held, [told(a.error, 400) for a in held], remedy, command)
 
@@ -128,7 +128,7 @@ def _late(accounts: Sequence[AccountState], max_age: timedelta) -> Iterator[Item
         asked = lasting(max_age.total_seconds())
         title = f"{counted(len(late), 'account')} not observed within {asked}"
         ages = ["never observed" if a.age_seconds is None else f"{lasting(a.age_seconds)} ago" for a in late]
-        yield _item("warn", title, late, ages, "See that the schedule still runs, then:", "vnsync sync")
+        yield _item("warn", title, late, ages, "Check that the schedule still runs, then:", "vnsync sync")
 
 
 def _unreachable(seen: Overview) -> Iterator[Item]:
@@ -207,7 +207,7 @@ def _source(seen: Overview) -> Iterator[Item]:
         ]
         yield Item(
             level="note",
-            title=f"The source sends {counted(seen.departures_known, 'thing')} that its documentation does not say",
+            title=f"The source sends {counted(seen.departures_known, 'thing')} that its documentation does not mention",
             remedy="Nothing is lost: unknown fields are kept in the column extra, unknown values as text. All of them:",
             command="select * from source_drift",
             cases=told_of,

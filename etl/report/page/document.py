@@ -96,7 +96,7 @@ def _figures(seen: Overview, max_age: timedelta) -> Iterator[tuple[str, str]]:
     yield thousands(seen.sizes["virtual_numbers"]), "numbers listed"
     yield thousands(seen.sizes["campaigns"]), "campaigns"
     yield f"{thousands(len(accounts) - late)} of {thousands(len(accounts))}", f"observed within {_hours(max_age)}"
-    yield lasting(max(ages)) if ages else "–", "since the oldest observation"
+    yield lasting(max(ages)) if ages else "–", "oldest data"
     yield seen.status.last_run.status if seen.status.last_run else "none", "last run"
 
 
