@@ -29,15 +29,29 @@ from __future__ import annotations
 
 
 class VnsyncError(Exception):
-    """Something went wrong that vnsync knows; `str()` is the cause in one line, `remedy` what to do about it."""
+    """Something went wrong that vnsync knows; `str()` is the cause in one line, `remedy` what to do about it.
 
+    `code` names the kind of error for programs, and stays the same whatever the class is called; `retry_after`: seconds
+    after which another try is worth it, where that is known; `concerns_all`: no other account fares better.
+    """
+
+    code = "bug"
     exit_code = 1
     default_remedy = "Report this as a bug in vnsync, with the output of --log-level debug."
+    concerns_all = False
 
-    def __init__(self, cause: str | None = None, *, remedy: str | None = None, run_id: int | None = None) -> None:
+    def __init__(
+        self,
+        cause: str | None = None,
+        *,
+        remedy: str | None = None,
+        run_id: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(cause or (self.__doc__ or "").split("\n")[0])
         self.remedy = remedy or self.default_remedy
         self.run_id = run_id
+        self.retry_after = retry_after
         self.run: object | None = None
         """The `RunResult` of the run that it ended: what was published before."""
 
@@ -45,6 +59,7 @@ class VnsyncError(Exception):
 class Usage(VnsyncError):
     """The command's words are off."""
 
+    code = "usage"
     exit_code = 2
     default_remedy = "See --help."
 
@@ -52,6 +67,7 @@ class Usage(VnsyncError):
 class Incomplete(VnsyncError):
     """Published for some accounts; others failed, were skipped or are held."""
 
+    code = "incomplete"
     exit_code = 3
     default_remedy = "Read the account's line above; the others are published."
 
@@ -59,10 +75,13 @@ class Incomplete(VnsyncError):
 class Held(Incomplete):
     """The mass-close guard stopped the account."""
 
+    code = "held"
+
 
 class SourceUnusable(VnsyncError):
     """The source sent what cannot be used."""
 
+    code = "source_unusable"
     exit_code = 65
     default_remedy = "Check that the URL is the Data API's; if it is, its answer has changed: report this."
 
@@ -70,18 +89,25 @@ class SourceUnusable(VnsyncError):
 class BrokenAnswer(SourceUnusable):
     """The source's answer breaks the contract of the Data API."""
 
+    code = "broken_answer"
+
 
 class FilterRefused(SourceUnusable):
     """The source does not filter on the number's id."""
+
+    code = "filter_refused"
 
 
 class TooMuchAsked(SourceUnusable):
     """The source refuses the size of a request, or the list in its filter."""
 
+    code = "too_much_asked"
+
 
 class Unavailable(VnsyncError):
     """Source or database unavailable after retries."""
 
+    code = "unavailable"
     exit_code = 69
     default_remedy = "Nothing was lost; run again when it is reachable."
 
@@ -89,20 +115,19 @@ class Unavailable(VnsyncError):
 class Transient(Unavailable):
     """A passing fault: worth another try after a pause (`retry_after`: seconds asked for by the other side)."""
 
-    def __init__(
-        self, cause: str | None = None, *, retry_after: float | None = None, remedy: str | None = None
-    ) -> None:
-        super().__init__(cause, remedy=remedy)
-        self.retry_after = retry_after
+    code = "transient"
 
 
 class TimedOut(Transient):
     """The answer did not come in time."""
 
+    code = "timed_out"
+
 
 class IntegrityBroken(VnsyncError):
     """An integrity check failed."""
 
+    code = "integrity_broken"
     exit_code = 70
     default_remedy = "Run `vnsync doctor`; restore a backup if the warehouse was edited by hand."
 
@@ -110,12 +135,14 @@ class IntegrityBroken(VnsyncError):
 class UnreadableValue(IntegrityBroken):
     """A stored value is not of its column's type."""
 
+    code = "unreadable_value"
     default_remedy = "`vnsync verify` names the row; restore a backup from before the edit."
 
 
 class LocalTrouble(VnsyncError):
     """A disk or a file of this machine is in the way."""
 
+    code = "local_trouble"
     exit_code = 74
     default_remedy = "Check free space and permissions, then run again; nothing was half-published."
 
@@ -123,6 +150,7 @@ class LocalTrouble(VnsyncError):
 class TryLater(VnsyncError):
     """Not now: a limit is used up, another run is on, or the database is busy."""
 
+    code = "try_later"
     exit_code = 75
     default_remedy = "Run again later; what was published stays."
 
@@ -130,14 +158,21 @@ class TryLater(VnsyncError):
 class DayLimit(TryLater):
     """The day's API points are used up."""
 
+    code = "day_limit"
+    concerns_all = True
+
 
 class NoConnectionFree(TryLater):
     """The database has no free connection."""
+
+    code = "no_connection_free"
 
 
 class NotAllowed(VnsyncError):
     """The source or the database refuses access."""
 
+    code = "not_allowed"
+    concerns_all = True
     exit_code = 77
     default_remedy = "Check the token and its rights in the client area."
 
@@ -145,9 +180,14 @@ class NotAllowed(VnsyncError):
 class SessionExpired(NotAllowed):
     """The session key is no longer valid."""
 
+    code = "session_expired"
+
 
 class AccountRefused(NotAllowed):
     """The source refuses access to this account; `mnemonic` is its own word for why."""
+
+    code = "account_refused"
+    concerns_all = False
 
     def __init__(self, cause: str | None = None, *, mnemonic: str = "", remedy: str | None = None) -> None:
         super().__init__(cause, remedy=remedy)
@@ -157,6 +197,7 @@ class AccountRefused(NotAllowed):
 class Misconfigured(VnsyncError):
     """A setting is wrong."""
 
+    code = "misconfigured"
     exit_code = 78
     default_remedy = "See `vnsync config` for what is in force."
 
@@ -164,13 +205,19 @@ class Misconfigured(VnsyncError):
 class OtherInstallation(Misconfigured):
     """The warehouse holds the accounts of another installation of the API."""
 
+    code = "other_installation"
+
 
 class MethodUnknown(Misconfigured):
     """The source does not know the method."""
 
+    code = "method_unknown"
+
 
 class BeyondServer(Misconfigured):
     """A value or a statement is larger than the database can take."""
+
+    code = "beyond_server"
 
     default_remedy = (
         "If the message names an index of your own on vnsync's tables, drop it or let it hold a digest (md5(column));"
@@ -185,8 +232,25 @@ SOURCE_FAILURES = (Unavailable, SourceUnusable, NotAllowed, TryLater, Misconfigu
 class Stopped(VnsyncError):
     """Stopped by a signal."""
 
+    code = "stopped"
     default_remedy = "Nothing was half-published; run again to go on."
 
     def __init__(self, signal_number: int, name: str) -> None:
         super().__init__(f"stopped by {name}")
         self.exit_code = 128 + signal_number
+
+
+def tree() -> list[type[VnsyncError]]:
+    """Every kind of error that vnsync itself distinguishes, families before their members."""
+    found: list[type[VnsyncError]] = [VnsyncError]
+    for kind in found:
+        found += [sub for sub in kind.__subclasses__() if sub.__module__ == __name__]
+    return found
+
+
+def with_exit_code(exit_code: int, cause: str, *, remedy: str | None = None, run_id: int | None = None) -> VnsyncError:
+    """The error of the family that has the exit code."""
+    family = next((kind for kind in tree() if kind.exit_code == exit_code and kind is not Stopped), VnsyncError)
+    error = family(cause, remedy=remedy, run_id=run_id)
+    error.exit_code = exit_code
+    return error

@@ -13,7 +13,8 @@ from sqlalchemy import Engine
 
 import etl
 from etl.account_sync import AccountSync
-from etl.domain.events import AccountFinished, Event, Notice, RunFinished, RunStarted, Waiting
+from etl.domain.causes import NOT_TRIED
+from etl.domain.events import AccountFinished, Event, Notice, RunFinished, RunPrepared, RunStarted, Waiting
 from etl.domain.ports import Clock, Random, Report
 from etl.domain.runs import AccountResult, AccountStatus, RunResult, RunStatus, Unreachable, outcome, reason
 from etl.domain.witness import NOBODY, Beginning, Witness
@@ -67,12 +68,14 @@ def sync(
     What fails for one account is in the result; `VnsyncError` with the run id is raised when nothing could be tried.
     """
     migrations.check(engine)
-    for warning in soundness.check(engine):
-        report(Notice(message=warning))
+    warnings = soundness.check(engine)
     installation = Installation.required(engine, api.url)
     started = clock.now()
     running = runs.running(engine, clock=clock, random=random, source_url=api.url, version=etl.__version__)
     with running as run_id:
+        report(RunPrepared(run_id=run_id))
+        for warning in warnings:
+            report(Notice(message=warning))
         shared = Surroundings(
             api=api,
             engine=engine,
@@ -129,12 +132,13 @@ class _Run:
         self._report(RunStarted(run_id=self._run_id, source_url=self._shared.api.url, accounts=len(accounts)))
         known = known_accounts(self._engine)
         self._shared = in_this_run(self._shared, roster, accounts, known)
-        self._each(Pending(accounts), known)
+        pending = Pending(accounts)
+        self._each(pending, known)
         report_undescribed(self._shared)
         self._not_listed(known, accounts)
         for notice in moved.notices(self._engine, self._results, known.keys() | self._done.keys()):
             self._report(notice)
-        return self._finish(self._result(*outcome(self._results)))
+        return self._finish(self._result(*outcome(self._results, pending.hopeless), stopped_by=pending.hopeless))
 
     @property
     def _results(self) -> list[AccountResult]:
@@ -262,7 +266,7 @@ class _Run:
                 account_name=account.account_name,
                 status=AccountStatus.FAILED,
                 started_at=self._clock.now(),
-                error=f"not tried: {reason}",
+                error=f"{NOT_TRIED}{reason}. {reason.remedy}",
                 exit_code=reason.exit_code,
             )
             self._record(untried)
@@ -288,7 +292,9 @@ class _Run:
         self._witness.settles(result)
         self._report(AccountFinished(result=result))
 
-    def _result(self, status: RunStatus, exit_code: int, error: str | None = None) -> RunResult:
+    def _result(
+        self, status: RunStatus, exit_code: int, error: str | None = None, stopped_by: VnsyncError | None = None
+    ) -> RunResult:
         return RunResult(
             run_id=self._run_id,
             status=status,
@@ -297,6 +303,7 @@ class _Run:
             finished_at=self._clock.now(),
             accounts=tuple(self._results),
             error=error or reason(self._results, exit_code),
+            stopped_by=stopped_by,
         )
 
     def _finish(self, result: RunResult) -> RunResult:

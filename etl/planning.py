@@ -12,8 +12,8 @@ from etl.account_sync import AccountSync
 from etl.domain.events import Notice
 from etl.domain.guard import Links
 from etl.domain.ports import Clock, Report
-from etl.domain.runs import AccountResult, AccountStatus, outcome
-from etl.errors import AccountRefused, DayLimit, Held, SessionExpired, Stopped, VnsyncError
+from etl.domain.runs import AccountResult, AccountStatus, TableChange, outcome
+from etl.errors import AccountRefused, Held, Stopped, VnsyncError
 from etl.extract.accounts import Account, discover
 from etl.extract.ahead import Fetcher, inline
 from etl.extract.jsonrpc import DataApi
@@ -32,25 +32,6 @@ NO_RUN = 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlannedTable:
-    """What would become of one table: versions opened and closed, as `sync` counts them; `changed` are in both."""
-
-    opened: int
-    closed: int
-    changed: int
-
-    @property
-    def added(self) -> int:
-        """Keys that would come."""
-        return self.opened - self.changed
-
-    @property
-    def removed(self) -> int:
-        """Keys that would go."""
-        return self.closed - self.changed
-
-
-@dataclass(frozen=True, kw_only=True)
 class PlannedAccount:
     """What would become of one account. `result` is as its row would be, with `held` where the guard would stop it.
 
@@ -59,7 +40,7 @@ class PlannedAccount:
 
     result: AccountResult
     requests: int
-    tables: dict[str, PlannedTable] = field(default_factory=dict)
+    tables: dict[str, TableChange] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +109,7 @@ class _Rehearsal(AccountSync):
         except Stopped:
             raise
         except VnsyncError as exc:
-            self.hopeless = exc if isinstance(exc, DayLimit | SessionExpired) else None
+            self.hopeless = exc if exc.concerns_all else None
             failed = self.failed(exc)
             state = state_of(self._account, exc) if agents and isinstance(exc, AccountRefused) else None
             if state is not None:
@@ -146,10 +127,7 @@ class _Rehearsal(AccountSync):
             )
             stopped = self._held(load, proof, removed)
             result = self.failed(stopped) if stopped else self._result(AccountStatus.SUCCEEDED)
-            tables = {
-                name: PlannedTable(opened=c.opened, closed=c.closed, changed=changed.get(name, 0))
-                for name, c in changes.items()
-            }
+            tables = {name: replace(change, changed=changed.get(name, 0)) for name, change in changes.items()}
             told = replace(
                 result,
                 account_name=facts.account_name,

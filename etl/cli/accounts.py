@@ -63,7 +63,7 @@ def _shown(account: Account, problem: str = "") -> dict[str, Any]:
 
 
 def _write(roster: Roster, rows: list[dict[str, Any]], output: str) -> None:
-    from etl.cli.output import write_json, write_table
+    from etl.cli.output import write_json, write_line, write_table
     from etl.report.tables import Table
     from etl.report.wording import counted
 
@@ -73,5 +73,4 @@ def _write(roster: Roster, rows: list[dict[str, Any]], output: str) -> None:
     names = ["account_id", "account_name", "timezone", "users", "state", "problem"]
     shown = [n for n in names if n not in ("state", "problem") or any(r[n] not in (None, "", "active") for r in rows)]
     write_table(Table(shown, [[r[n] for n in shown] for r in rows], frozenset({"account_id", "users"})))
-    whose = "an agent" if roster.role == "agent" else "a customer"
-    click.echo(f"{counted(len(rows), 'account')} within reach of {whose}'s token.")
+    write_line(f"This {roster.role}'s token can read {counted(len(rows), 'account')}.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from etl.cli import options, reading
+from etl.cli.state import current_state
 from etl.errors import Usage
 
 if TYPE_CHECKING:
@@ -96,16 +97,17 @@ def _write_text(connection: Connection, window: Window, known: Known, details: b
 
 def _write_json(connection: Connection, window: Window, known: Known, details: bool) -> None:
     """One object on one line; its list of changes is written as it is read."""
-    from etl.cli.output import json_text, write_line, write_text
+    from etl.cli.output import json_text, write_json, write_line, write_text
     from etl.read.changes import count_changes, read_changes
     from etl.report import changes as words
 
     accounts = words.totals_object(count_changes(connection, window), known)
-    head = json_text({"from": window.start, "to": window.end, "accounts": accounts})
+    head = {"from": window.start, "to": window.end, "accounts": accounts}
     if not details:
-        write_line(head)
+        write_json(head)
         return
-    write_text(head.removesuffix("}") + ', "changes": [')
+    current_state().streamed = True
+    write_text(json_text(head).removesuffix("}") + ', "changes": [')
     for place, change in enumerate(read_changes(connection, window)):
         write_text((", " if place else "") + json_text(words.as_object(change)))
     write_line("]}")

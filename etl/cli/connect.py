@@ -150,3 +150,27 @@ def reporting(loaded: Loaded, *, clock: Clock, level: str | None = None) -> Iter
         wanted = level if level and loaded.origins["log_level"].kind == "default" else now.log_level
         as_json = now.log_format == "json"
         yield Log(sys.stderr, now=clock.now, json=as_json, level=wanted, redact=current_state().redacted)
+
+
+@contextmanager
+def in_a_run(report: Report) -> Iterator[Report]:
+    """Reports of a run's preparation, held back until the run has its id: every line of the log bears it."""
+    from etl.domain.events import Event, RunPrepared
+
+    early, begun = list[Event](), False
+
+    def held_back(event: Event) -> None:
+        nonlocal begun
+        if not begun and not isinstance(event, RunPrepared):
+            early.append(event)
+            return
+        report(event)
+        begun = True
+        while early:
+            report(early.pop(0))
+
+    try:
+        yield held_back
+    finally:  # of a run that never began
+        for event in early:
+            report(event)

@@ -169,7 +169,7 @@ def _tell_change(change: Rebinding, done: bool, output: str) -> None:
 
 
 def _tell(output: str, sentence: str, engine: Engine | None, **fields: object) -> None:
-    from etl.cli.output import write_json
+    from etl.cli.output import write_json, write_line
     from etl.report.wording import printable
     from etl.store import migrations
 
@@ -177,4 +177,4 @@ def _tell(output: str, sentence: str, engine: Engine | None, **fields: object) -
         at = migrations.current(engine) if engine else None
         write_json({"current": at, "head": migrations.head(), **fields})
     else:
-        click.echo(printable(sentence))
+        write_line(printable(sentence))

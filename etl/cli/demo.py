@@ -128,27 +128,28 @@ def _sync(loaded: Loaded, engine: Engine, world: World, clock: DaysAgo) -> RunRe
 def _write_json(lived: list[DemoDay], engine: Engine, url: str) -> None:
     from etl.cli.output import write_json
     from etl.read.summary import table_sizes
+    from etl.report.outcomes import facts
 
     tables = {size.table: {"rows": size.rows, "ended": size.ended} for size in table_sizes(engine)}
-    days = [{"day": d.day, "run": d.result, "changes": list(d.changes.values())} for d in lived]
+    days = [{"day": d.day, "run": facts(d.result), "changes": list(d.changes.values())} for d in lived]
     write_json({"database_url": url, "exit_code": 0, "tables": tables, "days": days})
 
 
 def _write_text(lived: list[DemoDay], engine: Engine, path: Path) -> None:
     import shutil
 
-    from etl.cli.output import write_table
+    from etl.cli.output import write_line, write_table
     from etl.read.summary import table_sizes, travelled_number
     from etl.report.agency import days_table, headline, next_commands, sizes_table, way_table
     from etl.report.wording import printable
 
-    click.echo(printable(headline(lived, path), 1000))
+    write_line(printable(headline(lived, path), 1000))
     write_table(days_table(lived))
     write_table(sizes_table(table_sizes(engine)))
     travelled = travelled_number(engine)
     if travelled:
         write_table(way_table(*travelled))
-    click.echo("\nLook further:")
+    write_line("\nLook further:")
     number = travelled[0] if travelled else None
     for command in next_commands(path, number, sqlite_shell=shutil.which("sqlite3") is not None):
         click.echo(f"  {command}")

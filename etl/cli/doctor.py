@@ -1,4 +1,4 @@
-"""`vnsync doctor`: what is wrong, and how to mend it."""
+"""`vnsync doctor`: what is wrong, and how to fix it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 from etl.cli import options
 from etl.cli.state import current_state
-from etl.errors import VnsyncError
+from etl.errors import VnsyncError, with_exit_code
 
 if TYPE_CHECKING:
     from etl.cli.checks import Finding
@@ -27,11 +27,11 @@ Examples:
 """
 
 
-@click.command(epilog=EPILOG, short_help="Check all that a sync needs, and say how to mend it.")
+@click.command(epilog=EPILOG, short_help="Check all that a sync needs, and say how to fix it.")
 @options.output
 @options.settings(*options.API, *options.DATABASE, *options.LOG)
 def doctor(loaded: Loaded, output: str) -> int:
-    """Check everything that a sync needs, and say how to mend what is wrong."""
+    """Check everything that a sync needs, and say how to fix what is wrong."""
     from etl.cli.checks import Reached, check_archive, check_database, check_settings
     from etl.cli.source_checks import check_source
 
@@ -52,20 +52,21 @@ def doctor(loaded: Loaded, output: str) -> int:
 
 
 def _error(finding: Finding) -> VnsyncError:
-    error = VnsyncError(f"{finding.check}: {finding.found}", remedy=finding.remedy)
-    error.exit_code = finding.exit_code
-    return error
+    return with_exit_code(finding.exit_code, f"{finding.check}: {finding.found}", remedy=finding.remedy)
 
 
 def _write(findings: Sequence[Finding], code: int, output: str) -> None:
-    from etl.cli.output import write_json, write_table
+    from etl.cli.output import write_json, write_line, write_table
     from etl.report.tables import Table
+    from etl.report.wording import sentence
 
     if output == "json":
         write_json({"ok": code == 0, "exit_code": code, "checks": findings})
         return
-    write_table(
-        Table(["check", "state", "found", "how to mend"], [[f.check, f.state, f.found, f.remedy] for f in findings])
-    )
+    write_table(Table(["check", "state", "found"], [[f.check, f.state, f.found] for f in findings]))
+    for finding in findings:
+        if finding.remedy:
+            write_line(f"How to fix {finding.check}: {sentence(finding.remedy)}")
     if not code:
-        click.echo("Ready to sync." if all(f.state == "ok" for f in findings) else "Ready to sync; mind the warnings.")
+        ready = all(f.state == "ok" for f in findings)
+        write_line("Ready to sync." if ready else "Ready to sync; mind the warnings.")

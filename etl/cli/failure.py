@@ -10,21 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import etl
+from etl.cli.output import end_json
 from etl.cli.state import State
 from etl.clock import SystemClock
 from etl.errors import LocalTrouble, VnsyncError
+from etl.report.errors import LONGEST
 from etl.report.values import iso
-from etl.report.wording import printable
+from etl.report.wording import printable, sentence
 
 MORE_MEMORY = "give the process more memory (ulimit -v, the container's limit)"
 MORE_THREADS = "let the process have more threads or memory (ulimit -u, ulimit -v, the container's limits)"
-LONGEST = 2000
-"""Characters of an error line; causes quote what came from outside."""
 
 
 def report_error(error: VnsyncError, state: State) -> int:
-    """Write the error's line; returns its exit code."""
-    _write(one_line(error, state), state, error=type(error).__name__, exit_code=error.exit_code, run_id=error.run_id)
+    """Write the error's line, and for machines its object; returns its exit code."""
+    with contextlib.suppress(OSError, ValueError):
+        end_json(state, error)
+    _write(one_line(error, state), state, code=error.code, exit_code=error.exit_code, run_id=error.run_id)
     _trace(error, state)
     return error.exit_code
 
@@ -38,12 +40,10 @@ def report_bug(error: BaseException, state: State) -> int:
         return report_error(_short_of("out of memory", MORE_MEMORY, error), state)
     if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
         return report_error(_short_of("no more threads can be started", MORE_THREADS, error), state)
-    kind = type(error).__name__
-    cause = f"a bug in vnsync: {kind} at {_place(error)}"
+    cause = f"a bug in vnsync: {type(error).__name__} at {_place(error)}"
     bug = VnsyncError(cause, remedy=VnsyncError.default_remedy, run_id=getattr(error, "run_id", None))
-    _write(one_line(bug, state), state, error=kind, exit_code=bug.exit_code, run_id=bug.run_id)
-    _trace(error, state)
-    return bug.exit_code
+    bug.__cause__ = error
+    return report_error(bug, state)
 
 
 def _short_of(cause: str, remedy: str, error: BaseException) -> VnsyncError:
@@ -53,13 +53,8 @@ def _short_of(cause: str, remedy: str, error: BaseException) -> VnsyncError:
 def one_line(error: VnsyncError, state: State) -> str:
     """`vnsync: error: <cause>. <remedy> (run <id>, exit <code>)`."""
     run = "" if error.run_id is None else f"run {error.run_id}, "
-    text = f"{_sentence(str(error))} {_sentence(error.remedy)}"
+    text = f"{sentence(str(error))} {sentence(error.remedy)}"
     return f"vnsync: error: {printable(state.redacted(text), LONGEST)} ({run}exit {error.exit_code})"
-
-
-def _sentence(text: str) -> str:
-    text = text.strip()
-    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 def _write(message: str, state: State, **fields: Any) -> None:

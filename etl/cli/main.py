@@ -17,7 +17,9 @@ import etl
 from etl.cli import signals
 from etl.cli.failure import report_bug, report_error
 from etl.cli.hardening import private
-from etl.cli.state import State
+from etl.cli.output import end_json
+from etl.cli.state import State, asked
+from etl.cli.suggestions import NoSuchCommand, usage
 from etl.cli.traced import traced
 from etl.errors import LocalTrouble, Usage, VnsyncError
 
@@ -54,9 +56,11 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name, None when there is none."""
+        """The command of that name. Raises `NoSuchCommand` when there is none, and None for an option."""
         if cmd_name not in COMMANDS:
-            return None
+            if ctx.resilient_parsing or cmd_name.startswith("-"):
+                return None
+            raise NoSuchCommand(cmd_name, ctx)
         command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name]), cmd_name)
         return command
 
@@ -89,7 +93,7 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; returns the exit code. Nothing is raised: every error becomes one line on stderr."""
-    state = State()
+    state = asked(arguments, os.environ)
     _never_fail_to_encode()
     with private(), signals.stoppable():
         try:
@@ -111,14 +115,14 @@ def _invoke(arguments: Sequence[str], state: State) -> int:
     try:
         with traced(state):
             code: Any = cli.main(list(arguments), prog_name="vnsync", standalone_mode=False, obj=state)
+        end_json(state)
         if sys.stdout is not None:
             sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else "", err=True)
         return Usage.exit_code
     except click.UsageError as error:
-        where = error.ctx.command_path if error.ctx else "vnsync"
-        raise Usage(error.format_message(), remedy=f"See `{where} --help`.") from None
+        raise usage(error, list(COMMANDS)) from None
     return code if isinstance(code, int) else 0
 
 

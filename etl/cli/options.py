@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from etl.cli.state import State, current_state
+from etl.errors import Usage
 
 if TYPE_CHECKING:
     from etl.settings import Loaded
@@ -43,12 +44,34 @@ def settings(*names: str) -> Callable[[Command], Command]:
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
         def run(config: Path | None, **arguments: Any) -> Any:
+            loudness = _loudness(arguments.pop("quiet", False), arguments.pop("verbose", False))
             given = {name: _given(arguments.pop(name)) for name in names}
-            return command(loaded=_load(given, config), **arguments)
+            return command(loaded=_load(_with_loudness(given, loudness), config), **arguments)
 
-        return _with_options(run, names)  # type: ignore[return-value]
+        return _with_options(_loud(run) if "log_level" in names else run, names)  # type: ignore[return-value]
 
     return decorate
+
+
+def _loud(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`-q` and `-v`, short for two log levels."""
+    quiet = click.option("-q", "--quiet", is_flag=True, help="Warnings and errors only, no progress.")
+    verbose = click.option("-v", "--verbose", is_flag=True, help="Each step as a log line, and tracebacks.")
+    return quiet(verbose(command))
+
+
+def _loudness(quiet: bool, verbose: bool) -> str | None:
+    if quiet and verbose:
+        raise Usage("-q and -v are given both", remedy="Leave one of them out.")
+    return "warning" if quiet else "debug" if verbose else None
+
+
+def _with_loudness(given: Mapping[str, Any], loudness: str | None) -> Mapping[str, Any]:
+    if loudness is None:
+        return given
+    if given.get("log_level") is not None:
+        raise Usage("-q and -v stand for a --log-level, which is given too", remedy="Leave one of them out.")
+    return {**given, "log_level": loudness}
 
 
 def _given(value: Any) -> Any:
@@ -79,7 +102,7 @@ def _with_options(command: Callable[..., Any], names: tuple[str, ...]) -> Callab
     return command
 
 
-def _load(given: Mapping[str, str | None], config: Path | None) -> Loaded:
+def _load(given: Mapping[str, Any], config: Path | None) -> Loaded:
     from etl.settings import asked_log_format, load
 
     state = current_state()

@@ -5,11 +5,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from etl.cli.state import current_state
+from etl.cli.state import State, current_state
 
 if TYPE_CHECKING:
+    from etl.errors import VnsyncError
     from etl.report.tables import Table
 
 CERTAIN = 16
@@ -18,16 +17,45 @@ CERTAIN = 16
 
 def json_text(value: Any) -> str:
     """A value as JSON on one line."""
-    from etl.report.values import as_json, plain, with_strings
+    from etl.report.values import as_json
 
-    return as_json(with_strings(plain(value), hide))
+    return as_json(_shown(value, current_state()))
 
 
 def write_json(value: Any) -> None:
+    """Make the value the command's one JSON object, printed when the command has ended, with its error if it fails."""
+    state = current_state()
+    state.result = _shown(value, state)
+
+
+def write_json_now(value: Any) -> None:
     """One JSON object on one line of stdout, flushed, so that a reader sees it at once."""
-    click.echo(json_text(value))
+    write_text(f"{json_text(value)}\n")
+    current_state().streamed = True
     if sys.stdout is not None:
         sys.stdout.flush()
+
+
+def end_json(state: State, error: VnsyncError | None = None) -> None:
+    """Print the object of a command that has ended; `error`: what it failed with, None where it did not.
+
+    A command that failed before it had a result prints the error alone.
+    """
+    from etl.report.errors import facts
+    from etl.report.values import as_json
+
+    if state.output != "json" or state.streamed or sys.stdout is None or (error is None and state.result is None):
+        return
+    told = {} if error is None else {"error": _shown(facts(error), state)}
+    sys.stdout.write(as_json({**(state.result or {}), **told}) + "\n")
+    sys.stdout.flush()
+
+
+def _shown(value: Any, state: State) -> Any:
+    """The value as plain data, without secrets."""
+    from etl.report.values import plain, with_strings
+
+    return with_strings(plain(value), lambda text: state.redacted(text, shortest=CERTAIN))
 
 
 def write_table(table: Table) -> None:
@@ -41,10 +69,19 @@ def write_table(table: Table) -> None:
 
 
 def write_line(text: str) -> None:
-    """A sentence on stdout. Control characters are escaped, wherever stdout goes: it is for people."""
+    """A sentence on stdout, folded between words on a terminal.
+
+    Control characters are escaped, wherever stdout goes: it is for people.
+    """
+    from etl.report.tables import console, is_terminal
     from etl.report.wording import harmless
 
-    write_text(f"{harmless(text)}\n")
+    text = hide(harmless(text))
+    if sys.stdout is not None and is_terminal(sys.stdout):
+        from etl.report.paragraphs import folded
+
+        text = folded(text, console(sys.stdout).width)
+    write_text(f"{text}\n")
 
 
 def write_text(text: str) -> None:

@@ -8,7 +8,7 @@ import click
 
 from etl.cli import options
 from etl.cli.state import current_state
-from etl.errors import VnsyncError
+from etl.errors import VnsyncError, with_exit_code
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -81,9 +81,8 @@ def _warehouse(loaded: Loaded) -> tuple[Engine, bool]:
 def _failure(found: Plan) -> VnsyncError:
     from etl.report.plans import incomplete_because
 
-    error = VnsyncError(incomplete_because(found), remedy="Nothing was written; `vnsync sync` would end like this.")
-    error.exit_code = found.exit_code
-    return error
+    remedy = "Nothing was written; `vnsync sync` would end like this."
+    return with_exit_code(found.exit_code, incomplete_because(found), remedy=remedy)
 
 
 def _write(found: Plan, output: str, details: bool, missing: bool) -> None:

@@ -30,8 +30,8 @@ not written again. Syncs that were held, failed or broke off publish nothing her
 replays into a temporary file, compares its history with the warehouse, and writes nothing else.
 
 \b
-Exit codes: 0 the same chain heads, the same history; 70 it departs (the first run, account and
-table are named), or the archive is damaged; 2 no archive, nothing to replay in it, or a database
+Exit codes: 0 the same chain heads, the same history; 70 the result differs (the first run, account
+and table are named), or the archive is damaged; 2 no archive, nothing to replay in it, or a database
 that stands elsewhere.
 """
 
@@ -68,7 +68,7 @@ def replay(
 
 
 def _tell(done: Replayed, output: str) -> int:
-    from etl.cli.output import write_json, write_table
+    from etl.cli.output import write_json, write_line, write_table
     from etl.report.replay import accounts_table, closing_line, departures_table, facts
 
     if output == "json":
@@ -77,12 +77,12 @@ def _tell(done: Replayed, output: str) -> int:
         write_table(accounts_table(done))
         if done.departures:
             write_table(departures_table(done))
-        click.echo(closing_line(done))
+        write_line(closing_line(done))
     return _ended(done.error())
 
 
 def _tell_difference(found: Restated, output: str) -> int:
-    from etl.cli.output import write_json, write_table
+    from etl.cli.output import write_json, write_line, write_table
     from etl.report.replay import compared_line, departures_table, difference_table, facts
 
     error = _difference(found)
@@ -92,7 +92,7 @@ def _tell_difference(found: Restated, output: str) -> int:
         write_table(difference_table(found.tables))
         if found.replayed.departures:
             write_table(departures_table(found.replayed))
-        click.echo(compared_line(found))
+        write_line(compared_line(found))
     return _ended(error)
 
 
@@ -102,13 +102,13 @@ def _difference(found: Restated) -> IntegrityBroken | None:
         more = f" (and {len(found.failed) - 1} more accounts)" if len(found.failed) > 1 else ""
         return IntegrityBroken(
             f"account {account.account_id} could not be replayed, and is not compared{more}: {account.failure}",
-            remedy="Of the other accounts the table says how they compare",
+            remedy="The table shows how the other accounts compare",
         )
     if not found.differing:
         return None
     first = found.differing[0]
     return IntegrityBroken(
-        f"the archive tells another history: account {first.account_id}, {first.table}, key {first.first_key}"
+        f"the archive holds another history: account {first.account_id}, {first.table}, key {first.first_key}"
         f" ({first.only_warehouse} versions in the warehouse only, {first.only_replay} in the replay only)",
         remedy=_advice(found),
     )

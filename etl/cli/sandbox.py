@@ -51,7 +51,7 @@ def sandbox(
     day_limit: int | None,
 ) -> int:
     """Serve a made-up agency through the vendor's API on this machine, until stopped."""
-    from etl.cli.output import write_json
+    from etl.cli.output import write_json_now
     from etl.sandbox.api import Api
     from etl.sandbox.server import serve
 
@@ -63,7 +63,7 @@ def sandbox(
     users = [u for c in world.customer_ids for u in world.user_ids(c)] if role == "agent" else []
     try:
         with serve(api, port=port) as server:
-            write_json({"url": server.url, "token": key, "role": role, "user_ids": users})
+            write_json_now({"url": server.url, "token": key, "role": role, "user_ids": users})
             server.forever()
     except Stopped as stopped:
         return stopped.exit_code

@@ -92,7 +92,7 @@ def _too_old(loaded: Loaded, found: Status, late: list[AccountState], max_age: t
     if not late:
         return None
     cause = stale_sentence(late, max_age.total_seconds())
-    return TryLater(cause, remedy="See that `vnsync sync` runs as scheduled; `vnsync status` tells how it last ended.")
+    return TryLater(cause, remedy="Check that the schedule still runs; `vnsync status` shows how the last run ended.")
 
 
 def _write(loaded: Loaded, found: Status, late: list[AccountState], output: str) -> None:
@@ -112,4 +112,4 @@ def _write(loaded: Loaded, found: Status, late: list[AccountState], output: str)
     for sentence in (*advice(found.accounts), *doubts(found.accounts)):
         write_line(sentence)
     if found.last_run:
-        write_line(run_line(found.last_run))
+        write_line(run_line(found.last_run, found.accounts))

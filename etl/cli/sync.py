@@ -8,7 +8,7 @@ import click
 
 from etl.cli import options
 from etl.cli.state import current_state
-from etl.errors import VnsyncError
+from etl.errors import VnsyncError, with_exit_code
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -92,8 +92,10 @@ def failure(result: RunResult) -> VnsyncError:
     """The error that says in one line why a run did not end well; its accounts' errors bring their own remedies."""
     from etl.report.outcomes import incomplete_because, published_line
 
-    error = VnsyncError(result.error or incomplete_because(result), remedy=published_line(result), run_id=result.run_id)
-    error.exit_code = result.exit_code
+    cause, remedy = result.error or incomplete_because(result), published_line(result)
+    error = with_exit_code(result.exit_code, cause, remedy=remedy, run_id=result.run_id)
+    if result.stopped_by is not None:
+        error.code, error.retry_after = result.stopped_by.code, result.stopped_by.retry_after
     return error
 
 
@@ -115,12 +117,12 @@ def _run(loaded: Loaded, engine: Engine, clock: Clock, chosen: SyncOptions) -> R
 
     from etl import pipeline
     from etl.cli.allocator import few_arenas
-    from etl.cli.connect import data_api, recording, reporting
+    from etl.cli.connect import data_api, in_a_run, recording, reporting
     from etl.extract.ahead import threaded
     from etl.offload.beside import transformers
 
     few_arenas()
-    with reporting(loaded, clock=clock) as report:
+    with reporting(loaded, clock=clock) as outlet, in_a_run(outlet) as report:
         witness, tap = recording(loaded, report)
         with data_api(loaded, clock=clock, report=report, tap=tap) as api, transformers() as offered:
             return pipeline.sync(
@@ -149,27 +151,28 @@ def _write_failed_run(error: VnsyncError) -> None:
     """The object for machines of a run that was broken off; its accounts are those that had ended."""
     from etl.cli.output import write_json
     from etl.domain.runs import RunResult, RunStatus
-    from etl.report.values import plain
+    from etl.report.outcomes import facts
 
-    known = plain(error.run) if isinstance(error.run, RunResult) else {}
+    if isinstance(error.run, RunResult):
+        write_json(facts(error.run))
+        return
     status = RunStatus.INTERRUPTED if error.exit_code > 128 else RunStatus.FAILED
-    told = {"run_id": error.run_id, "status": status, "exit_code": error.exit_code, "error": str(error)}
-    accounts = known.pop("accounts", [])
-    write_json({**told, **known, "accounts": accounts})
+    told = {"run_id": error.run_id, "status": status, "exit_code": error.exit_code, "published": 0}
+    write_json({**told, "accounts": []})
 
 
 def _write(result: RunResult, output: str, details: bool) -> None:
-    from etl.cli.output import write_json, write_table
-    from etl.report.outcomes import accounts_table, closing_line, details_table
-    from etl.report.values import plain
+    from etl.cli.output import write_json, write_line, write_table
+    from etl.report.outcomes import accounts_table, closing_line, details_table, facts, unpublished
 
     if output == "json":
-        told = plain(result)
-        write_json({**told, "accounts": told.pop("accounts")})
+        write_json(facts(result))
         return
     write_table(accounts_table(result))
     table = details_table(result)
     if details and table.rows:
         write_table(table)
-        click.echo()
-    click.echo(closing_line(result))
+        write_line("")
+    for sentence in unpublished(result):
+        write_line(sentence)
+    write_line(closing_line(result))

@@ -32,10 +32,10 @@ Examples:
   vnsync verify --output json | jq '.problems[]'
 
 \b
-Keep heads where whoever can write to the warehouse cannot reach: `vnsync status --output json`
-tells them as chain_digest. Without one, a history re-written as a whole verifies too. An
-archive's head is told by `vnsync verify DIR`; without it, runs cut off its end are not missed.
-Exit codes: 0 everything fits; 70 something does not.
+Keep heads where those who can write to the warehouse cannot: `vnsync status --output json`
+shows them as chain_digest. Without one, a completely rewritten history would also pass. An
+archive's head is shown by `vnsync verify DIR`; without it, runs cut off its end are not missed.
+Exit codes: 0 no problems; 70 problems found.
 """
 
 _HEAD = re.compile(r"(?:([0-9]{1,18})=|([0-9]{1,19}):)?([0-9a-f]{64})")
@@ -58,7 +58,7 @@ class KeptHead(click.ParamType[Kept]):
         """What was written; a usage error when it is no digest."""
         found = _HEAD.fullmatch(str(value).strip().lower())
         if not found:
-            self.fail(f"{value!r} is no head: write its 64 hex digits, ACCOUNT=HEX or RUN:HEX", param, ctx)
+            self.fail(f"{value!r} is not a head: write its 64 hex digits, ACCOUNT=HEX or RUN:HEX", param, ctx)
         return Kept(found[3], int(found[1]) if found[1] else None, int(found[2]) if found[2] else None)
 
 
@@ -72,7 +72,7 @@ class KeptHead(click.ParamType[Kept]):
 def verify(loaded: Loaded, folder: Path | None, head: tuple[Kept, ...], output: str) -> int:
     """Prove that the warehouse is what the syncs wrote, or that DIR is what was written into it.
 
-    Reads everything once and writes nothing. Whatever does not fit is named: table, key, account, run.
+    Reads everything once and writes nothing. Each problem is named: table, key, account, run.
     """
     state = current_state()
     with _progress() as progress:
@@ -159,10 +159,10 @@ def _progress() -> Iterator[Progress]:
     if sys.stderr is None or not is_terminal(sys.stderr):
         yield lambda _: None
         return
-    try:
-        yield lambda what: click.echo(f"\r\x1b[2Kverifying {what}", nl=False, err=True)
-    finally:
-        click.echo("\r\x1b[2K", nl=False, err=True)
+    from etl.report.progress import status_line
+
+    with status_line(sys.stderr) as tell:
+        yield lambda what: tell(f"verifying {what}")
 
 
 def _write(verdict: Verdict, output: str) -> None:
@@ -178,7 +178,7 @@ def _write(verdict: Verdict, output: str) -> None:
         write_line(sentence)
     if verdict.problems:
         write_table(words.problems_table(verdict))
-    write_line(_sentence(verdict) + ".")
+    write_line(_sentence(verdict) + ("" if _sentence(verdict).endswith(")") else "."))
 
 
 def _sentence(verdict: Verdict) -> str:

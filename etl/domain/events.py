@@ -8,8 +8,15 @@ from etl.domain.runs import AccountResult, RunResult
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunPrepared:
+    """A run has its row, and what happens from now on belongs to it."""
+
+    run_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunStarted:
-    """A run has its row; `accounts` is how many it will sync."""
+    """A run knows its accounts; `accounts` is how many it will sync."""
 
     run_id: int
     source_url: str
@@ -37,14 +44,15 @@ class NumbersRead:
 
 @dataclass(frozen=True, kw_only=True)
 class Waiting:
-    """The run pauses for `seconds` because of `reason` (a minute limit, a retry).
+    """The run pauses for `seconds` because of `reason` (a minute limit, an error after which it tries again).
 
-    `account_id`: the account that pauses, where several are under way.
+    `account_id`: the account that pauses, where several are under way. `retry`: which retry of the request follows.
     """
 
     seconds: float
     reason: str
     account_id: int | None = None
+    retry: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,4 +85,14 @@ class RunFinished:
     result: RunResult
 
 
-Event = RunStarted | AccountStarted | NumbersRead | Waiting | Publishing | AccountFinished | Notice | RunFinished
+Event = (
+    RunPrepared
+    | RunStarted
+    | AccountStarted
+    | NumbersRead
+    | Waiting
+    | Publishing
+    | AccountFinished
+    | Notice
+    | RunFinished
+)

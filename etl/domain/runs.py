@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+from etl.domain.causes import Failure, causes
+from etl.errors import VnsyncError
 
 
 class RunStatus(StrEnum):
@@ -52,10 +55,29 @@ class Strategy(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class TableChange:
-    """How many versions an account sync opened and closed in one table."""
+    """How many versions an account sync opened and closed in one table; `changed`: rows of which it did both."""
 
     opened: int = 0
     closed: int = 0
+    changed: int = 0
+
+    @property
+    def added(self) -> int:
+        """Rows that came."""
+        return self.opened - self.changed
+
+    @property
+    def removed(self) -> int:
+        """Rows that went."""
+        return self.closed - self.changed
+
+    def __add__(self, other: TableChange) -> TableChange:
+        """The changes of both together."""
+        return TableChange(
+            opened=self.opened + other.opened,
+            closed=self.closed + other.closed,
+            changed=self.changed + other.changed,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +117,13 @@ class AccountResult:
     changes: dict[str, TableChange] = field(default_factory=dict)
 
     @property
+    def rows(self) -> TableChange:
+        """The changes of all tables together."""
+        changes = self.changes.values()
+        changed = sum(c.changed for c in changes)
+        return TableChange(opened=self.rows_opened, closed=self.rows_closed, changed=changed)
+
+    @property
     def is_told(self) -> bool:
         """Whether the account is unreachable for a reason that an earlier run has reported."""
         return self.status is AccountStatus.UNREACHABLE and self.exit_code == 0
@@ -102,7 +131,10 @@ class AccountResult:
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
-    """The outcome of one run; `error` is the one line that explains an exit code other than 0."""
+    """The outcome of one run; `error` is the one line that explains an exit code other than 0.
+
+    `stopped_by`: the error after which no account could go on, where there was one.
+    """
 
     run_id: int
     status: RunStatus
@@ -111,11 +143,18 @@ class RunResult:
     finished_at: datetime
     accounts: tuple[AccountResult, ...] = ()
     error: str | None = None
+    stopped_by: VnsyncError | None = None
+
+    @property
+    def published(self) -> int:
+        """How many accounts were published."""
+        return sum(account.status is AccountStatus.SUCCEEDED for account in self.accounts)
 
 
-def outcome(accounts: Sequence[AccountResult]) -> tuple[RunStatus, int]:
+def outcome(accounts: Sequence[AccountResult], stopped_by: VnsyncError | None = None) -> tuple[RunStatus, int]:
     """Status and exit code of a run from its accounts: all well 0, some published 3, else what stopped the first.
 
+    `stopped_by`: the error after which no account could go on; its code stands, whatever was published before.
     A quarantined record or a suspect leaves its account published but not whole: `partial`, exit 3. An account that
     is unreachable counts in the run that finds it so, and not afterwards.
     """
@@ -125,7 +164,7 @@ def outcome(accounts: Sequence[AccountResult]) -> tuple[RunStatus, int]:
         whole = not any(a.quarantined or a.suspects for a in published)
         return (RunStatus.SUCCEEDED, 0) if whole else (RunStatus.PARTIAL, 3)
     if published:
-        return RunStatus.PARTIAL, 3
+        return RunStatus.PARTIAL, 3 if stopped_by is None else stopped_by.exit_code
     failed = [a.exit_code for a in accounts if a.status is AccountStatus.FAILED]
     if failed:
         return RunStatus.FAILED, failed[0]
@@ -134,7 +173,27 @@ def outcome(accounts: Sequence[AccountResult]) -> tuple[RunStatus, int]:
 
 
 def reason(accounts: Sequence[AccountResult], exit_code: int) -> str | None:
-    """Why a run ended with its exit code: the error of the first account that has it, or that has any."""
-    troubled = [a for a in accounts if a.error and not a.is_told]
-    told = [a for a in troubled if a.exit_code == exit_code] or troubled
-    return f"account {told[0].account_id}: {told[0].error}" if told else None
+    """Why a run ended with its exit code: the cause that has it, or any, and stopped most accounts; and how many."""
+    stopped = causes(failures(accounts))
+    told = [cause for cause in stopped if cause.exit_code == exit_code] or stopped
+    if not told:
+        return None
+    worst = max(told, key=lambda cause: len(cause.failures))
+    several = len(worst.failures)
+    who = f"account {worst.failures[0].account_id}" if several == 1 else f"{several} accounts"
+    return f"{who}: {worst.error}"
+
+
+def failures(accounts: Iterable[AccountResult]) -> list[Failure]:
+    """The accounts that were not published, but for those whose state an earlier run has reported."""
+    return [
+        Failure(
+            account_id=account.account_id,
+            account_name=account.account_name,
+            status=account.status.value,
+            error=account.error or "no reason is on record",
+            exit_code=account.exit_code,
+        )
+        for account in accounts
+        if account.status is not AccountStatus.SUCCEEDED and not account.is_told
+    ]

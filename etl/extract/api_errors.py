@@ -31,7 +31,12 @@ RIGHTS = {
     "get.customers": "at least one selected client",
 }
 """The right of the client area that a method needs, by the vendor's method pages."""
-_SESSION = frozenset({"access_token_expired", "access_token_invalid", "access_token_blocked", "auth_error"})
+_SESSION = {
+    "access_token_expired": "the API key has expired",
+    "access_token_invalid": "the API key is not valid",
+    "access_token_blocked": "the API key is blocked",
+    "auth_error": "the source refuses the key, or login and password",
+}
 _REFUSED = frozenset(
     {"forbidden", "ip_not_whitelisted", "method_component_disabled", "parameter_component_disabled", "account_inactive"}
 )
@@ -97,7 +102,7 @@ def error_of(error: ErrorBody, redaction: Redaction = NOTHING_SECRET, call: Call
     mnemonic = error.mnemonic
     cause = redaction.quote(f"the source answers {mnemonic or error.code}: {error.message}{_named_field(error)}")
     if mnemonic in _SESSION:
-        return SessionExpired(cause, remedy=_REMEDIES.get(mnemonic))
+        return SessionExpired(f"{_SESSION[mnemonic]} ({mnemonic})", remedy=_REMEDIES.get(mnemonic))
     if mnemonic in _REFUSED:
         return _refusal(error, redaction, call)
     if mnemonic == "limit_exceeded":
@@ -172,7 +177,9 @@ def day_limit(reset: object) -> DayLimit:
     """The error for a day whose points are used up; `reset`: seconds until they come back, as the source says."""
     known = isinstance(reset, int | float) and not isinstance(reset, bool) and 0 < reset <= _LONGEST_DAY
     when = f" in {reset / 3600:.1f} h" if known else " tomorrow"  # type: ignore[operator]
-    return DayLimit("the day's API points are used up", remedy=f"What was published stays; run again{when}")
+    remedy = f"What was published stays; run again{when}"
+    after = float(reset) if known else None  # type: ignore[arg-type]
+    return DayLimit("the day's API points are used up", remedy=remedy, retry_after=after)
 
 
 _LONGEST_DAY = 2 * 86_400.0

@@ -54,7 +54,7 @@ class RetryPolicy:
 
     def _tell(self, state: tenacity.RetryCallState, on_retry: Callable[[], None]) -> None:
         on_retry()
-        self.report(Waiting(seconds=state.upcoming_sleep, reason=f"retry {state.attempt_number}: {_error(state)}"))
+        self.report(Waiting(seconds=state.upcoming_sleep, reason=str(_error(state)), retry=state.attempt_number))
 
 
 def _error(state: tenacity.RetryCallState) -> BaseException | None:

@@ -17,6 +17,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Exists,
+    Select,
     Table,
     and_,
     bindparam,
@@ -244,7 +245,7 @@ def apply(connection: Connection, moment: Moment, *, first: bool, gone: bool) ->
     if any(work.closed.values()):
         for table in declared.shared_tables():
             work.end(table, work.diff(table).unheld())
-    return {name: TableChange(opened=work.opened[name], closed=work.closed[name]) for name in work.opened}
+    return {table.name: work.counted(table) for table in declared.TABLES}
 
 
 def no_changes() -> dict[str, TableChange]:
@@ -259,6 +260,7 @@ class _Work:
         self._connection, self._parameters = connection, moment.parameters
         self.opened = {t.name: 0 for t in declared.TABLES}
         self.closed = {t.name: 0 for t in declared.TABLES}
+        self.changed = {t.name: 0 for t in declared.TABLES}
 
     def diff(self, table: declared.Table) -> TableDiff:
         return _diff(self._connection.dialect.name, table.name)
@@ -267,8 +269,8 @@ class _Work:
         """One version ends and one begins for each row that changed."""
         if table.values:
             changed = self._run_all(self.diff(table).change())
-            self.closed[table.name] += changed
-            self.opened[table.name] += changed
+            for counts in (self.changed, self.closed, self.opened):
+                counts[table.name] += changed
 
     def end_lost(self, table: declared.Table, *, gone: bool) -> None:
         """End what numbers have lost, and where numbers are gone what goes with them."""
@@ -282,6 +284,11 @@ class _Work:
 
     def open(self, table: declared.Table, *, first: bool) -> None:
         self.opened[table.name] += self._run(self.diff(table).open(first=first))
+
+    def counted(self, table: declared.Table) -> TableChange:
+        """What became of the rows of a table."""
+        name = table.name
+        return TableChange(opened=self.opened[name], closed=self.closed[name], changed=self.changed[name])
 
     def _run_all(self, statements: tuple[Executable, ...]) -> int:
         """How many rows the first statement concerns; the others only follow where there are any."""

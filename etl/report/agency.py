@@ -41,12 +41,13 @@ def days_table(days: Sequence[DemoDay]) -> Table:
     """One row for each day and account: how many numbers it listed, and what became of them."""
     rows = [row for day in days for row in _rows(day)]
     columns = ["day", "account", "name", "numbers", *KINDS]
-    return Table(columns, rows, frozenset(columns) - {"day", "name"}, title="What each day changed")
+    right = frozenset(columns) - {"day", "name"}
+    return Table(columns, rows, right, title="What each day changed, in numbers", once=["day"])
 
 
 def _rows(day: DemoDay) -> Iterator[list[Cell]]:
-    for i, account in enumerate(day.result.accounts):
-        when = f"{account.observed_at:%Y-%m-%d}" if account.observed_at and not i else ""
+    for account in day.result.accounts:
+        when = f"{account.observed_at:%Y-%m-%d}" if account.observed_at else ""
         first: list[Cell] = [when, account.account_id, account.account_name, thousands(account.listed_numbers)]
         changes = day.changes.get(account.account_id)
         if changes:

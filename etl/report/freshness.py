@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from etl.domain.causes import causes
+from etl.domain.runs import AccountStatus
 from etl.read.status import AccountState, LastRun
+from etl.report import causes as words
 from etl.report.states import OTHER_VIEWER, approval, state
 from etl.report.tables import Cell, Table
 from etl.report.wording import counted, lasting, moment, named, printable, thousands
 
-FIGURES = frozenset({"account", "age", "listed"})
+FIGURES = frozenset({"account", "age", "numbers"})
 
 UNPUBLISHED = {
-    "held": "Nothing was published for it; what was published before stays.",
-    "failed": "What was published before stays; `vnsync doctor` tells whether the cause is still there.",
+    "held": "What was published before stays.",
+    "failed": "What was published before stays; `vnsync doctor` shows whether the cause persists.",
 }
 """What it means that an account's last sync ended so; the error itself brings its remedy."""
 RUN_ADVICE = {
     "running": "It is under way, or its process was killed; the next `vnsync sync` settles that.",
     "interrupted": "It was stopped; nothing was half-published. Run `vnsync sync` again.",
     "failed": "Run `vnsync doctor`, then `vnsync sync`.",
-    "partial": "Some accounts were published, others not, or not whole.",
 }
 
 
@@ -38,16 +40,14 @@ def accounts_table(accounts: Sequence[AccountState], stale_ids: frozenset[int]) 
         ]
         for a in accounts
     ]
-    return Table(["account", "name", "observed (UTC)", "age", "last sync", "listed", "note"], rows, FIGURES)
+    return Table(["account", "name", "observed (UTC)", "age", "last sync", "numbers", "note"], rows, FIGURES)
 
 
 def advice(accounts: Sequence[AccountState]) -> Iterator[str]:
-    """For each account whose last sync was not published: why, what to do, and what that means."""
+    """For each cause that kept last syncs from being published: which accounts, what to do, and what that means."""
+    for cause in causes(words.standing(accounts)):
+        yield f"{words.line(cause)} {UNPUBLISHED[cause.status]}"
     for account in accounts:
-        meaning = UNPUBLISHED.get(account.status)
-        if meaning:
-            reason = printable(account.error or "no reason is on record").rstrip(".")
-            yield f"{named(account.account_id, account.account_name)} {account.status}: {reason}. {meaning}"
         if account.viewer_changed and account.suspects:
             yield (
                 f"{named(account.account_id, account.account_name)}: {counted(account.suspects, 'number')}"
@@ -66,13 +66,28 @@ def doubts(accounts: Sequence[AccountState]) -> Iterator[str]:
             )
 
 
-def run_line(run: LastRun) -> str:
+def run_line(run: LastRun, accounts: Sequence[AccountState]) -> str:
     """The last run in one or two sentences; what stopped single accounts is told with them."""
     ended = f"finished {moment(run.finished_at)} UTC" if run.finished_at else f"started {moment(run.started_at)} UTC"
     code = "" if run.exit_code is None else f", exit {run.exit_code}"
     whole = run.status in ("failed", "interrupted") and run.error
     reason = f": {printable(str(run.error)).rstrip('.')}" if whole else ""
-    return f"Last run {run.run_id} {run.status}, {ended}{code}{reason}. {RUN_ADVICE.get(run.status, '')}".rstrip()
+    came_to = RUN_ADVICE.get(run.status) or _published(run, accounts)
+    return f"Last run {run.run_id} {run.status}, {ended}{code}{reason}. {came_to}".rstrip()
+
+
+def _published(run: LastRun, accounts: Sequence[AccountState]) -> str:
+    """What became of the accounts of the run: `1 of 4 accounts published; 3 held (52, 53, 54).`"""
+    tried = [a for a in accounts if a.last_run_id == run.run_id]
+    published = [a for a in tried if a.status == AccountStatus.SUCCEEDED]
+    groups = [
+        *((status, [a for a in tried if a.status == status]) for status in words.UNPUBLISHED),
+        ("unreachable", [a for a in tried if a.is_unreachable]),
+        ("published in part", [a for a in published if a.quarantined or a.suspects]),
+    ]
+    told = [f"{thousands(len(g))} {what} ({words.listed([a.account_id for a in g])})" for what, g in groups if g]
+    done = f"{thousands(len(published))} of {counted(len(tried), 'account')} published"
+    return f"{'; '.join([done, *told])}." if told else ""
 
 
 def _remarks(account: AccountState, *, stale: bool) -> Iterator[str]:
@@ -95,6 +110,6 @@ def _remarks(account: AccountState, *, stale: bool) -> Iterator[str]:
 
 def stale_sentence(late: Sequence[AccountState], asked: float) -> str:
     """Which accounts are older than `asked` seconds, in one sentence."""
-    ids = ", ".join(str(a.account_id) for a in late[:10]) + (", ..." if len(late) > 10 else "")
-    what = counted(len(late), "account")
-    return f"{what} ({ids}) {'has' if len(late) == 1 else 'have'} no observation of the last {lasting(asked)}"
+    ids = words.listed([a.account_id for a in late])
+    was = "was" if len(late) == 1 else "were"
+    return f"{counted(len(late), 'account')} {was} last synced more than {lasting(asked)} ago: {ids}"

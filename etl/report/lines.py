@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from logging import DEBUG, ERROR, INFO, WARNING
 from typing import Any
 
 from etl.domain import events
-from etl.domain.runs import AccountResult, AccountStatus, RunResult
+from etl.domain.causes import cause_of, causes
+from etl.domain.runs import AccountResult, AccountStatus, RunResult, TableChange, failures
+from etl.report import causes as words
 from etl.report.states import OTHER_VIEWER
 from etl.report.values import plain_but
 from etl.report.wording import counted, lasting, named, printable, thousands
@@ -17,12 +20,14 @@ from etl.report.wording import counted, lasting, named, printable, thousands
 class EventName(StrEnum):
     """The names under which events appear in JSON logs: part of what log queries rely on."""
 
+    RUN_PREPARED = "run_prepared"
     RUN_STARTED = "run_started"
     ACCOUNT_STARTED = "account_started"
     NUMBERS_READ = "numbers_read"
     WAITING = "waiting"
     PUBLISHING = "publishing"
     ACCOUNT_FINISHED = "account_finished"
+    ACCOUNTS_STOPPED = "accounts_stopped"
     NOTICE = "notice"
     RUN_FINISHED = "run_finished"
     ERROR = "error"
@@ -45,15 +50,26 @@ class Line:
 
 
 class Narrator:
-    """Turns events into lines; remembers the run's id and the accounts' names, which later events leave out."""
+    """Turns events into lines; remembers the run's id and the accounts' names, which later events leave out.
+
+    A cause that stops several accounts is told at its own level for the first one, and once for all at the end.
+    """
 
     def __init__(self) -> None:
         self.run_id: int | None = None
         self._names: dict[int, str | None] = {}
+        self._causes: set[tuple[str, str]] = set()
 
-    def line(self, event: events.Event) -> Line:
-        """The line for the event."""
+    def lines(self, event: events.Event) -> Iterator[Line]:
+        """The lines for the event: one, and at a run's end one more for each cause that stopped several accounts."""
+        if isinstance(event, events.RunFinished):
+            yield from self._stopped(event.result)
+        yield self._one(event)
+
+    def _one(self, event: events.Event) -> Line:
         match event:
+            case events.RunPrepared():
+                return self._run_prepared(event)
             case events.RunStarted():
                 return self._run_started(event)
             case events.AccountStarted():
@@ -78,6 +94,10 @@ class Narrator:
     def _line(self, level: int, name: EventName, message: str, account_id: int | None = None, **fields: object) -> Line:
         return Line(level=level, event=name, message=message, run_id=self.run_id, account_id=account_id, fields=fields)
 
+    def _run_prepared(self, event: events.RunPrepared) -> Line:
+        self.run_id = event.run_id
+        return self._line(DEBUG, EventName.RUN_PREPARED, f"run {event.run_id} has its row")
+
     def _run_started(self, event: events.RunStarted) -> Line:
         self.run_id = event.run_id
         source = printable(event.source_url)
@@ -92,16 +112,15 @@ class Narrator:
         return self._line(INFO, EventName.ACCOUNT_STARTED, message, event.account_id, **fields)
 
     def _numbers_read(self, event: events.NumbersRead) -> Line:
-        of = f" of {thousands(event.expected)}" if event.expected else ""
         points = "" if event.points_left is None else f", {counted(event.points_left, 'point')} left"
-        message = f"{self.account(event.account_id)}: {thousands(event.read)}{of} numbers read{points}"
+        message = f"{self.account(event.account_id)}: {numbers_read(event)} read{points}"
         fields = {"read": event.read, "expected": event.expected, "points_left": event.points_left}
         return self._line(INFO, EventName.NUMBERS_READ, message, event.account_id, **fields)
 
     def _waiting(self, event: events.Waiting) -> Line:
         reason = printable(event.reason)
         about = "" if event.account_id is None else f"{self.account(event.account_id)}: "
-        message = f"{about}waiting {lasting(event.seconds)}: {reason}"
+        message = f"{about}{waiting(event)}"
         return self._line(INFO, EventName.WAITING, message, event.account_id, seconds=event.seconds, reason=reason)
 
     def _publishing(self, event: events.Publishing) -> Line:
@@ -109,12 +128,28 @@ class Narrator:
         return self._line(INFO, EventName.PUBLISHING, message, event.account_id, listed=event.listed)
 
     def _account_finished(self, result: AccountResult) -> Line:
-        level = INFO if result.is_told else _LOUDNESS[result.status]
+        level = self._loudness(result)
         self._names.setdefault(result.account_id, result.account_name)
         message = f"{self.account(result.account_id)}: {account_verdict(result)}"
         changes = {table: change for table, change in result.changes.items() if change.opened or change.closed}
         fields = plain_but(replace(result, changes=changes), "run_id", "account_id")
         return self._line(level, EventName.ACCOUNT_FINISHED, message, result.account_id, **fields)
+
+    def _loudness(self, result: AccountResult) -> int:
+        for failure in failures([result]):
+            cause = cause_of(failure)
+            if cause in self._causes:
+                return DEBUG
+            self._causes.add(cause)
+        return INFO if result.is_told else _LOUDNESS[result.status]
+
+    def _stopped(self, result: RunResult) -> Iterator[Line]:
+        """Causes of which only the first account was told until now."""
+        for cause in causes(failures(result.accounts)):
+            if len(cause.failures) > 1:
+                level = _LOUDNESS[AccountStatus(cause.status)]
+                fields: dict[str, Any] = {"accounts": cause.account_ids, "exit_code": cause.exit_code}
+                yield self._line(level, EventName.ACCOUNTS_STOPPED, words.line(cause), **fields)
 
     def _notice(self, event: events.Notice) -> Line:
         about = "" if event.account_id is None else f"{self.account(event.account_id)}: "
@@ -123,7 +158,7 @@ class Narrator:
     def _run_finished(self, result: RunResult) -> Line:
         """How it ended; an end that is not well has its error line besides, so this one only informs."""
         message = run_verdict(result)
-        fields = plain_but(result, "run_id", "accounts")
+        fields = plain_but(result, "run_id", "accounts", "stopped_by")
         return self._line(INFO, EventName.RUN_FINISHED, message, **fields)
 
 
@@ -136,20 +171,36 @@ _LOUDNESS = {
 """The log level of an account's end."""
 
 
+def numbers_read(event: events.NumbersRead) -> str:
+    """How far a listing is: `10 000 of 25 000 numbers`."""
+    if event.expected:
+        return f"{thousands(event.read)} of {counted(event.expected, 'number')}"
+    return counted(event.read, "number")
+
+
+def waiting(event: events.Waiting) -> str:
+    """A pause in words: `retry 1 in 0.3 s: 127.0.0.1 is unreachable`, or `waiting 42 s: <reason>`."""
+    begin = f"retry {event.retry} in" if event.retry else "waiting"
+    return f"{begin} {lasting(event.seconds)}: {printable(event.reason)}"
+
+
 def account_verdict(result: AccountResult) -> str:
     """How an account sync ended, in one sentence."""
     if result.status is not AccountStatus.SUCCEEDED:
         return f"{result.status.value}: {printable(result.error or 'no reason is on record')}"
     listed = counted(result.listed_numbers or 0, "number")
     remarks = account_remarks(result)
-    return f"{listed} listed, {rows_changed(result)}" + (f" ({remarks})" if remarks else "")
+    return f"{listed} listed, {rows_changed(result.rows)}" + (f" ({remarks})" if remarks else "")
 
 
-def rows_changed(result: AccountResult) -> str:
-    """What an account sync published, in words."""
-    if not result.rows_opened and not result.rows_closed:
+def rows_changed(change: TableChange) -> str:
+    """What was published, in words: `8 rows added, 4 changed, 3 removed`."""
+    counts = [(change.added, "added"), (change.changed, "changed"), (change.removed, "removed")]
+    several = [(n, what) for n, what in counts if n]
+    if not several:
         return "nothing changed"
-    return f"{counted(result.rows_opened, 'row')} opened, {thousands(result.rows_closed)} closed"
+    (first, what), *rest = several
+    return ", ".join([f"{counted(first, 'row')} {what}", *(f"{thousands(n)} {what}" for n, what in rest)])
 
 
 def account_remarks(result: AccountResult) -> str:
@@ -173,10 +224,7 @@ def run_verdict(result: RunResult) -> str:
     """How a run ended, in one sentence."""
     if not result.accounts:
         return f"{result.status.value}: no account was tried"
-    published = sum(a.status is AccountStatus.SUCCEEDED for a in result.accounts)
-    opened = sum(a.rows_opened for a in result.accounts)
-    closed = sum(a.rows_closed for a in result.accounts)
-    changed = f"{counted(opened, 'row')} opened, {thousands(closed)} closed" if opened or closed else "nothing changed"
-    took = lasting((result.finished_at - result.started_at).total_seconds())
     of = counted(len(result.accounts), "account")
-    return f"{result.status.value}: {published} of {of} published, {changed}, in {took}"
+    rows = sum((account.rows for account in result.accounts), TableChange())
+    took = lasting((result.finished_at - result.started_at).total_seconds())
+    return f"{result.status.value}: {result.published} of {of} published, {rows_changed(rows)}, in {took}"

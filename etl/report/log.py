@@ -32,11 +32,14 @@ class Log:
         self._format = as_json if json else as_text
         self._redact = redact
         self._narrator = Narrator()
-        self._lock = threading.Lock()
+        self._lock, self._narrating = threading.Lock(), threading.Lock()
 
     def __call__(self, event: Event) -> None:
-        """Write the event's line, if its level is asked for. From any thread."""
-        self.write(self._narrator.line(event))
+        """Write the event's lines whose level is asked for. From any thread."""
+        with self._narrating:
+            lines = list(self._narrator.lines(event))
+        for line in lines:
+            self.write(line)
 
     def write(self, line: Line) -> None:
         """Write the line, if its level is asked for."""

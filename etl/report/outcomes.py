@@ -2,41 +2,65 @@
 
 from __future__ import annotations
 
-from etl.domain.runs import AccountResult, AccountStatus, RunResult
+from collections.abc import Iterator
+from typing import Any
+
+from etl.domain.causes import causes
+from etl.domain.runs import AccountResult, AccountStatus, RunResult, TableChange, failures
+from etl.report import causes as words
 from etl.report.lines import account_remarks, run_verdict
 from etl.report.states import OTHER_VIEWER, approval
 from etl.report.tables import Cell, Table
+from etl.report.values import plain, plain_but
 from etl.report.wording import counted, named, printable, thousands
 
-FIGURES = frozenset({"account", "listed", "opened", "closed"})
+FIGURES = frozenset({"account", "numbers", "added", "changed", "removed"})
+
+
+def facts(result: RunResult) -> dict[str, Any]:
+    """The run for machines; `failures`: each cause that stopped accounts, with their ids."""
+    told = plain_but(result, "accounts", "stopped_by")
+    stopped = words.facts(causes(failures(result.accounts)))
+    return {**told, "published": result.published, "failures": stopped, "accounts": plain(result.accounts)}
 
 
 def accounts_table(result: RunResult) -> Table:
-    """One row for each account: what was listed, what was opened and closed, and what to know about it."""
+    """One row for each account: how many numbers it has, what was published, and what to know about it."""
     rows: list[list[Cell]] = [
         [
             a.account_id,
             a.account_name,
             a.status.value,
             thousands(a.listed_numbers),
-            thousands(a.rows_opened),
-            thousands(a.rows_closed),
+            *figures(a.rows),
             _note(a),
         ]
         for a in result.accounts
     ]
-    return Table(["account", "name", "status", "listed", "opened", "closed", "note"], rows, FIGURES)
+    columns = ["account", "name", "status", "numbers", "added", "changed", "removed", "note"]
+    return Table(columns, rows, FIGURES, title="Rows added, changed and removed", apart=False)
+
+
+def figures(change: TableChange) -> list[str]:
+    """Rows added, changed and removed, as three cells."""
+    return [thousands(change.added), thousands(change.changed), thousands(change.removed)]
 
 
 def details_table(result: RunResult) -> Table:
-    """One row for each account and table in which something was opened or closed."""
+    """One row for each account and table in which something changed."""
     rows: list[list[Cell]] = [
-        [a.account_id, table, thousands(change.opened), thousands(change.closed)]
+        [a.account_id, table, *figures(change)]
         for a in result.accounts
         for table, change in a.changes.items()
         if change.opened or change.closed
     ]
-    return Table(["account", "table", "opened", "closed"], rows, FIGURES, title="Table by table")
+    columns = ["account", "table", "added", "changed", "removed"]
+    return Table(columns, rows, FIGURES, title="Rows, table by table", once=["account"])
+
+
+def unpublished(result: RunResult) -> Iterator[str]:
+    """One line for each cause that stopped accounts, with its remedy."""
+    yield from map(words.line, causes(failures(result.accounts)))
 
 
 def closing_line(result: RunResult) -> str:
@@ -67,10 +91,9 @@ def _suspects(account: AccountResult) -> str:
 
 def published_line(result: RunResult) -> str:
     """How much of the run is published, in one sentence."""
-    done = sum(a.status is AccountStatus.SUCCEEDED for a in result.accounts)
-    if not done:
+    if not result.published:
         return "Nothing was published."
-    return f"{thousands(done)} of {counted(len(result.accounts), 'account')} published."
+    return f"{thousands(result.published)} of {counted(len(result.accounts), 'account')} published."
 
 
 def published_before(result: RunResult) -> str:
@@ -80,7 +103,8 @@ def published_before(result: RunResult) -> str:
 
 
 def _note(account: AccountResult) -> str:
+    """Remarks in figures; why an account was not published stands below the table, with the remedy."""
     if account.status is not AccountStatus.SUCCEEDED:
-        return account.error or ""
+        return "see below"
     unchanged = "" if account.rows_opened or account.rows_closed else "nothing changed"
     return ", ".join(filter(None, [unchanged, account_remarks(account)]))

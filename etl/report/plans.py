@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
-from etl.domain.runs import AccountResult, AccountStatus
+from etl.domain.causes import Failure, causes
+from etl.domain.runs import AccountResult, AccountStatus, failures
 from etl.planning import Plan, PlannedAccount
+from etl.report import causes as words
 from etl.report.lines import account_remarks
+from etl.report.outcomes import figures
 from etl.report.tables import Cell, Table
 from etl.report.values import plain
-from etl.report.wording import counted, named, printable, thousands
+from etl.report.wording import counted, named, thousands
 
-FIGURES = frozenset({"account", "requests", "listed", "added", "changed", "removed"})
+FIGURES = frozenset({"account", "requests", "numbers", "added", "changed", "removed"})
 WORDS = {AccountStatus.SUCCEEDED: "ok", AccountStatus.HELD: "held", AccountStatus.FAILED: "failed"}
 
 
@@ -46,52 +50,60 @@ def accounts_table(found: Plan) -> Table:
             WORDS.get(p.result.status, p.result.status.value),
             thousands(p.requests),
             thousands(p.result.listed_numbers),
-            thousands(sum(t.added for t in p.tables.values())),
-            thousands(sum(t.changed for t in p.tables.values())),
-            thousands(sum(t.removed for t in p.tables.values())),
+            *(thousands(sum(getattr(t, what) for t in p.tables.values())) for what in ("added", "changed", "removed")),
             _note(p.result),
         ]
         for p in found.accounts
     ]
-    columns = ["account", "name", "plan", "requests", "listed", "added", "changed", "removed", "note"]
-    return Table(columns, rows, FIGURES)
+    columns = ["account", "name", "plan", "requests", "numbers", "added", "changed", "removed", "note"]
+    return Table(columns, rows, FIGURES, title="Rows that a sync would add, change and remove", apart=False)
 
 
 def details_table(found: Plan) -> Table:
     """One row for each account and table in which something would change."""
     rows: list[list[Cell]] = [
-        [p.result.account_id, name, thousands(t.added), thousands(t.changed), thousands(t.removed)]
+        [p.result.account_id, name, *figures(t)]
         for p in found.accounts
         for name, t in p.tables.items()
         if t.opened or t.closed
     ]
-    return Table(["account", "table", "added", "changed", "removed"], rows, FIGURES, title="Table by table")
+    return Table(
+        ["account", "table", "added", "changed", "removed"],
+        rows,
+        FIGURES,
+        title="Rows, table by table",
+        once=["account"],
+    )
 
 
 def sentences(found: Plan, *, new_warehouse: bool) -> Iterator[str]:
-    """What the plan comes to."""
+    """Causes that would stop accounts, with their remedies, and what the plan comes to."""
+    yield from map(words.line, causes(_failures(found)))
     left = "" if found.points_left is None else f", {thousands(found.points_left)} points are left"
     yield f"{counted(found.requests, 'request')}, a point each{left}. Nothing was written."
     if new_warehouse:
-        yield "There is no warehouse yet: a sync makes it."
+        yield "There is no warehouse yet: a sync creates it."
 
 
 def incomplete_because(found: Plan) -> str:
     """Why a run would not end well."""
-    for planned in found.accounts:
-        result = planned.result
-        if result.error:
-            return f"{named(result.account_id, result.account_name)} would be {_word(result)}: {result.error}"
+    if stopped := causes(_failures(found)):
+        first = max(stopped, key=lambda cause: len(cause.failures))
+        return f"{words.who(first)} would be {first.status}: {first.error}"
     lacking = next(p.result for p in found.accounts if p.result.quarantined or p.result.suspects)
     return f"{named(lacking.account_id, lacking.account_name)} would not be whole: {account_remarks(lacking)}"
 
 
-def _word(result: AccountResult) -> str:
-    return "held" if result.status is AccountStatus.HELD else "left as it is"
+def _failures(found: Plan) -> list[Failure]:
+    """The accounts that a sync would not publish, in the plan's words."""
+    return [
+        replace(failure, status="held" if failure.status == AccountStatus.HELD else "left as it is")
+        for failure in failures(p.result for p in found.accounts)
+    ]
 
 
 def _note(result: AccountResult) -> str:
     if result.error:
-        return printable(result.error)
+        return "see below"
     unchanged = "" if result.rows_opened or result.rows_closed else "nothing to change"
     return ", ".join(filter(None, [unchanged, account_remarks(result)]))

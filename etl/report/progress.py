@@ -9,46 +9,99 @@ from datetime import UTC, datetime
 from logging import WARNING
 from typing import TextIO
 
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column
 from rich.text import Text
 
 from etl.domain import events
 from etl.domain.ports import Report
-from etl.report.lines import Narrator
+from etl.domain.runs import TableChange
+from etl.report.lines import Line, Narrator, numbers_read, rows_changed, waiting
 from etl.report.log import as_text
 from etl.report.tables import console
-from etl.report.wording import counted, lasting, printable, thousands
+from etl.report.wording import counted, printable
+
+REDRAWN = 0.2
+"""Seconds after which the times that have passed are drawn anew."""
+WIDE = 100
+"""Columns of a terminal that have room for bars."""
 
 
 @contextmanager
 def progress(stream: TextIO, *, now: Callable[[], datetime], redact: Callable[[str], str] = str) -> Iterator[Report]:
     """A report that draws on the stream, a terminal; what it drew is gone at the end, except for warnings."""
-    what = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis"))
-    state = TextColumn("{task.fields[state]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis"))
-    bars = Progress(what, BarColumn(bar_width=24), state, TimeElapsedColumn(), console=console(stream), transient=True)
-    with bars:
-        yield Display(bars, now, redact)
+    with _bars(stream) as bars:
+        display = Display(bars, now, redact)
+        with display.ticking():
+            yield display
+
+
+@contextmanager
+def status_line(stream: TextIO) -> Iterator[Callable[[str], None]]:
+    """A line on the stream, a terminal, that says what is being done; gone at the end."""
+    with _bars(stream) as bars:
+        task = bars.add_task("", state="")
+        yield lambda text: bars.update(task, description=printable(text), refresh=True)
+
+
+def _bars(stream: TextIO) -> Progress:
+    """Lines that only we draw: rich's own thread would write between a warning and the lines below it."""
+    out = console(stream)
+    one_line = {"no_wrap": True, "overflow": "ellipsis"}
+    columns: list[ProgressColumn] = [
+        TextColumn("{task.description}", markup=False, table_column=Column(**one_line)),  # type: ignore[arg-type]
+        TextColumn("{task.fields[state]}", markup=False, table_column=Column(**one_line)),  # type: ignore[arg-type]
+        TimeElapsedColumn(),
+    ]
+    if out.width >= WIDE:
+        columns.insert(1, BarColumn(bar_width=24))
+    return Progress(*columns, console=out, transient=True, auto_refresh=False)
 
 
 class Display:
-    """The state of what is drawn: a task for the run and one for each account in work."""
+    """The state of what is drawn: a task for the run and one for each account in work.
+
+    Whatever is written on the terminal is written under one lock.
+    """
 
     def __init__(self, bars: Progress, now: Callable[[], datetime], redact: Callable[[str], str] = str) -> None:
         self._bars, self._now, self._redact = bars, now, redact
         self._narrator = Narrator()
         self._run: TaskID | None = None
         self._accounts: dict[int, TaskID] = {}
-        self._opened = self._closed = 0
+        self._rows = TableChange()
         self._lock = threading.Lock()
 
     def __call__(self, event: events.Event) -> None:
-        """Draw what the event changes; print its line above when it is a warning or worse. From any thread."""
+        """Draw what the event changes; print its lines above when they are warnings or worse. From any thread."""
         with self._lock:
-            line = self._narrator.line(event)
-            if line.level >= WARNING and not isinstance(event, events.RunFinished):
-                self._bars.console.print(Text(self._redact(as_text(line, self._now().astimezone(UTC)))))
+            for line in self._narrator.lines(event):
+                if line.level >= WARNING:
+                    self._print(line)
             self._draw(event)
+            self._bars.refresh()
+
+    @contextmanager
+    def ticking(self) -> Iterator[None]:
+        """Within it, the times that have passed are drawn again and again."""
+        over = threading.Event()
+        thread = threading.Thread(target=self._tick, args=(over,), name="progress", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def _tick(self, over: threading.Event) -> None:
+        while not over.wait(REDRAWN):
+            with self._lock:
+                self._bars.refresh()
+
+    def _print(self, line: Line) -> None:
+        """A line that stays, not folded, so that it can be copied as it is."""
+        text = Text(self._redact(as_text(line, self._now().astimezone(UTC))))
+        self._bars.console.print(text, soft_wrap=True)
 
     def _draw(self, event: events.Event) -> None:
         match event:
@@ -73,24 +126,22 @@ class Display:
         self._accounts[event.account_id] = task
 
     def _numbers_read(self, event: events.NumbersRead) -> None:
-        of = f" of {thousands(event.expected)}" if event.expected else ""
         points = "" if event.points_left is None else f", {counted(event.points_left, 'point')} left"
         task = self._accounts.get(event.account_id)
         if task is not None:
             self._bars.update(task, total=event.expected or None)
-        self._account(event.account_id, f"{thousands(event.read)}{of} numbers{points}", event.read)
+        self._account(event.account_id, f"{numbers_read(event)}{points}", event.read)
         self._run_state(self._totals())
 
     def _waiting(self, event: events.Waiting) -> None:
-        state = f"waiting {lasting(event.seconds)}: {printable(self._redact(event.reason), 60)}"
+        state = self._redact(waiting(event))
         if event.account_id in self._accounts:
             self._bars.update(self._accounts[event.account_id], state=state)
         else:
             self._run_state(state)
 
     def _account_finished(self, event: events.AccountFinished) -> None:
-        self._opened += event.result.rows_opened
-        self._closed += event.result.rows_closed
+        self._rows += event.result.rows
         task = self._accounts.pop(event.result.account_id, None)
         if task is not None:
             self._bars.remove_task(task)
@@ -99,9 +150,7 @@ class Display:
         self._run_state(self._totals())
 
     def _totals(self) -> str:
-        if not self._opened and not self._closed:
-            return ""
-        return f"{counted(self._opened, 'row')} opened, {thousands(self._closed)} closed"
+        return rows_changed(self._rows) if self._rows.opened or self._rows.closed else ""
 
     def _account(self, account_id: int, state: str, completed: int) -> None:
         task = self._accounts.get(account_id)

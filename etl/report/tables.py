@@ -1,10 +1,14 @@
-"""Tables: drawn by rich on a terminal, aligned plain text elsewhere. Every cell is treated as untrusted."""
+"""Tables: drawn by rich on a terminal, aligned plain text elsewhere. Every cell is treated as untrusted.
+
+On a terminal a figure, an instant or an id is whole or the table is not drawn: where the columns do not fit, each row
+becomes a block of lines.
+"""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
@@ -29,17 +33,27 @@ STYLES = {
 """Words that show in a colour of their own, on a terminal."""
 SHORT = 20
 """Columns no wider than this are never folded, on a terminal."""
+NARROWEST = 24
+"""Cells of a terminal that a column of longer text has at least; with fewer, each word would be a line of its own."""
+GAP = 2
+"""Blanks between two columns."""
 _GAP = re.compile(r"(?<=\s)\s")
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table to show. Columns whose name is in `right` hold figures; the last column takes long text."""
+    """A table to show. Columns whose name is in `right` hold figures; the last column takes long text.
+
+    `once`: columns that are shown once for several rows in a row that share them, in that order. `apart`: an empty line
+    stands before the title.
+    """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     right: frozenset[str] = field(default_factory=frozenset)
     title: str | None = None
+    once: Sequence[str] = ()
+    apart: bool = True
 
     def cells(self) -> list[list[str]]:
         """Every cell as text that is safe to print; a missing value is a dash.
@@ -47,6 +61,26 @@ class Table:
         Two blanks separate columns, so no cell holds two: a name cannot pass for several cells.
         """
         return [["-" if c is None else _one_cell(printable(str(c))) for c in row] for row in self.rows]
+
+    def lines(self) -> list[list[str]]:
+        """The cells as the lines of a table show them: of those in `once`, what the row above says is left out."""
+        before: list[str] | None = None
+        out = []
+        for cells in self.cells():
+            shown = list(cells)
+            for name in self.once if before else ():
+                place = self.columns.index(name)
+                if before is None or cells[place] != before[place]:
+                    break
+                shown[place] = ""
+            out.append(shown)
+            before = cells
+        return out
+
+    @property
+    def heading(self) -> str | None:
+        """The title as it is printed."""
+        return None if self.title is None else f"\n{self.title}" if self.apart else self.title
 
 
 def _one_cell(text: str) -> str:
@@ -57,14 +91,10 @@ def show(table: Table, stream: TextIO | None) -> None:
     """Write the table to the stream; does nothing when the stream is closed (None)."""
     if stream is None:
         return
-    title = f"\n{table.title}" if table.title else None
     if is_terminal(stream):
-        out = console(stream)
-        if title:
-            out.print(title, style="bold")
-        out.print(drawn(table))
+        _draw(table, console(stream))
     else:
-        stream.write(f"{title}\n" if title else "")
+        stream.write(f"{table.heading}\n" if table.heading else "")
         stream.write(aligned(table))
 
 
@@ -80,42 +110,106 @@ def console(stream: TextIO) -> Console:
     return Console(file=stream, highlight=False, markup=False, emoji=False)
 
 
-def drawn(table: Table) -> RichTable:
-    """The table for a terminal."""
+# -- on a terminal
+
+
+def _draw(table: Table, out: Console) -> None:
+    if table.heading:
+        out.print(table.heading, style="bold")
+    widths = fitting(table, out.width)
+    if widths is None:
+        _draw_blocks(table, out)
+    else:
+        out.print(_drawn(table, widths))
+
+
+def fitting(table: Table, room: int) -> list[int] | None:
+    """The width of each column where all of them fit into `room` cells of a terminal; None where they do not.
+
+    Columns of longer text may be folded between words, all others are whole.
+    """
+    body = [list(table.columns), *table.cells()]
+    columns = [[row[i] for row in body] for i in range(len(table.columns))]
+    natural = [max(map(width_of, column)) for column in columns]
+    least = [_least(column, natural[i]) for i, column in enumerate(columns)]
+    spare = room - GAP * (len(columns) - 1) - sum(least)
+    if spare < 0:
+        return None
+    widths = []
+    for whole, folded in zip(natural, least, strict=True):
+        more = min(spare, whole - folded)
+        widths.append(folded + more)
+        spare -= more
+    return widths
+
+
+def _least(column: Sequence[str], natural: int) -> int:
+    """The width below which a column is not folded: that of its longest word, and no less than is pleasant to read."""
+    if natural <= SHORT:
+        return natural
+    words = max((width_of(word) for cell in column for word in cell.split()), default=0)
+    return max(words, min(natural, NARROWEST))
+
+
+def _drawn(table: Table, widths: Sequence[int]) -> RichTable:
     from rich import box
     from rich.table import Table as RichTable
     from rich.text import Text
 
     out = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, header_style="bold")
-    cells = table.cells()
-    for i, name in enumerate(table.columns):
-        figures = name in table.right
-        short = all(_width(row[i]) <= SHORT for row in cells)
-        out.add_column(Text(name), justify="right" if figures else "left", no_wrap=short, overflow="fold")
-    for row in cells:
+    for name, width in zip(table.columns, widths, strict=True):
+        out.add_column(Text(name), justify="right" if name in table.right else "left", width=width, overflow="fold")
+    for row in table.lines():
         out.add_row(*(Text(c, style=STYLES.get(c, "")) for c in row))
     return out
 
 
+def _draw_blocks(table: Table, out: Console) -> None:
+    """Each row as lines of a name and a value, with an empty line after it; what is empty is left out."""
+    from rich.text import Text
+
+    label = max(map(width_of, table.columns)) + GAP
+    for row in table.cells():
+        for name, cell in zip(table.columns, row, strict=True):
+            if cell in ("", "-"):
+                continue
+            value = Text(cell, style=STYLES.get(cell, ""))
+            if _folds(cell, out.width - label):
+                lines = value.wrap(out, out.width - label)
+                for i, line in enumerate(lines):
+                    out.print(Text.assemble((f"{'' if i else name:<{label}}", "bold"), line), soft_wrap=True)
+            else:  # a word that is longer than the line stays in one piece for whoever copies it
+                out.print(Text(name, style="bold"))
+                out.print(value, soft_wrap=True)
+        out.print()
+
+
+def _folds(cell: str, room: int) -> bool:
+    return max(map(width_of, cell.split()), default=0) <= room
+
+
+# -- elsewhere
+
+
 def aligned(table: Table) -> str:
     """The table as plain lines: columns padded with blanks, nothing cut off, no trailing blanks."""
-    body = [list(table.columns), *table.cells()]
-    widths = [max(_width(row[i]) for row in body) for i in range(len(table.columns))]
+    body = [list(table.columns), *table.lines()]
+    widths = [max(width_of(row[i]) for row in body) for i in range(len(table.columns))]
     right = [name in table.right for name in table.columns]
-    lines = [_line(row, widths, right) for row in body]
-    return "\n".join(lines) + "\n"
+    return "\n".join(_aligned_lines(body, widths, right)) + "\n"
 
 
-def _line(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
-    return "  ".join(_padded(c, w, r) for c, w, r in zip(row, widths, right, strict=True)).rstrip()
+def _aligned_lines(body: Sequence[Sequence[str]], widths: Sequence[int], right: Sequence[bool]) -> Iterator[str]:
+    for row in body:
+        yield (" " * GAP).join(_padded(c, w, r) for c, w, r in zip(row, widths, right, strict=True)).rstrip()
 
 
 def _padded(text: str, width: int, right: bool) -> str:
-    blanks = " " * (width - _width(text))
+    blanks = " " * (width - width_of(text))
     return blanks + text if right else text + blanks
 
 
-def _width(text: str) -> int:
+def width_of(text: str) -> int:
     """How many cells of a terminal the text takes."""
     if text.isascii():
         return len(text)

@@ -54,6 +54,12 @@ def quoted(name: str, limit: int = 80) -> str:
     return f'"{escaped}"'
 
 
+def sentence(text: str) -> str:
+    """The text with a full stop at its end."""
+    text = text.strip()
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
 def thousands(number: int | None) -> str:
     """A whole number in groups of three: `10 000`; a dash when there is none."""
     return "-" if number is None else f"{number:,}".replace(",", " ")

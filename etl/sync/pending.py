@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 
-from etl.errors import DayLimit, SessionExpired, Unavailable, VnsyncError
+from etl.errors import Unavailable, VnsyncError
 from etl.extract.accounts import Account
 
 MOST_UNREACHABLE = 3
@@ -48,7 +48,7 @@ class Pending:
         """An account has ended, with an error or well."""
         with self._lock:
             self._unreachable = self._unreachable + 1 if isinstance(error, Unavailable) else 0
-            if isinstance(error, DayLimit | SessionExpired) or self._unreachable >= MOST_UNREACHABLE:
+            if (error is not None and error.concerns_all) or self._unreachable >= MOST_UNREACHABLE:
                 self.hopeless = self.hopeless or error
 
     def rest(self) -> list[Account]:

@@ -25,7 +25,7 @@ def test_accounts_of_an_agent(agency: Source, vnsync: Run) -> None:
         "account_id  account_name      timezone       users",
         f"     {first}  Acme              Europe/London      1",
         f'     {second}  Zoë\\x1b[2J"\\x0a7  Asia/Tokyo         1',
-        "2 accounts within reach of an agent's token.",
+        "This agent's token can read 2 accounts.",
     ]
 
 
@@ -132,7 +132,7 @@ def test_doctor_names_accounts_that_the_token_does_not_reach(agency: Source, vns
     agency.world.remove_customer(second)
     done = vnsync("doctor", *agency.options)
     assert done.code == 0
-    assert f"1 account of the warehouse out of the token's reach ({second})" in done.out
+    assert f"1 account of the warehouse not readable with this token ({second})" in done.out
 
 
 def test_doctor_before_the_first_sync(agency: Source, vnsync: Run) -> None:
@@ -161,7 +161,7 @@ def test_a06_doctor_is_not_ready_when_a_customer_refuses(agency: Source, vnsync:
 
 
 def test_doctor_warns_of_loose_secrets(agency: Source, vnsync: Run) -> None:
-    """A token file that others may read, and a password in the process list, are warnings that say how to mend them."""
+    """A token file that others may read, and a password in the process list, are warnings that say how to fix them."""
     Path(agency.options[3]).chmod(0o644)
     url = "postgresql://u:word@127.0.0.1:1/d"
     done = vnsync("doctor", "--output", "json", "--database-url", url, *agency.options)

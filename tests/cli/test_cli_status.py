@@ -64,7 +64,7 @@ def test_stale_accounts_are_named(synced: Source, vnsync: Run) -> None:
     with later(30):
         done = vnsync("status", "--max-age", "26h")
     ids = ", ".join(map(str, synced.world.customer_ids))
-    assert done.error.startswith(f"vnsync: error: 2 accounts ({ids}) have no observation of the last 26 h. ")
+    assert done.error.startswith(f"vnsync: error: 2 accounts were last synced more than 26 h ago: {ids}. ")
     assert done.out.count("older than asked") == 2
 
 
@@ -75,7 +75,7 @@ def test_one_stale_account_is_enough(synced: Source, vnsync: Run) -> None:
         vnsync("sync", "--account", first, *synced.options)
         done = vnsync("status", "--max-age", "26h")
     assert done.code == 75
-    assert f"1 account ({second}) has no observation" in done.error
+    assert f"1 account was last synced more than 26 h ago: {second}." in done.error
 
 
 @pytest.mark.parametrize("prepare", ["tables", "no tables"])
@@ -122,13 +122,13 @@ def test_a_customer_that_left_keeps_no_monitor_red(warehouse_url: str, agency: S
         json = vnsync("status", "--output", "json", *where).json["accounts"]
         doctor = vnsync("doctor", *where, *agency.options)
     assert told.code == 0
-    assert "out of the token's reach since " in told.out
+    assert "not readable with this token since " in told.out
     assert "failed" not in told.out
     assert [(a["account_id"], a["status"], bool(a["unreachable_since"])) for a in json] == [
         (stays, "succeeded", False), (leaves, "left", True),
     ]  # fmt: skip
     assert json[1]["listed_numbers"] == 5
-    assert f"1 account not reached for a known reason ({leaves}: out of the token's reach since " in doctor.out
+    assert f"1 account not readable for a known reason ({leaves}: not readable with this token since " in doctor.out
     assert doctor.out.splitlines()[-1] == "Ready to sync."
 
 

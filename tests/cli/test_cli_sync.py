@@ -24,10 +24,11 @@ def test_first_sync_makes_the_warehouse_and_says_what_changed(agency: Source, vn
     first, second = agency.world.customer_ids
     lines = done.out.splitlines()
     assert done.code == 0
-    assert lines[0].split() == ["account", "name", "status", "listed", "opened", "closed", "note"]
-    assert lines[1].split()[:4] == [str(first), "Acme", "succeeded", "30"]
-    assert f'{second}  Zoë\\x1b[2J"\\x0a7  succeeded       5' in lines[2]
-    assert "2 of 2 accounts published" in lines[3]
+    assert lines[0] == "Rows added, changed and removed"
+    assert lines[1].split() == ["account", "name", "status", "numbers", "added", "changed", "removed", "note"]
+    assert lines[2].split()[:4] == [str(first), "Acme", "succeeded", "30"]
+    assert f'{second}  Zoë\\x1b[2J"\\x0a7  succeeded        5' in lines[3]
+    assert "2 of 2 accounts published" in lines[4]
     assert Path("vnsync.db").stat().st_mode & 0o777 == 0o600
 
 
@@ -83,18 +84,18 @@ def test_progress_on_a_terminal(agency: Source, process: Run) -> None:
     assert done.json["exit_code"] == 0
     assert f"run {done.json['run_id']}" in drawn
     assert "Acme" in drawn
-    assert "rows opened, 0 closed" in drawn
+    assert "rows added" in drawn
     assert " INFO " not in drawn
 
 
 def test_details_show_each_table(agency: Source, vnsync: Run) -> None:
-    """With --details, what was opened and closed is told table by table."""
+    """With --details, what changed is shown table by table."""
     done = vnsync("sync", "--details", *agency.options)
     first = agency.world.customer_ids[0]
-    assert any(line.split() == [str(first), "virtual_numbers", "30", "0"] for line in done.out.splitlines())
+    assert any(line.split() == [str(first), "virtual_numbers", "30", "0", "0"] for line in done.out.splitlines())
     again = vnsync("sync", "--details", *agency.options)
     assert "nothing changed" in again.out
-    assert "Table by table" not in again.out
+    assert "Rows, table by table" not in again.out
 
 
 def test_only_the_accounts_asked_for(agency: Source, vnsync: Run) -> None:

@@ -33,7 +33,7 @@ def test_a_sound_warehouse(vnsync: Run) -> None:
     done = vnsync("verify")
     assert (done.code, done.err) == (0, "")
     assert head in done.out
-    assert done.out.splitlines()[-1].startswith("Everything fits; without --head")
+    assert done.out.splitlines()[-1].startswith("OK: no problems. (Without --head, ")
     kept = vnsync("verify", "--head", head.upper())
     assert kept.code == 0
     assert f"Head {head[:12]}... is in the chain of account" in kept.out
@@ -80,7 +80,7 @@ def test_a_snapshot(vnsync: Run) -> None:
     rows = sum(file["rows"] for file in taken["manifest"]["files"])
     done = vnsync("verify", "shot")
     asof, compared, verdict = done.out.splitlines()
-    assert (done.code, verdict) == (0, "Everything fits.")
+    assert (done.code, verdict) == (0, "OK: no problems.")
     assert asof == f"As known at {observed}: 1 account, 9 files, {rows} rows."
     assert compared == "Compared with its manifest and with sqlite:///vnsync.db."
     assert vnsync("verify", "shot", "--output", "json").json["notes"] == [asof, compared]
@@ -98,7 +98,7 @@ def test_an_archive(customer: Source, vnsync: Run) -> None:
     done = vnsync("verify", "kept")
     assert done.code == 0
     assert "1 run, " in done.out
-    assert done.out.endswith("Everything fits.\n")
+    assert done.out.endswith("OK: no problems.\n")
     lost = next(path for path in Path("kept/objects").rglob("*.gz"))
     lost.unlink()
     damaged = vnsync("verify", "kept", "--output", "json")
@@ -134,8 +134,8 @@ def test_an_archives_head(customer: Source, vnsync: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--head", "abc"], "is no head"),
-        (["--head", "x=" + "0" * 64], "is no head"),
+        (["--head", "abc"], "is not a head"),
+        (["--head", "x=" + "0" * 64], "is not a head"),
         (["nowhere"], "there is no folder nowhere"),
         (["."], "neither a snapshot nor an archive"),
         (["--head", "5:" + "0" * 64], "is the head of an archive"),

@@ -81,10 +81,14 @@ def logged(*events: Event, as_json: bool = False, level: str = "info") -> list[s
             "INFO waiting 42 s: the minute's points are used up",
         ),
         (
+            Waiting(seconds=0.3, reason="127.0.0.1 is unreachable", retry=1),
+            "INFO retry 1 in 0.3 s: 127.0.0.1 is unreachable",
+        ),
+        (
             Publishing(account_id=101, listed=25_000),
             'INFO account 101 "Acme": 25 000 numbers listed, comparing and writing',
         ),
-        (AccountFinished(result=GOOD), 'INFO account 101 "Acme": 25 000 numbers listed, 12 rows opened, 1 closed'),
+        (AccountFinished(result=GOOD), 'INFO account 101 "Acme": 25 000 numbers listed, 12 rows added, 1 removed'),
         (
             AccountFinished(result=replace(GOOD, rows_opened=0, rows_closed=0, suspects=2, retries=1)),
             'INFO account 101 "Acme": 25 000 numbers listed, nothing changed (2 not proven gone, left open, 1 retry)',
@@ -96,7 +100,7 @@ def logged(*events: Event, as_json: bool = False, level: str = "info") -> list[s
         ),
         (Notice(message="is out of reach", account_id=101), 'WARNING account 101 "Acme": is out of reach'),
         (Notice(message="this version is deprecated"), "WARNING this version is deprecated"),
-        (RunFinished(result=RESULT), "INFO succeeded: 1 of 1 account published, 12 rows opened, 1 closed, in 4.2 s"),
+        (RunFinished(result=RESULT), "INFO succeeded: 1 of 1 account published, 12 rows added, 1 removed, in 4.2 s"),
     ],
 )
 def test_each_event_is_one_line_of_text(event: Event, line: str) -> None:
@@ -117,7 +121,7 @@ def test_json_log_is_one_object_a_line() -> None:
     assert [o["account_id"] for o in objects] == [None, 101, 101, None]
     assert objects[0]["ts"] == "2026-11-23T19:36:38.250000Z"
     assert (objects[2]["listed_numbers"], objects[2]["observed_at"]) == (25_000, "2026-11-23T19:36:38.250000Z")
-    assert objects[2]["changes"] == {"virtual_numbers": {"opened": 12, "closed": 1}}
+    assert objects[2]["changes"] == {"virtual_numbers": {"opened": 12, "closed": 1, "changed": 0}}
     assert objects[3]["exit_code"] == 0
 
 

@@ -67,11 +67,11 @@ def drawn(*events: Event) -> str:
         ),
         (Waiting(seconds=42, reason="the minute's points"), "waiting 42 s: the minute's points"),
         (Publishing(account_id=101, listed=25_000), "25 000 numbers listed, writing"),
-        (AccountFinished(result=GOOD), "5 rows opened, 0 closed"),
+        (AccountFinished(result=GOOD), "5 rows added"),
     ],
 )
 def test_progress_shows_what_happens(event: Event, text: str) -> None:
-    """Numbers read of expected, points left, waits with their reason, rows opened and closed; names as they are."""
+    """Numbers read of expected, points left, waits with their reason, rows published; names as they are."""
     shown = drawn(*STARTED, event)
     assert f"run {RUN}" in shown
     assert "101 [bold]Acme" in shown

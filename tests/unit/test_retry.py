@@ -49,7 +49,7 @@ def test_a_passing_fault_is_waited_out_and_told() -> None:
     assert _policy(clock, events).call(attempts, attempts.on_retry) == "answer"
     assert (attempts.made, attempts.retried) == (3, 2)
     assert [type(e) for e in events] == [Waiting, Waiting]
-    assert [e.reason for e in events] == ["retry 1: cut", "retry 2: reset"]
+    assert [(e.retry, e.reason) for e in events] == [(1, "cut"), (2, "reset")]
     assert [e.seconds for e in events] == clock.slept
 
 

@@ -1,0 +1,58 @@
+"""Accounts that were not published, by cause: one dead key is one cause, of however many accounts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+NOT_TRIED = "not tried: "
+"""How the error of an account begins that was not reached, because of another account's error."""
+_IDS = re.compile(r"\b(account|customer|user|number) [0-9]+\b")
+"""Ids that differ from account to account where the cause is the same."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """An account that was not published: its state (`failed`, `held`, ...), and the error with its remedy."""
+
+    account_id: int
+    account_name: str | None
+    status: str
+    error: str
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cause:
+    """A cause and the accounts that it stopped, in their order. `error` names no account where there are several."""
+
+    status: str
+    error: str
+    exit_code: int | None
+    failures: tuple[Failure, ...]
+
+    @property
+    def account_ids(self) -> list[int]:
+        """The ids of its accounts."""
+        return [failure.account_id for failure in self.failures]
+
+
+def cause_of(failure: Failure) -> tuple[str, str]:
+    """What is the same for all accounts that one cause stopped."""
+    return failure.status, _IDS.sub(r"the \1", failure.error.removeprefix(NOT_TRIED))
+
+
+def causes(failures: Iterable[Failure]) -> list[Cause]:
+    """The failures by cause, in the order in which each cause was met first."""
+    found: dict[tuple[str, str], list[Failure]] = {}
+    for failure in failures:
+        found.setdefault(cause_of(failure), []).append(failure)
+    return [_cause(error, several) for (_, error), several in found.items()]
+
+
+def _cause(shared: str, several: list[Failure]) -> Cause:
+    first = several[0]
+    alone = len(several) == 1
+    error = first.error if alone else shared
+    return Cause(status=first.status, error=error, exit_code=first.exit_code, failures=tuple(several))

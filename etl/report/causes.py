@@ -1,0 +1,59 @@
+"""Causes for people: one line for all accounts that one cause stopped, with the remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from etl.domain.causes import Cause, Failure
+from etl.report.wording import counted, named, printable, sentence
+
+if TYPE_CHECKING:
+    from etl.read.status import AccountState
+
+NAMED = 5
+"""So many accounts are named; of more there is the number."""
+UNPUBLISHED = ("failed", "held")
+"""States of an account whose last sync published nothing, for a reason that somebody has to act upon."""
+
+
+def standing(accounts: Iterable[AccountState]) -> list[Failure]:
+    """The accounts of the warehouse whose last sync was not published."""
+    return [
+        Failure(
+            account_id=account.account_id,
+            account_name=account.account_name,
+            status=account.status,
+            error=account.error or "no reason is on record",
+        )
+        for account in accounts
+        if account.status in UNPUBLISHED
+    ]
+
+
+def who(cause: Cause) -> str:
+    """Whom it concerns: `account 101 "Acme"`, or `172 accounts`."""
+    first = cause.failures[0]
+    if len(cause.failures) == 1:
+        return named(first.account_id, first.account_name)
+    return counted(len(cause.failures), "account")
+
+
+def line(cause: Cause) -> str:
+    """The cause in one line: `172 accounts failed: the API key has expired. <remedy> Accounts: 51, 52, ...`."""
+    text = f"{who(cause)} {cause.status}: {sentence(printable(cause.error, 600))}"
+    if len(cause.failures) == 1:
+        return text
+    return f"{text} Accounts: {listed(cause.account_ids)}."
+
+
+def listed(account_ids: Sequence[int]) -> str:
+    """The first ids, and how many more there are."""
+    first = ", ".join(map(str, account_ids[:NAMED]))
+    more = len(account_ids) - NAMED
+    return f"{first} and {more} more" if more > 0 else first
+
+
+def facts(causes: Collection[Cause]) -> list[dict[str, Any]]:
+    """The causes for machines, each with its accounts."""
+    return [{"status": c.status, "error": c.error, "exit_code": c.exit_code, "accounts": c.account_ids} for c in causes]
