@@ -248,7 +248,7 @@ def tree() -> list[type[VnsyncError]]:
     return found
 
 
-def with_exit_code(exit_code: int, cause: str, *, remedy: str | None = None, run_id: int | None = None) -> VnsyncError:
+def with_exit_code(exit_code: int, cause: str, remedy: str | None = None, *, run_id: int | None = None) -> VnsyncError:
     """The error of the family that has the exit code."""
     family = next((kind for kind in tree() if kind.exit_code == exit_code and kind is not Stopped), VnsyncError)
     error = family(cause, remedy=remedy, run_id=run_id)

@@ -10,7 +10,7 @@ import click
 
 from etl.cli import options, reading
 from etl.cli.state import current_state
-from etl.errors import TryLater
+from etl.errors import TryLater, VnsyncError, with_exit_code
 
 if TYPE_CHECKING:
     from etl.read.status import AccountState, Status
@@ -20,12 +20,14 @@ EPILOG = """\b
 Examples:
   vnsync status
   vnsync status --max-age 26h || notify "numbers are stale"
+  vnsync status --fail --max-age 26h              for monitors: stale, failed or held
   vnsync status --as-of 2026-03-01T06:00:00Z      what it would have said then
   vnsync status --output json | jq '.accounts[] | {account_id, age_seconds}'
 
 \b
-Exit codes: 0 fresh enough; 75 an account's last observation is older than --max-age, or
-there is none; 78 no such warehouse. A customer that has left is called left and does not count.
+Exit codes: 0 fresh enough; with --fail the code of the last run's failure (3, 77, ...) while an
+account is failed or held; 75 an account was last synced longer ago than --max-age, or never;
+78 no such warehouse. A customer that has left is called left and does not count.
 """
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -45,17 +47,18 @@ class Duration(click.ParamType[timedelta]):
 
 @click.command(epilog=EPILOG, short_help="How fresh each account is; exit 75 for monitors.")
 @click.option("--max-age", type=Duration(), metavar="AGE", help="Exit 75 when something is older: 90m, 26h, 3d.")
+@click.option("--fail", is_flag=True, help="Exit with the last run's code while an account is failed or held.")
 @reading.as_of()
 @options.output
 @options.settings(*options.DATABASE, *options.LOG)
-def status(loaded: Loaded, max_age: timedelta | None, as_of: datetime | None, output: str) -> int:
-    """Show the last sync of each account, how old what it observed is, and what it lacks."""
+def status(loaded: Loaded, max_age: timedelta | None, fail: bool, as_of: datetime | None, output: str) -> int:
+    """Show the last sync of each account, how old its data is, and what it lacks."""
     from etl.read.status import stale
 
     state = current_state()
     found = _read(loaded, as_of)
     late = stale(found.accounts, max_age) if max_age else []
-    error = _too_old(loaded, found, late, max_age)
+    error = (_failed(found) if fail else None) or _too_old(loaded, found, late, max_age)
     state.outcome = error.exit_code if error else 0
     _write(loaded, found, late, output)
     if error:
@@ -78,6 +81,15 @@ def _read(loaded: Loaded, as_of: datetime | None) -> Status:
         return Status()
     migrations.check(engine)
     return read_status(engine, now, moment=as_of)
+
+
+def _failed(found: Status) -> VnsyncError | None:
+    """The error for a monitor: what failed last, in one line."""
+    from etl.read.status import failure_code
+    from etl.report.freshness import failure_sentence
+
+    code = failure_code(found)
+    return with_exit_code(code, *failure_sentence(found)) if code else None
 
 
 def _too_old(loaded: Loaded, found: Status, late: list[AccountState], max_age: timedelta | None) -> TryLater | None:

@@ -10,10 +10,13 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, Select, func, or_, select
 
 from etl.domain.runs import AccountStatus, RunStatus
+from etl.errors import Incomplete
 from etl.read import as_of
 from etl.store import schema
 from etl.store.engine import begin_reading, database_errors
 
+UNPUBLISHED = (AccountStatus.FAILED.value, AccountStatus.HELD.value)
+"""States of an account whose last sync published nothing, for a reason that somebody has to act upon."""
 GAP_WINDOW = timedelta(days=30)
 """How far back the longest gap between two observations is looked for."""
 
@@ -101,6 +104,21 @@ def stale(accounts: Sequence[AccountState], max_age: timedelta) -> list[AccountS
     """The accounts whose last observation is older than `max_age` or missing, but for those that are unreachable."""
     limit = max_age.total_seconds()
     return [a for a in accounts if not a.is_unreachable and (a.age_seconds is None or a.age_seconds > limit)]
+
+
+def failure_code(found: Status) -> int:
+    """The exit code for a monitor: that of the last run's failure while an account is failed or held, else 0.
+
+    A last run that failed as a whole counts too, whatever the accounts were before it; one that is under way or was
+    stopped by a signal does not. 3 where accounts failed in an earlier run than the last.
+    """
+    run = found.last_run
+    if run is not None and run.status == RunStatus.FAILED:
+        return run.exit_code or Incomplete.exit_code
+    if not any(a.status in UNPUBLISHED for a in found.accounts):
+        return 0
+    ended = run is not None and run.status in (RunStatus.PARTIAL, RunStatus.HELD)
+    return (run.exit_code if run and ended else None) or Incomplete.exit_code
 
 
 def last_syncs(now: datetime, *, published: bool) -> Select[Any]:

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from etl.domain.causes import causes
 from etl.domain.runs import AccountStatus
-from etl.read.status import AccountState, LastRun
+from etl.read.status import UNPUBLISHED as STATES
+from etl.read.status import AccountState, LastRun, Status
 from etl.report import causes as words
 from etl.report.states import OTHER_VIEWER, approval, state
 from etl.report.tables import Cell, Table
@@ -81,13 +82,25 @@ def _published(run: LastRun, accounts: Sequence[AccountState]) -> str:
     tried = [a for a in accounts if a.last_run_id == run.run_id]
     published = [a for a in tried if a.status == AccountStatus.SUCCEEDED]
     groups = [
-        *((status, [a for a in tried if a.status == status]) for status in words.UNPUBLISHED),
+        *((status, [a for a in tried if a.status == status]) for status in STATES),
         ("unreachable", [a for a in tried if a.is_unreachable]),
         ("published in part", [a for a in published if a.quarantined or a.suspects]),
     ]
     told = [f"{thousands(len(g))} {what} ({words.listed([a.account_id for a in g])})" for what, g in groups if g]
     done = f"{thousands(len(published))} of {counted(len(tried), 'account')} published"
     return f"{'; '.join([done, *told])}." if told else ""
+
+
+def failure_sentence(found: Status) -> tuple[str, str]:
+    """What failed last, and what to do: the cause that stopped most accounts, or the run's own."""
+    stopped = causes(words.standing(found.accounts))
+    advice = "`vnsync status` shows every account, `vnsync doctor` whether the cause persists."
+    if not stopped:
+        run = found.last_run
+        return f"the last run failed: {run.error if run and run.error else 'no reason is on record'}", advice
+    worst = max(stopped, key=lambda cause: len(cause.failures))
+    more = f"; {counted(len(stopped) - 1, 'other cause')}" if len(stopped) > 1 else ""
+    return f"{words.who(worst)} {worst.status}: {worst.error.rstrip('.')}{more}", advice
 
 
 def _remarks(account: AccountState, *, stale: bool) -> Iterator[str]:

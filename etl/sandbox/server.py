@@ -31,6 +31,11 @@ class Server:
         """Block until the server is stopped, or an exception such as KeyboardInterrupt arrives."""
         self._thread.join()
 
+    def wait(self, seconds: float) -> bool:
+        """Block for so long; whether it still listens then."""
+        self._thread.join(seconds)
+        return self._thread.is_alive()
+
     def stop(self) -> None:
         """Stop listening, close the connections, and wait for the threads."""
         self._http.shutdown()
