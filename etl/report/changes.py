@@ -16,12 +16,12 @@ from etl.report.values import as_json, iso, plain
 from etl.report.wording import asked, counted, moment, named, printable, quoted, thousands
 
 TOTALS = {
-    Kind.NUMBER_FIRST_SEEN: "numbers seen for the first time",
-    Kind.NUMBER_ADDED: "numbers added",
-    Kind.NUMBER_CAME_BACK: "numbers that came back",
-    Kind.NUMBER_MOVED_IN: "numbers moved from another account",
-    Kind.NUMBER_MOVED_OUT: "numbers moved to another account",
-    Kind.NUMBER_REMOVED: "numbers removed",
+    Kind.NUMBER_FIRST_SEEN: "{numbers} seen for the first time",
+    Kind.NUMBER_ADDED: "{numbers} added",
+    Kind.NUMBER_CAME_BACK: "{numbers} that came back",
+    Kind.NUMBER_MOVED_IN: "{numbers} moved from another account",
+    Kind.NUMBER_MOVED_OUT: "{numbers} moved to another account",
+    Kind.NUMBER_REMOVED: "{numbers} removed",
     Kind.MOVED: "moved to another campaign",
     Kind.CAMPAIGN_JOINED: "added to a campaign",
     Kind.CAMPAIGN_LEFT: "removed from a campaign",
@@ -38,9 +38,9 @@ TOTALS = {
     Kind.CUSTOMER_CHANGED: "customer changed",
     Kind.FIELDS_CHANGED: "other fields changed",
     Kind.CONTENT_ERASED: "changed in content that was erased since",
-    Kind.RULE_SWITCHED_ON: "rules switched on",
-    Kind.RULE_SWITCHED_OFF: "rules switched off",
-    Kind.RULE_CHANGED: "rules changed",
+    Kind.RULE_SWITCHED_ON: "{rules} switched on",
+    Kind.RULE_SWITCHED_OFF: "{rules} switched off",
+    Kind.RULE_CHANGED: "{rules} changed",
     Kind.SCENARIO_GIVEN: "added to a scenario",
     Kind.SCENARIO_TAKEN: "removed from a scenario",
     Kind.BLOCK_JOINED: "added to a site block",
@@ -48,14 +48,14 @@ TOTALS = {
     Kind.TRACKING_SWITCHED_ON: "tracking switched on",
     Kind.TRACKING_SWITCHED_OFF: "tracking switched off",
     Kind.TRACKING_CHANGED: "tracking changed",
-    Kind.KNOWN: "fields of {} reported for the first time",
-    Kind.FIRST_SEEN: "{} seen for the first time",
-    Kind.APPEARED: "{} that came into use",
-    Kind.CAME_BACK: "{} in use again",
-    Kind.DISAPPEARED: "{} no longer used by any number",
-    Kind.RENAMED: "{} renamed",
-    Kind.SITE_CHANGED: "{} moved to another site",
-    Kind.CHANGED: "{} with other fields changed",
+    Kind.KNOWN: "{fields} of {things} reported for the first time",
+    Kind.FIRST_SEEN: "{things} seen for the first time",
+    Kind.APPEARED: "{things} that came into use",
+    Kind.CAME_BACK: "{things} in use again",
+    Kind.DISAPPEARED: "{things} no longer used by any number",
+    Kind.RENAMED: "{things} renamed",
+    Kind.SITE_CHANGED: "{things} moved to another site",
+    Kind.CHANGED: "{things} with other fields changed",
 }
 _ORDER = {kind: place for place, kind in enumerate(Kind)}
 
@@ -63,9 +63,10 @@ _ORDER = {kind: place for place, kind in enumerate(Kind)}
 # -- totals
 
 
-def total_words(kind: Kind, entity: str) -> str:
-    """What a total counts: `numbers added`, `campaigns renamed`."""
-    return TOTALS[kind].format(f"{entity}s")
+def total_words(kind: Kind, entity: str, count: int) -> str:
+    """What a total counts: `numbers added`, `campaign renamed`."""
+    nouns = {"numbers": "number", "rules": "rule", "fields": "field", "things": entity}
+    return TOTALS[kind].format(**{name: noun if count == 1 else f"{noun}s" for name, noun in nouns.items()})
 
 
 def totals_table(counts: Mapping[int, Counter[tuple[Kind, str]]], known: Mapping[int, Observed]) -> Table:
@@ -74,7 +75,8 @@ def totals_table(counts: Mapping[int, Counter[tuple[Kind, str]]], known: Mapping
     for account_id, found in sorted(counts.items()):
         first: list[Cell] = [account_id, known[account_id].account_name if account_id in known else None]
         for kind, entity in sorted(found, key=lambda k: (_ORDER[k[0]], k[1])):
-            rows.append([*first, thousands(found[kind, entity]), total_words(kind, entity)])
+            count = found[kind, entity]
+            rows.append([*first, thousands(count), total_words(kind, entity, count)])
     columns = ["account", "name", "count", "what"]
     return Table(columns, rows, frozenset({"account", "count"}), once=["account", "name"])
 

@@ -96,7 +96,7 @@ def test_nothing_was_ever_synced(prepare: str, vnsync: Run, new_postgresql: Call
 def test_a_file_that_is_not_there_is_no_warehouse(options: tuple[str, ...], vnsync: Run) -> None:
     """A mistyped URL is no green light: exit 78 as with every command that reads, and no file is made."""
     done = vnsync("status", *options)
-    assert (done.code, done.out) == (78, "")
+    assert (done.code, "accounts" in done.out) == (78, False)
     assert "there is no warehouse at sqlite:///vnsync.db" in done.error
     assert not Path("vnsync.db").exists()
 

@@ -551,5 +551,7 @@ def test_readme_explains_every_exit_code() -> None:
 
 
 def test_readme_shows_how_to_notice_stale_data() -> None:
-    """The watch command is there, with its limit and the exit code that a monitor sees."""
-    assert "`vnsync status --max-age 26h` exits 75" in README.read_text(encoding="utf-8")
+    """The watch command is there, with its limit and the exit codes that a monitor sees, for every scheduler."""
+    text = README.read_text(encoding="utf-8")
+    assert "`vnsync status --fail --max-age 26h` exits with the code of the last run's failure" in text
+    assert text.count("status --fail --max-age 26h") + text.count('"status", "--fail", "--max-age", "26h"') == 5

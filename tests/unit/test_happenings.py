@@ -241,5 +241,6 @@ def test_hostile_names_stay_in_their_quotes() -> None:
 def test_every_kind_has_its_words() -> None:
     """No kind is told by its code name."""
     assert TOTALS.keys() == set(Kind)
-    assert total_words(Kind.RENAMED, "site block") == "site blocks renamed"
+    assert total_words(Kind.RENAMED, "site block", 2) == "site blocks renamed"
+    assert total_words(Kind.RENAMED, "site block", 1) == "site block renamed"
     assert {t.entity for t in TABLES if not t.per_number} == {"campaign", "site", "site block", "scenario"}

@@ -1,4 +1,6 @@
-"""What a person sees on a real terminal of 40, 60, 80 and 120 columns."""
+"""G08: what a person sees on a real terminal of 40, 60, 80 and 120 columns."""
+
+# ruff: noqa: F811 - a fixture that is imported has its tests' parameters for namesakes
 
 from __future__ import annotations
 
@@ -12,6 +14,7 @@ from etl.report.paragraphs import folded
 from etl.report.tables import Table, fitting
 from etl.sandbox import faults
 from etl.sandbox.world import CustomerPlan, World
+from tests.cli.conftest import clean, vnsync  # noqa: F401 - fixtures
 from tests.cli.running import Run, Source, listening
 from tests.cli.terminals import WIDTHS, figures_in, on_terminal, words_in
 
@@ -55,7 +58,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], bool]] = {
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_figures_and_words_are_whole(name: str, large: Source, filled: tuple[str, ...], vnsync: Run) -> None:
+def test_g08_figures_and_words_are_whole(name: str, large: Source, filled: tuple[str, ...], vnsync: Run) -> None:
     """Whatever the width, every figure, id, instant and word that fits a line stands on one line, as off a terminal."""
     arguments, asks = COMMANDS[name]
     arguments = (*arguments, *(large.options if asks else ()), *(filled if name != "accounts" else ()))
@@ -69,7 +72,7 @@ def test_figures_and_words_are_whole(name: str, large: Source, filled: tuple[str
 
 
 @pytest.mark.parametrize("width", [40, 80])
-def test_demo_can_be_read(width: int, tmp_path: Path) -> None:
+def test_g08_demo_can_be_read(width: int, tmp_path: Path) -> None:
     """The first thing that a newcomer sees: every account's figures are whole, each day is told with them."""
     shown = on_terminal(width, "demo", "--days", "2", "--database-url", f"sqlite:///{tmp_path / 'demo.db'}")
     text = "\n".join(shown)
@@ -81,7 +84,7 @@ def test_demo_can_be_read(width: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("width", [40, 80])
-def test_remedies_stand_below_the_table(width: int, large: Source, tmp_path: Path) -> None:
+def test_g08_remedies_stand_below_the_table(width: int, large: Source, tmp_path: Path) -> None:
     """Why an account was not published is one sentence below the table, whole words, its command in one piece."""
     victim = large.world.customer_ids[1]
     where = ("--database-url", f"sqlite:///{tmp_path / 'w.db'}")
@@ -96,7 +99,7 @@ def test_remedies_stand_below_the_table(width: int, large: Source, tmp_path: Pat
     assert text.index("see below") < text.index("give user")
 
 
-def test_progress_is_gone_and_warnings_stay(large: Source, tmp_path: Path) -> None:
+def test_g08_progress_is_gone_and_warnings_stay(large: Source, tmp_path: Path) -> None:
     """Runs with a warning in each, on a terminal: the warning is there whole, nothing of the progress is left."""
     token = large.options[-1]
     for place in range(5):
@@ -123,12 +126,12 @@ FIGURES = Table(
     ("room", "widths"),
     [(120, [7, 7, 48]), (66, [7, 7, 48]), (65, [7, 7, 47]), (42, [7, 7, 24]), (41, None), (10, None)],
 )
-def test_only_text_is_folded(room: int, widths: list[int] | None) -> None:
+def test_g08_only_text_is_folded(room: int, widths: list[int] | None) -> None:
     """Columns of figures keep their width; one of text gives way down to 24 cells; with less there is no table."""
     assert fitting(FIGURES, room) == widths
 
 
-def test_a_repeated_value_is_shown_once_in_a_table_and_in_every_block() -> None:
+def test_g08_a_repeated_value_is_shown_once_in_a_table_and_in_every_block() -> None:
     """The account of several rows stands in the first; a block would be nobody's without it."""
     table = Table(["account", "what"], [[7, "a"], [7, "b"], [8, "a"]], once=["account"])
     assert table.lines() == [["7", "a"], ["", "b"], ["8", "a"]]
@@ -144,6 +147,6 @@ def test_a_repeated_value_is_shown_once_in_a_table_and_in_every_block() -> None:
         ("anunbreakableword x", ["anunbreakableword", "x"]),
     ],
 )
-def test_sentences_are_folded_between_words(text: str, lines: list[str]) -> None:
+def test_g08_sentences_are_folded_between_words(text: str, lines: list[str]) -> None:
     """A command in backticks stays in one piece, however long it is."""
     assert folded(text, 11).split("\n") == lines
