@@ -106,5 +106,4 @@ def _note(account: AccountResult) -> str:
     """Remarks in figures; why an account was not published stands below the table, with the remedy."""
     if account.status is not AccountStatus.SUCCEEDED:
         return "see below"
-    unchanged = "" if account.rows_opened or account.rows_closed else "nothing changed"
-    return ", ".join(filter(None, [unchanged, account_remarks(account)]))
+    return account_remarks(account)

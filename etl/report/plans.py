@@ -79,6 +79,8 @@ def details_table(found: Plan) -> Table:
 def sentences(found: Plan, *, new_warehouse: bool) -> Iterator[str]:
     """Causes that would stop accounts, with their remedies, and what the plan comes to."""
     yield from map(words.line, causes(_failures(found)))
+    if not any(t.opened or t.closed for p in found.accounts for t in p.tables.values()) and not _failures(found):
+        yield "Nothing would change."
     left = "" if found.points_left is None else f", {thousands(found.points_left)} points are left"
     yield f"{counted(found.requests, 'request')}, a point each{left}. Nothing was written."
     if new_warehouse:
@@ -105,5 +107,4 @@ def _failures(found: Plan) -> list[Failure]:
 def _note(result: AccountResult) -> str:
     if result.error:
         return "see below"
-    unchanged = "" if result.rows_opened or result.rows_closed else "nothing to change"
-    return ", ".join(filter(None, [unchanged, account_remarks(result)]))
+    return account_remarks(result)

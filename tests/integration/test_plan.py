@@ -175,7 +175,7 @@ def test_command_shows_the_plan_and_makes_no_file(customer: Source, clean: Path,
     }
     assert {p.name for p in clean.iterdir()} == {"token"}
     assert vnsync("sync", *customer.options).code == 0
-    assert "nothing to change" in vnsync("plan", *customer.options).out
+    assert "Nothing would change." in vnsync("plan", *customer.options).out
 
 
 def test_command_on_an_empty_database_writes_nothing(
