@@ -110,10 +110,10 @@ def _too_old(loaded: Loaded, found: Status, late: list[AccountState], max_age: t
 def _write(loaded: Loaded, found: Status, late: list[AccountState], output: str) -> None:
     from etl.cli.connect import warehouse_name
     from etl.cli.output import write_json, write_line, write_table
-    from etl.report.freshness import accounts_table, advice, doubts, run_line
+    from etl.report.freshness import accounts_table, advice, doubts, facts, run_line
 
     if output == "json":
-        write_json(found)
+        write_json(facts(found))
         return
     if found.accounts:
         write_table(accounts_table(found.accounts, frozenset(a.account_id for a in late)))

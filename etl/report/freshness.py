@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from etl.domain.causes import causes
 from etl.domain.runs import AccountStatus
@@ -11,6 +12,7 @@ from etl.read.status import AccountState, LastRun, Status
 from etl.report import causes as words
 from etl.report.states import OTHER_VIEWER, approval, state
 from etl.report.tables import Cell, Table
+from etl.report.values import plain_but
 from etl.report.wording import counted, lasting, moment, named, printable, thousands
 
 FIGURES = frozenset({"account", "age", "numbers"})
@@ -42,6 +44,11 @@ def accounts_table(accounts: Sequence[AccountState], stale_ids: frozenset[int]) 
         for a in accounts
     ]
     return Table(["account", "name", "observed (UTC)", "age", "last sync", "numbers", "note"], rows, FIGURES)
+
+
+def facts(found: Status) -> dict[str, Any]:
+    """The status for machines; `failures`: each cause that kept last syncs from being published, with its accounts."""
+    return {**plain_but(found), "failures": words.facts(causes(words.standing(found.accounts)))}
 
 
 def advice(accounts: Sequence[AccountState]) -> Iterator[str]:

@@ -87,7 +87,7 @@ def test_nothing_was_ever_synced(prepare: str, vnsync: Run, new_postgresql: Call
     told = vnsync("status", *where)
     assert told.code == 0
     assert told.out.startswith("No account was ever synced into postgresql://")
-    assert vnsync("status", "--output", "json", *where).json == {"accounts": [], "last_run": None}
+    assert vnsync("status", "--output", "json", *where).json == {"accounts": [], "last_run": None, "failures": []}
     assert vnsync("status", "--max-age", "26h", *where).code == 75
     assert vnsync("status", "--as-of", "2026-01-01", *where).code == (2 if prepare == "tables" else 78)
 

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from etl.domain.causes import Cause, causes
 from etl.domain.runs import RunStatus
 from etl.read.overview import Overview
 from etl.read.status import AccountState, stale
+from etl.report.causes import listed, standing, who
 from etl.report.freshness import RUN_ADVICE
 from etl.report.page.markup import Element, element, told
 from etl.report.states import state
@@ -112,14 +114,30 @@ def _unpublished(accounts: Sequence[AccountState]) -> Iterator[Item]:
     failed = [a for a in accounts if a.status == "failed"]
     if failed:
         remedy = "What was published before stays. To see whether the cause persists:"
-        reasons = [told(a.error, 400) for a in failed]
-        yield _item("bad", f"{counted(len(failed), 'account')} failed", failed, reasons, remedy, "vnsync doctor")
+        cases = [_cause(cause) for cause in causes(standing(failed))]
+        yield Item(
+            level="bad",
+            title=f"{counted(len(failed), 'account')} failed",
+            remedy=remedy,
+            command="vnsync doctor",
+            cases=cases[:SHOWN],
+            more=max(0, len(cases) - SHOWN),
+        )
     held = [a for a in accounts if a.status == "held"]
     if held:
         title = f"{counted(len(held), 'account')} held: too many numbers would be closed at once"
         remedy = "Nothing was published for it. If the numbers are really gone, approve it:"
         command = f"vnsync sync --account {held[0].account_id} --approve-close {held[0].account_id}"
         yield _item("bad", title, held, [told(a.error, 400) for a in held], remedy, command)
+
+
+def _cause(cause: Cause) -> str:
+    """A cause with the accounts that it stopped: one line, however many they are."""
+    first = cause.failures[0]
+    if len(cause.failures) > 1:
+        return f"{who(cause)} ({listed(cause.account_ids)}): {told(cause.error, 400)}"
+    name = "" if first.account_name is None else f" {quoted(first.account_name)}"
+    return f"{first.account_id}{name}: {told(first.error, 400)}"
 
 
 def _late(accounts: Sequence[AccountState], max_age: timedelta) -> Iterator[Item]:
