@@ -184,8 +184,8 @@ def test_g12_an_object_that_has_no_error_says_so(vnsync: Run, agency: Source) ->
 
 def test_g12_a_day_limit_says_when_to_come_back(agency: Source, vnsync: Run) -> None:
     """A program reads how long to wait."""
-    spent = {"params": {"limit_type": "day"}, "metadata": {"limits": {"day_reset": 5400}}}
-    agency.api.faults.add(faults.error("limit_exceeded", **spent), method="get.virtual_numbers", times=None)
+    agency.api.faults.add(faults.error("limit_exceeded", params={"limit_type": "day"}), times=None)
+    agency.api.faults.add(faults.Limits({"day_reset": 5400}), times=None)
     error = vnsync("sync", "--output", "json", "-q", *agency.options).json["error"]
     assert (error["code"], error["exit_code"], error["retry_after_seconds"]) == ("day_limit", 75, 5400)
 

