@@ -109,7 +109,7 @@ def test_e08_a_sound_warehouse_leaves_a_bug_a_bug(
 ) -> None:
     """What fails over a warehouse that verifies is told as what it is."""
     days(warehouse)
-    monkeypatch.setattr("etl.report.freshness.run_line", lambda run: run.no_such_thing)
+    monkeypatch.setattr("etl.report.freshness.run_line", lambda run, accounts: run.no_such_thing)
     code, _, err = command(["status"], warehouse_url)
     assert (code, "a bug in vnsync: AttributeError" in err) == (1, True)
 
