@@ -17,7 +17,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Exists,
-    Select,
     Table,
     and_,
     bindparam,
