@@ -139,7 +139,7 @@ def test_doctor_before_the_first_sync(agency: Source, vnsync: Run) -> None:
     """A database file that is not there yet is no fault, and is not made."""
     done = vnsync("doctor", *agency.options)
     assert done.code == 0
-    assert "`vnsync sync` makes it" in done.out
+    assert "`vnsync sync` creates it" in done.out
     assert done.out.splitlines()[-1] == "Ready to sync."
     assert not Path("vnsync.db").exists()
 
