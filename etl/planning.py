@@ -119,7 +119,7 @@ class _Rehearsal(AccountSync):
     def _rehearsed(self) -> PlannedAccount:
         with self._listed(straight=False) as listed:
             load, proof, facts = listed.load, listed.proof, listed.facts
-            changes, changed, removed = load.rehearse(
+            changes, removed = load.rehearse(
                 now=listed.now,
                 gone=proof.gone,
                 partly_read=self._partly_read(),
@@ -127,7 +127,6 @@ class _Rehearsal(AccountSync):
             )
             stopped = self._held(load, proof, removed)
             result = self.failed(stopped) if stopped else self._result(AccountStatus.SUCCEEDED)
-            tables = {name: replace(change, changed=changed.get(name, 0)) for name, change in changes.items()}
             told = replace(
                 result,
                 account_name=facts.account_name,
@@ -136,7 +135,7 @@ class _Rehearsal(AccountSync):
                 rows_opened=sum(c.opened for c in changes.values()),
                 rows_closed=sum(c.closed for c in changes.values()),
             )
-            return PlannedAccount(result=told, requests=told.requests, tables=tables)
+            return PlannedAccount(result=told, requests=told.requests, tables=changes)
 
     def _held(self, load: AccountLoad, proof: Proof, removed: Sequence[Links]) -> Held | None:
         try:

@@ -206,8 +206,8 @@ class AccountLoad:
 
     def rehearse(
         self, *, now: datetime, gone: Collection[int], partly_read: PartlyRead, unreported: bool
-    ) -> tuple[dict[str, TableChange], dict[str, int], list[Links]]:
-        """What `publish` would open and close, by table, how many keys it would do both to, and links removed.
+    ) -> tuple[dict[str, TableChange], list[Links]]:
+        """What `publish` would open and close, by table, and the links that it would remove.
 
         Tried out on temporary copies: no table that others see is written or locked, and nothing stays.
         """
@@ -215,15 +215,14 @@ class AccountLoad:
         with database_errors():
             self._stage_gone(gone)
             if not self._staged:
-                return diff.no_changes(), {}, []
+                return diff.no_changes(), []
             self._analyze()
             rehearsal.shadow(self._connection, self._account_id)
             self._complete_stage(partly_read, unreported=unreported)
             self.previous, _ = self._last_link()
             moment = Moment(self._account_id, self._run_id, self._next_moment(now))
             changes = self._changes(moment)
-            removed = list(removed_links(self._connection, moment, changes))
-            return changes, rehearsal.changed(self._connection), removed
+            return changes, list(removed_links(self._connection, moment, changes))
 
     def _next_moment(self, now: datetime) -> datetime:
         """`now`, or just after the account's last moment: whatever the clock does, time does not go back."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from sqlalchemy import Column, Connection, Index, MetaData, Table, and_, func, select, text
+from sqlalchemy import Column, Connection, Index, MetaData, Table, text
 
 from etl.store import schema
 
@@ -52,14 +52,3 @@ def _home(connection: Connection) -> str:
         return "main"
     name = str(connection.scalar(text("select current_schema()")))
     return str(connection.dialect.identifier_preparer.quote(name))
-
-
-def changed(connection: Connection) -> dict[str, int]:
-    """How many keys were ended and opened at once, by table: the rest came or went."""
-    counts = {}
-    for name, table in schema.current.items():
-        ended = schema.closed[name]
-        keys = [c.name for c in table.primary_key]
-        same = and_(*(ended.c[k] == table.c[k] for k in keys), table.c.valid_from == ended.c.valid_to)
-        counts[name] = connection.scalar(select(func.count()).select_from(ended.join(table, same))) or 0
-    return counts
