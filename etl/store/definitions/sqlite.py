@@ -46,9 +46,12 @@ def found(connection: Connection) -> Found:
 def wanted() -> Definitions:
     """Made in memory by the migrations."""
     engine = create_engine("sqlite://", poolclass=StaticPool)
-    migrations.upgrade(engine)
-    with engine.connect() as connection:
-        return dict(_definitions(connection))
+    try:
+        migrations.upgrade(engine)
+        with engine.connect() as connection:
+            return dict(_definitions(connection))
+    finally:
+        engine.dispose()  # the pool would keep its one connection open
 
 
 def _definitions(connection: Connection) -> Iterator[tuple[tuple[str, str], str]]:
