@@ -73,6 +73,10 @@ select c.relname, a.attname from pg_catalog.pg_class c join pg_catalog.pg_namesp
 join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
 where n.nspname = current_schema() and c.relname = any(:names)
 """
+_OPTIONS = """
+select array_to_string(c.reloptions, ', ') from pg_catalog.pg_class c join pg_catalog.pg_namespace n
+  on n.oid = c.relnamespace where n.nspname = current_schema() and c.relname = :name
+"""
 _VERBATIM = {"no_parameters": True}
 """Execution option: a statement that may hold a per cent sign, and takes no parameters."""
 
@@ -133,6 +137,12 @@ def _triggers(connection: Connection, names: Collection[str]) -> Iterator[Attach
     for view, sql in connection.exec_driver_sql("select tbl_name, sql from sqlite_master where type = 'trigger'"):
         if view in names:
             yield Attached(view=view, column=None, statement=sql)
+
+
+def options(connection: Connection, name: str) -> str:
+    """The clause of a PostgreSQL view's options, for a statement that replaces it and would reset them."""
+    found = connection.scalar(text(_OPTIONS), {"name": name})
+    return f"with ({found}) " if found else ""
 
 
 def put_back(connection: Connection, kept: Collection[Attached]) -> None:

@@ -67,7 +67,7 @@ def _replace(connection: Connection, name: str) -> None:
     if connection.dialect.name == "postgresql":
         savepoint = connection.begin_nested()
         try:
-            _execute(connection, f"create or replace view {qualified} as\n{query}")
+            _execute(connection, f"create or replace view {qualified} {attached.options(connection, name)}as\n{query}")
         except ProgrammingError as exc:
             savepoint.rollback()
             if getattr(exc.orig, "sqlstate", None) != _COLUMNS_DIFFER:

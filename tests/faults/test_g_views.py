@@ -100,7 +100,9 @@ def test_g02_grants_and_comments_survive(stage: Scene) -> None:
     definition = stage.rows("select pg_get_viewdef('changes'::regclass)")[0][0]
     others(
         stage,
-        "create or replace view changes as select *, 1 as older from (" + str(definition).strip().rstrip(";") + ") x",
+        "create or replace view changes with (security_barrier = true) as select *, 1 as older from ("
+        + str(definition).strip().rstrip(";")
+        + ") x",
     )
     assert grants(stage) != wanted
     assert stage.call("db", "upgrade").code == 0
@@ -110,15 +112,18 @@ def test_g02_grants_and_comments_survive(stage: Scene) -> None:
 
 @POSTGRESQL
 def test_g02_replaced_where_the_columns_allow(stage: Scene) -> None:
-    """A view that differs in its query alone is replaced where it stands: a view upon it needs no touch."""
+    """A view that differs in its query alone is replaced where it stands, options and all: views upon it stay."""
     others(stage, "create view upon as select account_id, status from number_assignments")
     definition = stage.rows("select pg_get_viewdef('number_assignments'::regclass)")[0][0]
     others(stage, f"create or replace view number_assignments as {str(definition).strip().rstrip(';')} limit 3")
+    others(stage, "alter view number_assignments set (security_invoker = true)")
+    attached = grants(stage)
     oid = stage.rows("select 'number_assignments'::regclass::oid, 'upon'::regclass::oid")
     assert stage.call("doctor", *stage.source.options).code == 70
     assert stage.call("db", "upgrade").code == 0
     assert stage.rows("select 'number_assignments'::regclass::oid, 'upon'::regclass::oid") == oid
     assert stage.rows("select count(*) from upon")[0][0] > 3
+    assert grants(stage) == attached
     assert stage.call("doctor", *stage.source.options).code == 0
 
 
