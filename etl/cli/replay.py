@@ -30,9 +30,9 @@ not written again. Syncs that were held, failed or broke off publish nothing her
 replays into a temporary file, compares its history with the warehouse, and writes nothing else.
 
 \b
-Exit codes: 0 the same chain heads, the same history; 70 the result differs (the first run, account
-and table are named), or the archive is damaged; 2 no archive, nothing to replay in it, or a database
-that stands elsewhere.
+Exit codes: 0 the same chain heads, the same history; 70 the result differs (the first run,
+account and table are named), or the archive is damaged; 2 no archive, nothing to replay in it, or
+a database that stands elsewhere.
 """
 
 

@@ -130,6 +130,11 @@ def _remarks(account: AccountState, *, stale: bool) -> Iterator[str]:
 
 def stale_sentence(late: Sequence[AccountState], asked: float) -> str:
     """Which accounts are older than `asked` seconds, in one sentence."""
-    ids = words.listed([a.account_id for a in late])
-    was = "was" if len(late) == 1 else "were"
-    return f"{counted(len(late), 'account')} {was} last synced more than {lasting(asked)} ago: {ids}"
+    old, never = [a for a in late if a.observed_at], [a for a in late if not a.observed_at]
+    told = ((old, f"last synced more than {lasting(asked)} ago"), (never, "never synced"))
+    return "; ".join(_were(accounts, what) for accounts, what in told if accounts)
+
+
+def _were(accounts: Sequence[AccountState], what: str) -> str:
+    was, ids = "was" if len(accounts) == 1 else "were", words.listed([a.account_id for a in accounts])
+    return f"{counted(len(accounts), 'account')} {was} {what}: {ids}"

@@ -182,7 +182,7 @@ def test_folder_without_its_first_file_is_no_archive(tmp_path: Path) -> None:
     recorded(tmp_path, [(ANSWER, {})])
     (tmp_path / "vnsync-archive.json").unlink()
     (error,) = _checked(tmp_path).problems
-    assert "is no vnsync archive" in error
+    assert "is not a vnsync archive" in error
 
 
 # -- the page

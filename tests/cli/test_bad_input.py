@@ -181,7 +181,7 @@ CASES = [
     Case(Setup.no_token, 78, "no API token is set", "VNSYNC_API_TOKEN_FILE"),
     Case(Setup.unknown_account, 2, "cannot read account 424242", "`vnsync accounts`"),
     Case(Setup.folder_is_missing, 74, "no/such/folder/x.db: No such file or directory", "permissions"),
-    Case(Setup.file_is_a_folder, 74, "x.db: Is a directory", "permissions"),
+    Case(Setup.file_is_a_folder, 74, "x.db: it is a folder, not a file", "permissions"),
     Case(Setup.not_a_database, 70, "not a database", "restore a backup"),
     Case(Setup.newer_schema, 78, "schema 9999", "newer vnsync"),
     Case(Setup.empty_schema_and_no_upgrade, 78, "no schema yet", "`vnsync db upgrade`"),

@@ -29,7 +29,7 @@ def test_demo_fits_one_page(vnsync: Run) -> None:
     assert len(lines) <= 45
     assert max(map(len, lines)) <= 100
     assert any("10 6" in line and "Окна Плюс" in line for line in lines)
-    assert "What each day changed" in lines
+    assert "What each day changed, in numbers" in lines
     assert any(line.startswith("Where number ") for line in lines)
 
 

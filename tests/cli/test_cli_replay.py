@@ -28,8 +28,8 @@ def test_an_agents_archive_begun_later(vnsync: Run) -> None:
     compared = vnsync("replay", "kept", "--diff")
     assert compared.code == 0
     last = compared.out.splitlines()[-1]
-    assert last.startswith("2 accounts compared over the time that both know, ")
-    assert last.endswith(" the same: nothing differs.")
+    assert last.startswith("2 accounts compared over the time that both cover, ")
+    assert last.endswith(" the same: no differences.")
     machines = vnsync("replay", "kept", "--diff", "--output", "json").json
     assert (machines["exit_code"], {t["only_warehouse"] for t in machines["tables"]}) == (0, {0})
     done = vnsync("replay", "kept", *AGAIN)
@@ -74,7 +74,7 @@ def test_a_number_erased_from_the_warehouse(kept: Source, vnsync: Run) -> None:
     assert vnsync("erase", "--account", account, "--number", number, "--yes").code == 0
     done = vnsync("replay", "kept", "--diff")
     assert done.code == 0
-    assert "nothing differs but 1 version of numbers that were erased from the warehouse" in done.out.splitlines()[-1]
+    assert "no differences but 1 version of numbers that were erased from the warehouse" in done.out.splitlines()[-1]
     with sqlite3.connect("vnsync.db") as connection:
         connection.execute(f"update virtual_numbers set comment = 'forged' where virtual_number_id = {number + 1}")
     connection.close()

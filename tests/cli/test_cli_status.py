@@ -175,7 +175,7 @@ def test_account_that_never_succeeded_is_stale(agency: Source, vnsync: Run) -> N
     vnsync("sync", *agency.options)
     done = vnsync("status", "--max-age", "26h")
     assert done.code == 75
-    assert f"1 account ({first})" in done.error
+    assert f"1 account was never synced: {first}." in done.error
     assert "never observed" in done.out
 
 
