@@ -99,7 +99,7 @@ DATABASE_URLS = {
     "unescaped_slash": (f"postgresql://u:{CANARY}/x@127.0.0.1:1/d", 78),
     "unescaped_all": (f"postgresql://u:a@b:{CANARY}/x@127.0.0.1:1/d", 78),
     "port_is_a_word": (f"postgresql://u:{CANARY}@127.0.0.1:port/d", 78),
-    "odd_option": (f"postgresql://u:{CANARY}@127.0.0.1:1/d?sslmode=maybe", 69),
+    "odd_option": (f"postgresql://u:{CANARY}@127.0.0.1:1/d?sslmode=maybe", 78),
     "other_database": (f"mysql://u:{CANARY}@127.0.0.1:1/d", 78),
     "not_a_url": (f"u:{CANARY}@127.0.0.1/d", 78),
 }
@@ -112,7 +112,7 @@ def test_s01_database_password(customer: Source, vnsync: Run, case: str, words: 
     url, code = DATABASE_URLS[case]
     options = customer.options if words in ("sync", "doctor") else ()
     done = vnsync(*words.split(), *options, "--log-level", "debug", VNSYNC_DATABASE_URL=url)
-    if words == "config" and code != 78:
+    if words == "config" and (code != 78 or case == "odd_option"):  # libpq knows its options, settings do not
         assert (done.code, "****" in done.out) == (0, True)
     else:
         assert done.code == code

@@ -35,7 +35,7 @@ def test_a01_an_origin_is_scheme_host_and_port(url: str, origin: str) -> None:
 )
 def test_a01_other_text_has_no_origin(text: str) -> None:
     """No host is guessed, and no user or password passes for one."""
-    with pytest.raises(ValueError, match="no http or https URL"):
+    with pytest.raises(ValueError, match="not an http or https URL"):
         origin_of(text)
 
 

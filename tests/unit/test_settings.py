@@ -185,7 +185,7 @@ def test_unusable_token_file_is_refused_with_its_path(content: bytes | None, tol
 def test_token_file_may_not_be_a_folder(clean: Path) -> None:
     """A folder in place of the token file is refused."""
     (clean / "token").mkdir()
-    with pytest.raises(Misconfigured, match="Is a directory"):
+    with pytest.raises(Misconfigured, match="it is a folder, not a file"):
         load({"api_token_file": "token"}).settings.token()
 
 
