@@ -21,13 +21,16 @@ _PASSES = 4
 _HEX = rb"[0-9a-fA-F]"
 _UNITS = rb"[uU](%b{4}) (?: \\++ u([dD][c-fC-F]%b{2}) )?" % (_HEX, _HEX)
 _ASCII_UNIT = rb"[uU](00[0-7]%b)(\Z\Z)?" % _HEX
+_AFTER_BACKSLASH = rb"[xX](%b{2}) | (?![uU]%b{4})([^\\]|\Z)" % (_HEX, _HEX)
 _OTHERS = rb"""
-      [xX](%b{2}) | (?![uU]%b{4})([^\\]|\Z) )
-    | %% (?:25)* (%b{2})
+      %% (?:25)* (%b{2})
     | & (?:amp;)* (?: \#0*([0-9]{1,7}) | \#[xX]0*(%b{1,6}) | (quot|apos|lt|gt|amp|sol) ) ;
     | \+
-""" % ((_HEX,) * 4)
-_WIDE, _NARROW = (re.compile(rb"\\ \\*+ (?: %b | %b" % (unit, _OTHERS), re.VERBOSE) for unit in (_UNITS, _ASCII_UNIT))
+""" % (_HEX, _HEX)
+_WIDE, _NARROW = (
+    re.compile(rb"\\ \\*+ (?: %b | %b ) | %b" % (unit, _AFTER_BACKSLASH, _OTHERS), re.VERBOSE)
+    for unit in (_UNITS, _ASCII_UNIT)
+)
 """Escapes; the narrow pattern passes over those of other letters than ASCII, of which whole answers may consist."""
 _WINDOW, _OVERLAP = 65_536, 8_192
 """Bytes in which places are looked for at once, which bounds the memory of it; a place lies whole in one of them."""

@@ -106,7 +106,7 @@ def claim(engine: Engine, run_id: int, account_ids: Sequence[int], now: datetime
 def _take(connection: Connection, run_id: int, wanted: list[int]) -> None:
     claims = schema.account_claims
     if connection.execute(select(schema.sync_runs.c.run_id).where(*_still_running(run_id))).first() is None:
-        raise TryLater("another run took this one for dead", remedy="Nothing was published; run again")
+        raise TryLater("another run took this one for dead", remedy="Run again")
     holders = {row.account_id: row.run_id for row in connection.execute(select(claims))}
     for account_id in wanted:
         if holders.get(account_id, run_id) != run_id:
@@ -126,7 +126,7 @@ def consume_claim(connection: Connection, run_id: int, account_id: int) -> None:
     This is the fence: a run that was taken for dead, and wakes up, finds its claim gone and publishes nothing.
     """
     if _give_up(connection, run_id, account_id) != 1:
-        raise TryLater(f"another run took over account {account_id}", remedy="Nothing was published; run again")
+        raise TryLater(f"another run took over account {account_id}", remedy="Run again")
 
 
 def record(connection: Connection, result: AccountResult) -> None:

@@ -12,7 +12,7 @@ _WRITES = (
 )
 _CHANGES_THE_ROW = re.compile(
     r"\bnew\s*(?:\.\s*[\w$\"]+\s*)?:=|(?:^|;|\b(?:begin|then|else|loop))\s*new\s*(?:\.\s*[\w$\"]+\s*)?="
-    r"|\binto\s+(?:strict\s+)?(?:[\w$\".]+\s*,\s*)*new\b|\bexecute\b",
+    r"|\binto\s+(?:strict\s+)?(?:(?!new\b)[\w$\".]++\s*+,\s*+)*+new\b|\bexecute\b",
     re.IGNORECASE,
 )
 _RETURNS = re.compile(r"\breturn\s+(.+?)\s*;", re.IGNORECASE | re.DOTALL)
