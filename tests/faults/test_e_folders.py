@@ -90,11 +90,11 @@ def _many_records(archive: Forged) -> None:
 
 
 def _many_values(archive: Forged) -> None:
-    """An answer of the listing in which one record holds 40 million empty objects, its digest and the seal right."""
+    """An answer of the listing in which one record holds 18 million empty objects, its digest and the seal right."""
     (run_id,) = archive.runs()
     lines = archive.lines(run_id)
     line = next(one for one in lines if one.get("method") == "get.virtual_numbers")
-    record = b'{"id":1,"x":[' + b",".join([b"{}"] * 40_000_000) + b"]}"
+    record = b'{"id":1,"x":[' + b",".join([b"{}"] * 18_000_000) + b"]}"
     body = b'{"jsonrpc":"2.0","id":%d,"result":{"data":[%b]}}' % (line["request_id"], record)
     line.update(sha256=archive.put(body), size=len(body))
     line.pop("records", None)
@@ -115,7 +115,7 @@ def test_e04_hostile_archive_takes_little_memory(archive: Forged, hostile: Calla
         done = measured(*words)
         assert done.memory < MOST, (words[0], done)
         assert done.code == 70 or ((done.code, words[0]) == (0, "verify") and hostile in (_rosters, _many_values)), done
-        assert len(done.errors) == (done.code != 0)
+        assert len([e for e in done.errors if e.startswith("vnsync: error: ")]) == (done.code != 0)
 
 
 def _snapshot(customer: Source, vnsync: Run) -> Path:
