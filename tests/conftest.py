@@ -65,12 +65,17 @@ def _at(server: str, database: str) -> str:
     return make_url(server).set(database=database, drivername="postgresql").render_as_string(hide_password=False)
 
 
+def new_database(server: str, name: str) -> str:
+    """The URL of an empty database of this name, made for the whole session."""
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"create database {name}")
+    return _at(server, name)
+
+
 @pytest.fixture(scope="session")
 def postgresql_template(postgresql_server: str) -> str:
     """A migrated database to copy."""
-    with psycopg.connect(postgresql_server, autocommit=True) as connection:
-        connection.execute("create database template_warehouse")
-    migrations.upgrade(open_warehouse(_at(postgresql_server, "template_warehouse")))
+    migrations.upgrade(open_warehouse(new_database(postgresql_server, "template_warehouse")))
     return "template_warehouse"
 
 

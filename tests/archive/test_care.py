@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import copy
 import errno
+import functools
 import os
 import random
+import shutil
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -24,20 +27,54 @@ from etl.archive.personal import STAND_IN, emptied
 from etl.archive.pruning import prune
 from etl.errors import IntegrityBroken, LocalTrouble, TryLater, Usage
 from etl.replay.rebuild import chosen, replay
+from etl.store import migrations
+from etl.store.engine import open_warehouse
 from tests.archive.folders import archived, body, kind, manifest, now
 from tests.cli.conftest import clean, customer, vnsync  # noqa: F401 - fixtures
 from tests.cli.running import Run, Source
+from tests.conftest import new_database
 from tests.rig import Rig
 
 
+@pytest.fixture(scope="module")
+def four_days(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Rig]:
+    """Four days of an agency of two, archived: made once for each database, to be copied."""
+
+    @functools.cache
+    def make(database: str) -> Rig:
+        folder = tmp_path_factory.mktemp(database)
+        if database == "postgresql":
+            url = new_database(request.getfixturevalue("postgresql_server"), FOUR_DAYS)
+        else:
+            url = f"sqlite:///{folder / FOUR_DAYS}"
+        engine = open_warehouse(url)
+        migrations.upgrade(engine)
+        made = archived(engine, folder / "a", numbers=40, customers=2)
+        for _ in range(4):
+            assert made.sync().exit_code == 0
+            made.world.pass_day(share=0.1)
+        return made
+
+    return make
+
+
+FOUR_DAYS = "four_days_of_care"
+"""The database that is copied for each test."""
+
+
 @pytest.fixture
-def rig(warehouse: Engine, tmp_path: Path) -> Rig:
-    """Four days of an agency of two, archived."""
-    made = archived(warehouse, tmp_path / "a", numbers=40, customers=2)
-    for _ in range(4):
-        assert made.sync().exit_code == 0
-        made.world.pass_day(share=0.1)
-    return made
+def rig(database: str, four_days: Callable[[str], Rig], request: pytest.FixtureRequest, tmp_path: Path) -> Rig:
+    """A copy of the four days: warehouse, archive, source and clock."""
+    kept = four_days(database)
+    assert kept.archive is not None
+    shutil.copytree(kept.archive, tmp_path / "a")
+    if database == "postgresql":
+        engine = open_warehouse(request.getfixturevalue("new_postgresql")(FOUR_DAYS))
+    else:
+        shutil.copy(str(kept.engine.url.database), tmp_path / "warehouse.db")
+        engine = open_warehouse(f"sqlite:///{tmp_path / 'warehouse.db'}")
+    world, clock, dice = copy.deepcopy((kept.world, kept.clock, kept.random))
+    return Rig(world, engine, clock=clock, random=dice, archive=tmp_path / "a")
 
 
 def _runs(rig: Rig) -> list[int]:
