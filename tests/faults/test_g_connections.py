@@ -10,7 +10,6 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
@@ -247,14 +246,14 @@ def test_g05_connect_timeout_of_the_url(query: str, expected: object, monkeypatc
     """What the URL or the environment gives stands; else ten seconds."""
     given = list[object]()
 
-    def connect(_dialect: object, _record: object, _words: object, options: dict[str, object]) -> None:
+    def connect(*_words: object, **options: object) -> None:
         given.append(options.get("connect_timeout"))
         raise psycopg.OperationalError("connection timeout expired")
 
     for variable, then in (("PGHOST", expected), ("PGCONNECT_TIMEOUT", "60" if query else None)):
         monkeypatch.setenv(variable, "33")
         engine = open_warehouse(f"postgresql://etl@127.0.0.1/calls{query}")
-        event.listen(engine, "do_connect", connect, insert=True)
+        monkeypatch.setattr(engine.dialect, "connect", connect)
         with pytest.raises(OperationalError):
             engine.connect()
         assert given == [then]
