@@ -66,7 +66,7 @@ _NO_ROOM = (
     "Make room where the database file is, and in {0}, where SQLite keeps its temporary files (TMPDIR names another"
     " folder); nothing was half-published"
 )
-_USUAL = ("/var/tmp", "/usr/tmp", "/tmp")  # noqa: S108 - named in a remedy; nothing is written there
+_USUAL = ("/var/tmp", "/usr/tmp", "/tmp")  # noqa: S108  # nosec B108 - named in a remedy; nothing is written there
 _VAGUE = ("08", "58", "XX")
 """Classes under which poolers and servers report much: their words may tell more."""
 
