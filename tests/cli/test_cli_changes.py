@@ -48,7 +48,7 @@ def test_totals_first(days: Source, vnsync: Run) -> None:
     assert done.out.startswith("3 changes, observed after ")
     lines = [line.split() for line in done.out.splitlines()[2:]]
     assert lines[0] == [str(days.world.customer_ids[0]), "Acme", "1", "number", "removed"]
-    assert [line[1:] for line in lines[1:]] == [["another", "comment"], ["campaigns", "renamed"]]
+    assert [line[1:] for line in lines[1:]] == [["comment", "changed"], ["campaign", "renamed"]]
 
 
 @pytest.mark.usefixtures("days")
