@@ -184,8 +184,16 @@ BY_PROCESS = (
 )  # fmt: skip
 
 
+QUICK = ("objects in an unknown field", "metadata")
+"""Those of them that every run of the tests sends."""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("hostile", [h for h in HOSTILE if h.name in BY_PROCESS], ids=lambda h: h.name)
+@pytest.mark.parametrize(
+    "hostile",
+    [pytest.param(h, marks=[] if h.name in QUICK else pytest.mark.soak) for h in HOSTILE if h.name in BY_PROCESS],
+    ids=lambda h: h.name,
+)
 def test_e04_hostile_answer_takes_little_memory(hostile: Hostile, warehouse: Engine, tmp_path: Path) -> None:
     """A sync that gets it stays below the bound, and says in one line at its end what is not published."""
     url = warehouse.url.render_as_string(hide_password=False)

@@ -107,7 +107,11 @@ HOSTILE: list[Callable[[Forged], None]] = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("hostile", HOSTILE, ids=lambda h: h.__name__.strip("_"))
+@pytest.mark.parametrize(
+    "hostile",
+    [pytest.param(h, marks=pytest.mark.soak if h is _many_values else []) for h in HOSTILE],
+    ids=lambda h: h.__name__.strip("_"),
+)
 def test_e04_hostile_archive_takes_little_memory(archive: Forged, hostile: Callable[[Forged], None]) -> None:
     """`verify` and `replay` stay below the bound, and refuse it in one line; a large one that is whole may pass."""
     hostile(archive)
