@@ -21,8 +21,9 @@ def erased_wrongly(line: Response, erasures: Erasures, objects: Objects) -> str 
     assert line.sha256 is not None
     found = erasures.of(line.sha256)
     body = objects.get(erasures.now(line.sha256))
-    if line.records is not None and body != STAND_IN and cut(body) is None:
-        return "it has no records any more"  # said first: what cannot be cut may be of any size
+    pieces = None if line.records is None or body == STAND_IN else cut(body)
+    if line.records is not None and body != STAND_IN and pieces is None:
+        return "it has no records any more"  # before it is searched: what cannot be cut may be of any size
     for erasure, replaced in found:
         sought = _sought(line, body, erasure)
         if sought is None or (sought.owner is not None and not replaced.records):
@@ -32,21 +33,19 @@ def erased_wrongly(line: Response, erasures: Erasures, objects: Objects) -> str 
     if line.records is None:
         listed = any(replaced.records or replaced.rest for _, replaced in found)
         return "its records have no digests" if listed else None
-    if body == STAND_IN:
+    if pieces is None:
         return "all of it is gone, though its records were known"
-    return _pieces_differ(line, line.records, body, found)
+    return _pieces_differ(line, line.records, pieces, found)
 
 
 def _sought(line: Response, body: bytes, erasure: Erasure) -> Sought | None:
     return within(Sought(erasure.virtual_number_id), line, body, erasure.account_id)
 
 
-def _pieces_differ(line: Response, records: str, body: bytes, found: list[Entry]) -> str | None:
-    pieces, former = cut(body), dict[int, str]()
-    if pieces is None:
-        return "it has no records any more"
+def _pieces_differ(line: Response, records: str, pieces: Pieces, found: list[Entry]) -> str | None:
+    former = dict[int, str]()
     for erasure, replaced in found:
-        sought = _sought(line, body, erasure)
+        sought = _sought(line, pieces.body, erasure)
         for place, digest in replaced.records:
             if sought is None or place >= len(pieces.records) or not _is_empty(pieces.records[place], sought):
                 return f"record {place} of it is not of the number that erasure {erasure.number} names"

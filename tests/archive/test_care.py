@@ -35,8 +35,11 @@ from tests.cli.running import Run, Source
 from tests.conftest import new_database
 from tests.rig import Rig
 
+FOUR_DAYS = "four_days_of_care"
+"""The database that is copied for each test."""
 
-@pytest.fixture(scope="module")
+
+@pytest.fixture(scope="session")
 def four_days(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Rig]:
     """Four days of an agency of two, archived: made once for each database, to be copied."""
 
@@ -56,10 +59,6 @@ def four_days(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         return made
 
     return make
-
-
-FOUR_DAYS = "four_days_of_care"
-"""The database that is copied for each test."""
 
 
 @pytest.fixture
