@@ -115,6 +115,13 @@ class Scene:
         self.world.pass_day(share=0.1)
 
 
+def others(stage: Scene, *statements: str) -> None:
+    """What other people do in the same database with a tool of their own."""
+    with stage.engine.begin() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+
+
 @contextmanager
 def scene(folder: Path, url: str, *, numbers: int = 40, customers: int = 1) -> Iterator[Scene]:
     """A scene whose sandbox listens for the length of the block; the environment holds no settings."""

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from etl.store import schema
 from etl.store.definitions import triggers
 from tests.faults.clusters import private
-from tests.faults.scenes import Scene, scene
+from tests.faults.scenes import Scene, others, scene
 
 BOTH = pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 POSTGRESQL = pytest.mark.parametrize("database", ["postgresql"])
@@ -30,13 +30,6 @@ def stage(database: str, tmp_path: Path) -> Iterator[Scene]:
     with scene(tmp_path / "scene", url) as made:
         assert made.sync().code == 0
         yield made
-
-
-def others(stage: Scene, *statements: str) -> None:
-    """What other people do with a tool of their own."""
-    with stage.engine.begin() as connection:
-        for statement in statements:
-            connection.exec_driver_sql(statement)
 
 
 def harmless(stage: Scene, *more: str) -> None:

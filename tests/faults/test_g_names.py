@@ -11,7 +11,7 @@ from sqlalchemy import inspect, make_url
 from etl.store import home, schema, views
 from etl.store.engine import open_warehouse
 from tests.faults.clusters import private
-from tests.faults.scenes import Scene, scene
+from tests.faults.scenes import Scene, others, scene
 
 BOTH = pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 
@@ -35,13 +35,6 @@ def owned(tmp_path: Path) -> Iterator[Scene]:
     with scene(tmp_path / "scene", private().url(name, "etl")) as made:
         yield made
     private().execute("alter role etl reset all")
-
-
-def others(stage: Scene, *statements: str) -> None:
-    """What other people have in the database."""
-    with stage.engine.begin() as connection:
-        for statement in statements:
-            connection.exec_driver_sql(statement)
 
 
 def everything(stage: Scene) -> set[str]:

@@ -10,7 +10,7 @@ import pytest
 
 from etl.store import migrations, views
 from tests.faults.clusters import private
-from tests.faults.scenes import Scene, scene
+from tests.faults.scenes import Scene, others, scene
 
 BOTH = pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 POSTGRESQL = pytest.mark.parametrize("database", ["postgresql"])
@@ -27,13 +27,6 @@ def stage(database: str, tmp_path: Path) -> Iterator[Scene]:
     with scene(tmp_path / "scene", url) as made:
         assert made.sync().code == 0
         yield made
-
-
-def others(stage: Scene, *statements: str) -> None:
-    """What other people do with a tool of their own."""
-    with stage.engine.begin() as connection:
-        for statement in statements:
-            connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
 
 
 def grants(stage: Scene) -> list[tuple[object, ...]]:
