@@ -19,12 +19,12 @@ from etl.clock import SystemClock
 from etl.domain.tables import BY_NAME, TABLES
 from etl.extract.credentials import PermanentKey
 from etl.extract.jsonrpc import open_api
-from etl.pipeline import SyncOptions, sync
 from etl.sandbox.api import Api
 from etl.sandbox.transport import SandboxTransport
 from etl.sandbox.world import CustomerPlan, World
 from etl.store import migrations
 from etl.store.engine import open_warehouse
+from etl.sync.run import SyncOptions, sync
 
 
 def declare(engine: Engine) -> None:

@@ -22,7 +22,7 @@ from benchmarks.aged import build
 from benchmarks.attribution import attribute
 from etl.read.changes import Window, count_changes
 from etl.read.history import read_lives
-from etl.read.snapshot import write_snapshot
+from etl.snapshot.write import write_snapshot
 from etl.store.engine import begin_reading, open_warehouse
 
 QUERIES = {

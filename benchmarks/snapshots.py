@@ -13,9 +13,9 @@ import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from etl.read.snapshot import write_snapshot
-from etl.read.snapshot_check import check
 from etl.sandbox.world import CustomerPlan, World
+from etl.snapshot.check import check
+from etl.snapshot.write import write_snapshot
 from etl.store import migrations
 from etl.store.engine import open_warehouse
 from tests import oracle

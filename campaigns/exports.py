@@ -42,10 +42,10 @@ from etl.archive.erasing import erase_number
 from etl.archive.heads import ArchiveHead
 from etl.archive.pruning import prune
 from etl.errors import VnsyncError
-from etl.read import manifest as manifests
-from etl.read.snapshot import write_snapshot
-from etl.read.snapshot_check import check
 from etl.sandbox.world import CustomerPlan, World
+from etl.snapshot import manifest as manifests
+from etl.snapshot.check import check
+from etl.snapshot.write import write_snapshot
 from tests.rig import Rig
 
 FORMATS = ("csv", "ndjson", "parquet")

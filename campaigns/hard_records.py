@@ -28,7 +28,7 @@ from etl.archive.erasing import erase_number as erase_from_archive
 from etl.archive.heads import ArchiveHead
 from etl.archive.layout import existing
 from etl.archive.objects import Objects
-from etl.load.erase import erase_number
+from etl.erasure.warehouse import erase_number
 from etl.replay.outcome import Replayed
 from etl.replay.rebuild import chosen, replay
 from etl.replay.restate import restate

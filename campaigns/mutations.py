@@ -32,13 +32,13 @@ from sqlalchemy.exc import DBAPIError
 from campaigns.clusters import Cluster
 from campaigns.tamperings import Tamperer, Tampering
 from etl.domain.chain import moment
-from etl.domain.evidence import Problem, Verdict
-from etl.load.erase import erase_number
-from etl.read.verify.warehouse import KeptHead, verify_connection
+from etl.domain.verification import Problem, Verdict
+from etl.erasure.warehouse import erase_number
 from etl.sandbox import faults
 from etl.sandbox.world import CustomerPlan, World
 from etl.store import migrations
 from etl.store.engine import open_warehouse
+from etl.verify.warehouse import KeptHead, verify_connection
 from tests.rig import Rig
 
 SHOWN = 10

@@ -22,8 +22,8 @@ from datetime import datetime
 from pathlib import Path
 
 from campaigns.clusters import cluster
-from etl.read.snapshot import write_snapshot
 from etl.sandbox.world import CustomerPlan, World
+from etl.snapshot.write import write_snapshot
 from etl.store import migrations
 from etl.store.engine import open_warehouse
 from tests.rig import Rig

@@ -24,9 +24,9 @@ from sqlalchemy import (
 )
 
 from campaigns import unsealed
-from etl.read.verify.storage import RELIED_ON
 from etl.store import schema
 from etl.store.types import JsonText, UtcDateTime, storage_class
+from etl.verify.storage import RELIED_ON
 
 FAR = ("'infinity'", "'-infinity'", "'0044-03-15 12:00:00+00 BC'", "'20000-01-01 00:00:00+00'")
 """Instants that PostgreSQL takes and Python does not have."""

@@ -18,12 +18,6 @@ import sqlalchemy.dialects.postgresql
 import sqlalchemy.dialects.sqlite  # noqa: F401
 from alembic import command  # noqa: F401
 
-import etl.cli.connect
-import etl.cli.sync
-import etl.pipeline
-import etl.report.log
-import etl.report.outcomes
-import etl.settings  # noqa: F401
 from campaigns import points
 from etl.cli.main import run
 

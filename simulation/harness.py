@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from etl.pipeline import SyncOptions
+from etl.sync.run import SyncOptions
 from simulation import verifier
 from simulation.clock import SimClock
 from simulation.driver import Watcher

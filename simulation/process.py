@@ -13,7 +13,7 @@ from etl.domain.runs import RunResult
 from etl.errors import Stopped, VnsyncError
 from etl.extract.credentials import Credentials, Login, PermanentKey
 from etl.extract.jsonrpc import open_api
-from etl.pipeline import SyncOptions, sync
+from etl.sync.run import SyncOptions, sync
 from simulation.clock import SimClock
 from simulation.driver import failure
 from simulation.keys import FIRST, Key

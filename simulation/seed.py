@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import Iterable
 
 from etl.errors import VnsyncError
-from etl.read.verify.warehouse import verify_connection
 from etl.store import migrations
 from etl.store.engine import begin_reading
+from etl.verify.warehouse import verify_connection
 from simulation import chain, verifier
 from simulation.dump import Dump, Picture, picture
 from simulation.harness import Harness, Report

@@ -12,15 +12,15 @@ from sqlalchemy import Engine, text
 
 from etl.archive.recorder import Recorder
 from etl.domain.events import Event
+from etl.domain.recorder import NOBODY
 from etl.domain.runs import RunResult
-from etl.domain.witness import NOBODY
 from etl.extract.credentials import Credentials, PermanentKey
 from etl.extract.jsonrpc import open_api
-from etl.offload.transformers import Transformers, inline
-from etl.pipeline import SyncOptions, sync
 from etl.sandbox.api import Api
 from etl.sandbox.transport import SandboxTransport
 from etl.sandbox.world import World
+from etl.sync.run import SyncOptions, sync
+from etl.workers.transformers import Transformers, inline
 from tests.secrets import CANARY
 
 TOKEN = CANARY

@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from etl.domain.events import Event
 from etl.extract.credentials import PermanentKey
 from etl.extract.jsonrpc import open_api
-from etl.pipeline import SyncOptions, sync
+from etl.sync.run import SyncOptions, sync
 from tests import oracle
 from tests.rig import TOKEN, URL, FakeClock
 

@@ -15,7 +15,7 @@ from etl.domain.events import Event, Notice
 from etl.domain.runs import RunResult
 from etl.extract.credentials import Credentials, PermanentKey
 from etl.extract.jsonrpc import open_api
-from etl.pipeline import SyncOptions, sync
+from etl.sync.run import SyncOptions, sync
 from tests.rig import FakeClock
 
 Record = dict[str, Any]

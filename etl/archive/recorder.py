@@ -24,8 +24,8 @@ from etl.archive.order import named_by_next
 from etl.archive.pieces import LISTING, cut
 from etl.domain.events import Notice
 from etl.domain.ports import Report
+from etl.domain.recorder import Beginning, Exchange, Publication
 from etl.domain.runs import AccountResult, RunResult
-from etl.domain.witness import Beginning, Exchange, Publication
 from etl.errors import LocalTrouble, VnsyncError
 
 

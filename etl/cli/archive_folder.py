@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
+from etl.config.secret_file import foreign
 from etl.errors import LocalTrouble
-from etl.secret_file import foreign
 
 PARTS = ("", "objects", "runs", "erasures")
 
@@ -23,7 +23,7 @@ class ArchiveFolder(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path, written out."""
-        from etl.accepted import path
+        from etl.config.validators import path
 
         try:
             return path(str(value))

@@ -13,7 +13,7 @@ from etl.errors import IntegrityBroken, LocalTrouble, NotAllowed, VnsyncError
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
-    from etl.settings import Loaded
+    from etl.config.settings import Loaded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +52,8 @@ def _host(url: str) -> str:
 
 def check_settings(loaded: Loaded) -> Iterator[Finding]:
     """Settings are readable, as they were loaded; what is left are habits that let secrets out."""
-    from etl.secret_file import risk_of
-    from etl.urls import HOSTS, has_password, is_loopback
+    from etl.config.secret_file import risk_of
+    from etl.config.urls import HOSTS, has_password, is_loopback
 
     now = loaded.settings
     source = f"from {loaded.config_file}, options and environment" if loaded.config_file else "no config file"
@@ -133,7 +133,7 @@ def _rights(connection: Connection) -> Finding:
     """Whether this user may make tables, or write rows into those that are there."""
     from sqlalchemy import text
 
-    from etl.secret_file import readable_by_others
+    from etl.config.secret_file import readable_by_others
     from etl.store import migrations, rights
     from etl.store.engine import database_errors
 
@@ -193,7 +193,7 @@ def _installation(engine: Engine, url: str) -> Finding:
 
 def _tables(engine: Engine) -> Iterator[Finding]:
     """Whether every table, index, constraint and view still is what the migrations made."""
-    from etl.store import inspection, soundness
+    from etl.store import inspection, schema_check
 
     try:
         looked = inspection.inspect(engine)
@@ -202,7 +202,7 @@ def _tables(engine: Engine) -> Iterator[Finding]:
             remedy = "Run `vnsync db upgrade`, which makes it anew." if each.view else _UNDO
             yield failed("tables", IntegrityBroken(each.told, remedy=remedy))
         if not looked.problems and not exposed:
-            for warning in soundness.check(engine):
+            for warning in schema_check.check(engine):
                 yield Finding(check="tables", state="warn", found=warning, remedy="Put the file on a local disk.")
             also = f" ({'; '.join(looked.notes)})" if looked.notes else ""
             yield Finding(check="tables", state="ok", found=f"every definition is as vnsync creates it{also}")

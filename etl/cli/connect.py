@@ -14,11 +14,11 @@ from etl.errors import Misconfigured
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from etl.config.settings import Loaded, Settings
     from etl.domain.ports import Clock, Report
-    from etl.domain.witness import Tap, Witness
+    from etl.domain.recorder import Tap, Witness
     from etl.extract.credentials import Credentials
     from etl.extract.jsonrpc import DataApi
-    from etl.settings import Loaded, Settings
 
 
 _DATABASES = "Use sqlite:///FILE or postgresql://USER@HOST/DATABASE"
@@ -54,7 +54,7 @@ def data_api(
 
 def _loose_files(settings: Settings) -> Iterator[str]:
     """What to say of secret files that everybody on this machine may read, or others write."""
-    from etl.secret_file import risk_of
+    from etl.config.secret_file import risk_of
 
     for file in (settings.api_token_file, settings.api_password_file):
         if file and (risk := risk_of(file, group=False)):
@@ -63,7 +63,7 @@ def _loose_files(settings: Settings) -> Iterator[str]:
 
 def recording(loaded: Loaded, report: Report) -> tuple[Witness, Tap | None]:
     """Who keeps evidence of a run, and the tap to the source that goes with it; nobody where no archive is set."""
-    from etl.domain.witness import NOBODY
+    from etl.domain.recorder import NOBODY
 
     folder = loaded.settings.archive
     if folder is None:
@@ -111,8 +111,8 @@ def warehouse(loaded: Loaded) -> Engine:
 
 def warehouse_name(loaded: Loaded) -> str:
     """The database URL without its password."""
+    from etl.config.settings import shown
     from etl.report.wording import printable
-    from etl.settings import shown
 
     return printable(str(shown("database_url", loaded.settings.database_url)))
 
@@ -137,12 +137,12 @@ def reporting(loaded: Loaded, *, clock: Clock, level: str | None = None) -> Iter
 
     `level` stands for the log level where nobody set one.
     """
-    from etl.report.log import Log
-    from etl.report.tables import is_terminal
+    from etl.report.terminal.log import Log
+    from etl.report.terminal.tables import is_terminal
 
     now = loaded.settings
     if sys.stderr is not None and is_terminal(sys.stderr) and (now.log_format, now.log_level) == ("text", "info"):
-        from etl.report.progress import progress
+        from etl.report.terminal.progress import progress
 
         with progress(sys.stderr, now=clock.now, redact=current_state().redacted) as report:
             yield report

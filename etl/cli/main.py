@@ -15,7 +15,7 @@ import click
 
 import etl
 from etl.cli import signals
-from etl.cli.failure import report_bug, report_error
+from etl.cli.errors import report_bug, report_error
 from etl.cli.hardening import private
 from etl.cli.output import end_json
 from etl.cli.state import State, asked
@@ -27,23 +27,23 @@ COLLECT_AFTER = (250_000, 50, 100)
 """Allocations after which Python looks for cycles, and how seldom it looks further than at the newest objects."""
 
 COMMANDS = {
-    "demo": "etl.cli.demo",
-    "sync": "etl.cli.sync",
-    "plan": "etl.cli.plan",
-    "status": "etl.cli.status",
-    "accounts": "etl.cli.accounts",
-    "history": "etl.cli.history",
-    "changes": "etl.cli.changes",
-    "snapshot": "etl.cli.snapshot",
-    "verify": "etl.cli.verify",
-    "erase": "etl.cli.erase",
-    "replay": "etl.cli.replay",
-    "archive": "etl.cli.archive",
-    "report": "etl.cli.report",
-    "sandbox": "etl.cli.sandbox",
-    "db": "etl.cli.db",
-    "config": "etl.cli.config",
-    "doctor": "etl.cli.doctor",
+    "demo": "etl.cli.commands.demo",
+    "sync": "etl.cli.commands.sync",
+    "plan": "etl.cli.commands.plan",
+    "status": "etl.cli.commands.status",
+    "accounts": "etl.cli.commands.accounts",
+    "history": "etl.cli.commands.history",
+    "changes": "etl.cli.commands.changes",
+    "snapshot": "etl.cli.commands.snapshot",
+    "verify": "etl.cli.commands.verify",
+    "erase": "etl.cli.commands.erase",
+    "replay": "etl.cli.commands.replay",
+    "archive": "etl.cli.commands.archive",
+    "report": "etl.cli.commands.report",
+    "sandbox": "etl.cli.commands.sandbox",
+    "db": "etl.cli.commands.db",
+    "config": "etl.cli.commands.config",
+    "doctor": "etl.cli.commands.doctor",
 }
 """Each command and the module that holds it, under the command's own name."""
 

@@ -13,7 +13,7 @@ from etl.cli.state import State, current_state
 from etl.errors import Usage
 
 if TYPE_CHECKING:
-    from etl.settings import Loaded
+    from etl.config.settings import Loaded
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -103,7 +103,7 @@ def _with_options(command: Callable[..., Any], names: tuple[str, ...]) -> Callab
 
 
 def _load(given: Mapping[str, Any], config: Path | None) -> Loaded:
-    from etl.settings import asked_log_format, load
+    from etl.config.settings import asked_log_format, load
 
     state = current_state()
     state.log_format = asked_log_format(given)
@@ -115,8 +115,8 @@ def _load(given: Mapping[str, Any], config: Path | None) -> Loaded:
 
 def remember(loaded: Loaded, state: State) -> None:
     """Tell the one catch how to show errors, and what must never be shown."""
-    from etl.secret_file import known
-    from etl.urls import passwords_of
+    from etl.config.secret_file import known
+    from etl.config.urls import passwords_of
 
     now = loaded.settings
     state.log_format, state.debug = now.log_format, now.log_level == "debug"

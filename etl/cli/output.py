@@ -9,7 +9,7 @@ from etl.cli.state import State, current_state
 
 if TYPE_CHECKING:
     from etl.errors import VnsyncError
-    from etl.report.tables import Table
+    from etl.report.terminal.tables import Table
 
 CERTAIN = 16
 """Secrets of so many characters are masked in results; a shorter one may be part of what was asked for."""
@@ -62,7 +62,7 @@ def write_table(table: Table) -> None:
     """A table on stdout: drawn on a terminal, plain elsewhere."""
     from dataclasses import replace
 
-    from etl.report.tables import show
+    from etl.report.terminal.tables import show
     from etl.report.values import with_strings
 
     show(replace(table, rows=[with_strings(list(row), hide) for row in table.rows]), sys.stdout)
@@ -73,12 +73,12 @@ def write_line(text: str) -> None:
 
     Control characters are escaped, wherever stdout goes: it is for people.
     """
-    from etl.report.tables import console, is_terminal
+    from etl.report.terminal.tables import console, is_terminal
     from etl.report.wording import harmless
 
     text = hide(harmless(text))
     if sys.stdout is not None and is_terminal(sys.stdout):
-        from etl.report.paragraphs import folded
+        from etl.report.terminal.paragraphs import folded
 
         text = folded(text, console(sys.stdout).width)
     write_text(f"{text}\n")
@@ -89,7 +89,7 @@ def write_text(text: str) -> None:
 
     Control characters of data are kept for programs, and escaped on a terminal.
     """
-    from etl.report.tables import is_terminal
+    from etl.report.terminal.tables import is_terminal
     from etl.report.wording import harmless
 
     if sys.stdout is not None:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from etl.domain.moments import parse_moment
+from etl.domain.instants import parse_moment
 from etl.errors import Misconfigured
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from etl.settings import Loaded
+    from etl.config.settings import Loaded
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -9,10 +9,10 @@ from etl.cli.checks import Finding, Reached, failed
 from etl.errors import AccountRefused, Incomplete, VnsyncError
 
 if TYPE_CHECKING:
+    from etl.config.settings import Loaded
     from etl.domain.events import Event
     from etl.extract.accounts import Account, Roster
     from etl.extract.jsonrpc import DataApi
-    from etl.settings import Loaded
 
 PATIENCE = 10.0
 """Seconds of retries: a check answers soon, a sync waits longer."""

@@ -36,8 +36,8 @@ def traced(state: State) -> Iterator[None]:
 
 def _broken(state: State) -> IntegrityBroken | None:
     """What `verify` finds first in the warehouse, in a table if it can; None when it finds nothing, or fails itself."""
-    from etl.read.verify.warehouse import verify_warehouse
     from etl.report.evidence import told
+    from etl.verify.warehouse import verify_warehouse
 
     if state.warehouse is None:
         return None

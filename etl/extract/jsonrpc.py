@@ -13,17 +13,17 @@ import msgspec
 
 from etl.domain.events import Notice
 from etl.domain.ports import Clock, Random, Report
-from etl.domain.witness import Tap
+from etl.domain.recorder import Tap
 from etl.errors import BrokenAnswer, Misconfigured, NotAllowed, SessionExpired, Transient, VnsyncError
 from etl.extract.answers import NotOurs, Result, decode, decode_login
 from etl.extract.api_errors import Call, LimitExceeded
-from etl.extract.archive import Asked, Ear
 from etl.extract.connection import Bounds, new_client, trust
 from etl.extract.credentials import Credentials, Login, redaction_of
+from etl.extract.exchange_log import Asked, Ear
 from etl.extract.http import Poster
-from etl.extract.pace import Pace
 from etl.extract.page import METHOD as LISTING
 from etl.extract.points import Points, minute_pause
+from etl.extract.rate_limiter import Pace
 from etl.extract.redaction import Redaction
 from etl.extract.retry import RetryPolicy
 from etl.extract.session import Session

@@ -20,7 +20,7 @@ from etl.domain import tables as declared
 from etl.domain.chain import Change, Lines, Section
 from etl.domain.columns import Columns
 from etl.domain.runs import TableChange
-from etl.extract.ahead import Begin
+from etl.extract.prefetch import Begin
 from etl.load import bulk
 from etl.load.diff import Moment
 from etl.load.seal import section

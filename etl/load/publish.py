@@ -27,22 +27,22 @@ from etl.domain.fingerprints import ListingPrint
 from etl.domain.guard import Guard, Links
 from etl.domain.runs import AccountResult, AccountStatus, TableChange
 from etl.errors import Held, UnreadableValue
-from etl.extract.ahead import Begin
-from etl.load import contradictions, diff, findings, first_reported, partial, rehearsal, staging
+from etl.extract.prefetch import Begin
+from etl.load import diff, dry_run, findings, first_reported, partial, shared_conflicts, staging
 from etl.load.commit import commit
 from etl.load.diff import Moment
 from etl.load.findings import AccountFacts, Told
 from etl.load.first import Batch, FirstLoad
-from etl.load.memory import ListingMemory
+from etl.load.incremental import ListingMemory
 from etl.load.partial import PartlyRead
 from etl.load.seal import seal, sections
 from etl.load.staging import Rows
 from etl.load.unlinking import removed_links
 from etl.store import fingerprints, runs, schema, threads
+from etl.store.connections import Lender
 from etl.store.engine import database_errors, release_snapshot
 from etl.store.fingerprints import Origin
 from etl.store.installations import Installation
-from etl.store.lending import Lender
 from etl.transform.normalize import ROWS_VERSION
 
 VERSION = f"{etl.__version__}/{ROWS_VERSION}"
@@ -163,7 +163,7 @@ class AccountLoad:
             return []
         with database_errors():
             self._analyze()
-            return list(contradictions.contradicted(self._connection, self._account_id, unlisted))
+            return list(shared_conflicts.contradicted(self._connection, self._account_id, unlisted))
 
     def restage(self, shared: Rows) -> None:
         """Stage these rows that numbers share in place of those that were staged before."""
@@ -217,7 +217,7 @@ class AccountLoad:
             if not self._staged:
                 return diff.no_changes(), []
             self._analyze()
-            rehearsal.shadow(self._connection, self._account_id)
+            dry_run.shadow(self._connection, self._account_id)
             self._complete_stage(partly_read, unreported=unreported)
             self.previous, _ = self._last_link()
             moment = Moment(self._account_id, self._run_id, self._next_moment(now))

@@ -18,7 +18,7 @@ from etl.domain.runs import TableChange
 from etl.errors import IntegrityBroken
 from etl.load.diff import Moment
 from etl.load.staging import stage_for
-from etl.store import lines, schema
+from etl.store import copy_text, schema
 
 
 def seal(connection: Connection, link: Link, run_id: int, found: Iterable[Section]) -> str:
@@ -76,12 +76,12 @@ def section(
     """
     query = _query(table.name, change, connection.dialect.name, staged=staged)
     made = Lines()
-    for batch in lines.stream(connection, *query, {"account": moment.account_id, "now": moment.observed_at}):
+    for batch in copy_text.stream(connection, *query, {"account": moment.account_id, "now": moment.observed_at}):
         made.extend(batch)
     return made.section(table.name, change)
 
 
-Query = tuple[lines.Fields, str]
+Query = tuple[copy_text.Fields, str]
 
 
 @cache
@@ -89,14 +89,15 @@ def _query(name: str, change: Change, dialect: str, *, staged: bool) -> Query:
     """The versions that were closed or opened now, in the order of their keys."""
     table = declared.BY_NAME[name]
     key = ", ".join(f"v.{column}" for column in ("account_id", *table.key_names))
-    account, now = (lines.parameter(p, dialect) for p in ("account", "now"))
+    account, now = (copy_text.parameter(p, dialect) for p in ("account", "now"))
     mine = f"v.account_id = {account}"
     if change is Change.CLOSED:
-        return lines.closed(table, dialect), f"from {name}_closed v where {mine} and v.valid_to = {now} order by {key}"
+        source = f"from {name}_closed v where {mine} and v.valid_to = {now} order by {key}"
+        return copy_text.closed(table, dialect), source
     at = f"v.valid_from = {now}"
     if staged and dialect == "postgresql":
         at = f"{_among_staged(table, dialect)} and v.valid_from is not distinct from {now}"
-    return lines.opened(table, dialect), f"from {name} v where {mine} and {at} order by {key}"
+    return copy_text.opened(table, dialect), f"from {name} v where {mine} and {at} order by {key}"
 
 
 def _among_staged(table: declared.Table, dialect: str) -> str:

@@ -34,10 +34,10 @@ from sqlalchemy.sql.selectable import CompoundSelect
 from etl.domain import tables as declared
 from etl.domain.runs import AccountStatus
 from etl.read import as_of
+from etl.read.change_events import of_number, of_shared
 from etl.read.change_kinds import Happening, Kind, Pair, Thing
 from etl.read.erased import is_erased
 from etl.read.first_reported import first_reported
-from etl.read.happenings import of_number, of_shared
 from etl.read.moves import Edge, elsewhere
 from etl.read.timeline import previous
 from etl.store import schema

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from sqlalchemy import Engine, func, select
 
-from etl import pipeline
 from etl.archive.checking import refuse_damaged
 from etl.archive.layout import Layout, existing
 from etl.archive.lines import Publishes, Response
@@ -20,7 +19,6 @@ from etl.domain.runs import AccountResult
 from etl.errors import OtherInstallation, Usage
 from etl.extract.credentials import Login
 from etl.extract.jsonrpc import open_api
-from etl.offload.transformers import Transformers, inline
 from etl.replay.answers import SESSION, ArchivedSource
 from etl.replay.branches import undone
 from etl.replay.outcome import Episode, Replayed, differ
@@ -28,7 +26,9 @@ from etl.replay.time import ArchivedChance, ArchivedClock, moment_of
 from etl.store import installations, schema
 from etl.store.engine import database_errors
 from etl.store.installations import Binding
-from etl.surroundings import SyncOptions
+from etl.sync.context import SyncOptions
+from etl.sync.run import sync
+from etl.workers.transformers import Transformers, inline
 
 
 def episodes(layout: Layout, runs: Collection[int] = (), until: datetime | None = None) -> list[Episode]:
@@ -100,7 +100,7 @@ def chosen(folder: Path, *, runs: Collection[int] = (), until: datetime | None =
 def replay(asked: Chosen, engine: Engine, *, report: Report, transformers: Transformers = inline) -> Replayed:
     """Rebuild the accounts in the warehouse, which holds none of them, or stands where the archive goes on.
 
-    `transformers`: as `pipeline.sync` has them.
+    `transformers`: as `sync` has them.
     Raises `Usage` when it stands elsewhere. What does not come out as it was is in the result.
     """
     replaying = _Replay(asked.layout, engine, report, transformers)
@@ -218,7 +218,7 @@ class _Replay:
         )
         key, any_chance, report = Login("replay", SESSION), ArchivedChance(0), self._report
         with open_api(run.source_url, key, clock=clock, random=any_chance, report=report, transport=source) as api:
-            result = pipeline.sync(
+            result = sync(
                 api,
                 self._engine,
                 options=options,

@@ -10,12 +10,12 @@ from datetime import datetime
 from sqlalchemy import Engine
 
 from etl.domain.ports import Report
-from etl.offload.transformers import Transformers, inline
 from etl.replay.compare import Span, TableDifference, accounts_erased_from, differences
 from etl.replay.outcome import Replayed
 from etl.replay.rebuild import Chosen, replay
 from etl.store import migrations
 from etl.store.engine import open_warehouse
+from etl.workers.transformers import Transformers, inline
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from etl.domain.runs import RunResult
 from etl.read.summary import AccountChanges, Period, TableSize
-from etl.report.tables import Cell, Table
+from etl.report.terminal.tables import Cell, Table
 from etl.report.wording import counted, lasting, moment, thousands
 
 

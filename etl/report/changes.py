@@ -9,11 +9,11 @@ from typing import Any
 from etl.read.as_of import Observed
 from etl.read.change_kinds import Happening, Kind, Thing
 from etl.read.changes import Change, Window
-from etl.read.csv_text import Cell as CsvCell
 from etl.report.fields import LABELS, described, known_now, switch, value
-from etl.report.tables import Cell, Table
+from etl.report.terminal.tables import Cell, Table
 from etl.report.values import as_json, iso, plain
 from etl.report.wording import asked, counted, moment, named, printable, quoted, thousands
+from etl.snapshot.csv_text import Cell as CsvCell
 
 TOTALS = {
     Kind.NUMBER_FIRST_SEEN: "{numbers} seen for the first time",

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from etl.domain.evidence import Head, Problem, Verdict
-from etl.report.tables import Cell, Table
+from etl.domain.verification import Head, Problem, Verdict
+from etl.report.terminal.tables import Cell, Table
 from etl.report.values import iso, plain
 from etl.report.wording import counted, moment, printable, thousands
 

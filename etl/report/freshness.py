@@ -11,7 +11,7 @@ from etl.read.status import UNPUBLISHED as STATES
 from etl.read.status import AccountState, LastRun, Status
 from etl.report import causes as words
 from etl.report.states import OTHER_VIEWER, approval, state
-from etl.report.tables import Cell, Table
+from etl.report.terminal.tables import Cell, Table
 from etl.report.values import plain_but
 from etl.report.wording import counted, lasting, moment, named, printable, thousands
 

@@ -11,7 +11,7 @@ from etl.read.history import Life
 from etl.read.newly_known import without
 from etl.read.timeline import Gap, Span
 from etl.report.fields import described, differences, known_now, noun
-from etl.report.tables import Cell, Table
+from etl.report.terminal.tables import Cell, Table
 from etl.report.values import plain
 from etl.report.wording import asked, counted, moment, named, printable, quoted
 

@@ -8,9 +8,9 @@ from typing import Any
 from etl.domain.causes import causes
 from etl.domain.runs import AccountResult, AccountStatus, RunResult, TableChange, failures
 from etl.report import causes as words
-from etl.report.lines import account_remarks, run_verdict
 from etl.report.states import OTHER_VIEWER, approval
-from etl.report.tables import Cell, Table
+from etl.report.terminal.event_lines import account_remarks, run_verdict
+from etl.report.terminal.tables import Cell, Table
 from etl.report.values import plain, plain_but
 from etl.report.wording import counted, named, printable, thousands
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from etl.domain.causes import Failure, causes
 from etl.domain.runs import AccountResult, AccountStatus, failures
-from etl.planning import Plan, PlannedAccount
 from etl.report import causes as words
-from etl.report.lines import account_remarks
 from etl.report.outcomes import figures
-from etl.report.tables import Cell, Table
+from etl.report.terminal.event_lines import account_remarks
+from etl.report.terminal.tables import Cell, Table
 from etl.report.values import plain
 from etl.report.wording import counted, named, thousands
+from etl.sync.plan import Plan, PlannedAccount
 
 FIGURES = frozenset({"account", "requests", "numbers", "added", "changed", "removed"})
 WORDS = {AccountStatus.SUCCEEDED: "ok", AccountStatus.HELD: "held", AccountStatus.FAILED: "failed"}

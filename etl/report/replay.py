@@ -8,7 +8,7 @@ from typing import Any
 from etl.replay.compare import TableDifference
 from etl.replay.outcome import AccountReplay, Departure, Replayed
 from etl.replay.restate import Restated
-from etl.report.tables import Cell, Table
+from etl.report.terminal.tables import Cell, Table
 from etl.report.wording import counted, moment, thousands
 
 SHORT_DIGEST = 16

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from etl.read.manifest import Manifest, sealed
-from etl.read.snapshot_check import Checked
-from etl.report.tables import Cell, Table
+from etl.report.terminal.tables import Cell, Table
 from etl.report.wording import counted, moment, printable, thousands
+from etl.snapshot.check import Checked
+from etl.snapshot.manifest import Manifest, sealed
 
 
 def files_table(manifest: Manifest) -> Table:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, text
 
-from etl.store import schema, soundness
+from etl.store import schema, schema_check
 from etl.store.definitions import postgresql, sqlite
 from etl.store.definitions.kinds import Definitions, Found
 from etl.store.engine import database_errors
@@ -50,7 +50,7 @@ def inspect(engine: Engine) -> Inspection:
     """Compare every definition; where temporary tables are refused, that is a note, and nothing is compared."""
     with database_errors(), engine.connect() as connection:
         if engine.name == "sqlite":
-            soundness.refuse_damaged(connection)
+            schema_check.refuse_damaged(connection)
             return _compare(sqlite.found(connection), sqlite.wanted())
         if not postgresql.can_compare(connection):
             return Inspection(notes=(NOT_COMPARED,))

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 import etl
 from etl.errors import IntegrityBroken, Misconfigured, NotAllowed
-from etl.store import attached, home, rights, schema, soundness, view_upkeep
+from etl.store import attached, home, rights, schema, schema_check, view_upkeep
 from etl.store.engine import begin_writing, database_errors
 from etl.store.liveness import refuse_while_running
 from etl.store.locks import hold_schema
@@ -124,13 +124,13 @@ def _migrate(engine: Engine, target: str, *, thorough: bool = False) -> bool:
         if found == target and not wrong:
             return False
         if found == target:
-            soundness.refuse_edited(connection)  # views cannot be made over other tables
+            schema_check.refuse_edited(connection)  # views cannot be made over other tables
         elif found is None:
             home.require_room(connection)
         if found is not None:
             refuse_while_running(connection)
         if connection.dialect.name == "postgresql":
-            soundness.check_server(connection)
+            schema_check.check_server(connection)
         with _owners_work(found, target, wrong):
             _move(connection, found, target, wrong)
     return True

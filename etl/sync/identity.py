@@ -10,11 +10,11 @@ from functools import partial
 from etl.domain.viewer import NO_VIEWER, Viewer
 from etl.errors import SOURCE_FAILURES
 from etl.extract.accounts import Account, Description, describe
-from etl.extract.ahead import Begin
+from etl.extract.prefetch import Begin
 from etl.load.findings import AccountFacts
 from etl.load.publish import AccountLoad
 from etl.store.accounts import KnownAccount
-from etl.surroundings import Surroundings
+from etl.sync.context import Surroundings
 from etl.sync.descriptions import COMPARED_EVERY, is_due
 from etl.sync.viewer import Users
 

@@ -10,7 +10,7 @@ from etl.domain.ports import Report
 from etl.errors import SourceUnusable, Usage
 from etl.extract.accounts import Account, Roster
 from etl.store.accounts import KnownAccount
-from etl.surroundings import Surroundings, SyncOptions
+from etl.sync.context import Surroundings, SyncOptions
 from etl.sync.descriptions import to_describe
 
 

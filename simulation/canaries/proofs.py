@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from etl import account_sync
 from etl.domain import guard
 from etl.domain.guard import Guard
-from etl.domain.tally import Tally
+from etl.domain.listing_stats import Tally
 from etl.extract.listing import Listing
 from etl.extract.proof import AbsenceProof, Proof
+from etl.sync import account
 from simulation.canaries.planting import canary
 
 
@@ -99,7 +99,7 @@ def suspects_are_silent(right: Any) -> Any:
     return lambda self, missing, **more: replace(right(self, missing, **more), suspects=[])
 
 
-@canary(account_sync.AccountSync, "_guard", "nothing stops a mass close")
+@canary(account.AccountSync, "_guard", "nothing stops a mass close")
 def no_guard(right: Any) -> Any:
     return lambda self, load, proof: None
 
@@ -114,7 +114,7 @@ def no_guard_of_exchanges(right: Any) -> Any:
     return 2.0
 
 
-@canary(account_sync.AccountSync, "_prove", "a number whose record cannot be used is closed")
+@canary(account.AccountSync, "_prove", "a number whose record cannot be used is closed")
 def quarantine_closes(right: Any) -> Any:
     def prove(self: Any, load: Any, *more: Any) -> Proof:
         proof: Proof = right(self, load, *more)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from etl import account_sync
 from etl.load import partial
+from etl.sync import account
 from etl.transform import decode, normalize
 from simulation.canaries.planting import Wrong, canary
 
 
-@canary(account_sync.AccountSync, "_told", "records that cannot be used are dropped without a trace")
+@canary(account.AccountSync, "_told", "records that cannot be used are dropped without a trace")
 def quarantine_is_silent(right: Any) -> Any:
     def told(self: Any, listed: Any) -> Any:
         self._rejected.clear()
@@ -21,7 +21,7 @@ def quarantine_is_silent(right: Any) -> Any:
 
 
 @canary(
-    account_sync,
+    account,
     "refuse_strangers",
     "another customer's numbers are taken in",
     test="tests/integration/test_agency.py::test_p23_a_row_of_another_customer_stops_its_account",

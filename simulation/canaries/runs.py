@@ -8,12 +8,12 @@ from typing import Any
 from sqlalchemy import delete, insert
 from sqlalchemy.exc import DBAPIError
 
-from etl import account_sync, pipeline
 from etl.domain.runs import RunStatus
 from etl.domain.tables import TABLES
 from etl.errors import AccountRefused, LocalTrouble, Stopped
 from etl.load import publish
 from etl.store import installations, liveness, runs, schema
+from etl.sync import account, run
 from simulation.canaries.planting import canary
 
 
@@ -66,7 +66,7 @@ def no_answer_is_success(right: Any) -> Any:
     return commit
 
 
-@canary(account_sync.AccountSync, "publish", "what may have been committed is written once more")
+@canary(account.AccountSync, "publish", "what may have been committed is written once more")
 def retry_after_unknown_commit(right: Any) -> Any:
     def again(self: Any) -> Any:
         try:
@@ -92,12 +92,12 @@ def final_is_not_final(right: Any) -> Any:
     return lambda run_id: (schema.sync_runs.c.run_id == run_id,)
 
 
-@canary(pipeline._Run, "_record", "an account that failed leaves no trace")
+@canary(run._Run, "_record", "an account that failed leaves no trace")
 def failures_are_ignored(right: Any) -> Any:
     return lambda self, result: None
 
 
-@canary(pipeline._Run, "_one", "a signal to stop is taken for one account's failure")
+@canary(run._Run, "_one", "a signal to stop is taken for one account's failure")
 def stop_is_swallowed(right: Any) -> Any:
     def one(self: Any, *account: Any) -> Any:
         try:
@@ -108,13 +108,13 @@ def stop_is_swallowed(right: Any) -> Any:
     return one
 
 
-@canary(pipeline, "outcome", "every run that ends says that it succeeded")
+@canary(run, "outcome", "every run that ends says that it succeeded")
 def all_is_well(right: Any) -> Any:
     return lambda accounts: (RunStatus.SUCCEEDED, 0)
 
 
 @canary(
-    pipeline._Run,
+    run._Run,
     "_not_listed",
     "an account that the token no longer reaches is deleted",
     under=("customers_shrunk",),

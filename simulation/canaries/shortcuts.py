@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from etl.load import memory, publish
+from etl.load import incremental, publish
 from etl.store import fingerprints
 from simulation.canaries.planting import canary
 
@@ -15,7 +15,7 @@ TESTS = "tests/integration/test_shortcuts.py"
 
 
 @canary(
-    memory.ListingMemory,
+    incremental.ListingMemory,
     "take",
     "a record of which an element was refused is remembered, and not read again",
     test="tests/faults/test_a_elements.py::test_a07_each_run_tells_of_it_anew",
@@ -24,7 +24,7 @@ def the_partly_read_is_as_before(right: Any) -> Any:
     return lambda self, page, numbers, noted, partly_read=(): right(self, page, numbers, noted)
 
 
-@canary(memory.ListingMemory, "nothing_missing", "a listing that was partly skipped is taken for whole")
+@canary(incremental.ListingMemory, "nothing_missing", "a listing that was partly skipped is taken for whole")
 def skipping_is_whole(right: Any) -> Any:
     return lambda self, open_numbers: bool(self._kept) or right(self, open_numbers)
 

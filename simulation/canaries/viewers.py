@@ -7,14 +7,13 @@ from typing import Any
 
 from sqlalchemy import delete
 
-from etl import account_sync, pipeline
 from etl.domain.runs import AccountStatus, Unreachable
 from etl.domain.tables import TABLES
 from etl.domain.viewer import Viewer
 from etl.errors import IntegrityBroken, SourceUnusable
 from etl.extract import accounts
 from etl.store import schema
-from etl.sync import identity, unreachable
+from etl.sync import account, identity, run, unreachable
 from etl.sync import viewer as users
 from simulation.canaries.planting import canary
 
@@ -80,7 +79,7 @@ def one_row_spoils_the_roster(right: Any) -> Any:
     return rows
 
 
-@canary(pipeline._Run, "_record", "a locked customer loses its numbers", under=("locked",))
+@canary(run._Run, "_record", "a locked customer loses its numbers", under=("locked",))
 def the_locked_are_deleted(right: Any) -> Any:
     def record(self: Any, result: Any) -> None:
         right(self, result)
@@ -103,7 +102,7 @@ def states_are_never_told(right: Any) -> Any:
     return lambda reason, known: True
 
 
-@canary(account_sync, "refuse_strangers", "a number that names a customer outside the roster is refused")
+@canary(account, "refuse_strangers", "a number that names a customer outside the roster is refused")
 def every_other_customer_is_a_stranger(right: Any) -> Any:
     def refuse(account_id: int, roster: Any, numbers: Any) -> None:
         if any(customer not in (None, account_id) for _, customer in numbers):

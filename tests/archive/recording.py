@@ -9,8 +9,8 @@ from pathlib import Path
 
 from etl.archive.checking import check_archive
 from etl.archive.recorder import Recorder
+from etl.domain.recorder import Beginning, Exchange
 from etl.domain.runs import RunResult, RunStatus
-from etl.domain.witness import Beginning, Exchange
 
 ACCOUNT, OTHER, REQUEST = 12001, 12002, 41
 LISTING = "get.virtual_numbers"

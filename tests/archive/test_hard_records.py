@@ -16,7 +16,7 @@ from etl.archive import personal, pieces
 from etl.archive.checking import check_archive
 from etl.archive.erasing import erase_number
 from etl.archive.mentions import Sought
-from etl.load.erase import erase_number as erase_from_warehouse
+from etl.erasure.warehouse import erase_number as erase_from_warehouse
 from etl.replay.rebuild import chosen
 from etl.replay.restate import restate
 from tests.archive.folders import archived

@@ -12,8 +12,8 @@ from etl.archive.heads import ArchiveHead
 from etl.archive.layout import existing
 from etl.archive.order import first_line
 from etl.archive.recorder import Recorder
+from etl.domain.recorder import Beginning
 from etl.domain.runs import RunResult, RunStatus
-from etl.domain.witness import Beginning
 from etl.errors import LocalTrouble
 
 START = datetime(2026, 1, 5, 6, 0, tzinfo=UTC)

@@ -16,7 +16,7 @@ from etl.archive import layout
 from etl.archive.layout import existing
 from etl.archive.manifest import read_manifest
 from etl.archive.recorder import Recorder
-from etl.domain.witness import Beginning
+from etl.domain.recorder import Beginning
 from etl.errors import IntegrityBroken, LocalTrouble, Unavailable
 from etl.extract.credentials import Login
 from etl.load import publish

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from etl.account_sync import AccountSync
 from etl.archive.recorder import Recorder
 from etl.domain.runs import AccountResult
 from etl.errors import IntegrityBroken, Stopped, Unavailable, Usage
@@ -21,6 +20,7 @@ from etl.load.publish import AccountLoad
 from etl.replay import answers
 from etl.replay.rebuild import chosen
 from etl.sandbox import faults
+from etl.sync.account import AccountSync
 from tests import oracle
 from tests.archive.folders import archived, kind, manifest
 from tests.archive.rebuilding import days, histories, rebuilt, same, syncs

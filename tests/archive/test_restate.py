@@ -11,8 +11,8 @@ from sqlalchemy import Engine, text
 
 from etl.archive import erasing
 from etl.archive.pruning import prune
+from etl.erasure.warehouse import erase_number
 from etl.errors import Unavailable
-from etl.load.erase import erase_number
 from etl.replay.rebuild import chosen
 from etl.replay.restate import restate
 from etl.sandbox.world import CustomerPlan, World

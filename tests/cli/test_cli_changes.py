@@ -13,7 +13,7 @@ import pytest
 import time_machine
 
 from etl.clock import SystemClock
-from etl.read.csv_text import original
+from etl.snapshot.csv_text import original
 from tests.cli.running import Outcome, Run, Source
 
 HOSTILE = '=cmd|"\x1b[2J"\n  1 (1): removed'

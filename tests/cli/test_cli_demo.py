@@ -18,7 +18,7 @@ from tests.cli.running import Run, environment
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """An agency small enough to be quick."""
     agency = (("Café Zoë", "Europe/Madrid", 400), ("東京 Travel", "Asia/Tokyo", 20))
-    monkeypatch.setattr("etl.cli.demo.AGENCY", agency)
+    monkeypatch.setattr("etl.cli.commands.demo.AGENCY", agency)
 
 
 def test_demo_fits_one_page(vnsync: Run) -> None:

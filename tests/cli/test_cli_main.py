@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-import etl.settings
+import etl.config.settings
 from etl.cli.main import COMMANDS, run
 from etl.errors import Misconfigured
 from tests.cli.running import CHECKOUT, TOKEN, Run, Source, command, environment
@@ -101,7 +101,7 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> None:
         local_secret = SECRET
         raise ZeroDivisionError(f"a secret: {local_secret}")
 
-    monkeypatch.setattr(etl.settings, "load", load)
+    monkeypatch.setattr(etl.config.settings, "load", load)
 
 
 @pytest.mark.usefixtures("broken")
@@ -144,10 +144,10 @@ def test_error_shows_untrusted_text_escaped(vnsync: Run) -> None:
 def test_secrets_are_taken_out_of_errors(vnsync: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error that quotes a secret is printed without it, and so is its traceback."""
 
-    def quote(loaded: etl.settings.Loaded) -> None:
+    def quote(loaded: etl.config.settings.Loaded) -> None:
         raise Misconfigured(f"the source quotes {TOKEN} and pa55word")
 
-    monkeypatch.setattr(etl.settings.Loaded, "rows", quote)
+    monkeypatch.setattr(etl.config.settings.Loaded, "rows", quote)
     variables = {"VNSYNC_API_TOKEN": TOKEN, "VNSYNC_DATABASE_URL": "postgresql://u:pa55word@h/d"}
     done = vnsync("config", "--log-level", "debug", **variables)
     assert done.code == 78
@@ -215,7 +215,7 @@ def test_ascii_terminal_gets_escapes(agency: Source) -> None:
 def test_signal_becomes_an_exit_code(number: signal.Signals, vnsync: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A signal stops the command where it is: one line, 128 and the signal's number; the old handler is back then."""
     before = signal.getsignal(number)
-    monkeypatch.setattr(etl.settings, "load", lambda given, config: signal.raise_signal(number))
+    monkeypatch.setattr(etl.config.settings, "load", lambda given, config: signal.raise_signal(number))
     done = vnsync("config")
     assert done.code == 128 + number
     assert done.error.startswith(f"vnsync: error: stopped by {number.name}. ")

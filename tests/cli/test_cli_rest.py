@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from etl.settings import DECLARED
+from etl.config.settings import DECLARED
 from etl.store.engine import open_warehouse
 from tests.cli.running import TOKEN, Run, Source, command, environment
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from etl.clock import SystemClock
-from etl.read.parquet_rows import how_to_install
+from etl.snapshot.parquet import how_to_install
 from tests.cli.running import CHECKOUT, Run, Source
 
 

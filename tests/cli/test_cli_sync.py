@@ -13,8 +13,8 @@ from threading import Thread
 
 import pytest
 
+from etl.config.urls import HOSTS
 from etl.store import schema
-from etl.urls import HOSTS
 from tests.cli.running import TOKEN, Run, Source, command, environment
 
 

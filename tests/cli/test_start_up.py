@@ -10,7 +10,7 @@ import pytest
 
 from etl.cli.main import COMMANDS
 
-HEAVY = {"sqlalchemy", "httpx", "rich", "msgspec", "alembic", "tenacity", "psycopg", "etl.pipeline", "etl.store"}
+HEAVY = {"sqlalchemy", "httpx", "rich", "msgspec", "alembic", "tenacity", "psycopg", "etl.sync.run", "etl.store"}
 RUN = "import json, sys; from etl.cli.main import run; run({words!r}); print(json.dumps(sorted(sys.modules)))"
 
 
@@ -28,7 +28,7 @@ def test_help_imports_nothing_heavy(words: list[str]) -> None:
 
 def test_settings_need_no_library() -> None:
     """Settings are read before anything else is known to be needed, so they import the standard library alone."""
-    taken = _imported("import json, sys; import etl.settings; print(json.dumps(sorted(sys.modules)))")
+    taken = _imported("import json, sys; import etl.config.settings; print(json.dumps(sorted(sys.modules)))")
     assert {name.split(".")[0] for name in taken - set(sys.stdlib_module_names)} & {
         "pydantic",
         "click",
@@ -38,6 +38,6 @@ def test_settings_need_no_library() -> None:
 
 def test_the_way_to_the_source_loads_no_terminal() -> None:
     """The HTTP library's own command line, with rich and a highlighter, stays out; so does the schema's migrator."""
-    taken = _imported("import json, sys; import etl.pipeline; print(json.dumps(sorted(sys.modules)))")
+    taken = _imported("import json, sys; import etl.sync.run; print(json.dumps(sorted(sys.modules)))")
     assert "httpx" in taken
     assert not {"rich", "pygments", "alembic", "psycopg"} & taken

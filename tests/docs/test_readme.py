@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import Engine, text
 
 import etl.errors
+from etl.config.settings import DECLARED, PREFIX
 from etl.sandbox.world import CustomerPlan, World
-from etl.settings import DECLARED, PREFIX
 from tests.rig import Rig
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")

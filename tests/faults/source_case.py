@@ -20,11 +20,11 @@ from etl.errors import VnsyncError
 from etl.extract.connection import Bounds
 from etl.extract.credentials import Credentials, PermanentKey
 from etl.extract.jsonrpc import open_api
-from etl.pipeline import SyncOptions, sync
 from etl.sandbox.api import Api
 from etl.sandbox.world import CustomerPlan, World
 from etl.store.engine import open_warehouse
 from etl.store.installations import rebind
+from etl.sync.run import SyncOptions, sync
 from tests import oracle
 from tests.faults.raw_server import RawServer
 from tests.rig import Rig

@@ -13,9 +13,9 @@ from sqlalchemy import Engine, text
 from etl.domain.canonical import comparable, json_text
 from etl.domain.decimals import MOST_DIGITS, decimal, plain_notation, shortest_notation
 from etl.read.history import read_lives
-from etl.read.snapshot import write_snapshot
 from etl.report.history import as_object
 from etl.report.values import as_json
+from etl.snapshot.write import write_snapshot
 from etl.store.engine import open_warehouse
 from etl.transform.decode import decode
 from etl.transform.drift import DriftLog

@@ -13,18 +13,18 @@ import pytest
 from sqlalchemy import Engine, text
 
 from etl.domain.runs import AccountResult, RunStatus
+from etl.erasure.warehouse import erase_number
 from etl.extract.credentials import PermanentKey
 from etl.extract.jsonrpc import open_api
-from etl.load.erase import erase_number
-from etl.offload import beside
-from etl.pipeline import SyncOptions
-from etl.planning import plan
 from etl.read.history import read_lives
 from etl.read.status import read_status
 from etl.report.freshness import doubts
 from etl.report.history import as_object, heading
 from etl.sandbox.transport import SandboxTransport
 from etl.sandbox.world import CustomerPlan, World
+from etl.sync.plan import plan
+from etl.sync.run import SyncOptions
+from etl.workers import pool
 from tests import oracle
 from tests.archive.rebuilding import rebuilt, same
 from tests.rig import TOKEN, URL, Rig
@@ -321,7 +321,7 @@ def test_a07_with_shortcuts_and_without_the_heads_are_the_same(
 def test_a07_a_first_load_by_a_process_beside_is_the_same(warehouse: Engine, other_warehouse: Engine) -> None:
     """Rows, quarantine and head do not depend on who transforms."""
     inline, helped = Account(warehouse), Account(other_warehouse)
-    with beside.transformers(worth_it=1) as transformers:
+    with pool.transformers(worth_it=1) as transformers:
         for account, more in ((inline, {}), (helped, {"transformers": transformers})):
             account.send(scenarios=[NULL_SCENARIO, scenario(7)], campaigns=[campaign(1, NULL_BLOCK), campaign("2")])  # type: ignore[arg-type]
             assert account.sync(page_limit=5, **more).quarantined == 3

@@ -14,7 +14,7 @@ from etl.read.history import Life, read_lives
 from etl.read.overview import read_overview
 from etl.report import history
 from etl.report.changes import as_object, headline, sentence
-from etl.report.page.document import report_page
+from etl.report.html.document import report_page
 from etl.store.engine import begin_reading
 from tests.story import Record, campaign, number, scenario, tell
 

@@ -16,8 +16,6 @@ from etl.domain.ports import Report
 from etl.errors import OtherInstallation, TryLater, Usage
 from etl.extract.credentials import PermanentKey
 from etl.extract.jsonrpc import open_api
-from etl.planning import plan
-from etl.read.verify.warehouse import verify_warehouse
 from etl.replay.rebuild import chosen, replay
 from etl.sandbox.faults import Body, error
 from etl.sandbox.transport import SandboxTransport
@@ -25,7 +23,9 @@ from etl.sandbox.world import CustomerPlan, World
 from etl.store import runs, schema
 from etl.store.engine import begin_writing
 from etl.store.installations import Installation, rebind, rebinding
-from etl.surroundings import SyncOptions
+from etl.sync.context import SyncOptions
+from etl.sync.plan import plan
+from etl.verify.warehouse import verify_warehouse
 from tests import oracle
 from tests.archive.rebuilding import rebuilt, same
 from tests.faults.protocol_case import equals_truth

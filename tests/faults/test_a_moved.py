@@ -16,7 +16,7 @@ from etl.read.moves import Move
 from etl.read.overview import read_overview
 from etl.report import history
 from etl.report.changes import as_object, sentence
-from etl.report.page.document import report_page
+from etl.report.html.document import report_page
 from etl.store.engine import begin_reading
 from etl.sync import moved
 from tests.story import Record, number, tell, tell_agency

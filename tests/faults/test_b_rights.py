@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from etl.errors import NotAllowed
-from etl.store import migrations, rights, soundness
+from etl.store import migrations, rights, schema_check
 from tests.faults.clusters import private
 from tests.faults.scenes import Scene, scene
 
@@ -44,11 +44,11 @@ def test_b08_each_table_s_rights(guarded: str) -> None:
                 held = "select" if right == "SELECT" else right
                 admin.execute(f"revoke {held} on {table} from vnsync_loader")
                 with pytest.raises(NotAllowed) as caught:
-                    soundness.check(loader)
+                    schema_check.check(loader)
                 assert f"lacks {right} on table {table}" in str(caught.value)
                 assert f"GRANT {right} ON TABLE {table} TO vnsync_loader" in caught.value.remedy
                 admin.execute(f"grant {held} on {table} to vnsync_loader")
-    soundness.check(loader)
+    schema_check.check(loader)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import event, text
 from sqlalchemy.exc import IntegrityError
 
-from etl.store import migrations, soundness
+from etl.store import migrations, schema_check
 from tests.faults.clusters import private
 from tests.faults.scenes import Scene, scene
 
@@ -197,5 +197,5 @@ def test_b09_start_check_is_cheap(stage: Scene) -> None:
         return min(took)
 
     event.listen(engine, "close", add_server)
-    connecting, checking = least(connect), least(lambda: soundness.check(engine))
+    connecting, checking = least(connect), least(lambda: schema_check.check(engine))
     assert checking < 5 * connecting

@@ -17,7 +17,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
 from etl.errors import IntegrityBroken
-from etl.store import migrations, soundness
+from etl.store import migrations, schema_check
 from etl.store.engine import open_warehouse
 from tests.faults.scenes import Scene, scene
 
@@ -247,9 +247,9 @@ def test_b14_no_wal(tmp_path: Path, path: Path) -> None:
     engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(name, uri=True), poolclass=NullPool)
     with engine.connect() as connection:
         assert connection.exec_driver_sql("pragma journal_mode=wal").scalar() == "delete"
-    (warning,) = soundness.check(engine)
+    (warning,) = schema_check.check(engine)
     assert "journal mode is delete" in warning
-    assert soundness.check(open_warehouse(f"sqlite:///{path}")) == []
+    assert schema_check.check(open_warehouse(f"sqlite:///{path}")) == []
 
 
 # -- B15

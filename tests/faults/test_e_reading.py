@@ -19,7 +19,7 @@ from campaigns.tamperings import Tamperer
 from etl.archive.layout import MARKER
 from etl.cli.output import write_line, write_text
 from etl.cli.state import State
-from etl.read.csv_text import line
+from etl.snapshot.csv_text import line
 from etl.store.engine import open_warehouse
 
 Copies = Callable[[], str]

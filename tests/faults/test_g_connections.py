@@ -13,11 +13,11 @@ import pytest
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
+from etl.config.urls import database_url
 from etl.errors import Misconfigured, NoConnectionFree, NotAllowed, Unavailable, VnsyncError
 from etl.store.connecting import refusal
 from etl.store.driver_errors import strip, translated
 from etl.store.engine import open_warehouse
-from etl.urls import database_url
 from tests.faults.certificates import Authority
 from tests.faults.clusters import DEBIAN, Cluster, bundled, needs
 from tests.faults.scenes import Scene, scene

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from etl.config.settings import DECLARED, load
 from etl.errors import Misconfigured
-from etl.settings import DECLARED, load
 from tests.cli.conftest import clean, customer, vnsync  # noqa: F401 - fixtures
 from tests.cli.running import TOKEN, Run, Source
 

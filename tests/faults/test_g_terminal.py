@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from etl.report.paragraphs import folded
-from etl.report.tables import Table, fitting
+from etl.report.terminal.paragraphs import folded
+from etl.report.terminal.tables import Table, fitting
 from etl.sandbox import faults
 from etl.sandbox.world import CustomerPlan, World
 from tests.cli.conftest import clean, vnsync  # noqa: F401 - fixtures

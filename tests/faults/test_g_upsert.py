@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import Engine, event, text
 
 from etl.domain.tables import BY_NAME, TABLES
-from etl.read.verify.warehouse import verify_warehouse
 from etl.sandbox.world import CustomerPlan, World
+from etl.verify.warehouse import verify_warehouse
 from tests import oracle
 from tests.faults.clusters import wait_for
 from tests.rig import Rig

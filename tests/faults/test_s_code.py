@@ -58,8 +58,8 @@ def test_s15_no_loader_turns_data_into_code() -> None:
     found = dict(modules())
     assert len(found) > 90
     dangerous = {name: bad for name, tree in found.items() if (bad := dangers(tree))}
-    assert dangerous == {"etl/offload/process.py": ["subprocess"], "etl/cli/allocator.py": ["ctypes"]}
-    helper = (ROOT / "etl" / "offload" / "process.py").read_text()
+    assert dangerous == {"etl/workers/process.py": ["subprocess"], "etl/cli/allocator.py": ["ctypes"]}
+    helper = (ROOT / "etl" / "workers" / "process.py").read_text()
     assert helper.count("subprocess.Popen(") == helper.count("[sys.executable, ") == 1
     allocator = (ROOT / "etl" / "cli" / "allocator.py").read_text()
     assert allocator.count("ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)") == allocator.count("ctypes.") == 1

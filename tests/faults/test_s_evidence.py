@@ -14,13 +14,13 @@ import pyarrow.parquet
 import pytest
 from sqlalchemy import Engine, text
 
-from etl.domain.evidence import Verdict
+from etl.domain.verification import Verdict
+from etl.erasure.warehouse import erase_number
 from etl.errors import LocalTrouble, Usage
-from etl.load.erase import erase_number
-from etl.read.snapshot import write_snapshot
-from etl.read.verify.warehouse import verify_warehouse
 from etl.sandbox.world import CustomerPlan, World
+from etl.snapshot.write import write_snapshot
 from etl.store.engine import begin_writing
+from etl.verify.warehouse import verify_warehouse
 from tests.rig import Rig
 
 FORMULAS = (

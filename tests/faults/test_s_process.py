@@ -17,9 +17,9 @@ import click
 import pytest
 
 from etl.cli.main import COMMANDS, cli
-from etl.offload import beside, process
-from etl.settings import DECLARED
+from etl.config.settings import DECLARED
 from etl.store.engine import open_warehouse
+from etl.workers import pool, process
 from tests.cli.conftest import clean, customer, vnsync  # noqa: F401 - fixtures
 from tests.cli.running import Run, Source, command, environment
 from tests.secrets import CANARY, TRACE, write_secret
@@ -109,7 +109,7 @@ def test_s02_the_process_beside_is_given_no_secret(monkeypatch: pytest.MonkeyPat
         return started(words, **more)
 
     monkeypatch.setattr(process.subprocess, "Popen", start)
-    with beside.transformers(worth_it=1) as transformers, transformers(1, lambda: None) as transformer:
+    with pool.transformers(worth_it=1) as transformers, transformers(1, lambda: None) as transformer:
         child = transformer._process._child  # type: ignore[attr-defined]
     assert child.returncode is not None
     assert given["env"].keys() <= set(process._INHERITED)

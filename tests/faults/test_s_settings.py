@@ -16,8 +16,8 @@ import pytest
 
 import etl
 from etl.cli.main import COMMANDS, cli
+from etl.config.settings import DECLARED
 from etl.sandbox import faults
-from etl.settings import DECLARED
 from tests.cli.conftest import clean, customer, vnsync  # noqa: F401 - fixtures
 from tests.cli.running import Run, Source
 from tests.faults.certificates import Authority

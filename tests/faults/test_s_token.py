@@ -19,13 +19,13 @@ import psycopg
 import pytest
 
 from etl.cli.state import State
+from etl.config.settings import load
 from etl.extract.credentials import Login, PermanentKey
 from etl.extract.jsonrpc import open_api
 from etl.sandbox import faults
 from etl.sandbox.failures import Failure
 from etl.sandbox.rpc import Request
 from etl.sandbox.transport import SandboxTransport
-from etl.settings import load
 from etl.store.engine import open_warehouse
 from tests.cli.conftest import clean, customer, vnsync  # noqa: F401 - fixtures
 from tests.cli.running import Run, Source, command, environment

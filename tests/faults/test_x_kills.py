@@ -159,7 +159,7 @@ def test_x17_success_survives_a_crash_right_after_it_postgresql(own_cluster: Clu
 
 HELPED = """
 import time
-from etl.offload import beside
+from etl.workers import beside
 with beside.transformers(worth_it=1) as transformers, transformers(1, lambda: None) as transformer:
     print(transformer._process._child.pid, flush=True)
     time.sleep(600)

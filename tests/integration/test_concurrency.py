@@ -17,8 +17,8 @@ import pytest
 from sqlalchemy import Engine
 
 from etl.domain.events import Notice, Waiting
+from etl.domain.recorder import Nobody, Publication
 from etl.domain.runs import AccountResult, AccountStatus, RunResult, RunStatus
-from etl.domain.witness import Nobody, Publication
 from etl.errors import Stopped
 from etl.extract.credentials import Login
 from etl.sandbox import faults

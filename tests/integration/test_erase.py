@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, insert, text
 
-from etl.domain.evidence import Verdict
+from etl.domain.verification import Verdict
+from etl.erasure.warehouse import Erased, count_erasable, erase_number
 from etl.errors import NotAllowed, TryLater, Usage
-from etl.load.erase import Erased, count_erasable, erase_number
-from etl.read.verify.warehouse import verify_warehouse
 from etl.sandbox.world import CustomerPlan, World
 from etl.store import schema
 from etl.store.engine import begin_writing, open_warehouse
+from etl.verify.warehouse import verify_warehouse
 from tests.rig import Rig
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import Engine
 
-from etl.load.erase import erase_number
+from etl.erasure.warehouse import erase_number
 from etl.read.change_kinds import Kind
 from etl.read.changes import Window, read_changes
 from etl.read.history import read_lives
 from etl.report import history as words
 from etl.report.changes import sentence
-from etl.report.tables import aligned
+from etl.report.terminal.tables import aligned
 from etl.sandbox.world import CustomerPlan, World
 from etl.store.engine import begin_reading
 from tests.rig import Rig

@@ -19,17 +19,17 @@ from etl.domain.chain import Change
 from etl.domain.columns import Columns
 from etl.domain.runs import AccountStatus, RunResult
 from etl.errors import LocalTrouble, Stopped
-from etl.extract import ahead
-from etl.lanes import Halted
+from etl.extract import prefetch
 from etl.load import staging
 from etl.load.diff import Moment
 from etl.load.first import FirstLoad
 from etl.load.seal import section
-from etl.offload import beside, process
-from etl.offload.spool import Spool
-from etl.offload.transformers import inline
 from etl.sandbox.world import CustomerPlan, World
 from etl.store import schema
+from etl.sync.concurrency import Halted
+from etl.workers import pool, process
+from etl.workers.spool import Spool
+from etl.workers.transformers import inline
 from tests import oracle
 from tests.faults.clusters import wait_for
 from tests.rig import FakeClock, Rig
@@ -73,7 +73,7 @@ def test_the_seal_of_rows_on_their_way_is_that_of_rows_read_back(
     """Whatever the texts, and in whatever order batches come, the section is the one that the database would give."""
     connection, moment = open_run
     batches = [[_row(table, n) for n in range(start + 39, start - 1, -1)] for start in (0, 40, 80)]
-    with ahead.threaded() as begin:
+    with prefetch.threaded() as begin:
         load = FirstLoad(connection, moment, begin)
         load.take({table.name: Columns.of(table, rows)} for rows in (batches[::-1] if turned else batches))
     (made,) = load.sections()
@@ -87,9 +87,9 @@ def _later(work: Callable[[], Any], /) -> Callable[[], Any]:
     return work
 
 
-@pytest.mark.parametrize("fetcher", [ahead.inline, ahead.threaded])
+@pytest.mark.parametrize("fetcher", [prefetch.inline, prefetch.threaded])
 def test_what_the_database_refuses_is_raised_and_leaves_the_connection_free(
-    open_run: tuple[Connection, Moment], fetcher: ahead.Fetcher
+    open_run: tuple[Connection, Moment], fetcher: prefetch.Fetcher
 ) -> None:
     """A batch whose keys are there already: an error of the driver; the next statement finds nobody at work."""
     connection, moment = open_run
@@ -204,7 +204,7 @@ def test_a_process_beside_makes_the_same_rows(warehouse: Engine, other_warehouse
     """With a process beside and without: the same tables, findings, fingerprints and chain."""
     one, other = Rig(_world(150, edition=edition), warehouse), Rig(_world(150, edition=edition), other_warehouse)
     found = []
-    with beside.transformers(worth_it=1) as helped:
+    with pool.transformers(worth_it=1) as helped:
         for rig, transformers in ((one, inline), (other, helped)):
             _prepared(rig)
             result = rig.sync(page_limit=40, transformers=transformers)
@@ -224,7 +224,7 @@ def test_a_first_load_stages_nothing_and_is_the_truth(
     def refuse(*_: object) -> None:
         raise AssertionError("a first load was staged")
 
-    with beside.transformers(worth_it) as transformers:
+    with pool.transformers(worth_it) as transformers:
         with monkeypatch.context() as patched:
             patched.setattr(staging, "put", refuse)
             assert rig.sync(page_limit=40, transformers=transformers).exit_code == 0
@@ -245,7 +245,7 @@ def test_pages_by_offset_are_sealed_like_any_other(warehouse: Engine) -> None:
 
 def _helped(rig: Rig, **options: Any) -> RunResult:
     """One run with a process beside."""
-    with beside.transformers(worth_it=1) as transformers:
+    with pool.transformers(worth_it=1) as transformers:
         return rig.sync(**{"page_limit": 40, "transformers": transformers, **options})
 
 
@@ -257,7 +257,7 @@ def _unstartable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(beside, "_processors", lambda: 1)
+    monkeypatch.setattr(pool, "_processors", lambda: 1)
 
 
 @pytest.mark.parametrize("hinder", [_unstartable, _alone])
@@ -400,7 +400,7 @@ def test_where_no_temporary_file_can_be_made_small_accounts_need_none(
     def nowhere(**_: object) -> None:
         raise FileNotFoundError(2, "No usable temporary directory found")
 
-    monkeypatch.setattr("etl.offload.spool.tempfile.TemporaryFile", nowhere)
+    monkeypatch.setattr("etl.workers.spool.tempfile.TemporaryFile", nowhere)
     rig = Rig(_world(150), warehouse)
     assert _helped(rig, page_limit=200).exit_code == 0
     _assert_true(rig)
@@ -426,7 +426,7 @@ def test_no_temporary_folder_fails_the_account_only(warehouse: Engine, monkeypat
     def nowhere(**_: object) -> None:
         raise FileNotFoundError(2, "No usable temporary directory found")
 
-    monkeypatch.setattr("etl.offload.spool.tempfile.TemporaryFile", nowhere)
+    monkeypatch.setattr("etl.workers.spool.tempfile.TemporaryFile", nowhere)
     for sync in (_helped, lambda rig: rig.sync(page_limit=40)):
         result = sync(Rig(_world(150), warehouse))
         assert (result.exit_code, result.accounts[0].status) == (74, AccountStatus.FAILED)
@@ -467,7 +467,7 @@ def test_no_room_for_the_listing(warehouse: Engine, monkeypatch: pytest.MonkeyPa
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("etl.offload.spool.os.pwrite", full)
+    monkeypatch.setattr("etl.workers.spool.os.pwrite", full)
     rig = Rig(_world(150), warehouse)
     result = rig.sync(page_limit=40)
     assert result.exit_code == 74

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from etl.load import staging
 from etl.sandbox.world import CustomerPlan, World
 from etl.store import schema
-from etl.store.lending import Lender
+from etl.store.connections import Lender
 from tests.rig import Rig
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)

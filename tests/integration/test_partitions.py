@@ -10,12 +10,12 @@ import pytest
 from sqlalchemy import Engine, func, select, text
 
 from etl.domain.tables import TABLES
-from etl.load.erase import erase_number
-from etl.read.snapshot import write_snapshot
-from etl.read.verify.warehouse import verify_warehouse
+from etl.erasure.warehouse import erase_number
 from etl.sandbox.world import CustomerPlan, World
-from etl.store import inspection, migrations, schema, soundness
+from etl.snapshot.write import write_snapshot
+from etl.store import inspection, migrations, schema, schema_check
 from etl.store.engine import open_warehouse
+from etl.verify.warehouse import verify_warehouse
 from tests import oracle
 from tests.rig import Rig
 
@@ -102,7 +102,7 @@ def test_g03_partitioned_by_account(manner: str, when: str, parted: Engine, plai
     assert (_kinds(parted), _kinds(plain)) == ({"p"}, {"r"})
     assert verify_warehouse(parted, [], lambda _: None).problems == ()
     assert inspection.inspect(parted).problems == ()
-    assert soundness.check(parted) == []
+    assert schema_check.check(parted) == []
     assert not migrations.upgrade(parted)
     assert oracle.broken_invariants(parted) == []
     assert _written(parted, tmp_path / "parted") == _written(plain, tmp_path / "plain")

@@ -16,11 +16,11 @@ from etl.domain.events import Notice
 from etl.domain.runs import RunResult
 from etl.extract.credentials import PermanentKey
 from etl.extract.jsonrpc import open_api
-from etl.pipeline import SyncOptions
-from etl.planning import Plan, plan
 from etl.sandbox import faults
 from etl.sandbox.transport import SandboxTransport
 from etl.sandbox.world import CustomerPlan, World
+from etl.sync.plan import Plan, plan
+from etl.sync.run import SyncOptions
 from tests.cli.conftest import clean, customer, vnsync  # noqa: F401 - fixtures
 from tests.cli.running import Run, Source
 from tests.rig import TOKEN, URL, Rig

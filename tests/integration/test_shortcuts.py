@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from etl.domain.runs import AccountResult
-from etl.load import memory, publish
+from etl.load import incremental, publish
 from etl.sandbox.faults import Drop, Duplicate
 from etl.sandbox.world import CustomerPlan, World
 from etl.transform import decode
@@ -246,7 +246,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         counts.append(len(records))
         return decode.decode(records, drift)
 
-    monkeypatch.setattr("etl.account_sync.decode", counting)
+    monkeypatch.setattr("etl.sync.account.decode", counting)
     return counts
 
 
@@ -380,4 +380,4 @@ def test_windows_are_used_again_while_they_fit(rig: Rig) -> None:
 
 def test_missing_ids_are_found_in_kept_windows_too() -> None:
     """An open number that no record told of last time is missing again, though its window is as before."""
-    assert memory._absent([3, 5, 9], [9, 3]) == [5]
+    assert incremental._absent([3, 5, 9], [9, 3]) == [5]

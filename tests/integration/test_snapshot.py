@@ -22,13 +22,13 @@ import pytest
 from sqlalchemy import Engine, text
 
 from etl.errors import IntegrityBroken, LocalTrouble, Usage
-from etl.read import snapshot
-from etl.read.csv_text import RULE, original
-from etl.read.exported import batches
-from etl.read.manifest import loads
-from etl.read.snapshot import write_snapshot
-from etl.read.snapshot_check import Problem, check
 from etl.sandbox.world import CustomerPlan, World
+from etl.snapshot import write
+from etl.snapshot.check import Problem, check
+from etl.snapshot.csv_text import RULE, original
+from etl.snapshot.manifest import loads
+from etl.snapshot.rows import batches
+from etl.snapshot.write import write_snapshot
 from etl.store.engine import open_warehouse
 from tests import oracle
 from tests.rig import FakeClock, Rig
@@ -211,7 +211,7 @@ def test_nobody_else_may_read_it(taken: Path) -> None:
 def test_an_interrupted_snapshot_leaves_nothing(told: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopped after half of the tables, or out of space: no folder, no part of one, and no writer that goes on."""
     for error, raised in ((KeyboardInterrupt(), KeyboardInterrupt), (OSError(28, "No space left"), LocalTrouble)):
-        monkeypatch.setattr(snapshot, "batches", _breaking_off(error))
+        monkeypatch.setattr(write, "batches", _breaking_off(error))
         with pytest.raises(raised):
             write_snapshot(told, FakeClock().now() + timedelta(days=3), tmp_path / "out", ("parquet", "csv"))
         gc.collect()  # a writer that is collected after its file was closed would complain: a warning, so an error
@@ -342,7 +342,7 @@ def _forge(folder: Path, manifest: Any) -> None:
     import hashlib
     from dataclasses import replace
 
-    from etl.read.manifest import dumps
+    from etl.snapshot.manifest import dumps
 
     contents = {file.path: (folder / file.path).read_bytes() for file in manifest.files}
     files = [

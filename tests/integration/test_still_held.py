@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from etl.load.erase import erase_number
-from etl.read.snapshot import write_snapshot
-from etl.read.snapshot_check import check
+from etl.erasure.warehouse import erase_number
 from etl.report.snapshot import check_notes
+from etl.snapshot.check import check
+from etl.snapshot.write import write_snapshot
 from tests.rig import FakeClock
 from tests.story import number, tell
 

@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import Engine, text
 
 from campaigns.mutations import days, mutate
-from etl.domain.evidence import Verdict
-from etl.read.verify.warehouse import verify_warehouse
+from etl.domain.verification import Verdict
 from etl.sandbox.world import CustomerPlan, World
 from etl.store.engine import begin_writing
+from etl.verify.warehouse import verify_warehouse
 from tests.rig import Rig
 
 

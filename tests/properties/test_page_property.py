@@ -13,7 +13,7 @@ from etl.domain.fingerprints import DIGEST, ListingPrint, Records, WindowPrint
 from etl.domain.windows import WHOLE
 from etl.extract.answers import Result
 from etl.extract.page import Page, read_page
-from etl.load.memory import ListingMemory
+from etl.load.incremental import ListingMemory
 from etl.transform.drift import DriftLog
 from etl.transform.normalize import Normalizer
 

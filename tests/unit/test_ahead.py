@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from etl.errors import Stopped, Unavailable
-from etl.extract.ahead import Fetcher, inline, threaded
+from etl.extract.prefetch import Fetcher, inline, threaded
 
 FETCHERS = pytest.mark.parametrize("fetcher", [inline, threaded])
 

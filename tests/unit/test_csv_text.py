@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.read.csv_text import harmless, line, original
+from etl.snapshot.csv_text import harmless, line, original
 from tests.sqlish import SQLISH
 
 HOSTILE = [

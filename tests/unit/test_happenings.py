@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from etl.domain.tables import TABLES, VIRTUAL_NUMBERS
+from etl.read.change_events import of_number, of_shared
 from etl.read.change_kinds import Happening, Kind, Pair
-from etl.read.happenings import of_number, of_shared
 from etl.report.changes import TOTALS, sentence, total_words
 
 BEFORE = dict.fromkeys(VIRTUAL_NUMBERS.value_names) | {"virtual_phone_number": "7495", "status": "active", "type": "va"}

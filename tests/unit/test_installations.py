@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from etl.config.urls import HOSTS, api_url
 from etl.domain.installations import origin_of
-from etl.urls import HOSTS, api_url
 
 
 @pytest.mark.parametrize(

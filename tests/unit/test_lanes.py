@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from etl.lanes import SMALL, Halt, Halted, HaltingClock, Place, side_by_side
+from etl.sync.concurrency import SMALL, Halt, Halted, HaltingClock, Place, side_by_side
 from tests.rig import FakeClock
 
 PATIENCE = 20.0

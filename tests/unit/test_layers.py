@@ -16,43 +16,31 @@ PACKAGE = Path(etl.__file__).parent
 _BASE = {"errors", "domain"}
 _STAGES = _BASE | {"extract", "transform", "store"}
 _ARCHIVE = _BASE | {"archive", "files"}
-_BELOW_RUNS = _STAGES | {"load", "read"}
-_RUNS = _BELOW_RUNS | {"report", "pipeline", "account_sync", "surroundings", "lanes", "sync"}
-_REPLAY = _BELOW_RUNS | _ARCHIVE | {"surroundings", "offload", "pipeline", "replay"}
-_TOP = (
-    _RUNS
-    | _REPLAY
-    | {"planning"}
-    | {"offload", "clock", "settings", "urls", "accepted", "secret", "secret_file", "sandbox", "cli"}
-)
+_BELOW_SYNC = _STAGES | {"load", "read", "workers"}
+_READERS = _STAGES | {"read", "files"}
+_REPLAY = _BELOW_SYNC | _ARCHIVE | {"replay", "sync"}
+_TOP = _REPLAY | {"report", "clock", "config", "sandbox", "cli", "snapshot", "verify", "erasure", "demo"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "files": set(),
     "domain": _BASE,
     "clock": _BASE,
+    "config": _BASE | {"config", "files"},
     "extract": _BASE | {"extract"},
     "transform": _BASE | {"transform"},
+    "workers": _BASE | {"transform", "workers"},
     "archive": _ARCHIVE,
     "store": _BASE | {"files", "store"},
     "load": _STAGES | {"load"},
-    "read": _STAGES | {"read", "files"},
-    "report": _BELOW_RUNS | {"report", "replay", "planning"},
-    "offload": _BASE | {"transform", "offload"},
-    "surroundings": _BASE | {"extract", "lanes", "offload", "store"},
-    "admission": _BASE | {"transform"},
-    "first_listing": _BELOW_RUNS | {"offload"},
-    "account_sync": _BELOW_RUNS | {"account_sync", "admission", "first_listing", "surroundings", "sync"},
-    "lanes": _BASE,
-    "sync": _BELOW_RUNS | {"surroundings", "sync"},
-    "pipeline": _BELOW_RUNS | {"pipeline", "account_sync", "surroundings", "lanes", "offload", "sync"},
-    "planning": _BELOW_RUNS | {"account_sync", "surroundings", "sync"},
+    "erasure": _BASE | {"store", "erasure"},
+    "sync": _BELOW_SYNC | {"sync"},
+    "read": _READERS,
+    "snapshot": _READERS | {"snapshot"},
+    "verify": _BASE | {"store", "verify"},
     "replay": _REPLAY,
-    "accepted": {"secret"},
-    "settings": _BASE | {"accepted", "urls", "secret", "secret_file"},
-    "urls": _BASE,
-    "secret": _BASE,
-    "secret_file": _BASE | {"files", "secret"},
+    "report": _BELOW_SYNC | {"report", "replay", "snapshot", "sync"},
     "sandbox": {"sandbox"},
+    "demo": _BASE | {"clock", "config", "store", "demo"},
     "cli": _TOP,
     "__main__": _TOP,
 }
@@ -198,7 +186,7 @@ def test_no_module_imports_itself_by_a_detour() -> None:
 def test_the_checks_see_the_whole_package() -> None:
     """A check over nothing finds nothing: the package's houses and their real imports are seen."""
     seen = {(_house(one.module), _house(one.target)) for one in imports(PACKAGE)}
-    assert {("pipeline", "account_sync"), ("load", "store"), ("extract", "domain"), ("sandbox", "sandbox")} <= seen
+    assert {("sync", "load"), ("load", "store"), ("extract", "domain"), ("sandbox", "sandbox")} <= seen
 
 
 def _tree(root: Path, files: Iterable[tuple[str, str]]) -> Path:
@@ -220,9 +208,9 @@ def _tree(root: Path, files: Iterable[tuple[str, str]]) -> Path:
         ("extract/a.py", "from etl.transform.decode import decode"),
         ("store/a.py", "from etl import load"),
         ("read/a.py", "import etl.load.diff as d"),
-        ("pipeline.py", "from etl.sandbox.api import Api"),
+        ("sync/a.py", "from etl.sandbox.api import Api"),
         ("sandbox/a.py", "from etl.errors import Transient"),
-        ("settings.py", "from etl.cli import main"),
+        ("config/a.py", "from etl.cli import main"),
         ("helpers/a.py", "from etl.errors import Transient"),
     ],
 )

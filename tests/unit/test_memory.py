@@ -9,7 +9,7 @@ import pytest
 from etl.domain.fingerprints import DIGEST, ListingPrint, Records, WindowPrint
 from etl.domain.windows import Window
 from etl.extract.page import Page
-from etl.load.memory import ListingMemory
+from etl.load.incremental import ListingMemory
 from etl.transform.drift import DriftLog
 from etl.transform.normalize import Normalizer
 

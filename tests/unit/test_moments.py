@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from etl.domain.moments import parse_moment
+from etl.domain.instants import parse_moment
 from etl.domain.phones import digits, is_phone, spellings, tail
 
 NINE = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)

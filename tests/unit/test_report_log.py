@@ -22,7 +22,7 @@ from etl.domain.events import (
     Waiting,
 )
 from etl.domain.runs import AccountResult, AccountStatus, RunResult, RunStatus, Strategy, TableChange
-from etl.report.log import Log
+from etl.report.terminal.log import Log
 
 NOW = datetime(2026, 11, 23, 19, 36, 38, 250_000, tzinfo=UTC)
 RUN = 2611231936380001

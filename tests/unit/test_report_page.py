@@ -12,11 +12,11 @@ from etl.domain import tables
 from etl.read.activity import Activity, Day
 from etl.read.overview import Overview
 from etl.read.status import AccountState, Status
-from etl.report.page import attention
-from etl.report.page.charts import days_chart, spark
-from etl.report.page.document import OPENING, report_page
-from etl.report.page.markup import element, told, written
-from etl.report.page.style import CSS
+from etl.report.html import attention
+from etl.report.html.charts import days_chart, spark
+from etl.report.html.document import OPENING, report_page
+from etl.report.html.markup import element, told, written
+from etl.report.html.style import CSS
 
 NOW = datetime(2026, 1, 10, 12, tzinfo=UTC)
 

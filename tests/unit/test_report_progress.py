@@ -20,7 +20,7 @@ from etl.domain.events import (
     Waiting,
 )
 from etl.domain.runs import AccountResult, AccountStatus, RunResult, RunStatus
-from etl.report.progress import progress
+from etl.report.terminal.progress import progress
 
 NOW = datetime(2026, 11, 23, 19, 36, 38, tzinfo=UTC)
 RUN = 2611231936380001

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from etl.report.tables import Table, show
+from etl.report.terminal.tables import Table, show
 
 
 class Terminal(io.StringIO):

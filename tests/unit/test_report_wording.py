@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.domain.moments import parse_moment
+from etl.domain.instants import parse_moment
 from etl.report.wording import asked, counted, lasting, moment, named, printable, thousands
 
 

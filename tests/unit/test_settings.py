@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from etl.config.settings import DECLARED, load
+from etl.config.urls import HOSTS
 from etl.errors import Misconfigured
-from etl.settings import DECLARED, load
-from etl.urls import HOSTS
 
 CANARY = "c4nary-5ecret"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from etl.domain.tally import Tally
+from etl.domain.listing_stats import Tally
 from etl.domain.windows import Window
 from etl.errors import SourceUnusable
 

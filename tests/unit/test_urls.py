@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.urls import api_url, database_url, has_password, masked
+from etl.config.urls import api_url, database_url, has_password, masked
 
 
 @pytest.mark.parametrize(

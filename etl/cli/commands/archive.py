@@ -1,0 +1,96 @@
+"""`vnsync archive`: looking after an archive of responses."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from etl.cli import options
+from etl.cli.archive_folder import ArchiveFolder
+from etl.cli.commands.status import Duration
+
+if TYPE_CHECKING:
+    from etl.config.settings import Loaded
+
+EPILOG = """\b
+Examples:
+  vnsync archive prune /srv/vnsync-archive --keep 90d
+  vnsync archive erase /srv/vnsync-archive --account 12001 --number 100037 --yes
+  vnsync verify /srv/vnsync-archive
+"""
+FOLDER = ArchiveFolder()
+
+
+@click.group(epilog=EPILOG, short_help="Prune an archive; erase one number from it.")
+def archive() -> None:
+    """Look after an archive that `vnsync sync --archive` wrote. Both leave it verifiable."""
+
+
+@archive.command(
+    short_help="Take out the responses of old runs.",
+    epilog="Example: vnsync archive prune /srv/vnsync-archive --keep 90d",
+)
+@click.argument("folder", type=FOLDER)
+@click.option("--keep", type=Duration(), required=True, metavar="AGE", help="Keep what is younger: 26h, 90d, 52w.")
+@options.output
+@options.settings(*options.LOG)
+def prune(loaded: Loaded, folder: Path, keep: timedelta, output: str) -> None:
+    """Remove the responses of the runs of FOLDER that began longer ago than AGE, where no other run needs them.
+
+    Manifests stay, and a tombstone for each run says what is gone. The newest run keeps its own, whatever its age.
+    """
+    from etl.archive import pruning
+    from etl.cli.output import write_json
+    from etl.clock import SystemClock
+    from etl.report.wording import counted, thousands
+
+    now = SystemClock().now()
+    done = pruning.prune(folder, before=now - keep, now=now)
+    if output == "json":
+        write_json(done)
+        return
+    what = f"{counted(len(done.runs), 'run')} and {counted(done.responses, 'response')}"
+    click.echo(f"{what} taken out, {thousands(done.bytes)} bytes.")
+
+
+@archive.command(
+    short_help="Erase one number's personal content.",
+    epilog="Example: vnsync archive erase /srv/vnsync-archive --account 12001 --number 100037 --yes",
+)
+@click.argument("folder", type=FOLDER)
+@click.option("--account", type=int, required=True, metavar="ID", help="The account's id.")
+@click.option("--number", type=int, required=True, metavar="ID", help="The number's id.")
+@click.option("--yes", is_flag=True, help="Do it. Without it nothing is erased.")
+@options.output
+@options.settings(*options.LOG)
+def erase(loaded: Loaded, folder: Path, account: int, number: int, yes: bool, output: str) -> None:
+    """Make the number's phone numbers, comment, name and unknown fields null in every response of FOLDER.
+
+    A response that seems to tell of the number and cannot be taken apart is erased as a whole, and named. The archive
+    says that it happened. `vnsync erase` does the same in the warehouse.
+    """
+    from etl.archive.erasing import erase_number
+    from etl.cli.output import write_json
+    from etl.clock import SystemClock
+    from etl.report.wording import counted
+
+    found = erase_number(folder, account, number, now=SystemClock().now(), rehearsal=not yes)
+    if output == "json":
+        whole = [{"run_id": run_id, "sha256": digest} for run_id, digest in found.whole]
+        counts = {"runs": found.runs, "responses": found.responses, "earlier": found.earlier}
+        write_json({"erased": yes, **counts, "whole": whole, "quoting": found.quoting, "unneeded": found.unneeded})
+        return
+    what = f"{counted(found.responses, 'response')} of {counted(found.runs, 'run')}"
+    done = "erased." if yes else "would be erased; nothing was. Add --yes to do it."
+    click.echo(f"Number {number} of account {account}: {what} {done}")
+    for run_id, digest in found.whole:
+        click.echo(f"As a whole, for it cannot be taken apart: response {digest} of run {run_id}.")
+    if found.unneeded:
+        click.echo(f"{counted(found.unneeded, 'response')} that no run names told of it, and were removed.")
+    for run_id in found.quoting:
+        click.echo(f"The manifest of run {run_id} quotes an error that tells of it; manifests never change.")
+    if found.earlier:
+        click.echo(f"It was erased from {counted(found.earlier, 'run')} before.")

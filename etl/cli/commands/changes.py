@@ -1,0 +1,127 @@
+"""`vnsync changes`: what changed between two moments, in the users' words."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from etl.cli import options, reading
+from etl.cli.state import current_state
+from etl.errors import Usage
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Mapping
+
+    from sqlalchemy import Connection
+
+    from etl.config.settings import Loaded
+    from etl.read.as_of import Observed
+    from etl.read.change_kinds import Kind
+    from etl.read.changes import Window
+
+    Counts = dict[int, Counter[tuple[Kind, str]]]
+    Known = Mapping[int, Observed]
+
+EPILOG = """\b
+Examples:
+  vnsync changes --from 2026-03-01                         how much, of what, since then
+  vnsync changes --from 2026-03-01 --to 2026-03-02 --details
+  vnsync changes --account 12001 --output csv > changes.csv
+  vnsync changes --details --output json | jq '.changes[] | select(.kind == "moved")'
+
+\b
+Each change happened after one observation and not later than the next; both are told. --from
+and --to choose by the later one: after --from, not later than --to, so that the tables as of
+--from and these changes give the tables as of --to. CSV has the details always.
+"""
+
+
+@click.command(epilog=EPILOG, short_help="What changed between two moments.")
+@click.option("--from", "start", type=reading.Moment(), metavar="T", help="Observed after T. Default: ever.")
+@click.option("--to", type=reading.Moment(), metavar="T", help="Not later than T. Default: now.")
+@click.option("--as-of", type=reading.Moment(), metavar="T", help="The same as --to, by its name elsewhere.")
+@reading.accounts
+@click.option("--details", is_flag=True, help="Tell each change, not only how many there are.")
+@click.option("--output", type=click.Choice(["text", "json", "csv"]), default="text", help="What stdout gets.")
+@options.settings(*options.DATABASE, *options.LOG)
+def changes(
+    loaded: Loaded,
+    start: datetime | None,
+    to: datetime | None,
+    as_of: datetime | None,
+    account: tuple[int, ...],
+    details: bool,
+    output: str,
+) -> None:
+    """Tell what changed: numbers added, removed and moved, rules switched, campaigns renamed; in which interval."""
+    from etl.clock import SystemClock
+    from etl.read.as_of import observed, refuse_future, refuse_unknown
+    from etl.read.changes import Window
+    from etl.store.engine import begin_reading, database_errors
+
+    if to and as_of:
+        raise Usage("--to and --as-of are the same", remedy="Leave one of them out.")
+    end, name = (as_of, "--as-of") if as_of else (to, "--to")
+    for moment, option in ((start, "--from"), (end, name)):
+        refuse_future(moment, SystemClock().now(), option)
+    if start and end and start >= end:
+        raise Usage(f"--from is not before {name}", remedy="Changes are those observed after --from, up to --to.")
+    window = Window(start=start, end=end, accounts=frozenset(account))
+    engine = reading.readable(loaded)
+    with database_errors(), begin_reading(engine) as connection:
+        refuse_unknown(connection, end, name, window.accounts)
+        known = {seen.account_id: seen for seen in observed(connection, end, window.accounts)}
+        _WRITERS[output](connection, window, known, details)
+
+
+def _write_text(connection: Connection, window: Window, known: Known, details: bool) -> None:
+    from etl.cli.output import write_line, write_table
+    from etl.read.changes import count_changes, read_changes
+    from etl.report import changes as words
+
+    counts = count_changes(connection, window)
+    write_line(words.headline(window, counts))
+    if not counts:
+        return
+    write_table(words.totals_table(counts, known))
+    last = None
+    for change in read_changes(connection, window) if details else ():
+        if last != (change.account_id, change.observed_at):
+            last = change.account_id, change.observed_at
+            write_line(f"\n{words.interval(change, known)}")
+        write_line(f"  {words.sentence(change.happening)}")
+
+
+def _write_json(connection: Connection, window: Window, known: Known, details: bool) -> None:
+    """One object on one line; its list of changes is written as it is read."""
+    from etl.cli.output import json_text, write_json, write_line, write_text
+    from etl.read.changes import count_changes, read_changes
+    from etl.report import changes as words
+
+    accounts = words.totals_object(count_changes(connection, window), known)
+    head = {"from": window.start, "to": window.end, "accounts": accounts}
+    if not details:
+        write_json(head)
+        return
+    current_state().streamed = True
+    write_text(json_text(head).removesuffix("}") + ', "changes": [')
+    for place, change in enumerate(read_changes(connection, window)):
+        write_text((", " if place else "") + json_text(words.as_object(change)))
+    write_line("]}")
+
+
+def _write_csv(connection: Connection, window: Window, _known: Known, _details: bool) -> None:
+    from etl.cli.output import write_text
+    from etl.read.changes import read_changes
+    from etl.report import changes as words
+    from etl.snapshot.csv_text import line
+
+    write_text(line(words.COLUMNS))
+    for change in read_changes(connection, window):
+        write_text(line(words.as_cells(change)))
+
+
+_WRITERS = {"text": _write_text, "json": _write_json, "csv": _write_csv}

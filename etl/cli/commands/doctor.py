@@ -1,0 +1,72 @@
+"""`vnsync doctor`: what is wrong, and how to fix it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from etl.cli import options
+from etl.cli.state import current_state
+from etl.errors import VnsyncError, with_exit_code
+
+if TYPE_CHECKING:
+    from etl.cli.checks import Finding
+    from etl.config.settings import Loaded
+
+EPILOG = """\b
+Checks settings, token, rights at the source, whitelist, clock, database, migrations. Asks the
+API what a sync asks (of an agent for five customers, two points each) and changes nothing.
+Exits with the code of the worst finding.
+
+\b
+Examples:
+  vnsync doctor
+  vnsync doctor --output json
+"""
+
+
+@click.command(epilog=EPILOG, short_help="Check all that a sync needs, and say how to fix it.")
+@options.output
+@options.settings(*options.API, *options.DATABASE, *options.LOG)
+def doctor(loaded: Loaded, output: str) -> int:
+    """Check everything that a sync needs, and say how to fix what is wrong."""
+    from etl.cli.checks import Reached, check_archive, check_database, check_settings
+    from etl.cli.source_checks import check_source
+
+    reached = Reached()
+    findings = [
+        *check_settings(loaded),
+        *check_archive(loaded),
+        *check_source(loaded, reached),
+        *check_database(loaded, reached),
+    ]
+    worst = next((f for f in findings if f.state == "fail"), None)
+    code = worst.exit_code if worst else 0
+    current_state().outcome = code
+    _write(findings, code, output)
+    if worst:
+        raise _error(worst)
+    return code
+
+
+def _error(finding: Finding) -> VnsyncError:
+    return with_exit_code(finding.exit_code, f"{finding.check}: {finding.found}", remedy=finding.remedy)
+
+
+def _write(findings: Sequence[Finding], code: int, output: str) -> None:
+    from etl.cli.output import write_json, write_line, write_table
+    from etl.report.terminal.tables import Table
+    from etl.report.wording import sentence
+
+    if output == "json":
+        write_json({"ok": code == 0, "exit_code": code, "checks": findings})
+        return
+    write_table(Table(["check", "state", "found"], [[f.check, f.state, f.found] for f in findings]))
+    for finding in findings:
+        if finding.remedy:
+            write_line(f"How to fix {finding.check}: {sentence(finding.remedy)}")
+    if not code:
+        ready = all(f.state == "ok" for f in findings)
+        write_line("Ready to sync." if ready else "Ready to sync; mind the warnings.")

@@ -1,0 +1,100 @@
+"""`vnsync plan`: a run without its commits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from etl.cli import options
+from etl.cli.state import current_state
+from etl.errors import VnsyncError, with_exit_code
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from etl.config.settings import Loaded
+    from etl.sync.plan import Plan
+
+EPILOG = """\b
+Examples:
+  vnsync plan                                        what a sync would do now
+  vnsync plan --account 101 --details                one account, table by table
+  vnsync plan --output json | jq '.accounts[] | {account_id, status, rows_closed}'
+
+\b
+The source is asked all that a sync would ask, which costs the same points. Nothing is written:
+no row, not even the run's, and no lock. A database that is not there is not made; one without
+tables is planned for as an empty one.
+Exit codes: what `vnsync sync` would end with; 3 when an account would be held.
+"""
+
+
+@click.command(epilog=EPILOG, short_help="What a sync would do now, without doing it.")
+@click.option("--account", type=int, multiple=True, metavar="ID", help="Plan for this account only. Repeatable.")
+@click.option("--approve-close", type=int, multiple=True, metavar="ID", help="As if this mass close were approved.")
+@click.option("--details", is_flag=True, help="Also show what would change table by table.")
+@options.output
+@options.settings("max_close_share", "users", *options.API, *options.DATABASE, *options.LOG)
+def plan(loaded: Loaded, account: tuple[int, ...], approve_close: tuple[int, ...], details: bool, output: str) -> int:
+    """Read every number as a sync would, and show what it would open, change and close, and what it costs."""
+    from etl.cli.connect import credentials, data_api, reporting
+    from etl.clock import SystemClock
+    from etl.extract.prefetch import threaded
+    from etl.sync import plan
+    from etl.sync.run import SyncOptions
+
+    credentials(loaded.settings)
+    chosen = SyncOptions(
+        accounts=frozenset(account),
+        approve_close=frozenset(approve_close),
+        max_close_share=loaded.settings.max_close_share,
+        users=loaded.settings.users,
+    )
+    clock = SystemClock()
+    engine, missing = _warehouse(loaded)
+    with reporting(loaded, clock=clock) as report, data_api(loaded, clock=clock, report=report) as api:
+        found = plan.plan(api, engine, options=chosen, clock=clock, report=report, fetcher=threaded)
+    current_state().outcome = found.exit_code
+    _write(found, output, details, missing)
+    if found.exit_code:
+        raise _failure(found)
+    return 0
+
+
+def _warehouse(loaded: Loaded) -> tuple[Engine, bool]:
+    """The warehouse, or an empty one in memory where nothing is there yet; whether that is so."""
+    from etl.cli.connect import is_there, warehouse
+    from etl.store import migrations
+    from etl.store.engine import open_warehouse
+
+    if is_there(loaded):
+        engine = warehouse(loaded)
+        if migrations.current(engine) is not None:
+            return engine, False
+        migrations.require_room(engine)
+    engine = open_warehouse("sqlite://")
+    migrations.upgrade(engine)
+    return engine, True
+
+
+def _failure(found: Plan) -> VnsyncError:
+    from etl.report.plans import incomplete_because
+
+    remedy = "Nothing was written; `vnsync sync` would end like this."
+    return with_exit_code(found.exit_code, incomplete_because(found), remedy=remedy)
+
+
+def _write(found: Plan, output: str, details: bool, missing: bool) -> None:
+    from etl.cli.output import write_json, write_line, write_table
+    from etl.report import plans
+
+    if output == "json":
+        write_json(plans.facts(found, new_warehouse=missing))
+        return
+    write_table(plans.accounts_table(found))
+    if details:
+        write_table(plans.details_table(found))
+        write_line("")
+    for sentence in plans.sentences(found, new_warehouse=missing):
+        write_line(sentence)

@@ -1,0 +1,71 @@
+"""`vnsync report`: one HTML page to look at."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+import etl
+from etl.cli import options, reading
+from etl.cli.commands.status import Duration
+from etl.errors import Usage
+
+if TYPE_CHECKING:
+    from etl.config.settings import Loaded
+    from etl.read.overview import Overview
+
+EPILOG = """\b
+Examples:
+  vnsync report --out report.html
+  vnsync report --out report.html --max-age 3h
+  vnsync report --out march.html --as-of 2026-03-01
+  vnsync report --out /srv/reports/numbers.html --output json | jq .bytes
+
+\b
+The page holds all it needs: it fetches nothing and runs nothing, so it can be mailed, archived
+and printed. A file is replaced only when it is an earlier report.
+"""
+
+
+@click.command(epilog=EPILOG, short_help="One HTML page to look at: freshness, changes, what needs attention.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="FILE", required=True, help="Where the page goes, mode 0600."
+)
+@click.option(
+    "--max-age", type=Duration(), metavar="AGE", default="26h", show_default=True, help="What is older is called stale."
+)
+@reading.as_of()
+@options.output
+@options.settings(*options.DATABASE, *options.LOG)
+def report(loaded: Loaded, out: Path, max_age: timedelta, as_of: datetime | None, output: str) -> None:
+    """Write one self-contained HTML page: the last runs, each account's freshness, what changed, what to do."""
+    from etl.cli.output import hide
+    from etl.cli.whole_file import write_whole
+    from etl.clock import SystemClock
+    from etl.read.as_of import refuse_future
+    from etl.read.overview import read_overview
+    from etl.report.html.document import OPENING, report_page
+
+    if str(out) == "-":
+        raise Usage("--out takes a file's name; the page does not go to stdout", remedy="Name report.html, say.")
+    now = SystemClock().now()
+    refuse_future(as_of, now, "--as-of")
+    seen = read_overview(reading.readable(loaded), now, moment=as_of)
+    page = report_page(seen, made_at=now, max_age=max_age, version=etl.__version__, hide=hide)
+    content = page.encode()
+    write_whole(out, content, replaces=OPENING.encode())
+    _write(seen, out, len(content), output)
+
+
+def _write(seen: Overview, out: Path, size: int, output: str) -> None:
+    from etl.cli.output import write_json, write_line
+    from etl.report.wording import counted, printable, thousands
+
+    accounts = len(seen.status.accounts)
+    if output == "json":
+        write_json({"path": str(out), "bytes": size, "accounts": accounts})
+        return
+    write_line(f"{printable(str(out))}: {counted(accounts, 'account')}, {thousands(size)} bytes.")

@@ -1,0 +1,90 @@
+"""`vnsync snapshot`: every table as known at a moment, in files."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from etl.cli import options, reading
+
+if TYPE_CHECKING:
+    from etl.config.settings import Loaded
+    from etl.snapshot.manifest import Manifest
+
+EPILOG = """\b
+Examples:
+  vnsync snapshot --as-of 2026-03-01 --out march --format csv
+  vnsync snapshot --as-of 2026-03-01T06:00:00+03:00 --out march --format parquet,ndjson
+  vnsync verify march
+
+\b
+DIR gets <table>.<format> for the nine tables, and manifest.json with the SHA-256 of each file
+and, for each account, its last observation not later than T. The same T and warehouse give the
+same bytes. CSV is safe to open in a spreadsheet; the manifest says how to undo that.
+"""
+FORMATS = ("parquet", "csv", "ndjson")
+
+
+class Formats(click.ParamType[tuple[str, ...]]):
+    """Formats, separated by commas."""
+
+    name = "formats"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        """The formats, each once, in one order."""
+        if isinstance(value, tuple):
+            return value
+        asked = {part.strip().lower() for part in str(value).split(",")}
+        unknown = sorted(asked - set(FORMATS))
+        if unknown:
+            self.fail(f"{unknown[0]!r} is none of {', '.join(FORMATS)}", param, ctx)
+        return tuple(name for name in FORMATS if name in asked)
+
+
+@click.command(epilog=EPILOG, short_help="Every table as known at a moment, in files.")
+@reading.as_of(required=True)
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", required=True, help="A new or empty folder.")
+@click.option(
+    "--format",
+    "formats",
+    type=Formats(),
+    metavar="LIST",
+    help="parquet, csv, ndjson, separated by commas. Default: those that are installed.",
+)
+@options.output
+@options.settings(*options.DATABASE, *options.LOG)
+def snapshot(loaded: Loaded, as_of: datetime, out: Path, formats: tuple[str, ...] | None, output: str) -> None:
+    """Write all nine tables as known at T into DIR, with a manifest that proves them."""
+    from etl.clock import SystemClock
+    from etl.read.as_of import refuse_future
+    from etl.snapshot import encoders
+    from etl.snapshot.write import write_snapshot
+
+    refuse_future(as_of, SystemClock().now(), "--as-of")
+    chosen = formats or encoders.installed()
+    manifest = write_snapshot(reading.readable(loaded), as_of, out, chosen)
+    _write(out, manifest, output, missing=formats is None and len(chosen) < len(FORMATS))
+
+
+def _write(out: Path, manifest: Manifest, output: str, *, missing: bool) -> None:
+    from etl.cli.output import write_json, write_line, write_table
+    from etl.report.snapshot import closing_line, files_table, formats_line
+    from etl.snapshot.manifest import sealed
+    from etl.snapshot.parquet import how_to_install
+
+    if output == "json":
+        write_json(
+            {
+                "path": str(out),
+                "formats": sorted(manifest.notes),
+                "manifest": {**vars(manifest), "digest": sealed(manifest)},
+            }
+        )
+        return
+    write_table(files_table(manifest))
+    if missing:
+        write_line(formats_line(manifest, how_to_install()))
+    write_line(closing_line(out, manifest))

@@ -1,0 +1,127 @@
+"""`vnsync status`: how fresh the warehouse is; for people and for monitors."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from etl.cli import options, reading
+from etl.cli.state import current_state
+from etl.errors import TryLater, VnsyncError, with_exit_code
+
+if TYPE_CHECKING:
+    from etl.config.settings import Loaded
+    from etl.read.status import AccountState, Status
+
+EPILOG = """\b
+Examples:
+  vnsync status
+  vnsync status --max-age 26h || notify "numbers are stale"
+  vnsync status --fail --max-age 26h              for monitors: stale, failed or held
+  vnsync status --as-of 2026-03-01T06:00:00Z      what it would have said then
+  vnsync status --output json | jq '.accounts[] | {account_id, age_seconds}'
+
+\b
+Exit codes: 0 fresh enough; with --fail the code of the last run's failure (3, 77, ...) while an
+account is failed or held; 75 an account was last synced longer ago than --max-age, or never;
+78 no such warehouse. A customer that has left is called left and does not count.
+"""
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+class Duration(click.ParamType[timedelta]):
+    """A length of time such as 90m, 26h or 3d."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """The duration; a usage error when it is none."""
+        found = re.fullmatch(r"([0-9]{1,6})([smhdw])", str(value).strip().lower())
+        if isinstance(value, timedelta) or not found or int(found[1]) == 0:
+            self.fail(f"{value!r} is not a duration: write 90m, 26h or 3d", param, ctx)
+        return timedelta(**{UNITS[found[2]]: int(found[1])})
+
+
+@click.command(epilog=EPILOG, short_help="How fresh each account is; exit 75 for monitors.")
+@click.option("--max-age", type=Duration(), metavar="AGE", help="Exit 75 when something is older: 90m, 26h, 3d.")
+@click.option("--fail", is_flag=True, help="Exit with the last run's code while an account is failed or held.")
+@reading.as_of()
+@options.output
+@options.settings(*options.DATABASE, *options.LOG)
+def status(loaded: Loaded, max_age: timedelta | None, fail: bool, as_of: datetime | None, output: str) -> int:
+    """Show the last sync of each account, how old its data is, and what it lacks."""
+    from etl.read.status import stale
+
+    state = current_state()
+    found = _read(loaded, as_of)
+    late = stale(found.accounts, max_age) if max_age else []
+    error = (_failed(found) if fail else None) or _too_old(loaded, found, late, max_age)
+    state.outcome = error.exit_code if error else 0
+    _write(loaded, found, late, output)
+    if error:
+        raise error
+    return 0
+
+
+def _read(loaded: Loaded, as_of: datetime | None) -> Status:
+    """The status at the moment, or now; empty when the warehouse is there and nothing was ever synced into it."""
+    from etl.clock import SystemClock
+    from etl.read.as_of import refuse_future
+    from etl.read.status import Status, read_status
+    from etl.store import migrations
+
+    now = SystemClock().now()
+    refuse_future(as_of, now, "--as-of")
+    engine = reading.there(loaded)
+    if as_of is None and migrations.current(engine) is None:
+        migrations.require_room(engine)
+        return Status()
+    migrations.check(engine)
+    return read_status(engine, now, moment=as_of)
+
+
+def _failed(found: Status) -> VnsyncError | None:
+    """The error for a monitor: what failed last, in one line."""
+    from etl.read.status import failure_code
+    from etl.report.freshness import failure_sentence
+
+    code = failure_code(found)
+    return with_exit_code(code, *failure_sentence(found)) if code else None
+
+
+def _too_old(loaded: Loaded, found: Status, late: list[AccountState], max_age: timedelta | None) -> TryLater | None:
+    from etl.cli.connect import warehouse_name
+    from etl.report.freshness import stale_sentence
+
+    if max_age is None:
+        return None
+    if not found.accounts:
+        cause = f"no account was ever synced into {warehouse_name(loaded)}"
+        return TryLater(cause, remedy="Run `vnsync sync`, or correct --database-url.")
+    if not late:
+        return None
+    cause = stale_sentence(late, max_age.total_seconds())
+    return TryLater(cause, remedy="Check that the schedule still runs; `vnsync status` shows how the last run ended.")
+
+
+def _write(loaded: Loaded, found: Status, late: list[AccountState], output: str) -> None:
+    from etl.cli.connect import warehouse_name
+    from etl.cli.output import write_json, write_line, write_table
+    from etl.report.freshness import accounts_table, advice, doubts, facts, run_line
+
+    if output == "json":
+        write_json(facts(found))
+        return
+    if found.accounts:
+        write_table(accounts_table(found.accounts, frozenset(a.account_id for a in late)))
+    else:
+        write_line(
+            f"No account was ever synced into {warehouse_name(loaded)}. Run `vnsync sync`, or try `vnsync demo`."
+        )
+    for sentence in (*advice(found.accounts), *doubts(found.accounts)):
+        write_line(sentence)
+    if found.last_run:
+        write_line(run_line(found.last_run, found.accounts))

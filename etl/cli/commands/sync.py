@@ -1,0 +1,178 @@
+"""`vnsync sync`: the main job."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from etl.cli import options
+from etl.cli.state import current_state
+from etl.errors import VnsyncError, with_exit_code
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from etl.config.settings import Loaded
+    from etl.domain.ports import Clock
+    from etl.domain.runs import RunResult
+    from etl.sync.run import SyncOptions
+
+EPILOG = """\b
+Examples:
+  vnsync sync                                        every account that the token reaches
+  vnsync sync --account 101 --account 102            only these
+  vnsync sync --database-url postgresql://u@host/db  into PostgreSQL
+  vnsync sync --concurrency 1                        one account after the other
+  vnsync sync --approve-close 101                    publish what the mass-close guard held
+  vnsync sync --archive /srv/vnsync-archive          keep every response, for `vnsync replay`
+  vnsync sync --no-shortcuts                         read every record anew, whatever is as before
+  vnsync sync --output json --log-format json        for machines
+
+\b
+Exit codes: 0 done; 3 some accounts failed or are held, the others are published;
+75 try later (limit, lock); 77 token or rights; 78 configuration; 65, 69, 70, 74 see the README.
+"""
+
+
+@click.command(epilog=EPILOG, short_help="The main job: read every number, publish what changed.")
+@click.option("--account", type=int, multiple=True, metavar="ID", help="Sync this account only. Repeatable.")
+@click.option("--approve-close", type=int, multiple=True, metavar="ID", help="Publish this account's mass close.")
+@click.option("--no-upgrade", is_flag=True, help="Refuse an empty or older database instead of upgrading it.")
+@click.option("--no-shortcuts", is_flag=True, help="Decode and compare records whose bytes are as before, too.")
+@click.option("--details", is_flag=True, help="Also show what changed table by table.")
+@options.output
+@options.settings("archive", "max_close_share", "concurrency", "users", *options.API, *options.DATABASE, *options.LOG)
+def sync(
+    loaded: Loaded,
+    account: tuple[int, ...],
+    approve_close: tuple[int, ...],
+    no_upgrade: bool,
+    no_shortcuts: bool,
+    details: bool,
+    output: str,
+) -> int:
+    """Read every number from the API and publish what changed, with its history.
+
+    An agent's token syncs all its customers. Each account is published whole or not at all.
+    """
+    from etl.cli.connect import credentials, warehouse
+    from etl.clock import SystemClock
+
+    state = current_state()
+    credentials(loaded.settings)  # refused here, before the database is touched
+    state.outcome = VnsyncError.exit_code  # until the work is done, an output that breaks off is no success
+    engine = warehouse(loaded)
+    prepare(engine, upgrade=not no_upgrade)
+    try:
+        result = _run(loaded, engine, SystemClock(), _options(loaded, account, approve_close, not no_shortcuts))
+    except VnsyncError as error:
+        _tell_published(error)
+        if output == "json" and error.run_id is not None:
+            _write_failed_run(error)
+        raise
+    state.outcome = result.exit_code
+    _write(result, output, details)
+    if result.exit_code:
+        raise failure(result)
+    return result.exit_code
+
+
+def prepare(engine: Engine, *, upgrade: bool) -> None:
+    """Bring an empty or older warehouse up to date, or refuse it when `upgrade` is off."""
+    from etl.store import migrations
+
+    if upgrade:
+        migrations.upgrade(engine)
+    else:
+        migrations.check(engine)
+
+
+def failure(result: RunResult) -> VnsyncError:
+    """The error that says in one line why a run did not end well; its accounts' errors bring their own remedies."""
+    from etl.report.outcomes import incomplete_because, published_line
+
+    cause, remedy = result.error or incomplete_because(result), published_line(result)
+    error = with_exit_code(result.exit_code, cause, remedy=remedy, run_id=result.run_id)
+    if result.stopped_by is not None:
+        error.code, error.retry_after = result.stopped_by.code, result.stopped_by.retry_after
+    return error
+
+
+def _options(loaded: Loaded, accounts: tuple[int, ...], approve_close: tuple[int, ...], shortcuts: bool) -> SyncOptions:
+    from etl.sync.run import SyncOptions
+
+    return SyncOptions(
+        accounts=frozenset(accounts),
+        approve_close=frozenset(approve_close),
+        max_close_share=loaded.settings.max_close_share,
+        concurrency=loaded.settings.concurrency,
+        shortcuts=shortcuts,
+        users=loaded.settings.users,
+    )
+
+
+def _run(loaded: Loaded, engine: Engine, clock: Clock, chosen: SyncOptions) -> RunResult:
+    from random import SystemRandom
+
+    from etl.cli.allocator import few_arenas
+    from etl.cli.connect import data_api, in_a_run, recording, reporting
+    from etl.extract.prefetch import threaded
+    from etl.sync import run
+    from etl.workers.pool import transformers
+
+    few_arenas()
+    with reporting(loaded, clock=clock) as outlet, in_a_run(outlet) as report:
+        witness, tap = recording(loaded, report)
+        with data_api(loaded, clock=clock, report=report, tap=tap) as api, transformers() as offered:
+            return run.sync(
+                api,
+                engine,
+                options=chosen,
+                clock=clock,
+                random=SystemRandom(),
+                report=report,
+                witness=witness,
+                fetcher=threaded,
+                transformers=offered,
+            )
+
+
+def _tell_published(error: VnsyncError) -> None:
+    """Have the line of a run that was broken off say how much of it is published."""
+    from etl.domain.runs import RunResult
+    from etl.report.outcomes import published_before
+
+    if isinstance(error.run, RunResult) and (published := published_before(error.run)):
+        error.remedy = f"{published} {error.remedy}"
+
+
+def _write_failed_run(error: VnsyncError) -> None:
+    """The object for machines of a run that was broken off; its accounts are those that had ended."""
+    from etl.cli.output import write_json
+    from etl.domain.runs import RunResult, RunStatus
+    from etl.report.outcomes import facts
+
+    if isinstance(error.run, RunResult):
+        write_json(facts(error.run))
+        return
+    status = RunStatus.INTERRUPTED if error.exit_code > 128 else RunStatus.FAILED
+    told = {"run_id": error.run_id, "status": status, "exit_code": error.exit_code, "published": 0}
+    write_json({**told, "accounts": []})
+
+
+def _write(result: RunResult, output: str, details: bool) -> None:
+    from etl.cli.output import write_json, write_line, write_table
+    from etl.report.outcomes import accounts_table, closing_line, details_table, facts, unpublished
+
+    if output == "json":
+        write_json(facts(result))
+        return
+    write_table(accounts_table(result))
+    table = details_table(result)
+    if details and table.rows:
+        write_table(table)
+        write_line("")
+    for sentence in unpublished(result):
+        write_line(sentence)
+    write_line(closing_line(result))

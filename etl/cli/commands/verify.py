@@ -1,0 +1,193 @@
+"""`vnsync verify`: proves the warehouse, or a folder that was made from it."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from etl.cli import options, reading
+from etl.cli.state import current_state
+from etl.errors import IntegrityBroken, Usage
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from etl.config.settings import Loaded
+    from etl.domain.verification import Progress, Verdict
+
+EPILOG = """\b
+Examples:
+  vnsync verify                                  the warehouse: invariants, references, chains
+  vnsync verify --head 9f2c...                   and that this digest is in a chain
+  vnsync verify --head 101=9f2c... --head 102=77ab...
+  vnsync verify snapshot-2026-03-01              a snapshot, and the warehouse
+  vnsync verify /srv/vnsync-archive              an archive, against its manifests
+  vnsync verify /srv/vnsync-archive --head 2603010600001234:5e81...
+  vnsync verify --output json | jq '.problems[]'
+
+\b
+Keep heads where those who can write to the warehouse cannot: `vnsync status --output json`
+shows them as chain_digest. Without one, a completely rewritten history would also pass. An
+archive's head is shown by `vnsync verify DIR`; without it, runs cut off its end are not missed.
+Exit codes: 0 no problems; 70 problems found.
+"""
+
+_HEAD = re.compile(r"(?:([0-9]{1,18})=|([0-9]{1,19}):)?([0-9a-f]{64})")
+
+
+class Kept(NamedTuple):
+    """A digest kept elsewhere, and where it was said, whose: an account's in the warehouse, a run's in an archive."""
+
+    digest: str
+    account_id: int | None
+    run_id: int | None
+
+
+class KeptHead(click.ParamType[Kept]):
+    """A digest kept elsewhere, with or without the account or run whose it is."""
+
+    name = "head"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Kept:
+        """What was written; a usage error when it is no digest."""
+        found = _HEAD.fullmatch(str(value).strip().lower())
+        if not found:
+            self.fail(f"{value!r} is not a head: write its 64 hex digits, ACCOUNT=HEX or RUN:HEX", param, ctx)
+        return Kept(found[3], int(found[1]) if found[1] else None, int(found[2]) if found[2] else None)
+
+
+@click.command(epilog=EPILOG, short_help="Prove the history: invariants, references, hash chains.")
+@click.argument("folder", required=False, type=click.Path(path_type=Path), metavar="[DIR]")
+@click.option(
+    "--head", type=KeptHead(), multiple=True, metavar="HEX", help="A digest kept elsewhere; ACCOUNT=HEX, RUN:HEX."
+)
+@options.output
+@options.settings(*options.DATABASE, *options.LOG)
+def verify(loaded: Loaded, folder: Path | None, head: tuple[Kept, ...], output: str) -> int:
+    """Prove that the warehouse is what the syncs wrote, or that DIR is what was written into it.
+
+    Reads everything once and writes nothing. Each problem is named: table, key, account, run.
+    """
+    state = current_state()
+    with _progress() as progress:
+        verdict = _of_folder(loaded, folder, head) if folder is not None else _of_warehouse(loaded, head, progress)
+    state.outcome = 0 if verdict.ok else IntegrityBroken.exit_code
+    _write(verdict, output)
+    if not verdict.ok:
+        first = verdict.problems[0]
+        remedy = "Restore a backup from before the edit, and find out who can write to it."
+        if folder is not None:
+            remedy = "Do not use the folder; find out who can write to it."
+        raise IntegrityBroken(f"{_sentence(verdict)}; the first: {_told(first)}", remedy=remedy)
+    return 0
+
+
+def _of_warehouse(loaded: Loaded, heads: tuple[Kept, ...], progress: Progress) -> Verdict:
+    from etl.verify.warehouse import verify_warehouse
+
+    if any(h.run_id is not None for h in heads):
+        raise Usage("RUN:HEX is the head of an archive", remedy="Name the archive's folder, or write ACCOUNT=HEX.")
+    return verify_warehouse(reading.readable(loaded), [(h.account_id, h.digest) for h in heads], progress)
+
+
+def _of_folder(loaded: Loaded, folder: Path, heads: tuple[Kept, ...]) -> Verdict:
+    from etl.archive.layout import MARKER
+    from etl.snapshot.check import is_snapshot
+
+    if not folder.is_dir():
+        raise Usage(f"there is no folder {folder}", remedy="Name a snapshot or an archive, or leave DIR out.")
+    if (folder / MARKER).is_file():
+        return _of_archive(folder, heads)
+    if is_snapshot(folder):
+        if heads:
+            raise Usage("--head is for the warehouse or an archive", remedy="Leave --head out.")
+        return _of_snapshot(loaded, folder)
+    raise Usage(f"{folder} is neither a snapshot nor an archive", remedy="Name one, or leave DIR out.")
+
+
+def _of_snapshot(loaded: Loaded, folder: Path) -> Verdict:
+    from etl.cli.connect import warehouse_name
+    from etl.domain.verification import Problem, Problems, Verdict
+    from etl.report.snapshot import check_notes
+    from etl.snapshot.check import check
+
+    engine, problems = _at_hand(loaded), Problems()
+    checked = check(folder, engine)
+    for found in checked.problems:
+        problems.add(Problem(key=found.where, what=found.what))
+    return Verdict.of(problems, notes=tuple(check_notes(checked, warehouse_name(loaded) if engine else None)))
+
+
+def _of_archive(folder: Path, heads: tuple[Kept, ...]) -> Verdict:
+    from etl.archive.checking import check_archive
+    from etl.archive.heads import ArchiveHead
+    from etl.domain.verification import Problem, Problems, Verdict
+    from etl.report.wording import counted
+
+    if any(h.account_id is not None for h in heads):
+        raise Usage("ACCOUNT=HEX is a head of the warehouse", remedy="Leave DIR out, or write RUN:HEX.")
+    found, problems = check_archive(folder, [ArchiveHead(h.digest, h.run_id) for h in heads]), Problems()
+    for what in found.problems:
+        problems.add(Problem(what=what))
+    what = f"{counted(found.runs, 'run')}, {counted(found.responses, 'response')}, {found.pruned} pruned"
+    notes = [*found.notes, f"{what}; head {found.head}." if found.head else f"{what}."]
+    return Verdict.of(problems, notes=tuple(notes))
+
+
+def _at_hand(loaded: Loaded) -> Engine | None:
+    """The warehouse to compare a folder with, if there is one of this program's schema."""
+    from etl.cli.connect import is_there, warehouse
+    from etl.store import migrations
+
+    if not is_there(loaded):
+        return None
+    engine = warehouse(loaded)
+    return engine if migrations.current(engine) == migrations.head() else None
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """One line on a terminal's stderr that is written over; nothing elsewhere."""
+    from etl.report.terminal.tables import is_terminal
+
+    if sys.stderr is None or not is_terminal(sys.stderr):
+        yield lambda _: None
+        return
+    from etl.report.terminal.progress import status_line
+
+    with status_line(sys.stderr) as tell:
+        yield lambda what: tell(f"verifying {what}")
+
+
+def _write(verdict: Verdict, output: str) -> None:
+    from etl.cli.output import write_json, write_line, write_table
+    from etl.report import evidence as words
+
+    if output == "json":
+        write_json(words.for_machines(verdict))
+        return
+    if verdict.accounts:
+        write_table(words.accounts_table(verdict))
+    for sentence in words.remarks(verdict):
+        write_line(sentence)
+    if verdict.problems:
+        write_table(words.problems_table(verdict))
+    write_line(_sentence(verdict) + ("" if _sentence(verdict).endswith(")") else "."))
+
+
+def _sentence(verdict: Verdict) -> str:
+    from etl.report.evidence import verdict_sentence
+
+    return verdict_sentence(verdict)
+
+
+def _told(problem: Any) -> str:
+    from etl.report.evidence import told
+
+    return told(problem)

@@ -1,0 +1,1 @@
+"""Settings: what the operator chooses, checked, and the secrets among them."""

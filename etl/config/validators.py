@@ -1,0 +1,107 @@
+"""What a setting takes: in words for people, and as a function that makes its value of what was written."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from etl.config.secrets import Secret
+
+Reader = Callable[[object], Any]
+"""Makes a value of what was written. Raises TypeError for what it cannot be, ValueError for what is refused."""
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What a setting takes; error messages repeat the description."""
+
+    description: str
+    read: Reader
+
+
+def text(value: object) -> str:
+    """Any text."""
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def secret(value: object) -> Secret:
+    """A text that must not show."""
+    return Secret(text(value))
+
+
+def path(value: object) -> Path:
+    """The path of a file or a folder, there or not; a leading ~ is the home folder."""
+    try:
+        return Path(text(value)).expanduser()
+    except RuntimeError:  # no HOME, no such user
+        raise ValueError("the home folder that ~ stands for is not known; write the path out") from None
+
+
+def plain(value: object) -> object:
+    """What was written, without the white space around it: line ends come along from files and Windows.
+
+    Raises ValueError for control characters inside, and for bytes that are not UTF-8.
+    """
+    if isinstance(value, tuple | list):
+        return [plain(one) for one in value]
+    if not isinstance(value, str):
+        return value
+    value = value.strip()
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
+        raise ValueError("it has a line end, another control character, or a byte that is not UTF-8 in it")
+    return value
+
+
+def checked(check: Callable[[str], str]) -> Reader:
+    """A text as `check` returns it."""
+    return lambda value: check(text(value))
+
+
+def one_of(*words: str) -> Reader:
+    """One of these words."""
+
+    def read(value: object) -> str:
+        if value not in words:
+            raise TypeError
+        return str(value)
+
+    return read
+
+
+def pairs(value: object) -> Mapping[int, int]:
+    """Whole numbers by whole numbers: a table, or texts such as 51=512, one by one or with commas between them."""
+    if isinstance(value, Mapping):
+        written = [f"{k}={v}" for k, v in value.items() if not isinstance(v, bool)]
+    elif isinstance(value, tuple | list):
+        written = [text(one) for one in value]
+    else:
+        written = text(value).split(",")
+    found: dict[int, int] = {}
+    for pair in written:
+        key, equals, number = pair.partition("=")
+        if not equals or not key.strip().isdecimal() or not number.strip().isdecimal():
+            raise TypeError
+        found[int(key)] = int(number)
+    return found
+
+
+def number(kind: type[float], fits: Callable[[float], bool]) -> Reader:
+    """A number of a kind that fits; what stands between quotes is read as one."""
+
+    def read(value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, str | kind | int):
+            raise TypeError
+        try:
+            found = kind(value)
+        except ValueError as error:
+            raise TypeError from error
+        if not fits(found):
+            raise TypeError
+        return found
+
+    return read

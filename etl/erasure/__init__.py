@@ -1,0 +1,1 @@
+"""Erasure of one number's personal content from the warehouse."""

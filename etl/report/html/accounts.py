@@ -1,0 +1,116 @@
+"""The accounts: how fresh each is, what it holds, how much changed; and the largest campaigns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+
+from etl.read.overview import Holding, Overview, TopCampaign
+from etl.read.status import AccountState, stale
+from etl.report.html.attention import rank
+from etl.report.html.charts import meter, spark
+from etl.report.html.markup import Element, element
+from etl.report.html.parts import Cell, chip, figure, last_days, remark, section, shortened, small, table, when
+from etl.report.states import OTHER_VIEWER, state
+from etl.report.wording import counted, lasting, moment, thousands
+
+SHOWN = 150
+"""Accounts that stand on the page; the totals count all of them."""
+HEADS = ("account", "last sync", "observed (UTC)", "numbers", "campaigns", "in no campaign", "changes", "by day")
+
+
+def accounts_section(seen: Overview, max_age: timedelta) -> Element:
+    """A row for each account, those that need attention first, then the largest."""
+    late = frozenset(a.account_id for a in stale(seen.status.accounts, max_age))
+    ordered = sorted(seen.status.accounts, key=lambda a: (*rank(a, late), a.account_id))
+    rows = [_row(seen, account, late) for account in ordered[:SHOWN]]
+    return section("accounts", "Accounts", remark(_explained(seen, len(rows))), table(HEADS, rows, cards=True))
+
+
+def _explained(seen: Overview, rows: int) -> str:
+    known = len(seen.status.accounts)
+    first = "Those that need attention first, then the largest."
+    which = first if rows == known else f"{thousands(rows)} of {thousands(known)}: {first} `vnsync status` lists all."
+    return f"{which} Changes: those of {last_days(len(seen.activity.days))}."
+
+
+def _row(seen: Overview, account: AccountState, late: frozenset[int]) -> list[Cell]:
+    held = seen.holdings.get(account.account_id, Holding() if account.observed_at else None)
+    counts = seen.activity.per_account.get(account.account_id, ())
+    return [
+        _name(account.account_id, account.account_name),
+        Cell([chip(account.status), *_remarks(account)]),
+        _observed(account, is_late=account.account_id in late),
+        figure(held.numbers if held else None),
+        figure(held.campaigns if held else None),
+        figure(held.unplaced if held else None),
+        figure(sum(counts)),
+        Cell([spark(counts)]),
+    ]
+
+
+def _name(account_id: int, name: str | None) -> Cell:
+    return Cell([str(account_id)]) if name is None else Cell([shortened(name), small(str(account_id))])
+
+
+def _remarks(account: AccountState) -> Iterable[Element]:
+    counts = [
+        (account.quarantined, "in quarantine"),
+        (account.suspects, "not proven gone"),
+        (account.unaccounted, "not sent by the source"),
+    ]
+    if account.unreachable_since is not None:
+        yield small(f"{state(account.status)} since {moment(account.unreachable_since)}")
+    elif account.status != "succeeded" and account.error:
+        yield small(account.error, 160)
+    yield from (small(f"{thousands(n)} {what}") for n, what in counts if n)
+    if account.viewer_changed:
+        yield small(OTHER_VIEWER)
+
+
+def _observed(account: AccountState, *, is_late: bool) -> Cell:
+    if account.observed_at is None or account.age_seconds is None:
+        return Cell([chip("never", "bad")])
+    age = f"{lasting(account.age_seconds)} ago"
+    return Cell([when(moment(account.observed_at)), chip(age, "warn") if is_late else small(age)])
+
+
+# -- what is held
+
+
+def held_section(seen: Overview) -> Element:
+    """Numbers by status, and the largest campaigns."""
+    return section(
+        "held",
+        "Numbers and campaigns",
+        element(
+            "div",
+            element("div", element("h3", "Numbers by status"), _statuses(seen.statuses, seen.sizes["virtual_numbers"])),
+            element("div", element("h3", "Largest campaigns"), _campaigns(seen.campaigns, seen.sizes["campaigns"])),
+            class_="split",
+        ),
+    )
+
+
+def _statuses(statuses: Sequence[tuple[str | None, int]], total: int) -> Element:
+    rows = [[Cell(status), figure(count), Cell([meter(count, total)])] for status, count in statuses]
+    others = total - sum(count for _, count in statuses)
+    if others:
+        rows.append([Cell("others"), figure(others), Cell([meter(others, total)])])
+    return table(["status", "numbers", "share"], rows) if rows else remark("No number is listed.")
+
+
+def _campaigns(campaigns: Sequence[TopCampaign], total: int) -> Element:
+    rows = [
+        [
+            Cell([shortened(c.campaign_name or "–"), small(c.site_domain_name or "no site")]),
+            Cell(str(c.account_id)),
+            figure(c.numbers),
+        ]
+        for c in campaigns
+    ]
+    if not rows:
+        return remark("No campaign holds a number.")
+    shown = table(["campaign", "account", "numbers"], rows)
+    more = total - len(rows)
+    return element("div", shown, remark(f"and {counted(more, 'campaign')} with fewer or none") if more > 0 else None)

@@ -1,0 +1,107 @@
+"""What changed lately, and how the last runs went."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from etl.domain import tables as declared
+from etl.read.activity import Activity, Day
+from etl.read.overview import Overview, RunStory
+from etl.report.html.charts import days_chart, layered, legend
+from etl.report.html.markup import Element, element, told
+from etl.report.html.parts import Cell, chip, figure, last_days, remark, section, small, table, when
+from etl.report.wording import counted, lasting, moment, thousands
+
+KINDS = ("added", "changed", "removed")
+MOVED, KNOWN = "moved", "known now"
+"""Kinds that have a column where there are such rows."""
+DAYS = 10
+"""Days that are told in figures."""
+
+
+def changes_section(activity: Activity) -> Element:
+    """A bar for each day, and the figures behind them."""
+    title = "What changed lately"
+    if not activity.days:
+        return section("changes", title, remark("Nothing was observed yet."))
+    if not any(day.counts or day.known for day in activity.days):
+        return section("changes", title, remark(f"Nothing, on {counted(len(activity.days), 'observed day')}. {_FIRST}"))
+    words = f"Rows added, changed or removed on {last_days(len(activity.days))} (UTC). {_FIRST}"
+    explained = [
+        remark(_MOVED) if any(kind == MOVED for day in activity.days for _, kind in day.counts) else None,
+        remark(_KNOWN) if any(day.known for day in activity.days) else None,
+    ]
+    tables = element(
+        "div",
+        element("div", element("h3", "By kind"), _by_kind(activity), explained),
+        element("div", element("h3", "By day"), _by_day(activity)),
+        class_="split",
+    )
+    return section("changes", title, remark(words), days_chart(activity), legend(), tables)
+
+
+_FIRST = "An account's first observation is not counted: it was new to the warehouse only."
+_MOVED = "Moved: numbers that left one account and are another one's, counted in both."
+_KNOWN = "Known now: rows with fields that the source reported for the first time. Nothing of them changed."
+
+
+def _by_kind(activity: Activity) -> Element:
+    total: Counter[tuple[str, str]] = Counter()
+    for day in activity.days:
+        total.update(day.counts)
+        total.update({(entity, KNOWN): rows for entity, rows in day.known.items()})
+    met = {kind for (_, kind), rows in total.items() if rows}
+    kinds = [*KINDS, *(kind for kind in (MOVED, KNOWN) if kind in met)]
+    rows = [
+        [Cell(t.entity), *(figure(total[t.entity, kind] or None) for kind in kinds)]
+        for t in declared.TABLES
+        if any(total[t.entity, kind] for kind in kinds)
+    ]
+    return table(["what", *kinds], rows)
+
+
+def _by_day(activity: Activity) -> Element:
+    rows = [_day(day) for day in reversed(activity.days[-DAYS:])]
+    return table(["day", "accounts", "numbers", "assigned", "names"], rows)
+
+
+def _day(day: Day) -> list[Cell]:
+    observed = small(counted(day.observations, "observation")) if day.observations > day.accounts else None
+    return [
+        Cell([when(str(day.day)), observed]),
+        figure(day.accounts),
+        *(figure(count or None) for count in layered(day)),
+    ]
+
+
+def runs_section(seen: Overview) -> Element:
+    """The last runs, newest first."""
+    heads = ["run", "started (UTC)", "took", "status", "accounts", "opened", "closed", "note"]
+    rows = [_run(story) for story in seen.runs]
+    body = table(heads, rows, cards=True) if rows else remark("There was none.")
+    return section("runs", "Last runs", body)
+
+
+def _run(story: RunStory) -> list[Cell]:
+    run = story.run
+    took = "–" if run.finished_at is None else lasting((run.finished_at - run.started_at).total_seconds())
+    return [
+        Cell([str(run.run_id), small(f"vnsync {story.version}")]),
+        Cell([when(moment(run.started_at))]),
+        Cell(took),
+        Cell([chip(run.status), small(f"exit {run.exit_code}") if run.exit_code else None]),
+        Cell(_accounts(story)),
+        figure(story.rows_opened),
+        figure(story.rows_closed),
+        Cell([element("small", told(run.error, 400))] if run.error else None),
+    ]
+
+
+def _accounts(story: RunStory) -> str:
+    counts = [
+        (story.succeeded, "published"),
+        (story.held, "held"),
+        (story.failed, "failed"),
+        (story.unreachable, "unreachable"),
+    ]
+    return ", ".join(f"{thousands(n)} {what}" for n, what in counts if n) or "none"

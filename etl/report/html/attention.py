@@ -1,0 +1,233 @@
+"""What needs attention first, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from etl.domain.causes import Cause, causes
+from etl.domain.runs import RunStatus
+from etl.read.overview import Overview
+from etl.read.status import AccountState, stale
+from etl.report.causes import listed, standing, who
+from etl.report.freshness import RUN_ADVICE
+from etl.report.html.markup import Element, element, told
+from etl.report.states import state
+from etl.report.wording import counted, lasting, moment, quoted, thousands
+
+SHOWN = 8
+"""Accounts or reasons named under each heading."""
+LONG_GAP = 2 * 86_400
+"""Seconds without an observation after which it is worth saying that changes cannot be dated more closely."""
+_STATES = {"failed": 0, "held": 1}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """Something to look at. `level`: bad, warn or note; `remedy`: what to do; `command`: with what; `cases`: where."""
+
+    level: str
+    title: str
+    remedy: str
+    command: str | None = None
+    cases: Sequence[str] = ()
+    more: int = 0
+
+
+def items(seen: Overview, max_age: timedelta) -> list[Item]:
+    """All of it, what is broken before what is only incomplete; empty when all is well."""
+    accounts = [a for a in seen.status.accounts if not a.is_unreachable]
+    found = [*_runs(seen), *_unpublished(accounts), *_late(accounts, max_age), *_incomplete(seen, accounts)]
+    found += [*_unreachable(seen), *_source(seen)]
+    return sorted(found, key=lambda item: ("bad", "warn", "note").index(item.level))
+
+
+def rank(account: AccountState, late: frozenset[int]) -> tuple[int, int]:
+    """The order of accounts: those that need somebody first, then the largest, those that have left at the end."""
+    counts = (account.quarantined, account.suspects, account.unaccounted)
+    problems = [
+        account.status in _STATES,
+        account.observed_at is None,
+        account.account_id in late,
+        *(bool(count) for count in counts),
+    ]
+    worst = problems.index(True) if True in problems else len(problems)
+    return len(problems) + 1 if account.is_unreachable else worst, -(account.listed_numbers or 0)
+
+
+def shown(item: Item) -> Element:
+    """The item as it stands on the page."""
+    cases = [element("li", case) for case in item.cases]
+    if item.more:
+        cases.append(element("li", f"and {thousands(item.more)} more"))
+    remedy = [item.remedy, element("br") if item.command else None]
+    command = element("code", item.command) if item.command else None
+    return element(
+        "li",
+        element("h3", item.title),
+        element("p", remedy, command),
+        element("ul", cases, class_="small") if cases else None,
+        class_=item.level,
+    )
+
+
+def _cases(accounts: Sequence[AccountState], words: Sequence[str]) -> tuple[list[str], int]:
+    told_of = [f"{_who(a)}{': ' if w else ''}{w}" for a, w in zip(accounts[:SHOWN], words[:SHOWN], strict=True)]
+    return told_of, max(0, len(accounts) - SHOWN)
+
+
+def _who(account: AccountState) -> str:
+    return f"{account.account_id}{f' {quoted(account.account_name)}' if account.account_name is not None else ''}"
+
+
+def _item(
+    level: str,
+    title: str,
+    accounts: Sequence[AccountState],
+    words: Sequence[str],
+    remedy: str,
+    command: str | None = None,
+) -> Item:
+    cases, more = _cases(accounts, words)
+    return Item(level=level, title=title, remedy=remedy, command=command, cases=cases, more=more)
+
+
+# -- what is broken
+
+
+def _runs(seen: Overview) -> Iterator[Item]:
+    run = seen.status.last_run
+    if run is None:
+        yield Item(level="bad", title="Nothing was ever synced", remedy="Start with:", command="vnsync sync")
+    elif run.status in (RunStatus.FAILED, RunStatus.INTERRUPTED):
+        code = "" if run.exit_code is None else f" (exit {run.exit_code})"
+        title = f"The last run {'failed' if run.status == RunStatus.FAILED else 'was interrupted'}{code}"
+        cases = [told(run.error, 500)] if run.error else []
+        yield Item(level="bad", title=title, remedy=RUN_ADVICE[run.status], cases=cases)
+    elif run.status == RunStatus.RUNNING:
+        title = f"A run is under way since {moment(run.started_at)} UTC"
+        yield Item(level="note", title=title, remedy=RUN_ADVICE[run.status])
+
+
+def _unpublished(accounts: Sequence[AccountState]) -> Iterator[Item]:
+    failed = [a for a in accounts if a.status == "failed"]
+    if failed:
+        remedy = "What was published before stays. To see whether the cause persists:"
+        cases = [_cause(cause) for cause in causes(standing(failed))]
+        yield Item(
+            level="bad",
+            title=f"{counted(len(failed), 'account')} failed",
+            remedy=remedy,
+            command="vnsync doctor",
+            cases=cases[:SHOWN],
+            more=max(0, len(cases) - SHOWN),
+        )
+    held = [a for a in accounts if a.status == "held"]
+    if held:
+        title = f"{counted(len(held), 'account')} held: too many numbers would be closed at once"
+        remedy = "Nothing was published for it. If the numbers are really gone, approve it:"
+        command = f"vnsync sync --account {held[0].account_id} --approve-close {held[0].account_id}"
+        yield _item("bad", title, held, [told(a.error, 400) for a in held], remedy, command)
+
+
+def _cause(cause: Cause) -> str:
+    """A cause with the accounts that it stopped: one line, however many they are."""
+    first = cause.failures[0]
+    if len(cause.failures) > 1:
+        return f"{who(cause)} ({listed(cause.account_ids)}): {told(cause.error, 400)}"
+    name = "" if first.account_name is None else f" {quoted(first.account_name)}"
+    return f"{first.account_id}{name}: {told(first.error, 400)}"
+
+
+def _late(accounts: Sequence[AccountState], max_age: timedelta) -> Iterator[Item]:
+    late = sorted(stale(accounts, max_age), key=lambda a: -(a.age_seconds or float("inf")))
+    if late:
+        asked = lasting(max_age.total_seconds())
+        title = f"{counted(len(late), 'account')} not observed within {asked}"
+        ages = ["never observed" if a.age_seconds is None else f"{lasting(a.age_seconds)} ago" for a in late]
+        yield _item("warn", title, late, ages, "Check that the schedule still runs, then:", "vnsync sync")
+
+
+def _unreachable(seen: Overview) -> Iterator[Item]:
+    left = [a for a in seen.status.accounts if a.is_unreachable]
+    if left:
+        title = f"{counted(len(left), 'account')} cannot be listed for a known reason"
+        remedy = "Nothing needs to be done if the customer has left or is locked: its rows stay as they were."
+        cases = [f"{state(a.status)} since {moment(a.unreachable_since)} UTC" for a in left]
+        yield _item("note", title, left, cases, remedy)
+
+
+# -- what is incomplete
+
+
+def _incomplete(seen: Overview, accounts: Sequence[AccountState]) -> Iterator[Item]:
+    yield from _quarantine(seen)
+    suspects = _most(accounts, "suspects")
+    if suspects:
+        title = f"{_sum(suspects, 'suspects', 'number')} not listed, but not proven gone"
+        remedy = (
+            "They were left open, and the next sync asks again. If they are really gone (after another user of the "
+            "customer took over, for example), approve it:"
+        )
+        first = suspects[0].account_id
+        command = f"vnsync sync --account {first} --approve-close {first}"
+        yield _item("warn", title, suspects, [thousands(a.suspects) for a in suspects], remedy, command)
+    missing = _most(accounts, "unaccounted")
+    if missing:
+        title = f"{_sum(missing, 'unaccounted', 'number')} counted by the source but not sent"
+        remedy = (
+            "The source's own total disagrees with its list. What it sent is published; if it stays, tell its support."
+        )
+        yield _item("warn", title, missing, [thousands(a.unaccounted) for a in missing], remedy)
+    gaps = sorted(
+        (a for a in accounts if (a.longest_gap_seconds or 0) > LONG_GAP), key=lambda a: -(a.longest_gap_seconds or 0)
+    )
+    if gaps:
+        title = f"{counted(len(gaps), 'account')} with more than {lasting(LONG_GAP)} between observations"
+        remedy = (
+            "Within the last 30 days. What changed in between is dated by the observation after it, not more closely."
+        )
+        yield _item("note", title, gaps, [f"longest {lasting(a.longest_gap_seconds or 0)}" for a in gaps], remedy)
+
+
+def _quarantine(seen: Overview) -> Iterator[Item]:
+    records = sum(a.quarantined for a in seen.status.accounts)
+    if records:
+        reasons = [
+            f"{told(r.path)}: {told(r.reason, 200)} ({counted(r.records, 'record')}, {counted(r.accounts, 'account')})"
+            for r in seen.rejected
+        ]
+        yield Item(
+            level="warn",
+            title=f"{counted(records, 'record')} in quarantine",
+            remedy="They could not be used and are kept as they were sent; what was known before stays. Look:",
+            command="select account_id, virtual_number_id, path, reason, record from quarantine order by run_id desc",
+            cases=reasons[:SHOWN],
+            more=max(0, len(reasons) - SHOWN),
+        )
+
+
+def _most(accounts: Sequence[AccountState], column: str) -> list[AccountState]:
+    return sorted((a for a in accounts if getattr(a, column)), key=lambda a: -int(getattr(a, column)))
+
+
+def _sum(accounts: Sequence[AccountState], column: str, noun: str) -> str:
+    return counted(sum(int(getattr(a, column)) for a in accounts), noun)
+
+
+def _source(seen: Overview) -> Iterator[Item]:
+    if seen.departures:
+        told_of = [
+            f"{told(d.path)}: {told(d.kind.replace('_', ' '))}{f' {quoted(d.value)}' if d.value else ''}, "
+            f"{counted(d.accounts, 'account')}, first {moment(d.first_seen)} UTC"
+            for d in seen.departures[:SHOWN]
+        ]
+        yield Item(
+            level="note",
+            title=f"The source sends {counted(seen.departures_known, 'thing')} that its documentation does not mention",
+            remedy="Nothing is lost: unknown fields are kept in the column extra, unknown values as text. All of them:",
+            command="select * from source_drift",
+            cases=told_of,
+            more=seen.departures_known - len(told_of),
+        )

@@ -1,0 +1,1 @@
+"""Snapshots: every table as known at a moment, in files that can be checked."""

@@ -1,0 +1,269 @@
+"""Whether a snapshot is what its manifest says, and, with the warehouse at hand, what was known at that moment.
+
+Without the warehouse, every file that was edited, cut, added or lost is found, and every edit of the manifest that does
+not make all of its digests anew. With it, nothing has to be believed: each table is written again and compared. What a
+snapshot from before an erasure still holds of what was erased is told, and is no problem of the snapshot's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from io import BufferedReader
+from itertools import zip_longest
+from pathlib import Path
+from typing import IO, Any
+
+from sqlalchemy import Connection, Engine
+
+from etl.domain.instants import parse_moment
+from etl.domain.tables import VIRTUAL_NUMBERS
+from etl.errors import IntegrityBroken, LocalTrouble, Usage
+from etl.files import TooLarge, WrongKind, open_regular, read_regular
+from etl.read.erased import Version, erased_versions
+from etl.snapshot import parquet
+from etl.snapshot.encoders import ENCODERS
+from etl.snapshot.manifest import LARGEST, NAME, Manifest, dumps, loads
+from etl.snapshot.rows import SHEETS, Sheet, batches
+from etl.snapshot.still_held import Copy, still_held
+from etl.snapshot.write import seen_accounts
+from etl.store.engine import begin_reading, database_errors
+
+_SHEETS = {sheet.name: sheet for sheet in SHEETS}
+_NAMES = {f"{sheet.name}.{name}" for sheet in SHEETS for name in ENCODERS}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """Something that is not as it should be; `where`: the file, or the account."""
+
+    where: str
+    what: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """What the manifest says, what is wrong, in the order of the files, and what is in them although it was erased.
+
+    `still_held`: versions of numbers, and when each was erased.
+    """
+
+    manifest: Manifest
+    problems: tuple[Problem, ...]
+    still_held: Mapping[Version, datetime]
+
+
+def is_snapshot(folder: Path) -> bool:
+    """Whether the folder holds a manifest, or files that only a snapshot has."""
+    try:
+        return os.path.lexists(folder / NAME) or any(path.name in _NAMES for path in folder.iterdir())
+    except OSError:
+        return False
+
+
+def check(folder: Path, engine: Engine | None) -> Checked:
+    """Everything that is wrong with the snapshot.
+
+    `engine`: the warehouse to compare with, if there is one. Raises `Usage` when the folder is no snapshot,
+    `IntegrityBroken` when its manifest is lost or cannot be read, `LocalTrouble` when a file cannot.
+    """
+    content = _manifest(folder)
+    try:
+        manifest = loads(content)
+        moment = parse_moment(manifest.as_of)
+    except ValueError as exc:
+        raise IntegrityBroken(f"{folder / NAME} cannot be read: {exc}", remedy="Take the snapshot anew") from exc
+    problems = list(_files(folder, manifest))
+    held: dict[Version, datetime] = {}
+    if engine is not None:
+        broken = {problem.where for problem in problems}
+        problems += _against(engine, folder, manifest, moment, broken, held)
+    if dumps(manifest) != content:
+        problems.insert(0, Problem(where=NAME, what="was edited: its digest is not that of its contents"))
+    return Checked(manifest=manifest, problems=tuple(problems), still_held=held)
+
+
+def _manifest(folder: Path) -> bytes:
+    path = folder / NAME
+    try:
+        return read_regular(path, below=folder, most=LARGEST)
+    except FileNotFoundError:
+        if not is_snapshot(folder):
+            raise Usage(
+                f"{folder} is not a snapshot: it has no {NAME}", remedy="Name a folder that `snapshot` made."
+            ) from None
+        raise IntegrityBroken(f"{path} is missing", remedy="Take the snapshot anew") from None
+    except (WrongKind, TooLarge) as exc:
+        raise IntegrityBroken(f"{path} is not a manifest: {exc.strerror}", remedy="Take the snapshot anew") from None
+    except OSError as exc:
+        raise LocalTrouble(f"cannot read {path}: {exc.strerror}", remedy=_READABLE) from exc
+
+
+_READABLE = "Check that this user may read it, and that the disk is sound."
+
+
+# -- the files, by the manifest
+
+
+def _files(folder: Path, manifest: Manifest) -> Iterator[Problem]:
+    listed = [file.path for file in manifest.files]
+    formats = {path.rpartition(".")[2] for path in listed}
+    wanted = {f"{sheet.name}.{name}" for sheet in SHEETS for name in formats}
+    if set(listed) != wanted or len(listed) != len(wanted) or not wanted <= _NAMES:
+        yield Problem(where=NAME, what="does not name each table once in each format")
+    for file in manifest.files:
+        if file.path in _NAMES:
+            yield from _file(folder / file.path, file.bytes, file.sha256)
+    for path in sorted(folder.iterdir()):
+        if path.name not in {*listed, NAME}:
+            yield Problem(where=path.name, what="is not in the manifest")
+
+
+def _file(path: Path, size: int, sha256: str) -> Iterator[Problem]:
+    try:
+        if path.is_symlink() or not path.is_file():
+            there = path.is_symlink() or path.exists()
+            yield Problem(where=path.name, what="is not a file" if there else "is missing")
+            return
+        found = path.stat().st_size
+        if found != size:
+            yield Problem(where=path.name, what=f"has {found} bytes, the manifest says {size}")
+        elif _sha256(path) != sha256:
+            yield Problem(where=path.name, what="was edited: its SHA-256 is not that of the manifest")
+    except OSError as exc:
+        raise LocalTrouble(f"cannot read {path}: {exc.strerror}", remedy=_READABLE) from exc
+
+
+def _sha256(path: Path) -> str:
+    with _opened(path) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _opened(path: Path) -> AbstractContextManager[BufferedReader]:
+    return open_regular(path, below=path.parent)
+
+
+# -- the same, written again from the warehouse
+
+
+def _against(
+    engine: Engine,
+    folder: Path,
+    manifest: Manifest,
+    moment: datetime,
+    broken: set[str],
+    held: dict[Version, datetime],
+) -> Iterator[Problem]:
+    """Where it differs from the warehouse; what it still holds of erased versions is put into `held`."""
+    with database_errors(), begin_reading(engine) as connection:
+        yield from _accounts(connection, manifest, moment)
+        erased = erased_versions(connection)
+        for file in manifest.files:
+            sheet, _, name = file.path.rpartition(".")
+            if file.path not in _NAMES or file.path in broken:
+                continue
+            copy = Copy(sheet=_SHEETS[sheet], name=name, path=folder / file.path, moment=moment)
+            for problem in _compared(connection, copy, file.rows):
+                kept = still_held(connection, copy, erased) if erased and sheet == VIRTUAL_NUMBERS.name else None
+                if kept is None:
+                    yield problem
+                else:
+                    held.update({version: erased[version] for version in kept})
+
+
+def _accounts(connection: Connection, manifest: Manifest, moment: datetime) -> Iterator[Problem]:
+    """The accounts, their observations and the heads of their chains."""
+    told = {seen.account_id: seen for seen in manifest.accounts}
+    known = {seen.account_id: seen for seen in seen_accounts(connection, moment)}
+    for account_id in sorted(told.keys() | known.keys()):
+        one, other = told.get(account_id), known.get(account_id)
+        where = f"account {account_id}"
+        if one is None or other is None:
+            yield Problem(where=where, what=f"is only in the {'warehouse' if one is None else 'snapshot'}")
+        elif one.observed_at != other.observed_at:
+            yield Problem(where=where, what=f"was observed at {other.observed_at}, the snapshot says {one.observed_at}")
+        elif one.chain_digest != other.chain_digest:
+            yield Problem(where=where, what="has another chain digest in the warehouse")
+
+
+def _compared(connection: Connection, copy: Copy, told_rows: int) -> Iterator[Problem]:
+    with _opened(copy.path) as stream:
+        twin = _Twin(stream)
+        rows = _encode(connection, copy.sheet, copy.name, copy.moment, twin)
+        if twin.same():
+            if rows != told_rows:
+                yield Problem(where=copy.path.name, what=f"has {rows} rows, the manifest says {told_rows}")
+            return
+    if copy.name == "parquet":
+        yield from _parquet_rows(connection, copy.sheet, copy.path, copy.moment)
+    else:
+        yield Problem(where=copy.path.name, what=f"line {twin.line} is not what the warehouse knows of that moment")
+
+
+def _encode(connection: Connection, sheet: Sheet, name: str, moment: datetime, stream: Any) -> int:
+    """Write the sheet as of the moment; how many rows it has."""
+    encoder, rows = ENCODERS[name](sheet, stream), 0
+    for batch in batches(connection, sheet, moment):
+        encoder.write(batch)
+        rows += len(batch)
+    encoder.finish()
+    return rows
+
+
+def _parquet_rows(connection: Connection, sheet: Sheet, path: Path, moment: datetime) -> Iterator[Problem]:
+    """Another version of pyarrow writes the same rows in other bytes: then the rows decide."""
+    known = (row for batch in batches(connection, sheet, moment) for row in batch)
+    try:
+        with _opened(path) as stream:
+            same = all(_plain(one) == _plain(other) for one, other in zip_longest(parquet.rows(stream), known))
+    except parquet.Unreadable as exc:
+        yield Problem(where=path.name, what=f"cannot be read ({exc})")
+        return
+    if not same:
+        yield Problem(where=path.name, what="does not hold what the warehouse knows of that moment")
+
+
+def _plain(row: tuple[Any, ...] | None) -> str:
+    """A row as text in which no type passes for another."""
+    return repr(None if row is None else [str(v) if isinstance(v, datetime) else v for v in row])
+
+
+class _Twin(io.RawIOBase):
+    """A stream that keeps nothing: it compares what is written with a file, and knows the line where they part."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream, self._written, self._parted = stream, 0, False
+        self.line = 1
+
+    def writable(self) -> bool:
+        """It is for writing."""
+        return True
+
+    def tell(self) -> int:
+        """How much was written."""
+        return self._written
+
+    def write(self, data: Any) -> int:
+        """Compare with as many bytes of the file."""
+        self._written += len(data)
+        if not self._parted:
+            self._compare(bytes(data))
+        return len(data)
+
+    def _compare(self, ours: bytes) -> None:
+        theirs = self._stream.read(len(ours))
+        if ours == theirs:
+            self.line += ours.count(b"\n")
+            return
+        self._parted = True
+        common = next((i for i, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), len(theirs))
+        self.line += ours[:common].count(b"\n")
+
+    def same(self) -> bool:
+        """Whether all that was written is all that the file holds."""
+        return not self._parted and not self._stream.read(1)

@@ -1,0 +1,138 @@
+"""The rows of a snapshot's table as CSV, NDJSON or Parquet: the same rows give the same bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import IO, Any, Protocol
+
+from etl.domain.tables import Kind
+from etl.snapshot import csv_text, parquet
+from etl.snapshot.rows import Moment, Row, Sheet, time_text
+
+ROW_GROUP = 50_000
+"""Rows of a Parquet row group, however the rows arrive."""
+
+
+class Encoder(Protocol):
+    """Writes rows to a binary stream, which it does not close."""
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """More rows, in order."""
+
+    def finish(self) -> None:
+        """No more rows."""
+
+    def abandon(self) -> None:
+        """The rest will not be written; to be called while the stream is open, and harmless after `finish`."""
+
+
+class CsvEncoder(Encoder):
+    """See `csv_text` for the rules; the first line has the columns' names."""
+
+    def __init__(self, sheet: Sheet, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._times = [i for i, (_, kind) in enumerate(sheet.columns) if kind is Moment.TIME]
+        self._put([csv_text.line(sheet.names)])
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """More lines."""
+        self._put([csv_text.line(self._cells(row)) for row in rows])
+
+    def _cells(self, row: Row) -> Sequence[Any]:
+        values = list(row)
+        for i in self._times:
+            values[i] = time_text(values[i])
+        return values
+
+    def _put(self, lines: Sequence[str]) -> None:
+        self._stream.write("".join(lines).encode())
+
+
+_LINE_ENDS = str.maketrans({"\u0085": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+"""What some readers take for the end of a line, as JSON escapes."""
+
+
+class NdjsonEncoder(Encoder):
+    """One JSON object on each line, with the columns in their order; `extra` is an object, times are ISO 8601."""
+
+    def __init__(self, sheet: Sheet, stream: IO[bytes]) -> None:
+        self._stream = stream
+        heads = ["{" + json.dumps(sheet.names[0]), *("," + json.dumps(name) for name in sheet.names[1:])]
+        self._columns = [(f"{head}:", _json(kind)) for head, (_, kind) in zip(heads, sheet.columns, strict=True)]
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """More lines."""
+        columns = self._columns
+        text = "".join(
+            "".join([head + as_json(value) for (head, as_json), value in zip(columns, row, strict=True)]) + "}\n"
+            for row in rows
+        )
+        self._stream.write(text.translate(_LINE_ENDS).encode() if not text.isascii() else text.encode())
+
+
+_text = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def _json(kind: Kind | Moment) -> Callable[[Any], str]:
+    if kind is Moment.TIME:
+        return lambda value: f'"{time_text(value)}"'
+    if kind is Kind.JSON:
+        return lambda value: "null" if value is None else str(value)
+    return _text
+
+
+class ParquetEncoder(Encoder):
+    """Parquet by pyarrow, zstd, row groups of one size; `extra` is JSON text. Each version of pyarrow has its bytes."""
+
+    def __init__(self, sheet: Sheet, stream: IO[bytes]) -> None:
+        parquet.require(", or choose --format csv,ndjson")
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        types = {
+            Kind.INTEGER: pa.int64(),
+            Kind.TEXT: pa.string(),
+            Kind.JSON: pa.string(),
+            Kind.BOOLEAN: pa.bool_(),
+            Moment.TIME: pa.timestamp("us", tz="UTC"),
+        }
+        fields = [pa.field(name, types[kind], nullable=i >= sheet.keys) for i, (name, kind) in enumerate(sheet.columns)]
+        self._pa, self._schema = pa, pa.schema(fields)
+        self._rows: list[Row] = []
+        self._writer = pq.ParquetWriter(stream, self._schema, compression="zstd", version="2.6")
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """More rows; they are written when a row group is full."""
+        self._rows += rows
+        while len(self._rows) >= ROW_GROUP:
+            self._group(self._rows[:ROW_GROUP])
+            del self._rows[:ROW_GROUP]
+
+    def _group(self, rows: Sequence[Row]) -> None:
+        columns = list(zip(*rows, strict=True))
+        arrays = [self._pa.array(c, type=f.type) for c, f in zip(columns, self._schema, strict=True)]
+        self._writer.write_table(self._pa.Table.from_arrays(arrays, schema=self._schema), row_group_size=ROW_GROUP)
+
+    def finish(self) -> None:
+        """The last row group and the footer."""
+        if self._rows:
+            self._group(self._rows)
+        self._writer.close()
+
+    def abandon(self) -> None:
+        """Left alone, the writer would write its footer when it is collected, to a stream that is closed by then."""
+        self._writer.close()
+
+
+ENCODERS: dict[str, Callable[[Sheet, IO[bytes]], Encoder]] = {
+    "parquet": ParquetEncoder,
+    "csv": CsvEncoder,
+    "ndjson": NdjsonEncoder,
+}
+"""By the format's name, which is the files' suffix too; in the order of the files."""
+
+
+def installed() -> tuple[str, ...]:
+    """The formats that can be written here."""
+    return tuple(name for name in ENCODERS if name != "parquet" or parquet.is_installed())

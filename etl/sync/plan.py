@@ -1,0 +1,146 @@
+"""A run without its commits: what it takes and what it would publish. Nothing is written, not even the run's row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+
+from sqlalchemy import Engine
+
+from etl.domain.events import Notice
+from etl.domain.guard import Links
+from etl.domain.ports import Clock, Report
+from etl.domain.runs import AccountResult, AccountStatus, TableChange, outcome
+from etl.errors import AccountRefused, Held, Stopped, VnsyncError
+from etl.extract.accounts import Account, discover
+from etl.extract.jsonrpc import DataApi
+from etl.extract.prefetch import Fetcher, inline
+from etl.extract.proof import Proof
+from etl.load.publish import AccountLoad, held
+from etl.store import migrations, schema_check
+from etl.store.accounts import KnownAccount, known_accounts
+from etl.store.connections import Lender
+from etl.store.installations import Installation
+from etl.sync.account import AccountSync
+from etl.sync.context import Surroundings, SyncOptions
+from etl.sync.scope import in_this_run, report_undescribed, wanted
+from etl.sync.unreachable import as_unreachable, not_listed, state_of, unreachable_result
+
+NO_RUN = 0
+"""The run id of a run that is none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedAccount:
+    """What would become of one account. `result` is as its row would be, with `held` where the guard would stop it.
+
+    `requests`: how many it takes; each answered one costs a point. `tables`: also of a held account, were it approved.
+    """
+
+    result: AccountResult
+    requests: int
+    tables: dict[str, TableChange] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The whole of it. `requests`: for the roster too; `points_left`: of the minute or day, None where unlimited."""
+
+    exit_code: int
+    requests: int
+    points_left: int | None
+    accounts: tuple[PlannedAccount, ...]
+
+
+def plan(
+    api: DataApi, engine: Engine, *, options: SyncOptions, clock: Clock, report: Report, fetcher: Fetcher = inline
+) -> Plan:
+    """Read the accounts as `pipeline.sync` would, and work out what it would publish.
+
+    What would fail for one account is in the plan; `VnsyncError` is raised when nothing could be tried.
+    """
+    migrations.check(engine)
+    for warning in schema_check.check(engine):
+        report(Notice(message=warning))
+    installation = Installation.required(engine, api.url)
+    roster, known = discover(api).given(options.users), known_accounts(engine)
+    accounts = wanted(roster, options, report)
+    planned: list[PlannedAccount] = []
+    with closing(Lender(engine)) as lender:
+        shared = Surroundings(
+            api=api,
+            engine=engine,
+            lender=lender,
+            installation=installation,
+            options=options,
+            clock=clock,
+            report=report,
+            run_id=NO_RUN,
+            fetcher=fetcher,
+        )
+        shared = in_this_run(shared, roster, accounts, known)
+        for account in accounts:
+            sync = _Rehearsal(shared, account, known.get(account.account_id, KnownAccount()))
+            planned.append(sync.rehearse(agents=roster.role == "agent"))
+            if sync.hopeless is not None:
+                raise sync.hopeless
+    report_undescribed(shared)
+    recorded, _ = not_listed(known, roster, {a.account_id for a in accounts}, options.accounts)
+    for account_id, reason in recorded.items():
+        account = Account(account_id=account_id)
+        result = unreachable_result(NO_RUN, account, reason, known.get(account_id), clock.now())
+        planned.append(PlannedAccount(result=result, requests=0))
+    _, exit_code = outcome([one.result for one in planned])
+    left = api.points.left
+    return Plan(exit_code=exit_code, requests=api.requests, points_left=left, accounts=tuple(planned))
+
+
+class _Rehearsal(AccountSync):
+    """An account sync up to its commit."""
+
+    hopeless: VnsyncError | None = None
+    """Why no other account can be tried either."""
+
+    def rehearse(self, *, agents: bool) -> PlannedAccount:
+        """What would come of it; a failure is told, and only a signal is raised."""
+        try:
+            return self._rehearsed()
+        except Stopped:
+            raise
+        except VnsyncError as exc:
+            self.hopeless = exc if exc.concerns_all else None
+            failed = self.failed(exc)
+            state = state_of(self._account, exc) if agents and isinstance(exc, AccountRefused) else None
+            if state is not None:
+                failed = as_unreachable(failed, state, self._known)
+            return PlannedAccount(result=failed, requests=failed.requests)
+
+    def _rehearsed(self) -> PlannedAccount:
+        with self._listed(straight=False) as listed:
+            load, proof, facts = listed.load, listed.proof, listed.facts
+            changes, removed = load.rehearse(
+                now=listed.now,
+                gone=proof.gone,
+                partly_read=self._partly_read(),
+                unreported=self._normalizer.unreported,
+            )
+            stopped = self._held(load, proof, removed)
+            result = self.failed(stopped) if stopped else self._result(AccountStatus.SUCCEEDED)
+            told = replace(
+                result,
+                account_name=facts.account_name,
+                timezone=facts.timezone,
+                changes=changes,
+                rows_opened=sum(c.opened for c in changes.values()),
+                rows_closed=sum(c.closed for c in changes.values()),
+            )
+            return PlannedAccount(result=told, requests=told.requests, tables=changes)
+
+    def _held(self, load: AccountLoad, proof: Proof, removed: Sequence[Links]) -> Held | None:
+        try:
+            self._guard(load, proof)
+        except Held as exc:
+            return exc
+        objections = [self._limits.objection_to_links(links) for links in removed] if self._limits else []
+        return next((held(self._account.account_id, o) for o in objections if o), None)

@@ -1,0 +1,331 @@
+"""One run: which accounts, one after the other or a few at a time, and what became of each."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy import Engine
+
+import etl
+from etl.domain.causes import NOT_TRIED
+from etl.domain.events import AccountFinished, Event, Notice, RunFinished, RunPrepared, RunStarted, Waiting
+from etl.domain.ports import Clock, Random, Report
+from etl.domain.recorder import NOBODY, Beginning, Witness
+from etl.domain.runs import AccountResult, AccountStatus, RunResult, RunStatus, Unreachable, outcome, reason
+from etl.errors import (
+    AccountRefused,
+    NoConnectionFree,
+    OtherInstallation,
+    Stopped,
+    VnsyncError,
+)
+from etl.extract import prefetch
+from etl.extract.accounts import Account, Roster, discover
+from etl.extract.jsonrpc import DataApi
+from etl.extract.prefetch import Fetcher
+from etl.load import findings
+from etl.store import migrations, runs, schema_check, threads
+from etl.store.accounts import KnownAccount, known_accounts
+from etl.store.connections import Lender
+from etl.store.installations import Installation
+from etl.sync import moved
+from etl.sync.account import AccountSync
+from etl.sync.concurrency import Halt, HaltingClock, Place, side_by_side
+from etl.sync.context import Surroundings, SyncOptions
+from etl.sync.pending import Pending
+from etl.sync.scope import in_this_run, report_undescribed, wanted
+from etl.sync.unreachable import REASONS, as_unreachable, not_listed, state_of, unreachable_result
+from etl.workers.transformers import Transformers, inline
+
+__all__ = ["SyncOptions", "sync"]
+
+CONNECTION_TRIES, CONNECTION_PAUSE = 5, 2.0
+"""How often the last lane asks for a connection to the database, and the seconds between."""
+
+
+def sync(
+    api: DataApi,
+    engine: Engine,
+    *,
+    options: SyncOptions,
+    clock: Clock,
+    random: Random,
+    report: Report,
+    witness: Witness = NOBODY,
+    fetcher: Fetcher = prefetch.inline,
+    transformers: Transformers = inline,
+) -> RunResult:
+    """Sync every account that the token reaches, or those asked for; each is published whole or not at all.
+
+    `witness`: is told what evidence needs, and may prevent a commit. `fetcher`: how the next window of an account is
+    fetched while one is worked on. `transformers`: who makes rows of the records of an account that is new.
+
+    What fails for one account is in the result; `VnsyncError` with the run id is raised when nothing could be tried.
+    """
+    migrations.check(engine)
+    warnings = schema_check.check(engine)
+    installation = Installation.required(engine, api.url)
+    started = clock.now()
+    running = runs.running(engine, clock=clock, random=random, source_url=api.url, version=etl.__version__)
+    with running as run_id:
+        report(RunPrepared(run_id=run_id))
+        for warning in warnings:
+            report(Notice(message=warning))
+        shared = Surroundings(
+            api=api,
+            engine=engine,
+            lender=Lender(engine),
+            installation=installation,
+            options=options,
+            clock=clock,
+            report=report,
+            run_id=run_id,
+            witness=witness,
+            fetcher=fetcher,
+            transformers=transformers,
+        )
+        run = _Run(shared, started)
+        with run.ended_by_errors():
+            return run.work()
+
+
+@dataclass
+class _Teller:
+    """Reports what happens in a lane, and says of which account it happened."""
+
+    report: Report
+    account_id: int | None = None
+
+    def __call__(self, event: Event) -> None:
+        """Pass the event on."""
+        if isinstance(event, Waiting | Notice) and event.account_id is None:
+            event = replace(event, account_id=self.account_id)
+        self.report(event)
+
+
+class _Run:
+    """The state of one run."""
+
+    def __init__(self, shared: Surroundings, started: datetime) -> None:
+        self._shared, self._started = shared, started
+        self._run_id, self._clock, self._engine = shared.run_id, shared.clock, shared.engine
+        self._options, self._report, self._witness = shared.options, shared.report, shared.witness
+        self._accounts: tuple[Account, ...] = ()
+        self._roster: Roster | None = None
+        self._done: dict[int, AccountResult] = {}
+        self._halt = Halt()
+        self._telling, self._told_of_fewer = threading.Lock(), False
+
+    def work(self) -> RunResult:
+        runs.mark_dead(self._engine, self._clock.now(), self._run_id)
+        self._witness.begins(self._beginning())
+        self._roster = roster = discover(self._shared.api).given(self._options.users)
+        self._witness.reaches({a.account_id: a.user_ids for a in roster.accounts})
+        self._accounts = accounts = wanted(roster, self._options, self._report)
+        findings.save_unusable(self._engine, self._run_id, roster.unusable, self._shared.notice)
+        runs.claim(self._engine, self._run_id, [a.account_id for a in accounts], self._clock.now())
+        self._report(RunStarted(run_id=self._run_id, source_url=self._shared.api.url, accounts=len(accounts)))
+        known = known_accounts(self._engine)
+        self._shared = in_this_run(self._shared, roster, accounts, known)
+        pending = Pending(accounts)
+        self._each(pending, known)
+        report_undescribed(self._shared)
+        self._not_listed(known, accounts)
+        for notice in moved.notices(self._engine, self._results, known.keys() | self._done.keys()):
+            self._report(notice)
+        return self._finish(self._result(*outcome(self._results, pending.hopeless), stopped_by=pending.hopeless))
+
+    @property
+    def _results(self) -> list[AccountResult]:
+        """What became of the accounts so far, in the roster's order, whichever ended first."""
+        return [self._done[a.account_id] for a in self._accounts if a.account_id in self._done]
+
+    def _beginning(self) -> Beginning:
+        options = self._options
+        return Beginning(
+            run_id=self._run_id,
+            source_url=self._shared.api.url,
+            version=etl.__version__,
+            started_at=self._started,
+            accounts=options.accounts,
+            approve_close=options.approve_close,
+            max_close_share=options.max_close_share,
+            page_limit=options.page_limit,
+        )
+
+    def _each(self, pending: Pending, known: dict[int, KnownAccount]) -> None:
+        at_once = min(self._options.concurrency, len(self._accounts)) if threads.takes_threads(self._engine) else 1
+        if at_once <= 1:
+            with closing(self._shared.lender):
+                self._lane(self._shared, pending, known)
+        else:
+            self._lanes(at_once, pending, known)
+        if pending.hopeless is not None:
+            self._give_up(pending.rest(), pending.hopeless)
+
+    def _lanes(self, at_once: int, pending: Pending, known: dict[int, KnownAccount]) -> None:
+        """List several accounts at once, each lane with a connection of its own to the source and the warehouse.
+
+        As many lanes again write what was listed meanwhile, as long as it is small.
+        """
+        clock, open_apis, places = HaltingClock(self._clock, self._halt), list[DataApi](), threading.Semaphore(at_once)
+
+        def work() -> None:
+            teller = _Teller(self._report)
+            beside = self._shared.api.beside(clock=clock, report=teller)
+            with beside as api, closing(Lender(self._engine)) as lender:
+                open_apis.append(api)
+                shared = replace(self._shared, api=api, lender=lender, clock=clock, report=teller, place=Place(places))
+                self._lane(shared, pending, known, teller)
+
+        def interrupt() -> None:
+            for api in open_apis:
+                api.abandon()
+            threads.interrupt(self._engine)
+
+        lanes = min(2 * at_once, len(self._accounts))
+        side_by_side(lanes, work, halt=self._halt, interrupt=interrupt)
+
+    def _lane(
+        self,
+        shared: Surroundings,
+        pending: Pending,
+        known: dict[int, KnownAccount],
+        teller: _Teller | None = None,
+    ) -> None:
+        """Take one account after the other until none is left, or none can go on."""
+        pending.begin()
+        while True:
+            with shared.place.held(shared.clock):
+                if (account := pending.next()) is None or not self._connected(shared, pending, account):
+                    return
+                if teller is not None:
+                    teller.account_id = account.account_id
+                with shared.api.account():
+                    pending.ended(self._one(shared, account, known.get(account.account_id, KnownAccount())))
+
+    def _connected(self, shared: Surroundings, pending: Pending, account: Account) -> bool:
+        """Whether the lane can go on; where the server has no connection for it, the account is left to other lanes.
+
+        The last lane does not give up so soon: those that ended just now are giving their connections back.
+        """
+        for _ in range(CONNECTION_TRIES):
+            try:
+                shared.lender.make_ready()
+            except NoConnectionFree:
+                if pending.give_back(account):
+                    self._tell_of_fewer()
+                    return False
+                shared.clock.sleep(CONNECTION_PAUSE)
+            else:
+                return True
+        return True  # to fail as any account does whose database cannot be reached
+
+    def _tell_of_fewer(self) -> None:
+        """Say once that the server gives the run fewer connections than it takes."""
+        with self._telling:
+            told, self._told_of_fewer = self._told_of_fewer, True
+        if not told:
+            at_once = self._options.concurrency
+            self._shared.notice(
+                f"the database gives no more connections, so fewer accounts are synced at once: --concurrency {at_once}"
+                f" takes up to {2 * at_once + 1}; lower it, or allow this role more (ALTER ROLE ... CONNECTION LIMIT)"
+            )
+
+    def _one(self, shared: Surroundings, account: Account, known: KnownAccount) -> VnsyncError | None:
+        """Sync one account and record what became of it; the error that it failed with."""
+        sync = AccountSync(shared, account, known)
+        try:
+            result = sync.publish()
+        except (Stopped, OtherInstallation):
+            raise
+        except VnsyncError as exc:
+            self._halt.heed()  # what was broken off has not failed
+            failed, state = sync.failed(exc), self._known_state(account, exc)
+            self._record(failed if state is None else as_unreachable(failed, state, known))
+            return exc
+        self._keep(result)
+        return None
+
+    def _known_state(self, account: Account, exc: VnsyncError) -> Unreachable | None:
+        """Why an agent's customer cannot be listed, where that is a known state and nothing is to be mended here."""
+        agents = self._roster is not None and self._roster.role == "agent"
+        return state_of(account, exc) if agents and isinstance(exc, AccountRefused) else None
+
+    def _give_up(self, rest: Sequence[Account], reason: VnsyncError) -> None:
+        """No account can go on: those not reached are recorded as failed, for the same reason."""
+        for account in rest:
+            untried = AccountResult(
+                run_id=self._run_id,
+                account_id=account.account_id,
+                account_name=account.account_name,
+                status=AccountStatus.FAILED,
+                started_at=self._clock.now(),
+                error=f"{NOT_TRIED}{reason}. {reason.remedy}",
+                exit_code=reason.exit_code,
+            )
+            self._record(untried)
+
+    def _not_listed(self, known: dict[int, KnownAccount], accounts: tuple[Account, ...]) -> None:
+        """Report the accounts that could not be tried: customers that left, and those without a user."""
+        assert self._roster is not None
+        recorded, mentioned = not_listed(known, self._roster, {a.account_id for a in accounts}, self._options.accounts)
+        named = {a.account_id: a for a in self._roster.without_user}
+        for account_id, why in recorded.items():
+            account = named.get(account_id, Account(account_id=account_id))
+            self._accounts = (*self._accounts, account)
+            now = self._clock.now()
+            self._record(unreachable_result(self._run_id, account, why, known.get(account_id), now))
+        for account_id, why in mentioned.items():
+            self._shared.notice(REASONS[why], account_id)
+
+    def _record(self, result: AccountResult) -> None:
+        self._keep(runs.record_unpublished(self._engine, result))
+
+    def _keep(self, result: AccountResult) -> None:
+        self._done[result.account_id] = result
+        self._witness.settles(result)
+        self._report(AccountFinished(result=result))
+
+    def _result(
+        self, status: RunStatus, exit_code: int, error: str | None = None, stopped_by: VnsyncError | None = None
+    ) -> RunResult:
+        return RunResult(
+            run_id=self._run_id,
+            status=status,
+            exit_code=exit_code,
+            started_at=self._started,
+            finished_at=self._clock.now(),
+            accounts=tuple(self._results),
+            error=error or reason(self._results, exit_code),
+            stopped_by=stopped_by,
+        )
+
+    def _finish(self, result: RunResult) -> RunResult:
+        runs.finish(self._engine, result)
+        self._witness.ends(result)
+        self._report(RunFinished(result=result))
+        return result
+
+    @contextlib.contextmanager
+    def ended_by_errors(self) -> Iterator[None]:
+        """Whatever stops the run ends its row; the error goes on with the run id, and with what was published."""
+        try:
+            yield
+        except VnsyncError as exc:
+            exc.run_id = self._run_id
+            exc.run = result = self._result(self._broken_off(exc), exc.exit_code, str(exc))
+            with contextlib.suppress(VnsyncError):
+                self._finish(result)
+            raise
+
+    def _broken_off(self, exc: VnsyncError) -> RunStatus:
+        if exc.exit_code > 128:
+            return RunStatus.INTERRUPTED
+        published = any(a.status is AccountStatus.SUCCEEDED for a in self._results)
+        return RunStatus.PARTIAL if published else RunStatus.FAILED

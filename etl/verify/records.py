@@ -1,0 +1,205 @@
+"""Rows about runs, syncs, accounts and erasures, read as text: so an edited value that is no date is read too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Column, Connection, Table
+
+from etl.domain import canonical
+from etl.domain import tables as declared
+from etl.domain.runs import AccountStatus
+from etl.domain.tables import Kind
+from etl.store import copy_text, schema
+from etl.store.types import UtcDateTime
+
+Text = str | None
+_FALSE = frozenset({"0", "f", "false"})
+"""A boolean as text, in either database."""
+
+
+@dataclass(frozen=True)
+class Sync:
+    """A row of `account_syncs`, as far as it is evidence."""
+
+    account_id: str
+    run_id: str
+    status: str
+    observed_at: Text
+    account_name: Text
+    timezone: Text
+    listed_by_user_id: Text
+    listed_by_credential: Text
+    viewer_changed: str
+    unreachable: Text
+    rows_opened: str
+    rows_closed: str
+    quarantined: str
+    chain_digest: Text
+
+    @property
+    def adopted(self) -> bool:
+        """Whether its viewer is the one that the account's numbers are listed by from then on."""
+        return self.viewer_changed in _FALSE
+
+    @property
+    def published(self) -> bool:
+        """Whether the sync is a link of the chain."""
+        return self.status == AccountStatus.SUCCEEDED
+
+
+@dataclass(frozen=True)
+class Account:
+    """A row of `accounts`."""
+
+    account_id: str
+    account_name: Text
+    timezone: Text
+    listed_by_user_id: Text
+    listed_by_credential: Text
+    first_run_id: str
+    last_run_id: str
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """A row of `chain_sections`."""
+
+    account_id: str
+    run_id: str
+    table_name: str
+    change: str
+    versions: str
+    digest: str
+    locator: str
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """A row of `erasures`."""
+
+    account_id: str
+    virtual_number_id: str
+    valid_from: Text
+    digest: str
+    erased_at: Text
+
+
+@dataclass(frozen=True)
+class Binding:
+    """A row of `installations`."""
+
+    binding_id: str
+    origin: str
+    bound_at: Text
+    run_id: Text
+
+    @property
+    def since(self) -> str:
+        """The instant as it is written; empty where PostgreSQL has one without an end."""
+        return self.bound_at or ""
+
+
+@dataclass(frozen=True)
+class Records:
+    """All that is said beside the data itself, account by account."""
+
+    runs: frozenset[str]
+    source_urls: dict[str, Text]
+    """URL of the API that each run read."""
+    bindings: list[Binding]
+    syncs: dict[str, list[Sync]]
+    accounts: dict[str, Account]
+    sealed: dict[str, list[Sealed]]
+    erasures: dict[str, list[Erasure]]
+    quarantined: dict[tuple[str, str], int]
+    first_reported: frozenset[tuple[str, str]]
+    """Accounts and runs that `first_reported` tells of."""
+    with_data: frozenset[str]
+    """Accounts that have a row in some data table."""
+
+    def without_sync(self, account_id: str, runs: Set[str]) -> Set[str]:
+        """Those of some runs that are there and tell of no sync of an account, whatever came of it."""
+        return (runs - {sync.run_id for sync in self.syncs.get(account_id, [])}) & self.runs
+
+    def lost_syncs(self, account_id: str) -> Set[str]:
+        """Runs without a sync of an account, of which other rows tell that they published it."""
+        account = self.accounts.get(account_id)
+        told_of = {s.run_id for s in self.sealed.get(account_id, [])}
+        told_of |= {account.first_run_id, account.last_run_id} if account else set()
+        return self.without_sync(account_id, told_of)
+
+
+def read(connection: Connection) -> Records:
+    """Read them all; published syncs of an account are in the order of their instants."""
+    syncs: dict[str, list[Sync]] = {}
+    for row in rows(connection, schema.account_syncs, Sync):
+        syncs.setdefault(row.account_id, []).append(row)
+    for mine in syncs.values():
+        mine.sort(key=lambda s: (s.observed_at is None, s.observed_at or "", s.run_id))
+    sealed: dict[str, list[Sealed]] = {}
+    for section in rows(connection, schema.chain_sections, Sealed):
+        sealed.setdefault(section.account_id, []).append(section)
+    erasures: dict[str, list[Erasure]] = {}
+    for erasure in rows(connection, schema.erasures, Erasure):
+        erasures.setdefault(erasure.account_id, []).append(erasure)
+    urls = {line[0] or "": line[1] for line in text_rows(connection, ["v.run_id", "v.source_url"], "from sync_runs v")}
+    return Records(
+        runs=frozenset(urls),
+        source_urls=urls,
+        bindings=sorted(
+            rows(connection, schema.installations, Binding), key=lambda b: (len(b.binding_id), b.binding_id)
+        ),
+        syncs=syncs,
+        accounts={a.account_id: a for a in rows(connection, schema.accounts, Account)},
+        sealed=sealed,
+        erasures=erasures,
+        quarantined=_quarantined(connection),
+        first_reported=frozenset(_first_reported(connection)),
+        with_data=frozenset(_with_data(connection)),
+    )
+
+
+def _quarantined(connection: Connection) -> dict[tuple[str, str], int]:
+    source = "from quarantine v group by v.account_id, v.run_id"
+    counted = text_rows(connection, ["v.account_id", "v.run_id", "count(*)"], source)
+    return {(account or "", run or ""): int(count or 0) for account, run, count in counted}
+
+
+def _first_reported(connection: Connection) -> Iterator[tuple[str, str]]:
+    for account, run in text_rows(connection, ["v.account_id", "v.run_id"], "from first_reported v"):
+        yield account or "", run or ""
+
+
+def _with_data(connection: Connection) -> Iterator[str]:
+    for table in declared.TABLES:
+        for name in (table.name, f"{table.name}_closed"):
+            for row in text_rows(connection, ["v.account_id"], f"from (select distinct account_id from {name}) v"):
+                yield row[0] or ""
+
+
+def rows(connection: Connection, table: Table, kind: type[Any]) -> Iterator[Any]:
+    """The rows of a table as objects of a dataclass whose fields are columns of it."""
+    names = list(kind.__annotations__)
+    fields = [field_of(table.c[name], connection.dialect.name) for name in names]
+    for row in text_rows(connection, fields, f"from {table.name} v"):
+        yield kind(*row)
+
+
+def field_of(column: Column[Any], dialect: str) -> str:
+    """SQL for a column of `v` as a field of a line, whatever is stored in it."""
+    if isinstance(column.type, UtcDateTime) and dialect == "postgresql":
+        return copy_text.instant(f"v.{column.name}", dialect)
+    return copy_text.field(declared.Column(name=column.name, kind=Kind.TEXT), dialect)
+
+
+def text_rows(
+    connection: Connection, fields: copy_text.Fields, source: str, parameters: Mapping[str, Any] | None = None
+) -> Iterator[list[Text]]:
+    """The rows of a query, every value as text (`canonical.text_of`)."""
+    for batch in copy_text.stream(connection, fields, source, parameters or {}):
+        for line in batch:
+            parts = canonical.text_of(line)[:-1].split("\t", len(fields) - 1)
+            yield [canonical.value(part) for part in parts]
