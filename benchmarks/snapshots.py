@@ -1,4 +1,4 @@
-"""Snapshots of many days against the API's truth of each, as tests/oracle.py judges: exact, with times and memory.
+"""Snapshots of many days against the API's truth of each, as the tests' oracle judges: exact, with times and memory.
 
 Usage: python -m benchmarks.snapshots URL [--numbers N] [--days N]     (URL: an empty database of yours)
 """
@@ -18,9 +18,9 @@ from etl.snapshot.check import check
 from etl.snapshot.write import write_snapshot
 from etl.store import migrations
 from etl.store.engine import open_warehouse
-from tests import oracle
 from tests.integration.test_snapshot import FORMATS, tables_of
-from tests.rig import Rig
+from tests.support import oracle
+from tests.support.rig import Rig
 
 
 def main() -> None:

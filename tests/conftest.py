@@ -15,7 +15,7 @@ from sqlalchemy import Engine, make_url
 
 from etl.store import migrations
 from etl.store.engine import open_warehouse
-from tests import secrets
+from tests.support import secrets
 
 
 @pytest.fixture(autouse=True)

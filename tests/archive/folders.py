@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from etl.sandbox.world import CustomerPlan, World
-from tests.rig import Rig
+from tests.support.rig import Rig
 
 
 def archived(engine: Engine, folder: Path, *, numbers: int = 60, customers: int = 1, **more: Any) -> Rig:

@@ -9,8 +9,8 @@ from sqlalchemy import Engine, text
 
 from etl.replay.outcome import Replayed
 from etl.replay.rebuild import chosen, replay
-from tests import oracle
-from tests.rig import Rig
+from tests.support import oracle
+from tests.support.rig import Rig
 
 LISTED = "case status when 'succeeded' then listed_numbers end"
 SYNCS = f"select run_id, account_id, status, observed_at, {LISTED}, rows_opened, rows_closed, chain_digest"

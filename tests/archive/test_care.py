@@ -33,7 +33,7 @@ from tests.archive.folders import archived, body, kind, manifest, now
 from tests.cli.conftest import clean, customer, vnsync  # noqa: F401 - fixtures
 from tests.cli.running import Run, Source
 from tests.conftest import new_database
-from tests.rig import Rig
+from tests.support.rig import Rig
 
 FOUR_DAYS = "four_days_of_care"
 """The database that is copied for each test."""

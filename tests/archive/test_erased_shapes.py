@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from campaigns.forged_archive import Forged
 from etl.archive.checking import check_archive
 from etl.archive.erasing import ErasedResponses, erase_number
 from etl.archive.heads import ArchiveHead
@@ -26,6 +25,7 @@ from etl.sandbox import faults
 from tests.archive.folders import archived
 from tests.archive.rebuilding import rebuilt
 from tests.archive.recording import ACCOUNT, BEGAN, LISTING, REQUEST, RUN, Heard, recorded
+from tests.stress.forged_archive import Forged
 
 NUMBER = 100037
 PHONE, SECRET = "74951234567", "Anna Petrova"

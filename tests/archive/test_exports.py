@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from campaigns.exports import export, mutate
+from tests.stress.tampered_exports import export, mutate
 
 
 @pytest.mark.slow

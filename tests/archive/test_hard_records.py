@@ -10,8 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from campaigns import hard_records
-from campaigns.hard_records import Shape, secret_of, shapes
 from etl.archive import personal, pieces
 from etl.archive.checking import check_archive
 from etl.archive.erasing import erase_number
@@ -21,11 +19,13 @@ from etl.replay.rebuild import chosen
 from etl.replay.restate import restate
 from tests.archive.folders import archived
 from tests.archive.rebuilding import rebuilt, same
+from tests.stress import hard_records
+from tests.stress.hard_records import Shape, secret_of, shapes
 
 
 @pytest.mark.slow
 def test_e03_drawn_records_are_synced_archived_erased_and_replayed(tmp_path: Path, sqlite_template: Path) -> None:
-    """The same heads, and after an erasure nothing else is gone (`python -m campaigns.hard_records` draws 100 000)."""
+    """The same heads, and an erasure takes nothing else (`python -m tests.stress.hard_records` draws 100 000)."""
     assert hard_records.run(240, 20, 5, sqlite_template) >= 240
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from campaigns.exports import Exports, export
-from campaigns.forgeries import ArchiveForger
-from campaigns.mutations import warehouse_in
 from etl.archive.checking import Checked, check_archive
 from etl.errors import VnsyncError
+from tests.stress.forgeries import ArchiveForger
+from tests.stress.tampered_exports import Exports, export
+from tests.stress.tampering import warehouse_in
 
 WAYS = [way.__name__ for way in ArchiveForger(Path(), random.Random()).ways]
 

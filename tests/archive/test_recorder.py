@@ -24,7 +24,7 @@ from etl.sandbox import faults
 from etl.sandbox.rpc import Reply, Request
 from etl.store.engine import open_warehouse
 from tests.archive.folders import archived, body, kind, manifest, modes
-from tests.secrets import CANARY, TRACE, in_files, in_text
+from tests.support.secrets import CANARY, TRACE, in_files, in_text
 
 
 def _everything(folder: Path, run_id: int) -> bytes:

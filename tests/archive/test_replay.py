@@ -21,10 +21,10 @@ from etl.replay import answers
 from etl.replay.rebuild import chosen
 from etl.sandbox import faults
 from etl.sync.account import AccountSync
-from tests import oracle
 from tests.archive.folders import archived, kind, manifest
 from tests.archive.rebuilding import days, histories, rebuilt, same, syncs
-from tests.rig import Rig
+from tests.support import oracle
+from tests.support.rig import Rig
 
 
 @pytest.mark.parametrize("other", [True, False], ids=["other_database", "same_database"])

@@ -1,10 +1,10 @@
-"""The larger proof of replay (`python -m campaigns.replays`), small enough for every run of the tests."""
+"""The larger proof of replay (`python -m tests.stress.replays`), small enough for every run of the tests."""
 
 from __future__ import annotations
 
 import pytest
 
-from campaigns import replays
+from tests.stress import replays
 
 
 @pytest.mark.slow

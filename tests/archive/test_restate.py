@@ -17,10 +17,10 @@ from etl.replay.rebuild import chosen
 from etl.replay.restate import restate
 from etl.sandbox.world import CustomerPlan, World
 from etl.sync import viewer
-from tests import oracle
 from tests.archive.folders import archived
 from tests.archive.rebuilding import days, histories, rebuilt
-from tests.rig import Rig
+from tests.support import oracle
+from tests.support.rig import Rig
 
 
 def test_diff_finds_what_was_edited_and_writes_nothing(warehouse: Engine, tmp_path: Path) -> None:

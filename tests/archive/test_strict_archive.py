@@ -11,13 +11,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from campaigns.forged_archive import Forged, sha256, spelled
 from etl.archive import erasures, lines, tombstones
 from etl.archive.checking import Checked, check_archive
 from etl.archive.erasing import erase_number
 from etl.archive.pruning import prune
 from etl.errors import VnsyncError
 from tests.archive.recording import ACCOUNT, BEGAN, RUN, later, recorded
+from tests.stress.forged_archive import Forged, sha256, spelled
 
 PAGE = Path(__file__).parents[2] / "docs" / "archive.md"
 ANSWER = (

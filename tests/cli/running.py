@@ -13,7 +13,7 @@ from typing import Any
 from etl.sandbox.api import Api
 from etl.sandbox.server import serve
 from etl.sandbox.world import World
-from tests.secrets import CANARY, in_text, write_secret
+from tests.support.secrets import CANARY, in_text, write_secret
 
 TOKEN = CANARY
 CHECKOUT = Path(__file__).parents[2]

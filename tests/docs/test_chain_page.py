@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from campaigns import unsealed
 from etl.store import schema
+from tests.stress import unsealed
 
 PAGE = Path(__file__).parents[2] / "docs" / "chain.md"
 _ROW = re.compile(r"^\| `(\w+)` \| (.*) \|$", re.MULTILINE)

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, text
 import etl.errors
 from etl.config.settings import DECLARED, PREFIX
 from etl.sandbox.world import CustomerPlan, World
-from tests.rig import Rig
+from tests.support.rig import Rig
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 

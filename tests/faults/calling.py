@@ -14,8 +14,8 @@ from etl.extract.jsonrpc import DataApi, open_api
 from etl.sandbox.api import Api
 from tests.faults.raw_server import RawServer, Script, honest, serving
 from tests.faults.source_case import QUICK, one_customer
-from tests.rig import FakeClock
-from tests.secrets import CANARY
+from tests.support.rig import FakeClock
+from tests.support.secrets import CANARY
 
 
 @dataclass

@@ -12,8 +12,8 @@ from sqlalchemy import Engine, inspect
 
 from etl.domain.runs import AccountResult, RunResult, RunStatus
 from etl.sandbox.world import CustomerPlan, World
-from tests import oracle
-from tests.rig import TOKEN, Rig
+from tests.support import oracle
+from tests.support.rig import TOKEN, Rig
 
 
 @dataclass

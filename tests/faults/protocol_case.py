@@ -9,9 +9,9 @@ from etl.extract.jsonrpc import MINUTE_WAITS
 from etl.extract.retry import TRIES
 from etl.sandbox.rpc import Request
 from etl.sandbox.world import CustomerPlan, World
-from tests import oracle
 from tests.faults.source_case import how_it_ends, one_customer
-from tests.rig import Rig
+from tests.support import oracle
+from tests.support.rig import Rig
 
 SMALL = {"page_limit": 10}
 """Ten numbers an answer: sixty numbers are eight windows."""

@@ -19,8 +19,8 @@ from etl.sandbox.api import Api
 from etl.sandbox.world import CustomerPlan, World
 from etl.store.engine import open_warehouse
 from etl.store.installations import rebind
-from tests import oracle
 from tests.cli.running import TOKEN, Outcome, Source, listening
+from tests.support import oracle
 
 Image = dict[str, list[tuple[Any, ...]]]
 

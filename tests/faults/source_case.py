@@ -25,10 +25,10 @@ from etl.sandbox.world import CustomerPlan, World
 from etl.store.engine import open_warehouse
 from etl.store.installations import rebind
 from etl.sync.run import SyncOptions, sync
-from tests import oracle
 from tests.faults.raw_server import RawServer
-from tests.rig import Rig
-from tests.secrets import CANARY, in_bytes, in_text, write_secret
+from tests.support import oracle
+from tests.support.rig import Rig
+from tests.support.secrets import CANARY, in_bytes, in_text, write_secret
 
 CHECKOUT = Path(__file__).parents[2]
 NUMBERS = 12

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine
 
 from etl.domain.runs import RunStatus
-from tests.vendor import FORBIDDEN, Record, Refused, Vendor, Warehouse, number, numbers, own_account
+from tests.support.vendor import FORBIDDEN, Record, Refused, Vendor, Warehouse, number, numbers, own_account
 
 TOO_LONG = Refused(-32602, "invalid_parameter_value", "filter.value")
 OPEN = {"page_limit": 10_000}

@@ -16,8 +16,8 @@ from etl.sandbox import faults
 from etl.transform.drift import DriftLog
 from etl.transform.normalize import Normalizer
 from etl.transform.records import Campaign, Number, Scenario, SiteBlock
-from tests import oracle
 from tests.faults.data_case import DataCase
+from tests.support import oracle
 
 
 def _page(*records: bytes) -> Page:

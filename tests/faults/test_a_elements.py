@@ -25,9 +25,9 @@ from etl.sandbox.world import CustomerPlan, World
 from etl.sync.plan import plan
 from etl.sync.run import SyncOptions
 from etl.workers import pool
-from tests import oracle
 from tests.archive.rebuilding import rebuilt, same
-from tests.rig import TOKEN, URL, Rig
+from tests.support import oracle
+from tests.support.rig import TOKEN, URL, Rig
 
 LINKS = ("virtual_number_campaigns", "virtual_number_site_blocks", "virtual_number_scenarios")
 NULL_SCENARIO = {"scenario_id": None, "scenario_name": None, "call_processing_rule_id": 1, "is_active": True}

@@ -16,7 +16,7 @@ from etl.report import history
 from etl.report.changes import as_object, headline, sentence
 from etl.report.html.document import report_page
 from etl.store.engine import begin_reading
-from tests.story import Record, campaign, number, scenario, tell
+from tests.support.story import Record, campaign, number, scenario, tell
 
 NEWER = ("child_customer_id", "comment", "name")
 NEWER_OF_SCENARIOS = ("call_processing_rule_id", "is_active")

@@ -26,11 +26,11 @@ from etl.store.installations import Installation, rebind, rebinding
 from etl.sync.context import SyncOptions
 from etl.sync.plan import plan
 from etl.verify.warehouse import verify_warehouse
-from tests import oracle
 from tests.archive.rebuilding import rebuilt, same
 from tests.faults.protocol_case import equals_truth
 from tests.faults.source_case import how_it_ends, one_customer
-from tests.rig import TOKEN, URL, FakeClock, Rig
+from tests.support import oracle
+from tests.support.rig import TOKEN, URL, FakeClock, Rig
 
 OTHER = "https://other.example/v2.0"
 ORIGIN, OTHER_ORIGIN = "https://dataapi.example", "https://other.example"

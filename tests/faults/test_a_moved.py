@@ -19,7 +19,7 @@ from etl.report.changes import as_object, sentence
 from etl.report.html.document import report_page
 from etl.store.engine import begin_reading
 from etl.sync import moved
-from tests.story import Record, number, tell, tell_agency
+from tests.support.story import Record, number, tell, tell_agency
 
 A, B = 51, 52
 World = dict[int, list[Record]]

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from etl.domain.runs import AccountStatus, RunStatus, Unreachable
 from etl.errors import NotAllowed
 from etl.read.status import read_status, stale
-from tests.vendor import (
+from tests.support.vendor import (
     FORBIDDEN,
     INACTIVE,
     Method,

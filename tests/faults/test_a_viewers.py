@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from etl.domain.runs import RunStatus
 from etl.errors import Misconfigured
 from etl.extract.credentials import Credentials, Login, PermanentKey
-from tests.vendor import (
+from tests.support.vendor import (
     FORBIDDEN,
     INACTIVE,
     Method,

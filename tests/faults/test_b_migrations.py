@@ -15,9 +15,9 @@ from sqlalchemy import Connection, event
 from etl.errors import VnsyncError
 from etl.store import migrations
 from etl.store.engine import open_warehouse
-from tests import oracle
 from tests.faults.clusters import private
 from tests.faults.scenes import scene
+from tests.support import oracle
 
 EVERY = 1 if os.environ.get("FAULTS_EVERY_STATEMENT") else 9
 

@@ -12,7 +12,6 @@ import msgspec
 import pytest
 from sqlalchemy import Engine, Text
 
-from campaigns.hostile_answers import HOSTILE, Hostile, stage
 from etl.domain.bounds import LARGEST_RECORD, MOST_VALUES
 from etl.domain.excess import KEPT
 from etl.domain.tables import BY_NAME, LONGEST_INDEXED, TABLES
@@ -30,8 +29,9 @@ from etl.transform.records import Number
 from tests.faults.data_case import DataCase
 from tests.faults.peaks import MOST
 from tests.faults.raw_server import serving
-from tests.rig import Rig
-from tests.secrets import CANARY
+from tests.stress.hostile_answers import HOSTILE, Hostile, stage
+from tests.support.rig import Rig
+from tests.support.secrets import CANARY
 
 
 @pytest.fixture

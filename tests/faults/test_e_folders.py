@@ -15,12 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from campaigns.forged_archive import HEADER, Forged, spelled
 from etl.archive.erasing import erase_number
 from etl.clock import SystemClock
 from tests.cli.conftest import clean, customer, vnsync  # noqa: F401 - fixtures
 from tests.cli.running import Outcome, Run, Source
 from tests.faults.peaks import MOST, measured
+from tests.stress.forged_archive import HEADER, Forged, spelled
 
 MIB = 2**20
 

@@ -13,14 +13,14 @@ import click
 import pytest
 from sqlalchemy import Engine, make_url, text
 
-from campaigns.mutations import days
-from campaigns.tampered_reading import KINDS, Findings, command, read_all, tampered
-from campaigns.tamperings import Tamperer
 from etl.archive.layout import MARKER
 from etl.cli.output import write_line, write_text
 from etl.cli.state import State
 from etl.snapshot.csv_text import line
 from etl.store.engine import open_warehouse
+from tests.stress.tampered_reading import KINDS, Findings, command, read_all, tampered
+from tests.stress.tampering import days
+from tests.stress.tampering_kinds import Tamperer
 
 Copies = Callable[[], str]
 TRIED = 3

@@ -27,8 +27,8 @@ from tests.cli.running import Outcome, Run, Source
 from tests.faults.echoes import AS_ITS_OWN, SPELLINGS, Spelling, more_places, places
 from tests.faults.scenes import Scene
 from tests.faults.source_case import how_it_ends
-from tests.rig import Rig
-from tests.secrets import everything_in, write_secret
+from tests.support.rig import Rig
+from tests.support.secrets import everything_in, write_secret
 
 _TABLES = ("sync_runs", "account_syncs", "accounts", "source_drift", "quarantine")
 KEY = "k3y/Q1w2+E3r4/t5Y6=u7I8/o9P0"

@@ -9,13 +9,13 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import IntegrityError
 
-from campaigns.mutations import days
 from etl.domain.verification import Problem
 from etl.store import inspection, schema
 from etl.store.engine import open_warehouse
 from etl.store.types import UtcDateTime
 from etl.verify.storage import RELIED_ON
 from etl.verify.warehouse import verify_connection, verify_warehouse
+from tests.stress.tampering import days
 
 FULL = tuple(table for table in RELIED_ON if table is not schema.account_claims)
 """Tables that have rows after the campaign's days."""

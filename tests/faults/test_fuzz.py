@@ -1,4 +1,4 @@
-"""A short run of the fuzz campaign, and proof that its judge can say no. The long run: `python -m campaigns.fuzz`."""
+"""A short fuzzing run, and proof that its judge can say no. The long run: `python -m tests.stress.fuzz`."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Callable, Collection
 import msgspec
 import pytest
 
-from campaigns.fuzz import fuzz
-from campaigns.fuzz_checks import examine
-from campaigns.fuzz_inputs import draw
 from etl.extract.page import Record
 from etl.transform.decode import Decoded, decode
 from etl.transform.drift import DriftLog
 from etl.transform.records import Number
+from tests.stress.fuzz import fuzz
+from tests.stress.fuzz_checks import examine
+from tests.stress.fuzz_inputs import draw
 
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_d05_d12_h12_p04_no_answer_ends_in_an_exception_of_another_kind(seed: int) -> None:
     """2 500 spoiled answers: sound rows, a record kept out with place and reason, or an error of vnsync."""
     found = fuzz(seed, range(2500))
-    assert not found.failures, f"python -m campaigns.fuzz --replay {seed}:<one of these> {found.failures}"
+    assert not found.failures, f"python -m tests.stress.fuzz --replay {seed}:<one of these> {found.failures}"
     assert {"read", "some kept out", "all kept out", "empty"} <= set(found.outcomes)
     assert sum(count for outcome, count in found.outcomes.items() if outcome.startswith("refused")) > 500
 

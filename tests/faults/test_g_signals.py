@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from campaigns.stage import Stage
 from tests.faults.x_rig import ended, halt, playing, refused, rows
+from tests.stress.stage import Stage
 
 PLACES = [("elsewhere", 1, "request"), ("elsewhere", 1, "after bulk"), ("publishing", 1, "")]
 

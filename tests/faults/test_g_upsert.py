@@ -15,9 +15,9 @@ from sqlalchemy import Engine, event, text
 from etl.domain.tables import BY_NAME, TABLES
 from etl.sandbox.world import CustomerPlan, World
 from etl.verify.warehouse import verify_warehouse
-from tests import oracle
 from tests.faults.clusters import wait_for
-from tests.rig import Rig
+from tests.support import oracle
+from tests.support.rig import Rig
 
 NAMES = [t.name for t in TABLES]
 OURS = {"account_id", "valid_from", "opened_run_id", *(c.name for t in TABLES for c in t.columns)}

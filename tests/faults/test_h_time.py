@@ -18,7 +18,7 @@ from etl.extract.retry import LONGEST_WAIT, TRIES
 from tests.faults.calling import Caller, calling, connected
 from tests.faults.raw_server import Exchange, message, serving
 from tests.faults.tcp_proxy import Toxic, proxying
-from tests.rig import FakeClock
+from tests.support.rig import FakeClock
 
 SLOW = Bounds(connect=0.2, read=0.2, whole=0.5)
 

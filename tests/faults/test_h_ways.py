@@ -14,7 +14,7 @@ import pytest
 from tests.faults.certificates import Authority
 from tests.faults.raw_server import replying, serving
 from tests.faults.source_case import Case, check_line, how_it_ends, sqlite_case
-from tests.secrets import CANARY
+from tests.support.secrets import CANARY
 
 
 @pytest.fixture(scope="session")

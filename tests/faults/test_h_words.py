@@ -13,7 +13,7 @@ from etl.extract.retry import TRIES
 from tests.faults.calling import calling, connected
 from tests.faults.raw_server import Exchange, Script, message, serving
 from tests.faults.source_case import how_it_ends, new_case
-from tests.secrets import CANARY, in_exception
+from tests.support.secrets import CANARY, in_exception
 
 DEEP = b"[" * 100_000 + b"]" * 100_000
 LONG = b"9" * 5000

@@ -17,7 +17,6 @@ from etl.sandbox.faults import (
     error,
     http,
 )
-from tests import oracle
 from tests.faults.protocol_case import (
     SMALL,
     equals_truth,
@@ -29,7 +28,8 @@ from tests.faults.protocol_case import (
     synced,
 )
 from tests.faults.source_case import how_it_ends, one_customer
-from tests.rig import Rig
+from tests.support import oracle
+from tests.support.rig import Rig
 
 
 @pytest.mark.parametrize("numbers", [5, 60])

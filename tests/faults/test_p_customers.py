@@ -18,7 +18,6 @@ from etl.sandbox.faults import (
     NoRows,
     TotalItems,
 )
-from tests import oracle
 from tests.faults.protocol_case import (
     agency,
     equals_truth,
@@ -27,7 +26,8 @@ from tests.faults.protocol_case import (
     tables,
 )
 from tests.faults.source_case import how_it_ends
-from tests.rig import Rig
+from tests.support import oracle
+from tests.support.rig import Rig
 
 
 def _vanish(rig: Rig) -> int:

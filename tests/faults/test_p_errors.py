@@ -18,7 +18,6 @@ from etl.sandbox.faults import (
     http,
 )
 from etl.sandbox.world import CustomerPlan, World
-from tests import oracle
 from tests.faults.protocol_case import (
     ends,
     move_on,
@@ -26,7 +25,8 @@ from tests.faults.protocol_case import (
     synced,
 )
 from tests.faults.source_case import one_customer
-from tests.rig import Rig
+from tests.support import oracle
+from tests.support.rig import Rig
 
 DOCUMENTED: dict[str, tuple[int, int]] = {
     "parse_error": (-32700, 65),

@@ -21,7 +21,6 @@ from etl.sandbox.faults import (
     IgnoreOffset,
 )
 from etl.sandbox.world import CustomerPlan, World
-from tests import oracle
 from tests.faults.calling import connected
 from tests.faults.protocol_case import (
     SMALL,
@@ -34,8 +33,9 @@ from tests.faults.protocol_case import (
 )
 from tests.faults.raw_server import serving
 from tests.faults.source_case import how_it_ends, one_customer
-from tests.rig import Rig
-from tests.secrets import CANARY
+from tests.support import oracle
+from tests.support.rig import Rig
+from tests.support.secrets import CANARY
 
 
 @pytest.mark.parametrize("page", [1, 3, 5])

@@ -29,7 +29,7 @@ from tests.faults.protocol_case import (
     tables,
 )
 from tests.faults.source_case import how_it_ends, one_customer
-from tests.rig import Rig
+from tests.support.rig import Rig
 
 
 @pytest.fixture

@@ -18,14 +18,14 @@ from etl.sandbox.faults import (
     error,
     reshape,
 )
-from tests import oracle
 from tests.faults.protocol_case import (
     ends,
     recovers,
     synced,
 )
 from tests.faults.source_case import how_it_ends
-from tests.rig import Rig
+from tests.support import oracle
+from tests.support.rig import Rig
 
 STRANGE_IDS = {
     "another": lambda sent: int(sent) + 1,

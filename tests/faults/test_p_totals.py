@@ -13,7 +13,6 @@ from etl.sandbox.faults import (
     MISSING,
     TotalItems,
 )
-from tests import oracle
 from tests.faults.protocol_case import (
     SMALL,
     equals_truth,
@@ -25,7 +24,8 @@ from tests.faults.protocol_case import (
     synced,
 )
 from tests.faults.source_case import how_it_ends, one_customer
-from tests.rig import Rig
+from tests.support import oracle
+from tests.support.rig import Rig
 
 LIES: dict[str, tuple[Any, int]] = {
     "one_more": (lambda total: total + 1, 3),

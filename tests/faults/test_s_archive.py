@@ -17,7 +17,7 @@ from etl.sandbox import faults
 from tests.archive.folders import body, kind, manifest
 from tests.cli.conftest import clean, customer, vnsync  # noqa: F401 - fixtures
 from tests.cli.running import Run, Source, command, environment
-from tests.secrets import CANARY, TRACE
+from tests.support.secrets import CANARY, TRACE
 
 
 def _lines(folder: Path) -> list[dict[str, object]]:

@@ -21,7 +21,7 @@ from etl.sandbox.world import CustomerPlan, World
 from etl.snapshot.write import write_snapshot
 from etl.store.engine import begin_writing
 from etl.verify.warehouse import verify_warehouse
-from tests.rig import Rig
+from tests.support.rig import Rig
 
 FORMULAS = (
     "=1+1", "+7 495 123-45-67", "-2+3", "@SUM(1)", "\t=1+1", "\r=1+1", "\n=1+1", "a\r\n=1+1\n+2", '=HYPERLINK("x")',

@@ -22,7 +22,7 @@ from etl.sandbox.world import CustomerPlan, World
 from tests.cli.conftest import clean, customer, vnsync  # noqa: F401 - fixtures
 from tests.cli.running import Run, Source, command, environment, listening
 from tests.faults.scenes import Scene
-from tests.sqlish import SQLISH
+from tests.support.sqlish import SQLISH
 
 # -- S05
 

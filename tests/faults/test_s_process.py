@@ -22,7 +22,7 @@ from etl.store.engine import open_warehouse
 from etl.workers import pool, process
 from tests.cli.conftest import clean, customer, vnsync  # noqa: F401 - fixtures
 from tests.cli.running import Run, Source, command, environment
-from tests.secrets import CANARY, TRACE, write_secret
+from tests.support.secrets import CANARY, TRACE, write_secret
 
 SECRETS = {"api_token", "api_password"}
 

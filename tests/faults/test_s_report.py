@@ -19,7 +19,7 @@ from etl.sandbox.world import CustomerPlan, World
 from etl.store.engine import open_warehouse
 from tests.cli.conftest import clean, vnsync  # noqa: F401 - fixtures
 from tests.cli.running import Run
-from tests.rig import Rig
+from tests.support.rig import Rig
 
 EVIL = (
     "<script>alert(1)</script>",

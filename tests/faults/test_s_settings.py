@@ -21,7 +21,7 @@ from etl.sandbox import faults
 from tests.cli.conftest import clean, customer, vnsync  # noqa: F401 - fixtures
 from tests.cli.running import Run, Source
 from tests.faults.certificates import Authority
-from tests.secrets import CANARY, write_secret
+from tests.support.secrets import CANARY, write_secret
 
 PACKAGE = Path(etl.__file__).parent
 

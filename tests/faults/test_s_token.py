@@ -31,8 +31,8 @@ from tests.cli.conftest import clean, customer, vnsync  # noqa: F401 - fixtures
 from tests.cli.running import Run, Source, command, environment
 from tests.faults.echoes import places
 from tests.faults.scenes import Scene
-from tests.rig import URL, FakeClock, Rig
-from tests.secrets import CANARY, in_bytes, in_files, in_text
+from tests.support.rig import URL, FakeClock, Rig
+from tests.support.secrets import CANARY, in_bytes, in_files, in_text
 
 ERRORS = "select error from sync_runs union all select error from account_syncs"
 ECHOES = places(CANARY)

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from campaigns.stage import Stage
 from etl.sandbox import faults
 from etl.sandbox.world import CustomerPlan, World
-from tests import oracle
 from tests.cli.running import command, environment
 from tests.faults.clusters import needs
 from tests.faults.x_rig import playing, rows
-from tests.rig import Rig
+from tests.stress.stage import Stage
+from tests.support import oracle
+from tests.support.rig import Rig
 
 FAKETIME = next((p for p in Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)
 JUMPS = {"an-hour-back": timedelta(hours=-25), "ten-years-on": timedelta(days=3650), "stopped": timedelta(days=-1)}

@@ -15,12 +15,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from campaigns import crashes, cuts, kills
-from campaigns.clusters import Cluster, cluster
-from campaigns.link import link
-from campaigns.stage import Stage, stage
 from tests.faults.clusters import wait_for
 from tests.faults.x_rig import halt, playing, resume, rows, runner, traced
+from tests.stress import crashes, cuts, kills
+from tests.stress.clusters import Cluster, cluster
+from tests.stress.link import link
+from tests.stress.stage import Stage, stage
 
 WRITES = {"sqlite": "pwrite64,fdatasync,fsync,unlink,ftruncate", "postgresql": "sendto,recvfrom"}
 SWEEP = {"sqlite": (1, 2, 3, 6, 11, 20), "postgresql": (1, 5, 12, 21, 30, 40, 60)}

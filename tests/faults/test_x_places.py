@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from campaigns.stage import Stage
 from tests.cli.running import command, environment
 from tests.faults.x_rig import ended, playing, refused, runner
+from tests.stress.stage import Stage
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
-from campaigns.stage import Ended, Stage, leftovers, no_lock_files, reading
 from etl.sandbox.world import CustomerPlan
 from tests.faults.x_rig import beside, halt, playing, refused, resume, rows, runner
+from tests.stress.stage import Ended, Stage, leftovers, no_lock_files, reading
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
-from campaigns.stage import Stage
 from tests.faults.x_rig import halt, playing, refused, resume, traced
+from tests.stress.stage import Stage
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from campaigns.stage import Stage, images, reading
 from etl.sandbox import faults
 from tests.faults.x_rig import beside, ended, halt, playing, refused, resume, rows, wait_until
+from tests.stress.stage import Stage, images, reading
 
 SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 PLACES = [("elsewhere", 1, "request"), ("elsewhere", 6, "request"), ("elsewhere", 1, "after bulk"),

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from campaigns.stage import TOKEN, Ended, Runner, Stage, reading, stage
+from tests.stress.stage import TOKEN, Ended, Runner, Stage, reading, stage
 
 
 @functools.cache

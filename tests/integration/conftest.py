@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Engine
 
-from tests.story import DAYS, tell
+from tests.support.story import DAYS, tell
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from etl.sandbox import faults
 from etl.sandbox.api import Api
 from etl.sandbox.transport import SandboxTransport
 from etl.sandbox.world import CustomerPlan, World
-from tests.rig import TOKEN, URL, FakeClock, Rig
+from tests.support.rig import TOKEN, URL, FakeClock, Rig
 
 LOGIN = Login("sandbox", "sandbox-password")
 

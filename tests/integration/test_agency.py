@@ -9,8 +9,8 @@ from etl.domain.events import Notice
 from etl.domain.runs import AccountStatus, RunResult, RunStatus
 from etl.sandbox import faults
 from etl.sandbox.world import CustomerPlan, World
-from tests import oracle
-from tests.rig import Rig
+from tests.support import oracle
+from tests.support.rig import Rig
 
 
 def _rig(engine: Engine, *numbers: int, users: int = 1) -> Rig:

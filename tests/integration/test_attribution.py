@@ -6,7 +6,7 @@ from sqlalchemy import Engine
 
 from benchmarks.attribution import attribute
 from etl.sandbox.world import CustomerPlan, World
-from tests.rig import Rig
+from tests.support.rig import Rig
 
 
 def test_the_readme_s_join_of_many_calls_is_exact(warehouse: Engine) -> None:

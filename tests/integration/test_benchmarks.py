@@ -19,7 +19,7 @@ from benchmarks.source import serving
 from benchmarks.subjects import FLOOR, VNSYNC
 from etl.domain.tables import TABLES
 from etl.store.engine import open_warehouse
-from tests import oracle
+from tests.support import oracle
 
 NAMES = {"virtual_number_campaigns": "number_campaigns", "virtual_number_site_blocks": "number_site_blocks",
          "virtual_number_scenarios": "number_scenarios"}  # fmt: skip

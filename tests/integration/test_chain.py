@@ -19,7 +19,7 @@ from sqlalchemy import Engine, text
 
 from etl.sandbox.world import CustomerPlan, World
 from etl.store.engine import open_warehouse
-from tests.rig import Rig
+from tests.support.rig import Rig
 
 SCRIPT = Path(__file__).parents[2] / "docs" / "verify_chain.py"
 ODD: list[dict[str, Any]] = [

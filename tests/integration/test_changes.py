@@ -18,8 +18,8 @@ from etl.read.changes import Change, Window, count_changes, read_changes
 from etl.report.changes import sentence
 from etl.sandbox.world import CustomerPlan, World
 from etl.store.engine import begin_reading
-from tests.rig import Rig
-from tests.story import ONE, TWO, campaign, number, scenario, tell
+from tests.support.rig import Rig
+from tests.support.story import ONE, TWO, campaign, number, scenario, tell
 
 
 def _changes(engine: Engine, window: Window | None = None) -> list[Change]:

@@ -27,8 +27,8 @@ from etl.sandbox.transport import SandboxTransport
 from etl.sandbox.world import CustomerPlan, World
 from etl.store import migrations, threads
 from etl.store.engine import open_warehouse
-from tests import oracle
-from tests.rig import Rig
+from tests.support import oracle
+from tests.support.rig import Rig
 
 LISTING = "get.virtual_numbers"
 LANES = 4
@@ -80,7 +80,7 @@ class _Meeting(SandboxTransport):
 @pytest.fixture
 def through(monkeypatch: pytest.MonkeyPatch) -> Callable[[httpx.BaseTransport], None]:
     """Sends the rig's requests through another transport."""
-    return lambda transport: monkeypatch.setattr("tests.rig.SandboxTransport", lambda _api: transport)
+    return lambda transport: monkeypatch.setattr("tests.support.rig.SandboxTransport", lambda _api: transport)
 
 
 def test_so_many_accounts_are_listed_at_once_and_not_one_more(
@@ -117,7 +117,7 @@ def test_the_next_accounts_are_listed_while_small_ones_are_written(
 ) -> None:
     """As many again as are listed at once: none of the first is published before eight have been listed."""
     rig, ahead = _rig(warehouse, *[5] * 9), _Ahead(2 * LANES)
-    monkeypatch.setattr("tests.rig.NOBODY", ahead)
+    monkeypatch.setattr("tests.support.rig.NOBODY", ahead)
     assert rig.sync(concurrency=LANES).exit_code == 0
     assert ahead.listed == 9
     assert _wrong(rig) == {}

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import Engine
 
 from etl.sandbox.world import CustomerPlan, World
-from tests import oracle
-from tests.rig import Rig
+from tests.support import oracle
+from tests.support.rig import Rig
 
 
 def _rig(engine: Engine, numbers: int, *, step: int = 37, edition: str = "newer") -> Rig:

@@ -20,7 +20,7 @@ from etl.sandbox.world import CustomerPlan, World
 from etl.store import schema
 from etl.store.engine import begin_writing, open_warehouse
 from etl.verify.warehouse import verify_warehouse
-from tests.rig import Rig
+from tests.support.rig import Rig
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PERSONAL = "virtual_phone_number, redirection_phone_number, comment, name, extra"

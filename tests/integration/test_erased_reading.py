@@ -16,7 +16,7 @@ from etl.report.changes import sentence
 from etl.report.terminal.tables import aligned
 from etl.sandbox.world import CustomerPlan, World
 from etl.store.engine import begin_reading
-from tests.rig import Rig
+from tests.support.rig import Rig
 
 ERASED = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -30,9 +30,9 @@ from etl.sync.concurrency import Halted
 from etl.workers import pool, process
 from etl.workers.spool import Spool
 from etl.workers.transformers import inline
-from tests import oracle
 from tests.faults.clusters import wait_for
-from tests.rig import FakeClock, Rig
+from tests.support import oracle
+from tests.support.rig import FakeClock, Rig
 
 NASTY = ["", "\\N", "\\", "a\tb", "line\nline", "\r\v\f\b", "naïve Ünïcode 😀", "'; drop table x", "\\t", " ", '"']
 """Texts that a format of lines has to escape, or may take for something else."""

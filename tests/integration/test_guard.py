@@ -8,8 +8,8 @@ from sqlalchemy import Engine
 from etl.domain.runs import AccountStatus, RunResult, RunStatus
 from etl.sandbox import faults
 from etl.sandbox.world import CustomerPlan, World
-from tests import oracle
-from tests.rig import Rig
+from tests.support import oracle
+from tests.support.rig import Rig
 
 OPEN = "select count(*) from virtual_numbers"
 

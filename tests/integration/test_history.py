@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from etl.errors import Usage
 from etl.read.history import Life, read_lives
 from etl.read.timeline import Span
-from tests.story import campaign, number, scenario, tell
+from tests.support.story import campaign, number, scenario, tell
 
 
 def _day(moment: datetime | None) -> int | None:

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Engine
 
 from etl.sandbox.world import CustomerPlan, World
-from tests.rig import Rig
+from tests.support.rig import Rig
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from etl.load import staging
 from etl.sandbox.world import CustomerPlan, World
 from etl.store import schema
 from etl.store.connections import Lender
-from tests.rig import Rig
+from tests.support.rig import Rig
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -10,7 +10,7 @@ from etl.domain.runs import Strategy
 from etl.errors import SourceUnusable, Unavailable
 from etl.extract.listing import Page
 from etl.sandbox import faults
-from tests.bench import LIMIT, Open, benches
+from tests.support.bench import LIMIT, Open, benches
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from etl.extract.listing import Listing
 from etl.extract.proof import Proof
 from etl.sandbox import faults
 from etl.sandbox.rpc import Request
-from tests.bench import LIMIT, Bench, Open, benches
+from tests.support.bench import LIMIT, Bench, Open, benches
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from etl.errors import Usage
 from etl.read.activity import DAYS as TOLD_DAYS
 from etl.read.overview import Holding, Overview, read_overview
 from etl.sandbox.world import CustomerPlan, World
-from tests.rig import Rig
-from tests.story import DAYS, number, tell
+from tests.support.rig import Rig
+from tests.support.story import DAYS, number, tell
 
 AFTER = datetime(2026, 1, 10, 12, tzinfo=UTC)
 

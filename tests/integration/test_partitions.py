@@ -16,8 +16,8 @@ from etl.snapshot.write import write_snapshot
 from etl.store import inspection, migrations, schema, schema_check
 from etl.store.engine import open_warehouse
 from etl.verify.warehouse import verify_warehouse
-from tests import oracle
-from tests.rig import Rig
+from tests.support import oracle
+from tests.support.rig import Rig
 
 SQL = Path(__file__).parents[2] / "docs" / "postgresql-partitions.sql"
 PAGE = SQL.with_suffix(".md")

@@ -23,7 +23,7 @@ from etl.sync.plan import Plan, plan
 from etl.sync.run import SyncOptions
 from tests.cli.conftest import clean, customer, vnsync  # noqa: F401 - fixtures
 from tests.cli.running import Run, Source
-from tests.rig import TOKEN, URL, Rig
+from tests.support.rig import TOKEN, URL, Rig
 
 
 def _rig(engine: Engine, customers: int = 1, numbers: int = 120, **more: Any) -> Rig:

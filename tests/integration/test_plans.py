@@ -17,7 +17,7 @@ from etl.read import as_of
 from etl.read.changes import Window, version_events
 from etl.sandbox.world import CustomerPlan, World
 from etl.store import schema
-from tests.rig import Rig
+from tests.support.rig import Rig
 
 WHOLE = {"number_assignments: all", "number_campaign_periods: all", "a table as of amid"}
 """Queries that ask for everything."""

@@ -12,8 +12,8 @@ from sqlalchemy import Engine
 from etl.domain.runs import AccountStatus, RunStatus
 from etl.domain.text import original
 from etl.sandbox.world import CustomerPlan, World
-from tests import oracle
-from tests.rig import Rig
+from tests.support import oracle
+from tests.support.rig import Rig
 
 QUARANTINE = "select virtual_number_id, path, reason, record from quarantine where run_id = :r order by quarantine_id"
 

@@ -19,8 +19,8 @@ from etl.errors import Stopped, TryLater, VnsyncError
 from etl.sandbox import faults
 from etl.sandbox.world import CustomerPlan, World
 from etl.store.engine import begin_writing
-from tests import oracle
-from tests.rig import FakeClock, Rig
+from tests.support import oracle
+from tests.support.rig import FakeClock, Rig
 
 ROOT = Path(__file__).parents[2]
 LISTING = "get.virtual_numbers"
@@ -92,7 +92,7 @@ DYING = """
 import os, signal, sys
 from etl.sandbox.world import CustomerPlan, World
 from etl.store.engine import open_warehouse
-from tests.rig import Rig
+from tests.support.rig import Rig
 rig = Rig(World(seed=6, customers=[CustomerPlan(numbers=10)], id_step=5), open_warehouse(sys.argv[1]))
 rig.api.after_request.append(
     lambda request: request.get("method") == "get.virtual_numbers" and os.kill(os.getpid(), signal.SIGKILL)

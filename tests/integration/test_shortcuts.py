@@ -16,8 +16,8 @@ from etl.load import incremental, publish
 from etl.sandbox.faults import Drop, Duplicate
 from etl.sandbox.world import CustomerPlan, World
 from etl.transform import decode
-from tests import oracle
-from tests.rig import Rig
+from tests.support import oracle
+from tests.support.rig import Rig
 
 LIMIT = 40
 """Numbers in one answer: so few that a small account has many windows."""

@@ -30,10 +30,10 @@ from etl.snapshot.manifest import loads
 from etl.snapshot.rows import batches
 from etl.snapshot.write import write_snapshot
 from etl.store.engine import open_warehouse
-from tests import oracle
-from tests.rig import FakeClock, Rig
-from tests.sqlish import SQLISH
-from tests.story import number, tell
+from tests.support import oracle
+from tests.support.rig import FakeClock, Rig
+from tests.support.sqlish import SQLISH
+from tests.support.story import number, tell
 
 FORMATS = ("parquet", "csv", "ndjson")
 

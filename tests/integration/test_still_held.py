@@ -12,8 +12,8 @@ from etl.erasure.warehouse import erase_number
 from etl.report.snapshot import check_notes
 from etl.snapshot.check import check
 from etl.snapshot.write import write_snapshot
-from tests.rig import FakeClock
-from tests.story import number, tell
+from tests.support.rig import FakeClock
+from tests.support.story import number, tell
 
 ERASED = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HARD = 'two\n"lines", =a\u2028 comma'

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from campaigns.mutations import days, mutate
 from etl.domain.verification import Verdict
 from etl.sandbox.world import CustomerPlan, World
 from etl.store.engine import begin_writing
 from etl.verify.warehouse import verify_warehouse
-from tests.rig import Rig
+from tests.stress.tampering import days, mutate
+from tests.support.rig import Rig
 
 
 def _rig(engine: Engine) -> Rig:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
-from tests.story import ONE, number, scenario, tell
+from tests.support.story import ONE, number, scenario, tell
 
 
 def _rows(engine: Engine, statement: str) -> list[tuple[Any, ...]]:

@@ -15,7 +15,7 @@ from etl.errors import FilterRefused, SourceUnusable
 from etl.extract.answers import Result
 from etl.extract.listing import Listing
 from etl.extract.proof import Proof
-from tests.vendor import matches
+from tests.support.vendor import matches
 
 LIMIT = 12
 

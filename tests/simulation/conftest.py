@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from simulation.stage import Stage
+from tests.simulation.stage import Stage
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import sqlite3
 from collections.abc import Collection
 from pathlib import Path
 
-from simulation import verifier
-from simulation.dump import Dump, Reader
+from tests.simulation import verifier
+from tests.simulation.dump import Dump, Reader
 
 FIRST, SECOND = "2026-01-01 00:00:01.000000", "2026-01-02 00:00:01.000000"
 

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from simulation.canaries import CANARIES
+from tests.simulation.mutants import CANARIES
 
 _planted = contextlib.ExitStack()
 

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from simulation.seed import simulate
-from simulation.stage import Stage
+from tests.simulation.seed import simulate
+from tests.simulation.stage import Stage
 
 ROOT = Path(__file__).parents[2]
 SEEDS = (1, 7, 24)
@@ -16,7 +16,7 @@ SEEDS = (1, 7, 24)
 
 def _digests_elsewhere(hash_seed: str) -> list[str]:
     script = (
-        "import sys\nfrom simulation.campaign import Stage, simulate\nstage = Stage()\n"
+        "import sys\nfrom tests.simulation.many_seeds import Stage, simulate\nstage = Stage()\n"
         "for seed in map(int, sys.argv[1:]): print(simulate(seed, stage).digest)\nstage.close()"
     )
     done = subprocess.run(

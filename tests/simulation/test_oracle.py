@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from simulation.customer import Customer, Number
-from simulation.dump import Picture, Sync
-from simulation.ears import AccountLog, Heard, Sent
-from simulation.keys import FIRST, Viewer
-from simulation.oracle import Case, Oracle
-from simulation.records import NOTHING, shared_of, state_of, wanted
+from tests.simulation.customer import Customer, Number
+from tests.simulation.dump import Picture, Sync
+from tests.simulation.keys import FIRST, Viewer
+from tests.simulation.oracle import Case, Oracle
+from tests.simulation.records import NOTHING, shared_of, state_of, wanted
+from tests.simulation.response_log import AccountLog, Heard, Sent
 
 FIELDS = {
     "child_customer_id": None,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from simulation.seed import simulate
-from simulation.stage import Stage
+from tests.simulation.seed import simulate
+from tests.simulation.stage import Stage
 
 PART = 25
 SEEDS, LONG = 100, 500

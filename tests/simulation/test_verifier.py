@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from simulation.stage import Stage
 from tests.simulation.ledger import (
     ACCOUNT,
     CLOSE,
@@ -21,6 +20,7 @@ from tests.simulation.ledger import (
     STARTED,
     Ledger,
 )
+from tests.simulation.stage import Stage
 
 
 @pytest.fixture

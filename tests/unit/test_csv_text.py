@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.snapshot.csv_text import harmless, line, original
-from tests.sqlish import SQLISH
+from tests.support.sqlish import SQLISH
 
 HOSTILE = [
     "=1+1", "+7495", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", '"=1', "'=1", "'", "''", "＝1",

@@ -9,8 +9,8 @@ import pytest
 from etl.errors import Misconfigured, NotAllowed, TimedOut, Transient, VnsyncError
 from etl.extract.http import Poster, TooManyRequests, new_client
 from etl.extract.jsonrpc import checked_url
-from tests.rig import FakeClock
-from tests.wire import GZIP, SECRET, TEXT, Server, posting, raised, reply
+from tests.support.rig import FakeClock
+from tests.support.wire import GZIP, SECRET, TEXT, Server, posting, raised, reply
 
 
 @pytest.mark.parametrize(

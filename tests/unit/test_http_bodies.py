@@ -14,8 +14,8 @@ import pytest
 from etl.errors import SourceUnusable, TimedOut, Transient, VnsyncError
 from etl.extract.connection import Bounds
 from etl.extract.http import Poster, new_client
-from tests.rig import FakeClock
-from tests.wire import GZIP, SECRET, TEXT, raised, reply
+from tests.support.rig import FakeClock
+from tests.support.wire import GZIP, SECRET, TEXT, raised, reply
 
 
 @pytest.mark.parametrize("cut", [0, 1, 20, len(TEXT) - 1])

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from etl.sync.concurrency import SMALL, Halt, Halted, HaltingClock, Place, side_by_side
-from tests.rig import FakeClock
+from tests.support.rig import FakeClock
 
 PATIENCE = 20.0
 

@@ -9,7 +9,7 @@ import pytest
 from etl.domain.events import Event, Waiting
 from etl.errors import Misconfigured, NotAllowed, SourceUnusable, Transient, TryLater, VnsyncError
 from etl.extract.retry import LONGEST_WAIT, TRIES, RetryPolicy
-from tests.rig import FakeClock
+from tests.support.rig import FakeClock
 
 
 class _Attempts:

@@ -1,0 +1,96 @@
+"""Many seeds, in several processes: what they found, and how much of everything happened."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from tests.simulation.harness import Report
+from tests.simulation.mutants import CANARIES, SEEDS
+from tests.simulation.seed import simulate
+from tests.simulation.stage import Stage
+
+CHUNK = 20
+UNFIT = (TypeError, AttributeError, NameError)
+"""Errors of a planted bug that was written for another signature."""
+
+
+@dataclass
+class Summary:
+    """What a campaign found."""
+
+    seeds: int = 0
+    cpu: float = 0.0
+    struck: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
+    failed: list[Report] = field(default_factory=list)
+
+    def add(self, report: Report) -> None:
+        """Count a seed in."""
+        self.seeds += 1
+        self.struck += report.struck
+        self.counts += report.counts
+        if report.problems:
+            self.failed.append(report)
+
+    def merge(self, other: Summary) -> None:
+        """Count another campaign in."""
+        self.seeds += other.seeds
+        self.cpu += other.cpu
+        self.struck += other.struck
+        self.counts += other.counts
+        self.failed += other.failed
+
+
+def play(seeds: Iterable[int]) -> Summary:
+    """Play seeds in this process."""
+    summary, start = Summary(), time.process_time()
+    stage = Stage()
+    try:
+        for seed in seeds:
+            summary.add(simulate(seed, stage))
+    finally:
+        stage.close()
+    summary.cpu = time.process_time() - start
+    return summary
+
+
+def play_in_parallel(seeds: range, jobs: int) -> Iterator[Summary]:
+    """Play seeds in `jobs` processes; a summary for each part, as it is done."""
+    parts = [seeds[n : n + CHUNK] for n in range(0, len(seeds), CHUNK)]
+    if jobs == 1:
+        yield from map(play, parts)
+        return
+    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
+        yield from pool.imap_unordered(play, parts)
+
+
+@dataclass(frozen=True)
+class Hunt:
+    """What became of a canary: the report of the first seed that found it, or None; how many seeds it took."""
+
+    name: str
+    found: Report | None
+    seeds: int
+
+
+def hunt(name: str, first: int = 0, seeds: int = SEEDS) -> Hunt:
+    """Plant a canary and play seeds until one finds it.
+
+    Raises the error of a planted bug that does not fit the program any more: it proves nothing.
+    """
+    stage = Stage()
+    try:
+        with CANARIES[name].plant():
+            for count, seed in enumerate(range(first, first + seeds), start=1):
+                report = simulate(seed, stage, under=CANARIES[name].under)
+                if isinstance(report.bug, UNFIT):
+                    raise report.bug
+                if report.problems:
+                    return Hunt(name, report, count)
+    finally:
+        stage.close()
+    return Hunt(name, None, seeds)

@@ -1,0 +1,80 @@
+"""Bugs in writing versions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import delete, false, true
+
+from etl.load import diff, first, publish
+from tests.simulation.mutants.planting import canary
+
+
+@canary(diff.Moment, "parameters", "the clock is read anew for each statement")
+def clock_read_twice(right: Any) -> Any:
+    def parameters(self: diff.Moment) -> dict[str, Any]:
+        told = dict(right.fget(self))
+        _ticks.append(1)
+        return told | {"the_moment": told["the_moment"] + len(_ticks) * publish.TICK}
+
+    return property(parameters)
+
+
+_ticks: list[int] = []
+
+
+@canary(publish.AccountLoad, "_next_moment", "the wall clock is believed when it goes back", under=("clock_back",))
+def clock_goes_back(right: Any) -> Any:
+    return lambda self, now: now
+
+
+@canary(publish.AccountLoad, "publish", "what was learnt later carries the moment when the sync began")
+def moment_of_the_start(right: Any) -> Any:
+    return lambda self, told, *, now, **more: right(self, told, now=told().result.started_at, **more)
+
+
+@canary(diff._Work, "_run", "each statement commits by itself")
+def no_transaction(right: Any) -> Any:
+    def run(self: Any, statement: Any) -> int:
+        count: int = right(self, statement)
+        self._connection.commit()
+        return count
+
+    return run
+
+
+@canary(diff._Work, "end", "versions that end are deleted")
+def history_is_forgotten(right: Any) -> Any:
+    def end(self: Any, table: Any, condition: Any) -> None:
+        self.closed[table.name] += self._run(delete(self.diff(table).current).where(condition))
+
+    return end
+
+
+@canary(
+    first._Sealed,
+    "take",
+    "a first load is sealed in the order in which its rows came",
+    test="tests/integration/test_first_load.py::test_the_seal_of_rows_on_their_way_is_that_of_rows_read_back",
+)
+def sealed_as_it_came(right: Any) -> Any:
+    def take(self: Any, columns: Any) -> None:
+        right(self, columns)
+        self.in_order = True
+
+    return take
+
+
+@canary(diff.TableDiff, "changed", "a version that changed is not ended")
+def changes_are_lost(right: Any) -> Any:
+    return lambda self: false()
+
+
+@canary(diff.TableDiff, "unheld", "what nothing refers to any more stays open")
+def shared_rows_stay(right: Any) -> Any:
+    return lambda self: false()
+
+
+@canary(diff.TableDiff, "differs", "every reading makes a new version")
+def every_reading_is_new(right: Any) -> Any:
+    return lambda self: true()

@@ -1,0 +1,124 @@
+"""Bugs in proving that a number is gone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from etl.domain import guard
+from etl.domain.guard import Guard
+from etl.domain.listing_stats import Tally
+from etl.extract.listing import Listing
+from etl.extract.proof import AbsenceProof, Proof
+from etl.sync import account
+from tests.simulation.mutants.planting import canary
+
+
+@canary(Listing, "prove", "what was not listed is closed")
+def close_without_proof(right: Any) -> Any:
+    return lambda self, missing, **more: Proof(gone=list(missing))
+
+
+@canary(Listing, "prove", "what was not listed is closed when the counts agree")
+def trust_total_items(right: Any) -> Any:
+    def prove(self: Listing, missing: Any, **more: Any) -> Proof:
+        return right(self, missing, **more) if self.tally.unaccounted else Proof(gone=list(missing))
+
+    return prove
+
+
+@canary(
+    AbsenceProof,
+    "_question",
+    "an empty answer proves absence: no control id is needed",
+    test="tests/integration/test_listing_proof.py::test_an_answer_that_proves_nothing_leaves_suspects",
+)
+def no_control_id(right: Any) -> Any:
+    def question(self: AbsenceProof, part: Any, proof: Proof, emptied: bool) -> Any:
+        self._trace.candidates, self._trace.gave_rows = [], False
+        return right(self, part, proof, True)
+
+    return question
+
+
+@canary(
+    AbsenceProof,
+    "_with_other_controls",
+    "an answer without its control ids proves absence",
+    test="tests/integration/test_listing_proof.py::test_an_answer_that_proves_nothing_leaves_suspects",
+)
+def any_control_id_will_do(right: Any) -> Any:
+    def other_controls(self: AbsenceProof, rest: Any, missed: Any, proof: Proof) -> Any:
+        proof.gone.extend(rest)
+        return []
+
+    return other_controls
+
+
+@canary(
+    AbsenceProof,
+    "_parts_of_cut",
+    "an answer that may have been cut proves absence",
+    under=("cut",),
+)
+def cut_answers_prove(right: Any) -> Any:
+    def parts(self: AbsenceProof, rest: Any, rows: int, proof: Proof) -> Any:
+        proof.gone.extend(rest)
+        return []
+
+    return parts
+
+
+@canary(
+    Tally,
+    "doubtful",
+    "a listing that owes numbers proves that others are gone",
+    under=("bad_id",),
+)
+def contradiction_is_proof(right: Any) -> Any:
+    return lambda self, gone: set()
+
+
+@canary(
+    AbsenceProof,
+    "_leave_open",
+    "a proof that fails counts as proof",
+    test="tests/faults/test_p_absence.py::test_p_proof_that_is_none",
+)
+def close_on_failure(right: Any) -> Any:
+    return lambda self, rest, proof, exc: proof.gone.extend(rest)
+
+
+@canary(Listing, "prove", "numbers that answer to the proof are not taken in")
+def living_are_forgotten(right: Any) -> Any:
+    return lambda self, missing, **more: replace(right(self, missing, **more), alive={})
+
+
+@canary(Listing, "prove", "what could not be proven is not reported")
+def suspects_are_silent(right: Any) -> Any:
+    return lambda self, missing, **more: replace(right(self, missing, **more), suspects=[])
+
+
+@canary(account.AccountSync, "_guard", "nothing stops a mass close")
+def no_guard(right: Any) -> Any:
+    return lambda self, load, proof: None
+
+
+@canary(Guard, "objection_to_links", "nothing stops a mass close of links", under=("unlinked",))
+def no_guard_of_links(right: Any) -> Any:
+    return lambda self, links: None
+
+
+@canary(guard, "MOST_EXCHANGED", "nothing stops the exchange of a small account's numbers", under=("exchanged",))
+def no_guard_of_exchanges(right: Any) -> Any:
+    return 2.0
+
+
+@canary(account.AccountSync, "_prove", "a number whose record cannot be used is closed")
+def quarantine_closes(right: Any) -> Any:
+    def prove(self: Any, load: Any, *more: Any) -> Proof:
+        proof: Proof = right(self, load, *more)
+        bad = {r.virtual_number_id for r in self._rejected} & set(load.open_ids)
+        return replace(proof, gone=[*proof.gone, *(n for n in sorted(bad) if n not in proof.alive)])
+
+    return prove

@@ -1,0 +1,111 @@
+"""Bugs in taking rights for facts: viewers, users, rosters and states."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import delete
+
+from etl.domain.runs import AccountStatus, Unreachable
+from etl.domain.tables import TABLES
+from etl.domain.viewer import Viewer
+from etl.errors import IntegrityBroken, SourceUnusable
+from etl.extract import accounts
+from etl.store import schema
+from etl.sync import account, identity, run, unreachable
+from etl.sync import viewer as users
+from tests.simulation.mutants.planting import canary
+
+
+@canary(Viewer, "sees_as", "what another key cannot see is closed", under=("other_key",))
+def keys_are_alike(right: Any) -> Any:
+    return lambda self, other: self.user_id == other.user_id
+
+
+@canary(identity.Identity, "viewer_differs", "what another user cannot see is closed", under=("other_user",))
+def viewers_are_alike(right: Any) -> Any:
+    return property(lambda self: False)
+
+
+@canary(
+    identity.Identity,
+    "viewer_changed",
+    "another viewer is adopted although it does not see all numbers",
+    under=("other_user", "other_key"),
+)
+def viewer_is_adopted_at_once(right: Any) -> Any:
+    return lambda self, suspects: False
+
+
+@canary(users, "concerns_user", "a user who is refused takes the whole customer along", under=("user_rights",))
+def one_user_speaks_for_all(right: Any) -> Any:
+    return lambda refused: False
+
+
+@canary(accounts, "_agents_roster", "a customer without a user is listed without user_id", under=("userless",))
+def listed_without_user(right: Any) -> Any:
+    def roster(*lists: Any) -> Any:
+        made = right(*lists)
+        everyone = sorted((*made.accounts, *made.without_user), key=lambda account: account.account_id)
+        return replace(made, accounts=tuple(everyone), without_user=())
+
+    return roster
+
+
+@canary(accounts, "_customers", "a list of customers that is refused stops the run", under=("customers_refused",))
+def names_are_needed(right: Any) -> Any:
+    return lambda api: accounts._list(api, accounts.CUSTOMERS, accounts._Customer)
+
+
+@canary(
+    identity, "describe", "a customer without an answer of get.account is not synced", under=("decoration_refused",)
+)
+def zones_are_needed(right: Any) -> Any:
+    def describe(*arguments: Any) -> Any:
+        described = right(*arguments)
+        if described.problem:
+            raise SourceUnusable(described.problem)
+        return described
+
+    return describe
+
+
+@canary(accounts, "_row_by_row", "one unusable row of a roster makes all useless", under=("odd_user",))
+def one_row_spoils_the_roster(right: Any) -> Any:
+    def rows(data: bytes, method: str, kind: Any) -> Any:
+        raise SourceUnusable(f"{method} has an unusable row")
+
+    return rows
+
+
+@canary(run._Run, "_record", "a locked customer loses its numbers", under=("locked",))
+def the_locked_are_deleted(right: Any) -> Any:
+    def record(self: Any, result: Any) -> None:
+        right(self, result)
+        if result.status is AccountStatus.UNREACHABLE and result.unreachable is not Unreachable.LEFT:
+            with self._engine.begin() as connection:
+                for table in (*TABLES[5:], *TABLES[:1]):
+                    current = schema.current[table.name]
+                    connection.execute(delete(current).where(current.c.account_id == result.account_id))
+
+    return record
+
+
+@canary(unreachable, "is_told", "a locked customer is reported by every run", under=("locked",))
+def states_are_told_for_ever(right: Any) -> Any:
+    return lambda reason, known: False
+
+
+@canary(unreachable, "is_told", "a locked customer is never reported", under=("locked",))
+def states_are_never_told(right: Any) -> Any:
+    return lambda reason, known: True
+
+
+@canary(account, "refuse_strangers", "a number that names a customer outside the roster is refused")
+def every_other_customer_is_a_stranger(right: Any) -> Any:
+    def refuse(account_id: int, roster: Any, numbers: Any) -> None:
+        if any(customer not in (None, account_id) for _, customer in numbers):
+            raise IntegrityBroken("another customer's number")
+
+    return refuse

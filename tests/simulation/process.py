@@ -1,0 +1,228 @@
+"""One process that runs the pipeline: it yields at every request, clock reading, statement and commit, or dies."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from etl.domain.runs import RunResult
+from etl.errors import Stopped, VnsyncError
+from etl.extract.credentials import Credentials, Login, PermanentKey
+from etl.extract.jsonrpc import open_api
+from etl.sync.run import SyncOptions, sync
+from tests.simulation.clock import SimClock
+from tests.simulation.driver import failure
+from tests.simulation.keys import FIRST, Key
+from tests.simulation.server import Server
+from tests.simulation.stage import Stage
+from tests.simulation.swarm import Swarm
+from tests.simulation.trace import Trace
+from tests.simulation.transport import SimTransport
+
+URL = "https://dataapi.example/v2.0"
+OTHER_URL = "https://other.example/v2.0"
+"""API of another installation."""
+WRITES = ("INSERT", "UPDATE", "DELETE", "CREATE", "insert")
+COUNTDOWNS = {"request": 8, "answer": 8, "statement": 120, "commit": 7, "committed": 7, "clock": 10, "report": 8}
+
+
+class Crash(BaseException):
+    """The process dies here: nothing more of it happens, and its connections break."""
+
+
+class Breach(BaseException):
+    """A violation was found: the seed ends here."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a process ended: with a result, with an error that vnsync knows, dead, or by a bug."""
+
+    result: RunResult | None = None
+    error: VnsyncError | None = None
+    crashed: bool = False
+    bug: Exception | None = None
+
+    @property
+    def exit_code(self) -> int | None:
+        """What the shell would see; None of a process that was killed."""
+        if self.result is not None:
+            return self.result.exit_code
+        if self.error is not None:
+            return self.error.exit_code
+        return None if self.crashed else 1
+
+
+@dataclass
+class Plan:
+    """What will befall a process: at the n-th point of a kind, something happens, once."""
+
+    action: str
+    kind: str
+    countdown: int
+
+
+@dataclass
+class Stagehand:
+    """What every process of a seed shares, and whom it asks."""
+
+    stage: Stage
+    swarm: Swarm
+    rng: random.Random
+    clock: SimClock
+    server: Server
+    trace: Trace
+    committed: Callable[[Process], None]
+    meanwhile: Callable[[Process, str], None]
+
+
+@dataclass
+class Process:
+    """A process: it is the pipeline's clock, its random, its listener, and the watcher of its connections."""
+
+    hand: Stagehand
+    name: str
+    options: SyncOptions
+    login: bool
+    depth: int = 0
+    plans: list[Plan] = field(default_factory=list)
+    url: str = URL
+    key: Key = FIRST
+    run_id: int | None = None
+    dead: bool = False
+    stolen: bool = False
+    full: int = 0
+    faults: set[str] = field(default_factory=set)
+    readings: list[datetime] = field(default_factory=list)
+    locks: list[Path] = field(default_factory=list)
+    found_dead: list[int] = field(default_factory=list)
+    """Runs that said running and were dead when this process began."""
+
+    def __post_init__(self) -> None:
+        self.transport = SimTransport(self.hand.server, self.hand.swarm, self.hand.rng, self.reach)
+
+    @property
+    def lives(self) -> bool:
+        """Whether it holds a run's lock, and everybody must respect that."""
+        return self.run_id is not None and not self.dead and not self.stolen
+
+    def run(self) -> Outcome:
+        """Run the pipeline once, from the outside."""
+        credentials: Credentials = Login(self.key.login, "password") if self.login else PermanentKey(self.key.token)
+        ports: dict[str, Any] = {"clock": self, "random": self, "report": self.report}
+        try:
+            with open_api(self.url, credentials, transport=self.transport, **ports) as api:
+                return Outcome(result=sync(api, self.hand.stage.engine, options=self.options, **ports))
+        except VnsyncError as error:
+            return Outcome(error=error)
+        except Crash:
+            self._leave_locks()
+            return Outcome(crashed=True)
+        except Exception as error:  # noqa: BLE001 - a bug of the program is what is looked for
+            return Outcome(bug=error)
+
+    def _leave_locks(self) -> None:
+        """A killed process removes no file: what its unwinding here removed is put back."""
+        for path in self.locks:
+            path.touch()
+
+    # -- points at which something may happen
+
+    def reach(self, kind: str, what: str) -> None:
+        """A point is reached."""
+        if self.dead:
+            raise Crash
+        self.hand.trace.note(f"{self.name} {kind} {what}")
+        for plan in self.plans:
+            if plan.kind == kind and plan.countdown > 0:
+                plan.countdown -= 1
+                if plan.countdown == 0:
+                    self._happen(plan.action)
+        if kind == "answer":
+            self.readings.clear()
+
+    def _happen(self, action: str) -> None:
+        self.hand.trace.note(f"{self.name} !! {action}")
+        self.hand.swarm.struck[action] += 1
+        self.faults.add(action)
+        if action == "crash":
+            self.dead, self.locks = True, self.hand.stage.locks()
+            raise Crash
+        if action == "stop":
+            raise Stopped(15, "SIGTERM")
+        if action == "busy":
+            raise failure("SQLITE_BUSY", "database is locked")
+        if action == "commit_failed":
+            raise failure("SQLITE_FULL", "database or disk is full")
+        if action == "lost_commit":
+            raise failure("SQLITE_IOERR", "disk I/O error")
+        if action == "disk_full":
+            self.full = self.hand.rng.randrange(1, 150)
+        else:
+            self.hand.meanwhile(self, action)
+
+    # -- the database
+
+    def statement(self, sql: str) -> None:
+        """The pipeline is about to execute a statement."""
+        self.reach("statement", sql[:60])
+        if self.full and sql.startswith(WRITES):
+            self.full -= 1
+            raise failure("SQLITE_FULL", "database or disk is full")
+
+    def committing(self) -> None:
+        """The pipeline is about to commit."""
+        self.reach("commit", "")
+
+    def committed(self) -> None:
+        """The commit has happened, and the pipeline does not know yet."""
+        self.hand.committed(self)
+        self.reach("committed", "")
+
+    # -- the ports
+
+    def now(self) -> datetime:
+        """The wall clock."""
+        self.reach("clock", "")
+        moment = self.hand.clock.now()
+        self.readings.append(moment)
+        return moment
+
+    def monotonic(self) -> float:
+        """The monotonic clock."""
+        return self.hand.clock.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """A pause, in which others go on."""
+        self.hand.trace.note(f"{self.name} sleeps {seconds:.3f}")
+        self.hand.server.world.stir()
+        self.hand.clock.sleep(seconds)
+
+    def random(self) -> float:
+        """Chance."""
+        return self.hand.rng.random()
+
+    def randrange(self, stop: int, /) -> int:
+        """Chance; it may draw the same twice."""
+        if self.hand.swarm.on("same_run_id"):
+            self.hand.swarm.struck["same_run_id"] += 1
+            return self.hand.rng.randrange(2)
+        return self.hand.rng.randrange(stop)
+
+    def report(self, event: object) -> None:
+        """The pipeline tells what it does."""
+        self.reach("report", type(event).__name__)
+
+    def could_observe(self, observed_at: str, previous: str | None) -> bool:
+        """Whether an account sync may call this its moment: read after its last answer, or just after its last one."""
+        floor = None if previous is None else _parsed(previous) + timedelta(microseconds=1)
+        moments = (r.replace(tzinfo=None) for r in self.readings)
+        return _parsed(observed_at) in {m if floor is None else max(m, floor) for m in moments}
+
+
+def _parsed(text: str) -> datetime:
+    return datetime.fromisoformat(text)

@@ -1,0 +1,164 @@
+"""What one process heard from the source: every answer that reached it whole, account by account."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.simulation.keys import Viewer
+from tests.simulation.records import State, state_of
+
+COUNTING = 1
+"""The limit of a question that only asks how many numbers a user sees; listings here have larger pages."""
+
+
+@dataclass
+class Sent:
+    """One record as sent: its id (None: none that can be read; `was`: the true one), and whether it is sound.
+
+    A sound record may have elements that cannot be used: `unread` names their arrays, `readable` is the record without.
+    """
+
+    id: int | None
+    record: dict[str, Any]
+    sound: bool = True
+    was: int | None = None
+    readable: dict[str, Any] | None = None
+    unread: frozenset[str] = frozenset()
+    _state: State | None = None
+
+    @property
+    def state(self) -> State:
+        """What the sound record says."""
+        if self._state is None:
+            self._state = state_of(self.readable or self.record, self.unread)
+        return self._state
+
+
+@dataclass
+class Heard:
+    """One answer to `get.virtual_numbers`.
+
+    `asked`: the ids that were asked for by name; `hidden`: what was asked for and did not come, if it lies.
+    """
+
+    tick: int
+    query: str
+    asked: frozenset[int] | None
+    whole: bool
+    sent: list[Sent]
+    total: Any
+    lies: list[str]
+    hidden: frozenset[int]
+    limit: int
+
+    @property
+    def ids(self) -> set[int]:
+        """The ids that came."""
+        return {s.id for s in self.sent if s.id is not None}
+
+    @property
+    def consistent(self) -> bool:
+        """Whether the answer claims to be whole and does not contradict itself."""
+        return type(self.total) is int and self.total == len(self.ids) and not self.nameless
+
+    @property
+    def nameless(self) -> int:
+        """How many records came without a readable id."""
+        return sum(s.id is None for s in self.sent)
+
+    @property
+    def offset(self) -> int:
+        """From which row on it was asked for."""
+        return int(json.loads(self.query)[1])
+
+    @property
+    def announces_more(self) -> bool:
+        """Whether it says that there are more than one answer can hold."""
+        return type(self.total) is int and self.total > self.limit
+
+    @property
+    def hides_well(self) -> bool:
+        """Whether it held numbers back and announced no more than came."""
+        return bool(self.hidden) and type(self.total) is int and self.total <= len(self.ids) + self.nameless
+
+
+@dataclass
+class AccountLog:
+    """The answers about one account that one process heard.
+
+    `viewer`: who listed it; `heard`: the listing through that viewer, without answers that only count.
+    """
+
+    viewer: Viewer | None = None
+    heard: list[Heard] = field(default_factory=list)
+    filter_refused: bool = False
+
+    def take(self, viewer: Viewer | None, heard: Heard) -> None:
+        """One more answer of the listing. Another viewer than before begins it anew: the last one gave way."""
+        if heard.limit == COUNTING:
+            return
+        if viewer != self.viewer:
+            self.viewer = viewer
+            self.heard.clear()
+        self.heard.append(heard)
+
+    @property
+    def window(self) -> tuple[int, int]:
+        """The ticks of the first and the last answer."""
+        return self.heard[0].tick, self.heard[-1].tick
+
+    @property
+    def honest(self) -> bool:
+        """Whether no answer lied."""
+        return not any(h.lies for h in self.heard)
+
+    def kept(self) -> Iterator[Heard]:
+        """The answers that were surely used: of those to one question in a row, the last."""
+        for index, heard in enumerate(self.heard):
+            if index + 1 == len(self.heard) or self.heard[index + 1].query != heard.query:
+                yield heard
+
+    def used(self) -> Iterator[Sent]:
+        """The records that were surely used: of a proof only those that were asked for because they had not come.
+
+        An answer that is full, or that announces more than fits, may hold less than there is: by windows it is asked
+        for again in parts. Where ids cannot be filtered, the last answers may have been a proof: none of it is sure.
+        """
+        seen: set[int] = set()
+        kept = list(self.kept())
+        proof = self._whole_proof(kept) if self.filter_refused and len(self.heard) > 1 else []
+        for heard in kept:
+            whole = len(heard.sent) < heard.limit and not heard.announces_more
+            sure = whole and not any(heard is one for one in proof)
+            for sent in heard.sent:
+                new = heard.asked is None or (sent.id in heard.asked and sent.id not in seen)
+                if sure and new:
+                    yield sent
+            seen |= heard.ids
+
+    @staticmethod
+    def _whole_proof(kept: list[Heard]) -> list[Heard]:
+        """The last answer, and the one before when the last was asked for what is behind it."""
+        *_, last = kept
+        before = kept[-2] if len(kept) > 1 else last
+        behind = before.whole and 0 < len(before.sent) < before.limit and last.offset == len(before.sent)
+        return [before, last] if behind else [last]
+
+
+@dataclass
+class Ears:
+    """What a process heard. `faults`: what struck its requests; `spent`: it was told that the day's points are gone."""
+
+    accounts: dict[int, AccountLog] = field(default_factory=dict)
+    roster: set[int] | None = None
+    requests: int = 0
+    faults: set[str] = field(default_factory=set)
+    spent: bool = False
+    beyond_spent: int = 0
+
+    def account(self, account_id: int) -> AccountLog:
+        """The log of one account."""
+        return self.accounts.setdefault(account_id, AccountLog())

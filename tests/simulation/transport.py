@@ -1,0 +1,119 @@
+"""The network between one process and the API: carries requests, loses, cuts and confuses answers."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+from collections.abc import Callable
+
+import httpx
+
+from tests.simulation.response_log import Ears
+from tests.simulation.server import Answer, Server
+from tests.simulation.swarm import Swarm
+
+STATUSES = {"http_503": 503, "http_429": 429, "http_403": 403, "http_404": 404, "redirect": 302}
+WHOLE = ("html", "empty_body", "truncated", "stale_answer", "wrong_id", "gzip_cut")
+MOST_REQUESTS = 3000
+"""More requests than any process of these small worlds can need: beyond, it would ask for ever."""
+
+
+class SimTransport(httpx.BaseTransport):
+    """Carries the requests of one process. `reach` is told before and after each."""
+
+    def __init__(self, server: Server, swarm: Swarm, rng: random.Random, reach: Callable[[str, str], None]) -> None:
+        self._server, self._swarm, self._rng, self._reach = server, swarm, rng, reach
+        self.ears = Ears()
+        self._earlier: list[bytes] = []
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """One request and its answer, or what became of them."""
+        asked = json.loads(request.content)
+        ears = self.ears
+        ears.requests += 1
+        ears.beyond_spent += ears.spent
+        if ears.requests > MOST_REQUESTS:
+            raise RuntimeError("this process asks for ever")
+        self._reach("request", f"{asked['method']} {json.dumps(asked['params'].get('filter'))}")
+        self._server.world.stir()
+        self._lost(request)
+        for name, status in STATUSES.items():
+            if self._struck(name):
+                return httpx.Response(status, headers={"location": "https://elsewhere.example/"})
+        answer = self._server.answer(asked, ears)
+        body = self._damaged(answer)
+        self._note(answer, whole=body is None)
+        self._server.world.stir()
+        self._reach("answer", asked["method"])
+        return self._response(answer.body if body is None else body)
+
+    def _struck(self, name: str) -> bool:
+        if self._swarm.strikes(name):
+            self.ears.faults.add(name)
+            return True
+        return False
+
+    def _lost(self, request: httpx.Request) -> None:
+        if self._struck("unreachable"):
+            raise httpx.ConnectError("no route", request=request)
+        if self._struck("read_timeout"):
+            raise httpx.ReadTimeout("silence", request=request)
+
+    def _damaged(self, answer: Answer) -> bytes | None:
+        """What arrives instead of the answer; None: the answer."""
+        for name in WHOLE:
+            if self._struck(name):
+                return bytes(getattr(self, f"_{name}")(answer.body))
+        self._earlier = [*self._earlier[-3:], answer.body]
+        return None
+
+    def _html(self, body: bytes) -> bytes:
+        return b"<html>please log in</html>"
+
+    def _empty_body(self, body: bytes) -> bytes:
+        return b""
+
+    def _truncated(self, body: bytes) -> bytes:
+        return body[: self._rng.randrange(len(body))]
+
+    def _stale_answer(self, body: bytes) -> bytes:
+        return self._rng.choice(self._earlier or [b""])
+
+    def _wrong_id(self, body: bytes) -> bytes:
+        sent = json.loads(body)
+        if "error" in sent:
+            return b""
+        sent["id"] = self._rng.choice((str(sent["id"]), None, sent["id"] + 1, True))
+        if self._rng.random() < 0.3:
+            del sent["id"]
+        return json.dumps(sent).encode()
+
+    def _gzip_cut(self, body: bytes) -> bytes:
+        whole = gzip.compress(body, 0, mtime=0)  # stored, for a body of equal rows would be a bomb as well
+        return whole[: self._rng.randrange(3, len(whole))]
+
+    def _response(self, body: bytes) -> httpx.Response:
+        if body[:2] == b"\x1f\x8b":
+            return httpx.Response(200, headers={"content-encoding": "gzip"}, stream=httpx.ByteStream(body))
+        if self._rng.random() < 0.1:
+            return httpx.Response(
+                200, headers={"content-encoding": "gzip"}, stream=httpx.ByteStream(gzip.compress(body, 1, mtime=0))
+            )
+        return httpx.Response(200, stream=httpx.ByteStream(body))
+
+    def _note(self, answer: Answer, *, whole: bool) -> None:
+        ears = self.ears
+        if not whole:
+            return
+        ears.spent = ears.spent or answer.spent
+        if answer.roster is not None:
+            ears.roster = (ears.roster or set()) | answer.roster
+        ears.faults.update(answer.struck)
+        if answer.account_id is None:
+            return
+        log = ears.account(answer.account_id)
+        log.filter_refused = log.filter_refused or answer.filter_refused
+        if answer.heard is not None:
+            log.take(answer.viewer, answer.heard)
+            ears.faults.update(answer.heard.lies)

@@ -1,0 +1,73 @@
+"""Upheavals of the world between two runs: rights, rosters and states that change, links and numbers in a mass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.simulation.customer import ACTIVE, LOCKS, Customer
+from tests.simulation.keys import KEYS
+from tests.simulation.world import World
+
+
+def _of_agents(world: World) -> list[Customer]:
+    return list(world.customers.values()) if world.role == "agent" else []
+
+
+def user_rights(world: World) -> None:
+    """A viewer of each customer loses a right or gets it back: to list at all (users only), or to some numbers."""
+    for customer in world.customers.values():
+        viewer = world.rng.choice([*customer.users, *KEYS])
+        kind = world.rng.choice(("refused", "fewer", "fewer", "all"))
+        if kind == "fewer":
+            some = world.rng.sample(customer.heap, len(customer.heap) // 4)
+            customer.unseen.setdefault(viewer, set()).update(some)
+        elif kind == "all":
+            customer.unseen.pop(viewer, None)
+            customer.refused.clear()
+        elif isinstance(viewer, int) and world.role == "agent":
+            customer.refused ^= {viewer}
+
+
+def userless(world: World) -> None:
+    """A customer of the agent loses all its users, or gets them back."""
+    for customer in world.rng.sample(_of_agents(world), min(1, len(_of_agents(world)))):
+        customer.userless = not customer.userless
+
+
+def locked(world: World) -> None:
+    """A customer of the agent is locked, or another lock takes the place of the first, or it is active again."""
+    for customer in world.rng.sample(_of_agents(world), min(1, len(_of_agents(world)))):
+        customer.status = world.rng.choice((*LOCKS, ACTIVE, ACTIVE))
+
+
+def unlinked(world: World) -> None:
+    """Every number loses its campaigns, and their blocks with them."""
+    for customer in world.customers.values():
+        for number in customer.numbers.values():
+            world.change(customer)
+            number.campaigns.clear()
+
+
+def exchanged(world: World) -> None:
+    """Nearly all numbers give way to others; most customers are small enough that this is no mass close."""
+    for customer in world.customers.values():
+        before = len(customer.heap)
+        world.thin(customer, world.rng.choice((0.85, 1.0)))
+        while len(customer.heap) < before:
+            world.bear(customer)
+
+
+def all_rights_again(world: World) -> None:
+    """Every customer is active and has its users, and none of them is refused."""
+    for customer in world.customers.values():
+        customer.status, customer.userless = ACTIVE, False
+        customer.refused.clear()
+
+
+UPHEAVALS: dict[str, Callable[[World], None]] = {
+    "user_rights": user_rights,
+    "userless": userless,
+    "locked": locked,
+    "unlinked": unlinked,
+    "exchanged": exchanged,
+}

@@ -1,0 +1,115 @@
+"""Crashes the PostgreSQL server under a run: SIGKILL to the postmaster or to backends, an immediate stop.
+
+Usage: python -m tests.stress.crashes [--crashes 30] [--seed 1]
+
+The run halts at a point (swept, as in `kills`), the server crashes, and the run goes on: before the server is back,
+or after. Whatever the run makes of it, each account is as before or as after, and the next run converges.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.stress.clusters import Cluster, cluster
+from tests.stress.stage import Breach, Ended, Stage, stage
+
+KINDS = ("postmaster", "immediate", "backend")
+MAY_END_WITH = {0, 3, 69, 75}
+"""Done after all; some accounts; the database was away; somebody has to look again later. Never a bug or a breach."""
+
+
+@dataclass
+class Tally:
+    """What a campaign did."""
+
+    crashes: Counter[str] = field(default_factory=Counter)
+    codes: Counter[int] = field(default_factory=Counter)
+    points: set[str] = field(default_factory=set)
+
+    def __str__(self) -> str:
+        kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(self.crashes.items()))
+        codes = ", ".join(f"{n} x exit {code}" for code, n in sorted(self.codes.items()))
+        return f"{self.crashes.total()} crashes ({kinds}) at {len(self.points)} different points; {codes}"
+
+
+def campaign(play: Stage, server: Cluster, crashes: int, rng: random.Random) -> Tally:
+    """Crash the server so many times, at swept points, and recover each time."""
+    tally, numbers = Tally(), {"publishing": 1, "elsewhere": 1}
+    trace = play.folder / "trace"
+    play.converge()
+    while tally.crashes.total() < crashes:
+        turn = tally.crashes.total()
+        phase = "elsewhere" if turn % 4 == 3 else "publishing"
+        before = play.truth()
+        play.pass_day()
+        pid = play.start(at={"phase": phase, "number": numbers[phase], "deed": "halt", "trace": str(trace)})
+        ended = play.runner.wait()
+        if ended is not None:  # the sweep has come to its end
+            numbers[phase] = 1
+            play.converge()
+            continue
+        numbers[phase] += rng.randint(1, 4)
+        kind = KINDS[turn % len(KINDS)]
+        ended = _crash(play, server, pid, kind, late=turn % 2 == 1)
+        _judge(play, ended)
+        play.between(before, play.truth())
+        tally.crashes[kind] += 1
+        tally.codes[ended.code] += 1
+        tally.points.add(trace.read_text())
+        play.converge()
+    return tally
+
+
+def _crash(play: Stage, server: Cluster, pid: int, kind: str, *, late: bool) -> Ended:
+    """`late`: the run goes on while the server is still down."""
+    server.crash(kind)
+    if late:
+        os.kill(pid, signal.SIGCONT)
+        time.sleep(0.3)
+    server.start()
+    if not late:
+        os.kill(pid, signal.SIGCONT)
+    ended = play.runner.wait()
+    assert ended is not None
+    return ended
+
+
+def _judge(play: Stage, ended: Ended) -> None:
+    if ended.code not in MAY_END_WITH:
+        raise Breach(f"a crashed server made the run end with {ended.code}: {ended.err}")
+    lines = [line for line in ended.err.splitlines() if line.startswith("vnsync: error: ")]
+    if "Traceback" in ended.err or len(lines) != (ended.code != 0):
+        raise Breach(f"not one line for exit {ended.code}: {ended.err}")
+
+
+def run(crashes: int, seed: int) -> Tally:
+    """The whole campaign on a cluster of its own."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        with cluster(folder / "pg") as server, stage(server.new(), folder, seed=seed) as play:
+            return campaign(play, server, crashes, random.Random(seed))
+
+
+def main() -> None:
+    """Parse, run, tell."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--crashes", type=int, default=30)
+    parser.add_argument("--seed", type=int, default=1)
+    asked = parser.parse_args()
+    start = time.monotonic()
+    tally = run(asked.crashes, asked.seed)
+    sys.stdout.write(f"postgresql: {tally}; no breach, in {time.monotonic() - start:.0f} s\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""Cuts the connection to PostgreSQL around COMMIT, and checks that the run tells the truth about it.
+
+Usage: python -m tests.stress.cuts [--cuts 20] [--seed 1]
+
+`--cuts` of them fall between the commit of an account's publication and its acknowledgement. As many again are spread
+over the commits of run rows and claims, and over the moments before a commit and while it is on its way.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import make_url, text
+
+from tests.stress.clusters import cluster
+from tests.stress.link import MODES, Link, link
+from tests.stress.stage import Breach, Ended, Stage, reading, stage
+
+
+@dataclass
+class Tally:
+    """What a campaign did."""
+
+    cuts: Counter[str] = field(default_factory=Counter)
+    codes: Counter[int] = field(default_factory=Counter)
+
+    def __str__(self) -> str:
+        kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(self.cuts.items()))
+        codes = ", ".join(f"{n} x exit {code}" for code, n in sorted(self.codes.items()))
+        return f"{self.cuts.total()} cuts ({kinds}); {codes}"
+
+
+LOST_ACK = "after a publication's commit"
+
+
+def campaign(play: Stage, wire: Link, through: str, cuts: int) -> Tally:
+    """Cut so many acknowledgements of publications, and the other commits between them."""
+    tally, number = Tally(), {True: 0, False: 0}
+    play.converge()
+    turn = 0
+    while tally.cuts[LOST_ACK] < cuts:
+        publishing, mode = _aims(turn)
+        turn += 1
+        number[publishing] += 1
+        before, known = play.truth(), set(_run_rows(play))
+        play.pass_day()
+        wire.aim(mode, publishing=publishing, number=number[publishing])
+        ended = play.run(url=through)
+        if wire.cut:
+            whose = "a publication's" if publishing else "another"
+            tally.cuts[f"{mode} {whose} commit"] += 1
+            tally.codes[ended.code] += 1
+            published = play.between(before, play.truth())
+            _judge(play, ended, published, acknowledged=mode == "after" and publishing)
+            _rows_agree(play, ended, known)
+        else:
+            number[publishing] = 0  # the sweep has come to its end
+        wire.mode = "none"
+        play.converge()
+    return tally
+
+
+def _aims(turn: int) -> tuple[bool, str]:
+    """Every other cut is between a publication's commit and its acknowledgement."""
+    if turn % 2 == 0:
+        return True, "after"
+    others = [(False, mode) for mode in MODES] + [(True, "before"), (True, "in flight")]
+    return others[turn // 2 % len(others)]
+
+
+def _judge(play: Stage, ended: Ended, published: set[int], *, acknowledged: bool) -> None:
+    if ended.code not in (0, 3, 69):
+        raise Breach(f"a cut link made the run end with {ended.code}: {ended.err}")
+    if acknowledged and (ended.code or published != set(play.world.customer_ids)):
+        raise Breach(f"all was committed, but the run ended with {ended.code}: {ended.err}")
+    if (ended.code == 0) != (published == set(play.world.customer_ids)) and ended.code != 69:
+        raise Breach(f"exit {ended.code}, though published are {published}")
+
+
+def _rows_agree(play: Stage, ended: Ended, known: set[int]) -> None:
+    """The row of the run, where it could be written, says what the process said."""
+    told = {code for run_id, (status, code) in _run_rows(play).items() if run_id not in known and status != "running"}
+    if told - {ended.code}:
+        raise Breach(f"the run's row says {told}, the process {ended.code}: {ended.err}")
+
+
+def _run_rows(play: Stage) -> dict[int, tuple[str, int | None]]:
+    with reading(play.url) as engine, engine.connect() as connection:
+        rows = connection.execute(text("select run_id, status, exit_code from sync_runs"))
+        return {row.run_id: (row.status, row.exit_code) for row in rows}
+
+
+def run(cuts: int, seed: int) -> Tally:
+    """The whole campaign on a cluster of its own."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        with cluster(folder / "pg") as server, link(server.socket) as (wire, port):
+            url = server.new()
+            with stage(url, folder, seed=seed) as play:
+                return campaign(play, wire, over_tcp(url, port), cuts)
+
+
+def over_tcp(url: str, port: int) -> str:
+    """The same database, by way of a port of the loopback."""
+    return make_url(url).set(host="127.0.0.1", port=port, query={}).render_as_string(hide_password=False)
+
+
+def main() -> None:
+    """Parse, run, tell."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cuts", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=1)
+    asked = parser.parse_args()
+    start = time.monotonic()
+    tally = run(asked.cuts, asked.seed)
+    sys.stdout.write(f"postgresql: {tally}; no breach, in {time.monotonic() - start:.0f} s\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""The table of all faults in docs/faults.md, made from a run of the tests that carry the ids.
+
+Usage: python -m tests.stress.matrix [--junit FILE]      without FILE it runs tests/faults itself
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ElementTree
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.stress.fault_rows import GROUPS, NOT_HERE, ROWS
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "faults.md"
+_ID = re.compile(r"(?<![a-z0-9])([a-z]\d\d)(?![0-9])", re.IGNORECASE)
+
+
+@dataclass
+class Evidence:
+    """What the tests say of one row."""
+
+    tests: set[str] = field(default_factory=set)
+    databases: set[str] = field(default_factory=set)
+    outcomes: list[str] = field(default_factory=list)
+
+    @property
+    def result(self) -> str:
+        """passed only when every test of the row passed."""
+        for outcome in ("failed", "skipped"):
+            if outcome in self.outcomes:
+                return f"{outcome}: {self.outcomes.count(outcome)} of {len(self.outcomes)}"
+        return f"passed: {len(self.outcomes)}"
+
+
+def ids_of(name: str) -> set[str]:
+    """The fault ids in a test's name or parameters."""
+    return {found.upper() for found in _ID.findall(name.replace("_", " "))} & ROWS.keys()
+
+
+def evidence(cases: Iterable[tuple[str, str, str]]) -> dict[str, Evidence]:
+    """By row, from (file, test name with parameters, outcome)."""
+    out: dict[str, Evidence] = defaultdict(Evidence)
+    for file, name, outcome in cases:
+        for row in ids_of(name):
+            found = out[row]
+            found.tests.add(f"{file}::{name.split('[')[0]}")
+            found.databases |= {d for d in ("sqlite", "postgresql") if d in name}
+            found.outcomes.append(outcome)
+    return out
+
+
+def cases_of(junit: Path) -> Iterable[tuple[str, str, str]]:
+    """(file, test name, outcome) of each test case in a JUnit file."""
+    for case in ElementTree.parse(junit).iter("testcase"):
+        outcome = "passed"
+        for child in case:
+            if child.tag in ("failure", "error"):
+                outcome = "failed"
+            elif child.tag == "skipped":
+                outcome = "skipped"
+        yield case.get("classname", "").rpartition(".")[2], case.get("name", ""), outcome
+
+
+def page(found: dict[str, Evidence]) -> str:
+    """The Markdown page."""
+    lines = [
+        "# Faults, and the test that provokes each",
+        "",
+        "Made by `python -m tests.stress.matrix` from a run of the tests; do not edit.",
+        "",
+        f"{sum(row in found for row in ROWS)} of {len(ROWS)} rows are tried.",
+    ]
+    for letter, title in GROUPS.items():
+        lines += ["", f"## {letter}: {title}", ""]
+        lines += ["| id | fault | tests | databases | result |", "|---|---|---|---|---|"]
+        lines += [_line(row, found.get(row)) for row in ROWS if row.startswith(letter)]
+    return "\n".join(lines) + "\n"
+
+
+def _line(row: str, found: Evidence | None) -> str:
+    if found is None:
+        return f"| {row} | {ROWS[row]} | | | not tried: {NOT_HERE.get(row, 'open')} |"
+    tests = "<br>".join(f"`{name}`" for name in sorted(found.tests))
+    return f"| {row} | {ROWS[row]} | {tests} | {', '.join(sorted(found.databases)) or '-'} | {found.result} |"
+
+
+def _run(junit: Path) -> None:
+    command = [sys.executable, "-m", "pytest", "tests/faults", "-q", "-n", "2", f"--junitxml={junit}"]
+    subprocess.run(command, cwd=ROOT, check=False)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--junit", type=Path, help="a JUnit file of an earlier run")
+    junit = parser.parse_args().junit
+    with tempfile.TemporaryDirectory() as folder:
+        if junit is None:
+            junit = Path(folder) / "junit.xml"
+            _run(junit)
+        PAGE.write_text(page(evidence(cases_of(junit))), encoding="utf-8")
+    print(PAGE.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()

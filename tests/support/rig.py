@@ -1,0 +1,109 @@
+"""A sandbox, a warehouse and a clock wired to the pipeline, as every test of the whole needs them."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, text
+
+from etl.archive.recorder import Recorder
+from etl.domain.events import Event
+from etl.domain.recorder import NOBODY
+from etl.domain.runs import RunResult
+from etl.extract.credentials import Credentials, PermanentKey
+from etl.extract.jsonrpc import open_api
+from etl.sandbox.api import Api
+from etl.sandbox.transport import SandboxTransport
+from etl.sandbox.world import World
+from etl.sync.run import SyncOptions, sync
+from etl.workers.transformers import Transformers, inline
+from tests.support.secrets import CANARY
+
+TOKEN = CANARY
+URL = "https://dataapi.example/v2.0"
+
+
+class FakeClock:
+    """Time that passes only when somebody sleeps or says so."""
+
+    def __init__(self, start: datetime = datetime(2026, 1, 5, 6, 0, tzinfo=UTC)) -> None:
+        self.time, self.ticks = start, 0.0
+        self.slept: list[float] = []
+
+    def now(self) -> datetime:
+        return self.time
+
+    def monotonic(self) -> float:
+        return self.ticks
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.pass_time(seconds)
+
+    def pass_time(self, seconds: float) -> None:
+        self.time += timedelta(seconds=seconds)
+        self.ticks += seconds
+
+
+@dataclass
+class Rig:
+    """One world, one warehouse; `sync` is one run a day later."""
+
+    world: World
+    engine: Engine
+    clock: FakeClock = field(default_factory=FakeClock)
+    random: random.Random = field(default_factory=lambda: random.Random(1))
+    events: list[Event] = field(default_factory=list)
+    archive: Path | None = None
+    url: str = URL
+    api: Api = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.api = Api(self.world, token=TOKEN, now=lambda: self.clock.time.timestamp())
+
+    def sync(
+        self,
+        *,
+        credentials: Credentials | None = None,
+        retry_max_seconds: float = 300.0,
+        transformers: Transformers = inline,
+        **options: Any,
+    ) -> RunResult:
+        """One run, a day after the last."""
+        self.clock.pass_time(86_400)
+        recorder = Recorder(self.archive, self.events.append) if self.archive else None
+        with open_api(
+            self.url,
+            credentials or PermanentKey(TOKEN),
+            clock=self.clock,
+            random=self.random,
+            report=self.events.append,
+            retry_max_seconds=retry_max_seconds,
+            transport=SandboxTransport(self.api),
+            tap=recorder.heard if recorder else None,
+        ) as api:
+            return sync(
+                api,
+                self.engine,
+                options=SyncOptions(**options),
+                clock=self.clock,
+                random=self.random,
+                report=self.events.append,
+                witness=recorder or NOBODY,
+                transformers=transformers,
+            )
+
+    def rows(self, statement: str, **parameters: Any) -> list[Any]:
+        """The rows of a query."""
+        with self.engine.connect() as connection:
+            return list(connection.execute(text(statement), parameters))
+
+    @property
+    def only(self) -> int:
+        """The one account's id."""
+        (account_id,) = self.world.customer_ids
+        return account_id
