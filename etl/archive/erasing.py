@@ -41,9 +41,9 @@ class ErasedResponses:
 
 
 def erase_number(
-    folder: Path, account_id: int, number_id: int, *, now: datetime, rehearsal: bool = False
+    folder: Path, account_id: int, number_id: int, *, now: datetime, dry_run: bool = False
 ) -> ErasedResponses:
-    """Erase the number's personal content from every response; `rehearsal`: only count.
+    """Erase the number's personal content from every response; `dry_run`: only count.
 
     A changed response is a new object, and a record in `erasures/` names it; manifests stay as they are. Raises
     `IntegrityBroken` when the archive is not whole, `Usage` for a number that is not in it, `TryLater` while a run may
@@ -51,9 +51,9 @@ def erase_number(
     """
     layout = existing(folder)
     refuse_damaged(folder)
-    if not rehearsal:
+    if not dry_run:
         _refuse_running(layout, now)
-    erasing = _Erasing(layout, account_id, number_id, rehearsal=rehearsal)
+    erasing = _Erasing(layout, account_id, number_id, dry_run=dry_run)
     for run_id in layout.run_ids():
         erasing.learn(run_id)
     if not erasing.known:
@@ -63,7 +63,7 @@ def erase_number(
         )
     for run_id in layout.run_ids():
         erasing.empty(run_id)
-    if not rehearsal:
+    if not dry_run:
         erasing.finish(now)
     return erasing.done()
 
@@ -100,9 +100,9 @@ class _Found:
 class _Erasing:
     """One number's erasure: new objects are written as they are found, and come into force with the record."""
 
-    def __init__(self, layout: Layout, account_id: int, number_id: int, *, rehearsal: bool) -> None:
+    def __init__(self, layout: Layout, account_id: int, number_id: int, *, dry_run: bool) -> None:
         self._layout, self._objects, self._erasures = layout, Objects(layout), read_erasures(layout)
-        self._account_id, self._sought, self._rehearsal = account_id, Sought(number_id), rehearsal
+        self._account_id, self._sought, self._dry_run = account_id, Sought(number_id), dry_run
         self._gone, self._found, self._needed = removed_by_any(layout), _Found(), set[str]()
 
     @property
@@ -158,7 +158,7 @@ class _Erasing:
         assert line.sha256 is not None
         first = {place: digest for _, r in reversed(self._erasures.of(line.sha256)) for place, digest in r.records}
         former = {place: hashlib.sha256(record).hexdigest() for place, record in new.former.items()} | first
-        now = hashlib.sha256(new.body).hexdigest() if self._rehearsal else self._objects.put(new.body)
+        now = hashlib.sha256(new.body).hexdigest() if self._dry_run else self._objects.put(new.body)
         if line.records is None:
             return Replaced(former=line.sha256, now=now, records=[])
         records = [(place, former[place]) for place in sorted(new.former)]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from etl.config.settings import Loaded, Settings
     from etl.domain.ports import Clock, Report
-    from etl.domain.recorder import Tap, Witness
+    from etl.domain.recorder import RunRecorder, Tap
     from etl.extract.credentials import Credentials
     from etl.extract.jsonrpc import DataApi
 
@@ -61,13 +61,13 @@ def _loose_files(settings: Settings) -> Iterator[str]:
             yield f"{file} {risk}: run `chmod 600 {file}` as its owner, or keep it in a file of your own"
 
 
-def recording(loaded: Loaded, report: Report) -> tuple[Witness, Tap | None]:
+def recording(loaded: Loaded, report: Report) -> tuple[RunRecorder, Tap | None]:
     """Who keeps evidence of a run, and the tap to the source that goes with it; nobody where no archive is set."""
-    from etl.domain.recorder import NOBODY
+    from etl.domain.recorder import NO_RECORDER
 
     folder = loaded.settings.archive
     if folder is None:
-        return NOBODY, None
+        return NO_RECORDER, None
     from etl.archive.recorder import Recorder
     from etl.cli.archive_folder import group_writable, refuse_foreign
     from etl.domain.events import Notice

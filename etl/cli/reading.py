@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from etl.domain.instants import parse_moment
+from etl.domain.instants import parse_instant
 from etl.errors import Misconfigured
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class Moment(click.ParamType[datetime]):
+class InstantParam(click.ParamType[datetime]):
     """An ISO 8601 instant or date, with a zone or in UTC; a date is the instant at which it begins."""
 
     name = "moment"
@@ -29,7 +29,7 @@ class Moment(click.ParamType[datetime]):
         if isinstance(value, datetime):
             return value
         try:
-            return parse_moment(str(value))
+            return parse_instant(str(value))
         except ValueError as error:
             self.fail(f"{value!r} is not a date or time: {error}", param, ctx)
 
@@ -37,7 +37,7 @@ class Moment(click.ParamType[datetime]):
 def as_of(*, required: bool = False) -> Callable[[Command], Command]:
     """`--as-of T`, given to the command as `as_of`."""
     words = "As known at T: an ISO 8601 instant or date (its first moment), in UTC unless it has a zone."
-    return click.option("--as-of", type=Moment(), metavar="T", required=required, help=words)
+    return click.option("--as-of", type=InstantParam(), metavar="T", required=required, help=words)
 
 
 def accounts(command: Command) -> Command:

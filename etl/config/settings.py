@@ -34,7 +34,7 @@ RIVALS = (KEY, ("api_password", "api_password_file"))
 _SHARE = number(float, lambda n: 0 < n <= 1)
 _SECONDS = number(float, lambda n: 0 < n < math.inf)
 _BRANDS = ", ".join(urls.HOSTS)
-_LANES = number(int, lambda n: 1 <= n <= 32)
+_WORKERS = number(int, lambda n: 1 <= n <= 32)
 _DEFAULT_DATABASE = Secret("sqlite:///vnsync.db")
 
 
@@ -69,7 +69,7 @@ class Settings:
     archive: Annotated[Path | None, Accepted("the path of a folder of its own", path)] = None
     max_close_share: Annotated[float, Accepted("a share above 0 and up to 1", _SHARE)] = 0.5
     retry_max_seconds: Annotated[float, Accepted("seconds above 0", _SECONDS)] = 300.0
-    concurrency: Annotated[int, Accepted("a whole number from 1 to 32", _LANES)] = 4
+    concurrency: Annotated[int, Accepted("a whole number from 1 to 32", _WORKERS)] = 4
     users: Annotated[
         Mapping[int, int], Accepted("the user of an agent's customer, as CUSTOMER=USER such as 51=512", pairs)
     ] = field(default_factory=dict)

@@ -14,7 +14,7 @@ from etl.domain.windows import Window
 DIGEST = 16
 """Bytes of a record's digest."""
 
-Departure = tuple[str, str, str]
+DriftEntry = tuple[str, str, str]
 """A departure of the source: path, kind, value."""
 
 
@@ -36,15 +36,15 @@ class Records:
 class WindowPrint:
     """A window as it was listed. `digest`: of all its records' bytes; empty when they must be read in any case.
 
-    `numbers`: how many it held; `witnesses`: ids to prove by; `departures`: of the source, as its records showed them;
-    `records`: each for itself, fetched when asked for.
+    `numbers`: how many it held; `control_ids`: ids to prove by; `drift_entries`: of its records; `records`: each for
+    itself, fetched when asked for.
     """
 
     window: Window
     digest: bytes
     numbers: int
-    witnesses: tuple[int, ...]
-    departures: tuple[Departure, ...]
+    control_ids: tuple[int, ...]
+    drift_entries: tuple[DriftEntry, ...]
     records: Callable[[], Records]
 
 
@@ -53,4 +53,4 @@ class ListingPrint:
     """An account as it was listed: its windows, ascending, and the departures that only all numbers together show."""
 
     windows: tuple[WindowPrint, ...] = ()
-    departures: tuple[Departure, ...] = ()
+    drift_entries: tuple[DriftEntry, ...] = ()

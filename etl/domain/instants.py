@@ -9,7 +9,7 @@ _DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(Z|[+-]\d{2}:?\d{2})?", re.IGNORECASE | 
 _INSTANT = re.compile(r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}.*)", re.IGNORECASE | re.ASCII)
 
 
-def parse_moment(text: str) -> datetime:
+def parse_instant(text: str) -> datetime:
     """The instant, aware, in UTC. A date is the instant at which that day begins, in its zone or in UTC.
 
     Raises ValueError with a sentence that says what is accepted.

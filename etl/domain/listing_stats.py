@@ -16,7 +16,7 @@ MOST_UNACCOUNTED = 0.5
 
 
 @dataclass
-class Tally:
+class ListingStats:
     """The counts of a listing, in numbers: for the account's row in `account_syncs`."""
 
     strategy: Strategy = Strategy.WINDOWS

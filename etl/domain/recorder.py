@@ -60,7 +60,7 @@ class Publication:
     viewer: Viewer = NO_VIEWER
 
 
-class Witness(Protocol):
+class RunRecorder(Protocol):
     """Is told of a run as it goes; accounts may be worked on by several threads."""
 
     def begins(self, run: Beginning) -> None:
@@ -88,7 +88,7 @@ class Witness(Protocol):
         ...
 
 
-class Nobody:
+class NoRecorder:
     """Nobody looks."""
 
     def begins(self, run: Beginning) -> None:
@@ -110,4 +110,4 @@ class Nobody:
         """Nothing."""
 
 
-NOBODY = Nobody()
+NO_RECORDER = NoRecorder()

@@ -40,7 +40,7 @@ def new_client(
     tls: ssl.SSLContext | None = None,
 ) -> httpx.Client:
     """An httpx client for `url`. Certificates are always verified; a redirect is never followed, for the token is in
-    the body of every request. `tls`: whom to trust, where several clients share it (see `trust`).
+    the body of every request. `tls`: whom to trust, where several clients share it (see `ssl_context`).
 
     HTTPS_PROXY and the like are honoured, as an operator would expect behind a company's proxy: the token goes through
     in a tunnel. Plain http, which is for loopback only, goes to no proxy: it would read the token. netrc is not read.
@@ -52,7 +52,7 @@ def new_client(
     try:
         return httpx.Client(
             transport=transport,
-            verify=True if transport else tls or trust(url),
+            verify=True if transport else tls or ssl_context(url),
             trust_env=not plain,
             timeout=timeout,
             follow_redirects=False,
@@ -65,7 +65,7 @@ def new_client(
         ) from exc
 
 
-def trust(url: str) -> ssl.SSLContext:
+def ssl_context(url: str) -> ssl.SSLContext:
     """The certificates to trust for `url`; reading them takes longer than a request. Raises `Misconfigured`.
 
     Plain http, which is for loopback only, has none to verify: then no certificate at all is trusted.
@@ -81,7 +81,7 @@ def trust(url: str) -> ssl.SSLContext:
     return context
 
 
-class Line:
+class CancellableConnection:
     """The connection that requests go over, one after the other: httpx tells of it, and it can be cut from outside."""
 
     def __init__(self) -> None:

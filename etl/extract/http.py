@@ -8,12 +8,12 @@ import httpx
 
 from etl.domain.ports import Clock
 from etl.errors import Misconfigured, TimedOut, Transient, VnsyncError
-from etl.extract.connection import Bounds, Line, new_client
+from etl.extract.connection import Bounds, CancellableConnection, new_client
 from etl.extract.http_status import FORBIDDEN, NOT_FOLLOWED, TooManyRequests, http_date, refused, status_error
 from etl.extract.inflate import read_body
 from etl.extract.redaction import NOTHING_SECRET, Redaction
 
-__all__ = ["Bounds", "Poster", "TooManyRequests", "new_client"]
+__all__ = ["Bounds", "HttpClient", "TooManyRequests", "new_client"]
 
 _ERROR_BODY = 2**20
 """Most bytes of an answer that is no 200, when it is read at all."""
@@ -21,7 +21,7 @@ _TLS_PASSES = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 """Ways in which a handshake breaks off because the connection did."""
 
 
-class Poster:
+class HttpClient:
     """Posts JSON to one URL and returns the body."""
 
     def __init__(
@@ -34,7 +34,7 @@ class Poster:
         redaction: Redaction = NOTHING_SECRET,
     ) -> None:
         self._client, self._url, self._clock = client, url, clock
-        self._bounds, self._redaction, self._line = bounds or Bounds(), redaction, Line()
+        self._bounds, self._redaction, self._connection = bounds or Bounds(), redaction, CancellableConnection()
         self.server_date: float | None = None
         self.status: int | None = None
         """The HTTP status of the last answer; None when there was none."""
@@ -49,20 +49,20 @@ class Poster:
             answer = self._answer(body)
         except httpx.TransportError as exc:
             self._redaction.scrub(exc)
-            raise self._late() if self._line.overdue else self._unreachable(exc) from exc
+            raise self._late() if self._connection.overdue else self._unreachable(exc) from exc
         except httpx.InvalidURL as exc:
             raise Misconfigured(f"the API URL cannot be used: {exc}") from exc
-        if self._line.overdue:
+        if self._connection.overdue:
             raise self._late()
         return answer
 
     def hang_up(self) -> None:
         """Trust this connection no longer: the next request opens another."""
-        self._line.cut()
+        self._connection.cut()
 
     def abandon(self) -> None:
         """From another thread: no request comes through any more, one that is on its way ends at once."""
-        self._line.abandon()
+        self._connection.abandon()
 
     def _answer(self, body: bytes) -> bytes:
         deadline = self._clock.monotonic() + self._bounds.whole
@@ -72,8 +72,8 @@ class Poster:
             if self._clock.monotonic() > deadline:
                 raise self._late()
 
-        stream = self._client.stream("POST", self._url, content=body, extensions=self._line.extensions)
-        with self._line.limited(self._bounds.whole), stream as response:
+        stream = self._client.stream("POST", self._url, content=body, extensions=self._connection.extensions)
+        with self._connection.limited(self._bounds.whole), stream as response:
             self.status, self.server_date = response.status_code, http_date(response.headers.get("date"))
             on_time()
             if response.status_code == httpx.codes.OK:

@@ -17,10 +17,10 @@ from etl.domain.recorder import Tap
 from etl.errors import BrokenAnswer, Misconfigured, NotAllowed, SessionExpired, Transient, VnsyncError
 from etl.extract.answers import NotOurs, Result, decode, decode_login
 from etl.extract.api_errors import Call, LimitExceeded
-from etl.extract.connection import Bounds, new_client, trust
+from etl.extract.connection import Bounds, new_client, ssl_context
 from etl.extract.credentials import Credentials, Login, redaction_of
-from etl.extract.exchange_log import Asked, Ear
-from etl.extract.http import Poster
+from etl.extract.exchange_log import ExchangeTap, RequestSummary
+from etl.extract.http import HttpClient
 from etl.extract.page import METHOD as LISTING
 from etl.extract.points import Points, minute_pause
 from etl.extract.rate_limiter import Pace
@@ -48,7 +48,7 @@ class _Shared:
     redaction: Redaction
     ids: Iterator[int]
     tap: Tap | None
-    open_poster: Callable[[Clock], AbstractContextManager[Poster]]
+    open_http_client: Callable[[Clock], AbstractContextManager[HttpClient]]
     pace: Pace = field(default_factory=Pace)
     warned: threading.Event = field(default_factory=threading.Event)
 
@@ -59,10 +59,10 @@ class DataApi:
     `beside` opens another for the same token; session, points and pace are common to both, connection and counts not.
     """
 
-    def __init__(self, shared: _Shared, poster: Poster, retry: RetryPolicy) -> None:
-        self._shared, self._poster, self._retry, self.url = shared, poster, retry, shared.url
+    def __init__(self, shared: _Shared, http_client: HttpClient, retry: RetryPolicy) -> None:
+        self._shared, self._http_client, self._retry, self.url = shared, http_client, retry, shared.url
         self._clock, self._report, self._redaction = retry.clock, retry.report, shared.redaction
-        self._ear = Ear(shared.tap, retry.clock, shared.redaction)
+        self._ear = ExchangeTap(shared.tap, retry.clock, shared.redaction)
         self._token: str | None = None
         self.requests = self.retries = 0
 
@@ -78,13 +78,13 @@ class DataApi:
     @property
     def server_date(self) -> float | None:
         """The source's clock at its last answer, seconds since 1970; None when it did not say."""
-        return self._poster.server_date
+        return self._http_client.server_date
 
     @contextmanager
     def beside(self, *, clock: Clock, report: Report) -> Iterator[DataApi]:
         """Another way with the same token, for another thread: it waits on `clock` and tells `report`."""
-        with self._shared.open_poster(clock) as poster:
-            yield DataApi(self._shared, poster, replace(self._retry, clock=clock, report=report))
+        with self._shared.open_http_client(clock) as http_client:
+            yield DataApi(self._shared, http_client, replace(self._retry, clock=clock, report=report))
 
     def account(self) -> AbstractContextManager[None]:
         """Within it one account is listed beside others: its points are set aside, see `Pace.account`."""
@@ -92,7 +92,7 @@ class DataApi:
 
     def abandon(self) -> None:
         """From another thread: whatever is on its way ends at once, and nothing comes through any more."""
-        self._poster.abandon()
+        self._http_client.abandon()
 
     def afford(self, requests: int) -> None:
         """Refuse to begin what takes more requests than today's points allow. Raises `TooFewPoints`."""
@@ -102,7 +102,7 @@ class DataApi:
         """The result of one method call. `known`: the digest of records that need not be read again (`answers.decode`).
 
         Waits out minute limits, renews an expired session once, retries what is transient, and asks once more after
-        an answer that breaks the contract. Raises the errors of `api_errors.error_of` and of `http.Poster.post` for
+        an answer that breaks the contract. Raises the errors of `api_errors.error_of` and of `http.HttpClient.post` for
         the rest; `TryLater` when the day's points are used up.
         """
         for _ in range(MINUTE_WAITS):
@@ -125,7 +125,7 @@ class DataApi:
             result = self._with_second_chance(lambda: self._once(method, params, known))
             told = result.metadata if isinstance(result.metadata, dict) else {}
             turn.heard(told.get("limits"))
-        self._heed_version(told.get("api_version"))
+        self._check_version(told.get("api_version"))
         return result
 
     def _with_second_chance(self, once: Callable[[], Result]) -> Result:
@@ -155,7 +155,7 @@ class DataApi:
         def read(answer: bytes) -> Result:
             return _listed(decode(answer, request_id, self._redaction, known, call, rows_later=rows_later), method)
 
-        return self._answer(body, read, Asked(method, sent, request_id))
+        return self._answer(body, read, RequestSummary(method, sent, request_id))
 
     def _log_in(self, credentials: Login) -> str:
         request_id, body = self._encode("login.user", {"login": credentials.login, "password": credentials.password})
@@ -170,30 +170,30 @@ class DataApi:
         request_id = next(self._shared.ids)
         return request_id, msgspec.json.encode({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params})
 
-    def _answer(self, body: bytes, read: Callable[[bytes], T], asked: Asked | None = None) -> T:
+    def _answer(self, body: bytes, read: Callable[[bytes], T], asked: RequestSummary | None = None) -> T:
         self.requests += 1
         try:
             return read(self._post(body, asked))
         except NotOurs:
-            self._poster.hang_up()  # the answers on this connection may be out of step for good
+            self._http_client.hang_up()  # the answers on this connection may be out of step for good
             raise
 
-    def _post(self, body: bytes, asked: Asked | None) -> bytes:
+    def _post(self, body: bytes, asked: RequestSummary | None) -> bytes:
         """The answer to `body`; `asked` tells the ear what it was. A login has none, for its answer is a key."""
         try:
-            answer = self._poster.post(body)
+            answer = self._http_client.post(body)
         except VnsyncError as exc:
             if asked is not None:
-                self._ear.missed(asked, exc, self._poster.status)
+                self._ear.missed(asked, exc, self._http_client.status)
             raise
         if asked is not None:
-            self._ear.heard(asked, answer, self._poster.status)
+            self._ear.heard(asked, answer, self._http_client.status)
         return answer
 
     def _retried(self) -> None:
         self.retries += 1
 
-    def _heed_version(self, version: object) -> None:
+    def _check_version(self, version: object) -> None:
         warned = self._shared.warned
         says_so = isinstance(version, dict) and version.get("current_version_deprecated") is True
         if isinstance(version, dict) and says_so and not warned.is_set():
@@ -237,19 +237,19 @@ def open_api(
     retry = RetryPolicy(clock=clock, random=random, report=report, max_seconds=retry_max_seconds)
     redaction = redaction_of(credentials)
     checked_url(url)
-    tls = None if transport else trust(url)
+    tls = None if transport else ssl_context(url)
 
     @contextmanager
-    def open_poster(clock: Clock) -> Iterator[Poster]:
+    def open_http_client(clock: Clock) -> Iterator[HttpClient]:
         with new_client(transport, url=url, bounds=bounds, tls=tls) as client:
-            yield Poster(client, url, clock, bounds=bounds, redaction=redaction)
+            yield HttpClient(client, url, clock, bounds=bounds, redaction=redaction)
 
     ids = itertools.count(random.randrange(FIRST_IDS) + 1)
     shared = _Shared(
-        url=url, session=Session(credentials), redaction=redaction, ids=ids, tap=tap, open_poster=open_poster
+        url=url, session=Session(credentials), redaction=redaction, ids=ids, tap=tap, open_http_client=open_http_client
     )
-    with open_poster(clock) as poster:
-        yield DataApi(shared, poster, retry)
+    with open_http_client(clock) as http_client:
+        yield DataApi(shared, http_client, retry)
 
 
 def checked_url(url: str) -> str:

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from etl.domain.fingerprints import WindowPrint
-from etl.domain.listing_stats import Tally
+from etl.domain.listing_stats import ListingStats
 from etl.domain.runs import Strategy
 from etl.domain.windows import WHOLE, Again, Answer, Refuse, Split, Take, Verdict, Window, WindowPlan
 from etl.errors import FilterRefused, SourceUnusable
@@ -63,7 +63,7 @@ class Listing:
         self._begin = begin
         self._next: Callable[[], Result] | None = None
         self._trace, self._length = Trace(), length or ListLength()
-        self.tally = Tally()
+        self.stats = ListingStats()
         self.announced = 0
         """How many numbers the account has, as far as an answer about all of it told."""
 
@@ -89,17 +89,17 @@ class Listing:
         try:
             yield from self._counted(self._by_windows())
         except FilterRefused:
-            if self.tally.listed:
+            if self.stats.listed:
                 raise
-            self.tally = Tally(strategy=Strategy.OFFSETS)
+            self.stats = ListingStats(strategy=Strategy.OFFSETS)
             yield from self._counted(self._by_offsets())
 
     def _counted(self, pages: Iterator[Page]) -> Iterator[Page]:
         for page in pages:
-            self.tally.listed += page.numbers
-            self.tally.duplicates += page.duplicates
-            self.tally.conflicts += page.conflicts
-            self.tally.unreadable(len(page.unreadable), page.window or WHOLE)
+            self.stats.listed += page.numbers
+            self.stats.duplicates += page.duplicates
+            self.stats.conflicts += page.conflicts
+            self.stats.unreadable(len(page.unreadable), page.window or WHOLE)
             self._trace.take(page)
             yield page
 
@@ -116,7 +116,7 @@ class Listing:
                 raise SourceUnusable(f"the listing cannot be trusted: {verdict.reason}")
             answer = self._asked_for(plan)
             if isinstance(verdict, Take):
-                self.tally.announced(page.total or 0, verdict.unaccounted, window)
+                self.stats.announced(page.total or 0, verdict.unaccounted, window)
                 self._taken.append(window)
                 yield page
             else:
@@ -161,7 +161,7 @@ class Listing:
             alone = total < self._limit
             if known >= total and (alone or len(records) == before):
                 break
-        self.tally.announced(total, max(0, total - known))
+        self.stats.announced(total, max(0, total - known))
         yield Page(records, unreadable, total, list(records))
 
     def _offset_pass(self, records: dict[int, Record]) -> tuple[int, set[int], list[Record]]:
@@ -204,8 +204,8 @@ class Listing:
             self._ask, self._trace, limit=self._limit, length=self._length, notice=self._api.notice
         )
         proof = questions.prove(missing, emptied=emptied)
-        self.tally.came_alive(proof.alive)
-        return proof if emptied else proof.doubting(self.tally.doubtful(proof.gone))
+        self.stats.came_alive(proof.alive)
+        return proof if emptied else proof.doubting(self.stats.doubtful(proof.gone))
 
     # -- one request
 

@@ -21,7 +21,7 @@ from etl.errors import SourceUnusable
 from etl.extract.answers import Result, digest_of
 
 METHOD = "get.virtual_numbers"
-WITNESSES = 3
+CONTROL_IDS = 3
 """How many ids that were just listed are asked for beside those that may be gone."""
 MADE_STORABLE = b"\0"
 """Begins what is digested of an answer that could be read only when it was `storable`: no JSON begins so."""
@@ -83,12 +83,12 @@ class Page:
         return len(self.places) - self.places.count(None)
 
     @property
-    def witnesses(self) -> tuple[int, ...]:
+    def control_ids(self) -> tuple[int, ...]:
         """Some ids that were in the answer, from its beginning and its end."""
         if self.as_before and self.before:
-            return self.before.witnesses
+            return self.before.control_ids
         ids = self.ids
-        return (*ids[: WITNESSES * 3 : 3], *ids[-1:])
+        return (*ids[: CONTROL_IDS * 3 : 3], *ids[-1:])
 
 
 def read_page(answer: Result, limit: int, before: WindowPrint | None = None) -> Page:
@@ -107,7 +107,7 @@ def read_page(answer: Result, limit: int, before: WindowPrint | None = None) -> 
         raise SourceUnusable(f"the texts of the answer take more than {LARGEST_TEXT // 2**20} MiB of memory")
     digests = _digests(raws, answer)
     keep = bytes if answer.storable else _kept
-    page = _compared(raws, digests, total, before, keep) if before is not None and not before.departures else None
+    page = _compared(raws, digests, total, before, keep) if before is not None and not before.drift_entries else None
     if page is None:
         sent = bytes(data)
         text = keep(sent)

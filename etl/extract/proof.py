@@ -60,7 +60,7 @@ class Trace:
 
     def take(self, page: Page) -> None:
         """Note a page of the listing."""
-        self.candidates.extend(page.witnesses)
+        self.candidates.extend(page.control_ids)
         self.longest = max(self.longest, page.rows)
 
     def controls(self, part: Sequence[int]) -> tuple[list[int], list[int]]:

@@ -50,7 +50,7 @@ def _some() -> Exists:
 
 
 @dataclass(frozen=True)
-class Moment:
+class PublicationStamp:
     """Whose changes, by which run, as of when: the parameters of every statement here."""
 
     account_id: int
@@ -230,12 +230,12 @@ def _keep_known_rules(dialect: str) -> tuple[Executable, Executable]:
     return known, delete(stage).where(unreported, replaced)
 
 
-def apply(connection: Connection, moment: Moment, *, first: bool, gone: bool) -> dict[str, TableChange]:
+def apply(connection: Connection, stamp: PublicationStamp, *, first: bool, gone: bool) -> dict[str, TableChange]:
     """End and open versions in all tables; how many of each, by table name.
 
     `first`: nothing of the account is open; `gone`: ids of numbers that are proven gone are staged.
     """
-    work = _Work(connection, moment)
+    work = _Work(connection, stamp)
     for table in declared.TABLES:
         if not first:
             work.change(table)
@@ -255,8 +255,8 @@ def no_changes() -> dict[str, TableChange]:
 class _Work:
     """Runs the statements and counts."""
 
-    def __init__(self, connection: Connection, moment: Moment) -> None:
-        self._connection, self._parameters = connection, moment.parameters
+    def __init__(self, connection: Connection, stamp: PublicationStamp) -> None:
+        self._connection, self._parameters = connection, stamp.parameters
         self.opened = {t.name: 0 for t in declared.TABLES}
         self.closed = {t.name: 0 for t in declared.TABLES}
         self.changed = {t.name: 0 for t in declared.TABLES}

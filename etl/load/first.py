@@ -22,14 +22,14 @@ from etl.domain.columns import Columns
 from etl.domain.runs import TableChange
 from etl.extract.prefetch import Begin
 from etl.load import bulk
-from etl.load.diff import Moment
+from etl.load.diff import PublicationStamp
 from etl.load.seal import section
 from etl.store.engine import break_off
 
 Batch = Mapping[str, Columns]
 """Rows by the name of their table."""
 Work = Callable[[], None]
-Prepared = Callable[[Any, Columns, Moment], Work]
+Prepared = Callable[[Any, Columns, PublicationStamp], Work]
 """Makes columns ready for a driver to write."""
 T = TypeVar("T")
 LOOK, LOOKS = 0.25, 20
@@ -42,8 +42,8 @@ class FirstLoad:
     `begin`: begins to send a batch to PostgreSQL. SQLite works in this process, so nothing goes on beside it.
     """
 
-    def __init__(self, connection: Connection, moment: Moment, begin: Begin) -> None:
-        self._connection, self._moment = connection, moment
+    def __init__(self, connection: Connection, stamp: PublicationStamp, begin: Begin) -> None:
+        self._connection, self._stamp = connection, stamp
         served = connection.dialect.name == "postgresql"
         self._prepared: Prepared = _copy if served else _insert
         self._begin: Begin = begin if served else _at_once
@@ -54,7 +54,7 @@ class FirstLoad:
         driver: Any = self._connection.connection.driver_connection
         with _in_turn(self._begin, partial(break_off, self._connection)) as begin:
             for batch in batches:
-                begin(partial(_do, [self._prepared(driver, columns, self._moment) for columns in batch.values()]))
+                begin(partial(_do, [self._prepared(driver, columns, self._stamp) for columns in batch.values()]))
                 for name, columns in batch.items():
                     self._sealed[name].take(columns)
 
@@ -69,7 +69,7 @@ class FirstLoad:
             if sealed.lines.versions and sealed.in_order:
                 yield sealed.lines.section(table.name, Change.OPENED)
             elif sealed.lines.versions:
-                yield section(self._connection, table, Change.OPENED, self._moment)
+                yield section(self._connection, table, Change.OPENED, self._stamp)
 
 
 class _Sealed:
@@ -85,17 +85,17 @@ class _Sealed:
         self.lines.extend_by(columns.opened(), columns.values(columns.table.key_names[0]))
 
 
-def _copy(driver: Any, columns: Columns, moment: Moment) -> Work:
+def _copy(driver: Any, columns: Columns, stamp: PublicationStamp) -> Work:
     names = [c.name for c in columns.table.columns]
-    begin = f"{moment.account_id}\t"
-    end = f"\t{chain.moment(moment.observed_at)}+00\t{moment.run_id}\n"
+    begin = f"{stamp.account_id}\t"
+    end = f"\t{chain.moment(stamp.observed_at)}+00\t{stamp.run_id}\n"
     into = f"{columns.table.name} (account_id, {', '.join(names)}, valid_from, opened_run_id)"
     return partial(bulk.copy_text, driver, into, f"{begin}{(end + begin).join(columns.copied())}{end}")
 
 
-def _insert(driver: Any, columns: Columns, moment: Moment) -> Work:
+def _insert(driver: Any, columns: Columns, stamp: PublicationStamp) -> Work:
     names = columns.used
-    rest = f"'{chain.moment(moment.observed_at)}', {moment.account_id}, {moment.run_id}"
+    rest = f"'{chain.moment(stamp.observed_at)}', {stamp.account_id}, {stamp.run_id}"
     into = f"{columns.table.name} ({', '.join(names)}, valid_from, account_id, opened_run_id)"
     return partial(bulk.insert, driver, into, f"({'?, ' * len(names)}{rest})", columns.tuples(names))
 

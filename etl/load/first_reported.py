@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Connection, Select, Table, and_, bindparam, exists, insert, select
 
 from etl.domain import tables as declared
-from etl.load.diff import Moment
+from etl.load.diff import PublicationStamp
 from etl.store import schema
 from etl.transform.drift import Drift, DriftKind
 
@@ -34,19 +34,19 @@ def _fields() -> Iterator[tuple[str, Field]]:
 FIELDS = dict(_fields())
 
 
-def record(connection: Connection, moment: Moment, drift: Collection[Drift]) -> None:
+def record(connection: Connection, stamp: PublicationStamp, drift: Collection[Drift]) -> None:
     """Add to `first_reported` what this sync reports and the account's last one did not.
 
     `drift`: departures of this sync. To be called after the diff, and before they and the account's row are saved:
     until then the account's row names its last published run.
     """
-    before = _last_departures(connection, moment.account_id)
+    before = _last_drift(connection, stamp.account_id)
     if before is None:
         return
-    evidence = _Evidence(connection, moment)
+    evidence = _Evidence(connection, stamp)
     paths = first_reported(before, drift, in_use=evidence.in_use, learnt=evidence.learnt)
     if paths:
-        key = {"account_id": moment.account_id, "run_id": moment.run_id}
+        key = {"account_id": stamp.account_id, "run_id": stamp.run_id}
         connection.execute(insert(schema.first_reported), [key | {"path": path} for path in sorted(paths)])
 
 
@@ -89,7 +89,7 @@ def _last_time() -> Select[Any]:
     return wanted.where(accounts.c.account_id == bindparam("mine"))
 
 
-def _last_departures(connection: Connection, account_id: int) -> set[Drift] | None:
+def _last_drift(connection: Connection, account_id: int) -> set[Drift] | None:
     """Departures of the account's last published sync; None when there was no sync."""
     rows = connection.execute(_last_time(), {"mine": account_id}).all()
     return {Drift(path, DriftKind(kind)) for path, kind in rows if path is not None} if rows else None
@@ -101,8 +101,8 @@ class _Evidence:
     Staged rows say less: there are none of records that are as before.
     """
 
-    def __init__(self, connection: Connection, moment: Moment) -> None:
-        self._connection, self._moment = connection, moment
+    def __init__(self, connection: Connection, stamp: PublicationStamp) -> None:
+        self._connection, self._stamp = connection, stamp
 
     def in_use(self, table: declared.Table, _column: declared.Column) -> bool:
         """Whether the account has a row that the field belongs to."""
@@ -112,14 +112,14 @@ class _Evidence:
     def learnt(self, table: declared.Table, column: declared.Column) -> bool:
         """Whether a version that began now has a value, and none that began earlier."""
         now, ended = schema.current[table.name], schema.closed[table.name]
-        mine, at = self._mine(now, column), self._moment.observed_at
+        mine, at = self._mine(now, column), self._stamp.observed_at
         if not self._one_of(mine, now.c.valid_from == at):
             return False
         return not self._one_of(self._mine(ended, column)) and not self._one_of(mine, now.c.valid_from < at)
 
     def _mine(self, rows: Table, column: declared.Column | None = None) -> ColumnElement[bool]:
         """The account's rows; of them, those with a value in the column."""
-        mine = rows.c.account_id == self._moment.account_id
+        mine = rows.c.account_id == self._stamp.account_id
         return mine if column is None else and_(mine, _known(rows.c[column.name]))
 
     def _one_of(self, *conditions: ColumnElement[bool]) -> bool:

@@ -15,7 +15,7 @@ from itertools import compress
 
 from sqlalchemy import Connection
 
-from etl.domain.fingerprints import DIGEST, Departure, ListingPrint, Records, WindowPrint
+from etl.domain.fingerprints import DIGEST, DriftEntry, ListingPrint, Records, WindowPrint
 from etl.domain.windows import WHOLE, Window, still_fit
 from etl.extract.page import Page
 from etl.store import fingerprints
@@ -35,11 +35,11 @@ class _Read:
     known: Sequence[int] | None
 
 
-class ListingMemory:
+class IncrementalState:
     """The memory of one account sync: of the last listing (`before`, None: of none), and of this one."""
 
     def __init__(self, before: ListingPrint | None, normalizer: Normalizer, drift: DriftLog) -> None:
-        usable = before is not None and all(map(_is_known, _departures(before)))
+        usable = before is not None and all(map(_is_known, _drift_entries(before)))
         self._before = before if before is not None and usable else ListingPrint()
         self._normalizer, self._drift = normalizer, drift
         self._kept: list[WindowPrint] = []
@@ -69,11 +69,11 @@ class ListingMemory:
     def keep(self, before: WindowPrint) -> None:
         """A page is as before: nothing of it is read."""
         self._kept.append(before)
-        self._note(before.departures)
+        self._note(before.drift_entries)
         self.skipped = True
 
     def take(
-        self, page: Page, usable: Sequence[int], noted: Collection[Departure], partly_read: Collection[int] = ()
+        self, page: Page, usable: Sequence[int], noted: Collection[DriftEntry], partly_read: Collection[int] = ()
     ) -> None:
         """A page was read: the numbers with these ids could be used, and these departures were noted.
 
@@ -97,8 +97,8 @@ class ListingMemory:
             window=page.window,
             digest=page.digest if clean else b"",
             numbers=len(page.ids),
-            witnesses=page.witnesses,
-            departures=tuple(noted),
+            control_ids=page.control_ids,
+            drift_entries=tuple(noted),
             records=lambda: records,
         )
         self._new.append(one)
@@ -128,8 +128,8 @@ class ListingMemory:
             for number_id, place in zip(page.ids, places, strict=True)
         ]
 
-    def _note(self, departures: Collection[Departure]) -> None:
-        for path, kind, value in departures:
+    def _note(self, drift_entries: Collection[DriftEntry]) -> None:
+        for path, kind, value in drift_entries:
             self._drift.note(path, DriftKind(kind), value)
 
     # -- when all is listed
@@ -166,7 +166,7 @@ class ListingMemory:
     def complete(self) -> None:
         """Recall of the windows that were kept what only all numbers together tell."""
         if not self._read:
-            self._note(self._before.departures)
+            self._note(self._before.drift_entries)
             return
         for one in self._kept:
             records = one.records()
@@ -179,7 +179,7 @@ class ListingMemory:
             return
         repeated = tuple(d.plain for d in self._drift.seen if d.kind is DriftKind.REPEATED_VALUE)
         if not self._new and len(self._kept) == len(self._before.windows):
-            fingerprints.renew(connection, account_id, origin, departures=repeated)
+            fingerprints.renew(connection, account_id, origin, drift_entries=repeated)
             return
         fingerprints.write(
             connection,
@@ -187,18 +187,18 @@ class ListingMemory:
             origin,
             kept=[one.window for one in self._kept],
             new=self._new,
-            departures=repeated,
+            drift_entries=repeated,
         )
 
 
-def _departures(before: ListingPrint) -> Iterator[Departure]:
-    yield from before.departures
+def _drift_entries(before: ListingPrint) -> Iterator[DriftEntry]:
+    yield from before.drift_entries
     for one in before.windows:
-        yield from one.departures
+        yield from one.drift_entries
 
 
-def _is_known(departure: Departure) -> bool:
-    return any(departure[1] == kind.value for kind in DriftKind)
+def _is_known(drift_entry: DriftEntry) -> bool:
+    return any(drift_entry[1] == kind.value for kind in DriftKind)
 
 
 def _within(ascending: Sequence[int], window: Window) -> Sequence[int]:

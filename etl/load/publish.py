@@ -30,16 +30,16 @@ from etl.errors import Held, UnreadableValue
 from etl.extract.prefetch import Begin
 from etl.load import diff, dry_run, findings, first_reported, partial, shared_conflicts, staging
 from etl.load.commit import commit
-from etl.load.diff import Moment
+from etl.load.diff import PublicationStamp
 from etl.load.findings import AccountFacts, Told
 from etl.load.first import Batch, FirstLoad
-from etl.load.incremental import ListingMemory
+from etl.load.incremental import IncrementalState
 from etl.load.partial import PartlyRead
 from etl.load.seal import seal, sections
 from etl.load.staging import Rows
 from etl.load.unlinking import removed_links
 from etl.store import fingerprints, runs, schema, threads
-from etl.store.connections import Lender
+from etl.store.connections import ConnectionCache
 from etl.store.engine import database_errors, release_snapshot
 from etl.store.fingerprints import Origin
 from etl.store.installations import Installation
@@ -178,7 +178,7 @@ class AccountLoad:
         now: datetime,
         gone: Collection[int],
         partly_read: PartlyRead,
-        memory: ListingMemory,
+        memory: IncrementalState,
         rows: Iterable[Batch] | None = None,
         guard: Guard | None = None,
         last_word: Callable[[AccountResult], None] = lambda _: None,
@@ -204,7 +204,7 @@ class AccountLoad:
             self._installation.committed()
             return published
 
-    def rehearse(
+    def dry_run(
         self, *, now: datetime, gone: Collection[int], partly_read: PartlyRead, unreported: bool
     ) -> tuple[dict[str, TableChange], list[Links]]:
         """What `publish` would open and close, by table, and the links that it would remove.
@@ -220,7 +220,7 @@ class AccountLoad:
             dry_run.shadow(self._connection, self._account_id)
             self._complete_stage(partly_read, unreported=unreported)
             self.previous, _ = self._last_link()
-            moment = Moment(self._account_id, self._run_id, self._next_moment(now))
+            moment = PublicationStamp(self._account_id, self._run_id, self._next_moment(now))
             changes = self._changes(moment)
             return changes, list(removed_links(self._connection, moment, changes))
 
@@ -249,7 +249,7 @@ class AccountLoad:
         guard: Guard | None,
     ) -> AccountResult:
         self.previous, digest = self._last_link()
-        moment = Moment(self._account_id, self._run_id, self._next_moment(now))
+        moment = PublicationStamp(self._account_id, self._run_id, self._next_moment(now))
         changes, sections = self._compared(told, moment, partly_read) if rows is None else self._loaded(rows, moment)
         self._refuse_unlinking(guard, moment, changes)
         known = told()
@@ -272,13 +272,13 @@ class AccountLoad:
         self._installation.bind(self._connection, moment.observed_at, self._run_id)  # last: other first accounts wait
         return published
 
-    def _compared(self, told: Callable[[], Told], moment: Moment, partly_read: PartlyRead) -> Written:
+    def _compared(self, told: Callable[[], Told], moment: PublicationStamp, partly_read: PartlyRead) -> Written:
         """What was staged against what is current."""
         self._complete_stage(partly_read, unreported=told().unreported)
         changes = self._changes(moment)
         return changes, sections(self._connection, moment, changes)
 
-    def _refuse_unlinking(self, guard: Guard | None, moment: Moment, changes: dict[str, TableChange]) -> None:
+    def _refuse_unlinking(self, guard: Guard | None, moment: PublicationStamp, changes: dict[str, TableChange]) -> None:
         if guard is None:
             return
         for links in removed_links(self._connection, moment, changes):
@@ -292,13 +292,13 @@ class AccountLoad:
         if partly_read:
             partial.keep_unseen(self._connection, self._account_id, partly_read)
 
-    def _loaded(self, rows: Iterable[Batch], moment: Moment) -> Written:
+    def _loaded(self, rows: Iterable[Batch], moment: PublicationStamp) -> Written:
         """The first load: nothing is current."""
         load = FirstLoad(self._connection, moment, self._begin)
         load.take(rows)
         return load.changes(), load.sections()
 
-    def _changes(self, moment: Moment) -> dict[str, TableChange]:
+    def _changes(self, moment: PublicationStamp) -> dict[str, TableChange]:
         if not self._staged:
             return diff.no_changes()
         return diff.apply(self._connection, moment, first=not self.open_numbers, gone=self._gone)
@@ -327,7 +327,7 @@ def held(account_id: int, objection: str) -> Held:
 
 @contextlib.contextmanager
 def open_load(
-    lender: Lender,
+    connection_cache: ConnectionCache,
     engine: Engine,
     installation: Installation,
     account_id: int,
@@ -337,5 +337,5 @@ def open_load(
     pause: Callable[[float], None] = sleep,
 ) -> Iterator[AccountLoad]:
     """What one account's way into the warehouse needs; nothing stays of its rows unless they are published."""
-    with lender.lend() as connection:
+    with connection_cache.borrow() as connection:
         yield AccountLoad(connection, engine, installation, account_id, run_id, pause=pause, begin=begin)

@@ -16,7 +16,7 @@ from etl.domain import tables as declared
 from etl.domain.chain import Change, Lines, Link, Section
 from etl.domain.runs import TableChange
 from etl.errors import IntegrityBroken
-from etl.load.diff import Moment
+from etl.load.diff import PublicationStamp
 from etl.load.staging import stage_for
 from etl.store import copy_text, schema
 
@@ -44,7 +44,7 @@ def _row(account_id: int, run_id: int, section: Section) -> dict[str, Any]:
     }
 
 
-def sections(connection: Connection, moment: Moment, changes: Mapping[str, TableChange]) -> Iterator[Section]:
+def sections(connection: Connection, stamp: PublicationStamp, changes: Mapping[str, TableChange]) -> Iterator[Section]:
     """What was closed and opened at this moment, read back; what was opened is staged.
 
     `changes`: how many versions of each, by table. Raises `IntegrityBroken` where not so many are found.
@@ -55,7 +55,7 @@ def sections(connection: Connection, moment: Moment, changes: Mapping[str, Table
             (Change.OPENED, changes[table.name].opened),
         ):
             if expected:
-                yield _counted(section(connection, table, change, moment, staged=True), expected)
+                yield _counted(section(connection, table, change, stamp, staged=True), expected)
 
 
 def _counted(found: Section, expected: int) -> Section:
@@ -68,7 +68,7 @@ def _counted(found: Section, expected: int) -> Section:
 
 
 def section(
-    connection: Connection, table: declared.Table, change: Change, moment: Moment, *, staged: bool = False
+    connection: Connection, table: declared.Table, change: Change, stamp: PublicationStamp, *, staged: bool = False
 ) -> Section:
     """The versions of one table that were closed, or opened, at this moment, read back.
 
@@ -76,7 +76,7 @@ def section(
     """
     query = _query(table.name, change, connection.dialect.name, staged=staged)
     made = Lines()
-    for batch in copy_text.stream(connection, *query, {"account": moment.account_id, "now": moment.observed_at}):
+    for batch in copy_text.stream(connection, *query, {"account": stamp.account_id, "now": stamp.observed_at}):
         made.extend(batch)
     return made.section(table.name, change)
 

@@ -10,13 +10,15 @@ from sqlalchemy import Connection, and_, exists, func, literal_column, select
 from etl.domain import tables as declared
 from etl.domain.guard import NEVER_BELOW, Links
 from etl.domain.runs import TableChange
-from etl.load.diff import Moment
+from etl.load.diff import PublicationStamp
 from etl.store import schema
 
 LINKS = tuple(t for t in declared.TABLES if t.per_number and t is not declared.VIRTUAL_NUMBERS)
 
 
-def removed_links(connection: Connection, moment: Moment, changes: Mapping[str, TableChange]) -> Iterator[Links]:
+def removed_links(
+    connection: Connection, stamp: PublicationStamp, changes: Mapping[str, TableChange]
+) -> Iterator[Links]:
     """The links that numbers lost at this moment though they stay open, by table, where they may be too many.
 
     Links of numbers that are gone are the numbers' own matter. Nothing is counted on an ordinary day: only where more
@@ -25,8 +27,8 @@ def removed_links(connection: Connection, moment: Moment, changes: Mapping[str, 
     for table in LINKS:
         change = changes[table.name]
         if change.closed > NEVER_BELOW:
-            ended = _ended(connection, table, moment)
-            before = _open_now(connection, table, moment) - change.opened + ended.of_staying
+            ended = _ended(connection, table, stamp)
+            before = _open_now(connection, table, stamp) - change.opened + ended.of_staying
             yield Links(table=table.name, open_before=before, removed=ended.removed)
 
 
@@ -38,9 +40,9 @@ class _Ended:
     removed: int
 
 
-def _open_now(connection: Connection, table: declared.Table, moment: Moment) -> int:
+def _open_now(connection: Connection, table: declared.Table, stamp: PublicationStamp) -> int:
     current = schema.current[table.name]
-    mine = select(func.count()).select_from(current).where(current.c.account_id == moment.account_id)
+    mine = select(func.count()).select_from(current).where(current.c.account_id == stamp.account_id)
     return connection.scalar(mine) or 0
 
 
@@ -52,14 +54,14 @@ def _ends_of(table: declared.Table) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for reference in table.references for name in reference.columns))
 
 
-def _ended(connection: Connection, table: declared.Table, moment: Moment) -> _Ended:
+def _ended(connection: Connection, table: declared.Table, stamp: PublicationStamp) -> _Ended:
     current, closed = schema.current[table.name].c, schema.closed[table.name].c
     numbers = schema.current[declared.VIRTUAL_NUMBERS.name].c
     number = and_(numbers.account_id == closed.account_id, numbers.virtual_number_id == closed.virtual_number_id)
     same = and_(*(current[name] == closed[name] for name in ("account_id", *_ends_of(table))))
     stays = exists(literal_column("1")).where(number)
     again = exists(literal_column("1")).where(same)
-    now = and_(closed.account_id == moment.account_id, closed.valid_to == moment.observed_at)
+    now = and_(closed.account_id == stamp.account_id, closed.valid_to == stamp.observed_at)
     counts = select(func.count(), func.count().filter(~again)).select_from(schema.closed[table.name])
     of_staying, removed = connection.execute(counts.where(now, stays)).one()
     return _Ended(of_staying, removed)

@@ -29,7 +29,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from etl.domain import tables as declared
 from etl.domain.runs import AccountStatus
 from etl.read.change_kinds import Kind as ChangeKind
-from etl.read.changes import Change, Window, read_changes
+from etl.read.changes import Change, TimeRange, read_changes
 from etl.read.first_reported import first_reported
 from etl.read.moves import Edge, elsewhere
 from etl.store import schema
@@ -99,7 +99,7 @@ def read_activity(connection: Connection, now: datetime) -> Activity:
                 found.add(row.account_id, row.day, (table.entity, row.change), row.rows)
     for account_id, observed_at in first_reported(connection):
         if since <= observed_at <= now:
-            found.tell(read_changes(connection, Window.of_one(account_id, observed_at, now), names=False))
+            found.tell(read_changes(connection, TimeRange.of_one(account_id, observed_at, now), names=False))
     return found.activity(observed)
 
 
@@ -119,7 +119,7 @@ class _Found:
     def tell(self, changes: Iterable[Change]) -> None:
         """Count the changes of an observation one by one, as databases cannot tell those that are none."""
         for change in changes:
-            day, told = str(change.observed_at.astimezone(UTC).date()), change.happening
+            day, told = str(change.observed_at.astimezone(UTC).date()), change.change_event
             entities = [declared.BY_NAME[pair.table].entity for pair in told.pairs]
             if told.kind is ChangeKind.KNOWN:
                 self._known[day].update(entities[:1])

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from etl.domain import tables as declared
-from etl.read.change_kinds import Happening, Kind, Pair, Thing
+from etl.read.change_kinds import ChangeEvent, Kind, Pair, Thing
 from etl.read.newly_known import newly_known
 
 LOCKS = frozenset({"manual_lock", "limit_lock"})
@@ -32,7 +32,7 @@ _KEPT = tuple(c.name for c in declared.VIRTUAL_NUMBERS.values if not c.personal)
 """The columns of a number that an erasure leaves."""
 
 
-def of_number(pairs: Iterable[Pair]) -> Iterator[Happening]:
+def of_number(pairs: Iterable[Pair]) -> Iterator[ChangeEvent]:
     """What happened to one number at one observation, told from all of its pairs."""
     by_table: dict[str, list[Pair]] = {}
     for pair in pairs:
@@ -58,18 +58,18 @@ def _number(pair: Pair) -> Thing:
     return Thing(entity="number", id=pair.key[0], name=phone)
 
 
-def _came(own: Pair, links: Sequence[Pair]) -> Happening:
+def _came(own: Pair, links: Sequence[Pair]) -> ChangeEvent:
     kind = Kind.NUMBER_CAME_BACK if own.came_back else Kind.NUMBER_ADDED
     kind = Kind.NUMBER_FIRST_SEEN if own.first else kind
     kind = Kind.NUMBER_MOVED_IN if own.elsewhere else kind
     after = _whole(own.after, links)
-    return Happening(kind=kind, number=_number(own), thing=own.elsewhere, after=after, pairs=(own, *links))
+    return ChangeEvent(kind=kind, number=_number(own), thing=own.elsewhere, after=after, pairs=(own, *links))
 
 
-def _went(own: Pair, links: Sequence[Pair]) -> Happening:
+def _went(own: Pair, links: Sequence[Pair]) -> ChangeEvent:
     kind = Kind.NUMBER_MOVED_OUT if own.elsewhere else Kind.NUMBER_REMOVED
     before = _whole(own.before, links)
-    return Happening(kind=kind, number=_number(own), thing=own.elsewhere, before=before, pairs=(own, *links))
+    return ChangeEvent(kind=kind, number=_number(own), thing=own.elsewhere, before=before, pairs=(own, *links))
 
 
 def _whole(values: Mapping[str, Any] | None, links: Sequence[Pair]) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def _whole(values: Mapping[str, Any] | None, links: Sequence[Pair]) -> dict[str,
     return {**(values or {}), "campaigns": campaigns, "scenarios": scenarios}
 
 
-def _edited(own: Pair, number: Thing) -> Iterator[Happening]:
+def _edited(own: Pair, number: Thing) -> Iterator[ChangeEvent]:
     """One happening for each field; the first carries the pair. What changed in erased content is not known."""
     columns = _KEPT if own.erased else declared.VIRTUAL_NUMBERS.value_names
     known, rest = newly_known(own)
@@ -88,20 +88,20 @@ def _edited(own: Pair, number: Thing) -> Iterator[Happening]:
         old, new = (own.before or {}).get(column), rest.get(column)
         if old != new:
             kind = _status(old, new) if column == "status" else _FIELDS[column]
-            yield Happening(kind=kind, number=number, field=column, before=old, after=new, pairs=pairs)
+            yield ChangeEvent(kind=kind, number=number, field=column, before=old, after=new, pairs=pairs)
             pairs = ()
     if own.erased:
         known = {name: value for name, value in known.items() if name in columns}
-    yield from _learnt(known, Happening(kind=Kind.KNOWN, number=number, pairs=pairs))
+    yield from _learnt(known, ChangeEvent(kind=Kind.KNOWN, number=number, pairs=pairs))
     if own.erased and pairs and not known:
-        yield Happening(kind=Kind.CONTENT_ERASED, number=number, pairs=pairs)
+        yield ChangeEvent(kind=Kind.CONTENT_ERASED, number=number, pairs=pairs)
 
 
-def _learnt(known: Mapping[str, Any], happening: Happening) -> Iterator[Happening]:
+def _learnt(known: Mapping[str, Any], change_event: ChangeEvent) -> Iterator[ChangeEvent]:
     """One happening for each field that is known now; the first carries the pairs."""
     for name, value in known.items():
-        yield replace(happening, field=name, after=value)
-        happening = replace(happening, pairs=())
+        yield replace(change_event, field=name, after=value)
+        change_event = replace(change_event, pairs=())
 
 
 def _status(old: Any, new: Any) -> Kind:
@@ -113,13 +113,13 @@ def _status(old: Any, new: Any) -> Kind:
 # -- campaigns and their blocks
 
 
-def _travelled(campaigns: Sequence[Pair], blocks: Sequence[Pair], number: Thing) -> Iterator[Happening]:
+def _travelled(campaigns: Sequence[Pair], blocks: Sequence[Pair], number: Thing) -> Iterator[ChangeEvent]:
     """Moves between campaigns; a block whose campaign came or went with it is part of that."""
     left, joined = [p for p in campaigns if p.after is None], [p for p in campaigns if p.before is None]
     with_campaign = {(p.key[1], p.change) for p in campaigns}
     told = [p for p in blocks if (p.key[1], p.change) in with_campaign]
     if left and joined:
-        yield Happening(
+        yield ChangeEvent(
             kind=Kind.MOVED,
             number=number,
             before=[_thing(p, "campaign") for p in left],
@@ -130,26 +130,26 @@ def _travelled(campaigns: Sequence[Pair], blocks: Sequence[Pair], number: Thing)
         for pair in (*left, *joined):
             kind = Kind.CAMPAIGN_LEFT if pair.after is None else Kind.CAMPAIGN_JOINED
             own = tuple(p for p in told if p.key[1] == pair.key[1])
-            yield Happening(kind=kind, number=number, thing=_thing(pair, "campaign"), pairs=(pair, *own))
+            yield ChangeEvent(kind=kind, number=number, thing=_thing(pair, "campaign"), pairs=(pair, *own))
     for pair in blocks:
         if pair not in told:
             yield from _block(pair, number)
 
 
-def _block(pair: Pair, number: Thing) -> Iterator[Happening]:
+def _block(pair: Pair, number: Thing) -> Iterator[ChangeEvent]:
     block = Thing(
         entity="site block", id=pair.key[2], name=pair.names.get("site_block_id"), of=_thing(pair, "campaign")
     )
     if pair.change != "changed":
         kind = Kind.BLOCK_JOINED if pair.change == "added" else Kind.BLOCK_LEFT
-        yield Happening(kind=kind, number=number, thing=block, pairs=(pair,))
+        yield ChangeEvent(kind=kind, number=number, thing=block, pairs=(pair,))
         return
     known, rest = newly_known(pair)
-    yield from _learnt(known, Happening(kind=Kind.KNOWN, number=number, thing=block, pairs=(pair,)))
+    yield from _learnt(known, ChangeEvent(kind=Kind.KNOWN, number=number, thing=block, pairs=(pair,)))
     before, after = (pair.before or {}).get("is_tracking"), rest.get("is_tracking")
     if before != after:
         kind = _switched(before, after, Kind.TRACKING_SWITCHED_ON, Kind.TRACKING_SWITCHED_OFF, Kind.TRACKING_CHANGED)
-        told = Happening(kind=kind, number=number, thing=block, field="is_tracking", before=before, after=after)
+        told = ChangeEvent(kind=kind, number=number, thing=block, field="is_tracking", before=before, after=after)
         yield replace(told, pairs=(pair,))
 
 
@@ -162,7 +162,7 @@ def _switched(before: Any, after: Any, on: Kind, off: Kind, otherwise: Kind) -> 
 # -- scenarios and their rules
 
 
-def _scenarios(pairs: Sequence[Pair], number: Thing) -> Iterator[Happening]:
+def _scenarios(pairs: Sequence[Pair], number: Thing) -> Iterator[ChangeEvent]:
     """Rules switched, scenarios given and taken; a rule that the source did not name before is no new scenario."""
     unnamed = {p.key[1]: p for p in pairs if p.change == "removed" and p.key[2] == 0}
     named = {p.key[1] for p in pairs if p.change == "added" and p.key[2] != 0} & unnamed.keys()
@@ -179,13 +179,13 @@ def _scenarios(pairs: Sequence[Pair], number: Thing) -> Iterator[Happening]:
             yield from _linked(pair, number, (pair,))
         elif not (scenario in named and pair.key[2] == 0):
             kind = Kind.SCENARIO_GIVEN if pair.change == "added" else Kind.SCENARIO_TAKEN
-            yield Happening(kind=kind, number=number, thing=_scenario(pair), pairs=(pair,))
+            yield ChangeEvent(kind=kind, number=number, thing=_scenario(pair), pairs=(pair,))
 
 
-def _linked(pair: Pair, number: Thing, pairs: tuple[Pair, ...]) -> Iterator[Happening]:
+def _linked(pair: Pair, number: Thing, pairs: tuple[Pair, ...]) -> Iterator[ChangeEvent]:
     """What became of a scenario's link that stayed, told from `pair`; `pairs`: the version changes behind it."""
     known, rest = newly_known(pair)
-    told = Happening(kind=Kind.KNOWN, number=number, thing=_scenario(pair), pairs=pairs)
+    told = ChangeEvent(kind=Kind.KNOWN, number=number, thing=_scenario(pair), pairs=pairs)
     if rest != pair.before:
         before, after = (pair.before or {}).get("is_active"), rest.get("is_active")
         kind = _switched(before, after, Kind.RULE_SWITCHED_ON, Kind.RULE_SWITCHED_OFF, Kind.RULE_CHANGED)
@@ -209,7 +209,7 @@ def _thing(pair: Pair, entity: str) -> Thing:
 # -- what many numbers share
 
 
-def of_shared(pair: Pair) -> Iterator[Happening]:
+def of_shared(pair: Pair) -> Iterator[ChangeEvent]:
     """What happened to a campaign, site, site block or scenario; it exists while some number refers to it."""
     table = declared.BY_NAME[pair.table]
     name = table.value_names[0]
@@ -217,16 +217,16 @@ def of_shared(pair: Pair) -> Iterator[Happening]:
     thing = Thing(entity=table.entity, id=pair.key[0], name=told.get(name))
     pairs: tuple[Pair, ...] = (pair,)
     if pair.change != "changed":
-        yield Happening(kind=_existence(pair), thing=thing, pairs=pairs)
+        yield ChangeEvent(kind=_existence(pair), thing=thing, pairs=pairs)
         return
     known, rest = newly_known(pair)
     for column in table.value_names:
         before, after = (pair.before or {}).get(column), rest.get(column)
         if before != after:
             kind = Kind.RENAMED if column == name else Kind.SITE_CHANGED if column == "site_id" else Kind.CHANGED
-            yield Happening(kind=kind, thing=thing, field=column, before=before, after=after, pairs=pairs)
+            yield ChangeEvent(kind=kind, thing=thing, field=column, before=before, after=after, pairs=pairs)
             pairs = ()
-    yield from _learnt(known, Happening(kind=Kind.KNOWN, thing=thing, pairs=pairs))
+    yield from _learnt(known, ChangeEvent(kind=Kind.KNOWN, thing=thing, pairs=pairs))
 
 
 def _existence(pair: Pair) -> Kind:

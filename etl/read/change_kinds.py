@@ -91,7 +91,7 @@ class Thing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Happening:
+class ChangeEvent:
     """One thing that happened: to a number (`number`), or to a campaign, site, block or scenario (`thing`).
 
     `thing` of a number that moved: the other account. `field`: the one field that it is about. `before` and `after`:

@@ -35,7 +35,7 @@ from etl.domain import tables as declared
 from etl.domain.runs import AccountStatus
 from etl.read import as_of
 from etl.read.change_events import of_number, of_shared
-from etl.read.change_kinds import Happening, Kind, Pair, Thing
+from etl.read.change_kinds import ChangeEvent, Kind, Pair, Thing
 from etl.read.erased import is_erased
 from etl.read.first_reported import first_reported
 from etl.read.moves import Edge, elsewhere
@@ -50,7 +50,7 @@ PHONE = "virtual_phone_number"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Window:
+class TimeRange:
     """What was observed after `start` (None: ever) and not later than `end` (None: now), in `accounts` (none: all).
 
     `known_by`: what other accounts' later observations found is not used; None: what was observed later than `end`.
@@ -62,7 +62,7 @@ class Window:
     known_by: datetime | None = None
 
     @classmethod
-    def of_one(cls, account_id: int, observed_at: datetime, known_by: datetime) -> Window:
+    def of_one(cls, account_id: int, observed_at: datetime, known_by: datetime) -> TimeRange:
         """One observation of an account."""
         start = observed_at - timedelta(microseconds=1)
         return cls(start=start, end=observed_at, accounts={account_id}, known_by=known_by)
@@ -84,7 +84,7 @@ class Change:
     observed_at: datetime
     previous_observed_at: datetime | None
     run_id: int
-    happening: Happening
+    change_event: ChangeEvent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +101,7 @@ class _Seen:
         return self.account_id, self.observed_at
 
 
-def read_changes(connection: Connection, window: Window, *, names: bool = True) -> Iterator[Change]:
+def read_changes(connection: Connection, window: TimeRange, *, names: bool = True) -> Iterator[Change]:
     """All changes of the window, by account, observation, numbers first, then what numbers share.
 
     `names`: look up what the things of links are called; counting needs no names.
@@ -116,46 +116,46 @@ def read_changes(connection: Connection, window: Window, *, names: bool = True) 
         key=lambda seen: seen.when,
     )
     told = heapq.merge(_of_numbers(numbers), _of_shared(shared), key=lambda change: change[0])
-    for (account_id, observed_at), run_id, happening in told:
+    for (account_id, observed_at), run_id, change_event in told:
         yield Change(
             account_id=account_id,
             observed_at=observed_at,
             previous_observed_at=observations.before(account_id, observed_at),
             run_id=run_id,
-            happening=happening,
+            change_event=change_event,
         )
 
 
-def count_changes(connection: Connection, window: Window) -> dict[int, Counter[tuple[Kind, str]]]:
+def count_changes(connection: Connection, window: TimeRange) -> dict[int, Counter[tuple[Kind, str]]]:
     """How often each kind of thing happened to which entity, by account."""
     counts: dict[int, Counter[tuple[Kind, str]]] = {}
     for change in read_changes(connection, window, names=False):
-        told = change.happening
+        told = change.change_event
         entity = "number" if told.number else told.thing.entity if told.thing else ""
         counts.setdefault(change.account_id, Counter())[told.kind, entity] += 1
     return counts
 
 
-_Told = tuple[tuple[int, datetime], int, Happening]
+_Told = tuple[tuple[int, datetime], int, ChangeEvent]
 
 
 def _of_numbers(pairs: Iterable[_Seen]) -> Iterator[_Told]:
     for (account_id, observed_at, _), several in groupby(pairs, key=lambda s: (*s.when, s.pair.key[0])):
         seen = list(several)
-        for happening in of_number(s.pair for s in seen):
-            yield (account_id, observed_at), seen[0].run_id, happening
+        for change_event in of_number(s.pair for s in seen):
+            yield (account_id, observed_at), seen[0].run_id, change_event
 
 
 def _of_shared(pairs: Iterable[_Seen]) -> Iterator[_Told]:
     for seen in pairs:
-        for happening in of_shared(seen.pair):
-            yield seen.when, seen.run_id, happening
+        for change_event in of_shared(seen.pair):
+            yield seen.when, seen.run_id, change_event
 
 
 class _Observations:
     """The accounts as they were observed, one of them observation by observation."""
 
-    def __init__(self, connection: Connection, window: Window) -> None:
+    def __init__(self, connection: Connection, window: TimeRange) -> None:
         self._connection = connection
         self._names = {seen.account_id: seen.account_name for seen in as_of.observed(connection, window.horizon)}
         self._reported = first_reported(connection, window.accounts)
@@ -189,7 +189,7 @@ class _Observations:
 
 
 def _pairs(
-    connection: Connection, table: declared.Table, window: Window, observations: _Observations, names: bool
+    connection: Connection, table: declared.Table, window: TimeRange, observations: _Observations, names: bool
 ) -> Iterator[_Seen]:
     """The table's pairs by account, observation and key."""
     width = len(table.key)
@@ -228,7 +228,7 @@ def _named_columns(table: declared.Table) -> tuple[str, ...]:
     return tuple(c for c in table.key_names if c in NAMED) if len(table.key) > 1 else ()
 
 
-def version_events(table: declared.Table, window: Window, *, names: bool, moves: bool) -> CompoundSelect[Any]:
+def version_events(table: declared.Table, window: TimeRange, *, names: bool, moves: bool) -> CompoundSelect[Any]:
     """Every version of `table` that the window ended or opened, by account, instant and key, what ended first.
 
     account_id, at, key, values, opened, run_id, earlier, erased, elsewhere; `names`: and `name_of_<column>` for each id
@@ -246,7 +246,7 @@ def version_events(table: declared.Table, window: Window, *, names: bool, moves:
 
 
 def _event(
-    table: declared.Table, source: Table, window: Window, *, opened: bool, names: bool, moves: bool
+    table: declared.Table, source: Table, window: TimeRange, *, opened: bool, names: bool, moves: bool
 ) -> Select[Any]:
     at = source.c.valid_from if opened else source.c.valid_to
     key, values = ([source.c[c.name] for c in columns] for columns in (table.key, table.values))
@@ -266,7 +266,7 @@ def _event(
     ).where(*_inside(at, window), *([source.c.account_id.in_(window.accounts)] if window.accounts else []))
 
 
-def _inside(at: ColumnElement[datetime], window: Window) -> Iterator[ColumnElement[bool]]:
+def _inside(at: ColumnElement[datetime], window: TimeRange) -> Iterator[ColumnElement[bool]]:
     if window.start is not None:
         yield at > window.start
     if window.end is not None:
@@ -282,7 +282,9 @@ def _earlier(table: declared.Table, source: Table, opened: bool) -> ColumnElemen
     return exists().where(*same, other.c.valid_to < source.c.valid_from)
 
 
-def _elsewhere(table: declared.Table, source: Table, window: Window, opened: bool, moves: bool) -> ColumnElement[Any]:
+def _elsewhere(
+    table: declared.Table, source: Table, window: TimeRange, opened: bool, moves: bool
+) -> ColumnElement[Any]:
     """The other account of a number that moved."""
     if not moves or table is not declared.VIRTUAL_NUMBERS:
         return cast(null(), ID)

@@ -73,7 +73,7 @@ class Rejected:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Departure:
+class DriftSummary:
     """Something that the source sends and its documentation does not foresee, and when it was first met."""
 
     path: str
@@ -95,8 +95,8 @@ class Overview:
     statuses: tuple[tuple[str | None, int], ...]
     campaigns: tuple[TopCampaign, ...]
     rejected: tuple[Rejected, ...]
-    departures: tuple[Departure, ...]
-    departures_known: int
+    drift: tuple[DriftSummary, ...]
+    drift_kinds_known: int
     activity: Activity
 
 
@@ -109,7 +109,7 @@ def read_overview(engine: Engine, now: datetime, *, moment: datetime | None = No
     with database_errors(), begin_reading(engine) as connection:
         if moment is not None:
             as_of.refuse_unknown(connection, moment, "--as-of", ())
-        departures, known = _departures(connection, told_at)
+        drift, known = _drift(connection, told_at)
         return Overview(
             moment=told_at,
             status=status_at(connection, told_at),
@@ -119,8 +119,8 @@ def read_overview(engine: Engine, now: datetime, *, moment: datetime | None = No
             statuses=_statuses(connection, moment),
             campaigns=_top_campaigns(connection, moment),
             rejected=_rejected(connection, told_at),
-            departures=departures,
-            departures_known=known,
+            drift=drift,
+            drift_kinds_known=known,
             activity=read_activity(connection, told_at),
         )
 
@@ -225,12 +225,12 @@ def _rejected(connection: Connection, now: datetime) -> tuple[Rejected, ...]:
     return tuple(Rejected(**row._mapping) for row in connection.execute(ordered))
 
 
-def _departures(connection: Connection, now: datetime) -> tuple[tuple[Departure, ...], int]:
+def _drift(connection: Connection, now: datetime) -> tuple[tuple[DriftSummary, ...], int]:
     """The most widespread ones, and how many there are."""
     kinds = _kinds_of_drift(now).subquery()
     order = (kinds.c.accounts.desc(), kinds.c.first_seen.desc(), kinds.c.path, kinds.c.kind, kinds.c.value)
     rows = connection.execute(select(kinds).order_by(*order).limit(MOST))
-    found = tuple(Departure(**row._mapping) for row in rows)
+    found = tuple(DriftSummary(**row._mapping) for row in rows)
     return found, connection.scalar(select(func.count()).select_from(kinds)) or 0
 
 

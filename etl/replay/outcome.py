@@ -51,7 +51,7 @@ class Episode:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Departure:
+class Mismatch:
     """Where a replay is not what was: the first of its account. `table`: the first table in which it shows."""
 
     run_id: int
@@ -101,7 +101,7 @@ class Replayed:
     undone: list[int] = field(default_factory=list)
     skipped: list[int] = field(default_factory=list)
     accounts: dict[int, AccountReplay] = field(default_factory=dict)
-    departures: dict[int, Departure] = field(default_factory=dict)
+    mismatches: dict[int, Mismatch] = field(default_factory=dict)
 
     def account(self, account_id: int) -> AccountReplay:
         """The account's entry."""
@@ -124,7 +124,7 @@ class Replayed:
         """Note a departure: what follows the first of an account means nothing. An erasure explains it."""
         if episode.erased_from(published.account_id):
             what = f"{what}; personal content was erased from its responses"
-        departure = Departure(
+        mismatch = Mismatch(
             run_id=episode.run_id,
             account_id=published.account_id,
             observed_at=published.observed_at,
@@ -133,7 +133,7 @@ class Replayed:
             expected=expected,
             found=found,
         )
-        self.departures.setdefault(published.account_id, departure)
+        self.mismatches.setdefault(published.account_id, mismatch)
 
     def settle(self, episode: Episode, account_id: int, result: AccountResult | None) -> None:
         """Take in what became of an account that was tried once more."""
@@ -165,9 +165,9 @@ class Replayed:
 
     def error(self) -> IntegrityBroken | None:
         """The error for a replay that is not what was; None when it is."""
-        if not self.departures:
+        if not self.mismatches:
             return None
-        first = min(self.departures.values(), key=lambda d: d.observed_at)
+        first = min(self.mismatches.values(), key=lambda d: d.observed_at)
         table = f", first in {first.table}" if first.table else ""
         shown = " (expected {}, found {})".format(*first.shown) if first.compares else ""
         return IntegrityBroken(

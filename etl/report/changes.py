@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from etl.read.as_of import Observed
-from etl.read.change_kinds import Happening, Kind, Thing
-from etl.read.changes import Change, Window
+from etl.read.change_kinds import ChangeEvent, Kind, Thing
+from etl.read.changes import Change, TimeRange
 from etl.report.fields import LABELS, described, known_now, switch, value
 from etl.report.terminal.tables import Cell, Table
 from etl.report.values import as_json, iso, plain
@@ -81,7 +81,7 @@ def totals_table(counts: Mapping[int, Counter[tuple[Kind, str]]], known: Mapping
     return Table(columns, rows, frozenset({"account", "count"}), once=["account", "name"])
 
 
-def headline(window: Window, counts: Mapping[int, Counter[tuple[Kind, str]]]) -> str:
+def headline(window: TimeRange, counts: Mapping[int, Counter[tuple[Kind, str]]]) -> str:
     """How much changed in which time, in one sentence; fields that became known are no changes."""
     known = sum(n for found in counts.values() for (kind, _), n in found.items() if kind is Kind.KNOWN)
     number = sum(sum(found.values()) for found in counts.values()) - known
@@ -103,7 +103,7 @@ def interval(change: Change, known: Mapping[int, Observed]) -> str:
     return f"{named(change.account_id, name)}: {began}{moment(change.observed_at)} UTC"
 
 
-def sentence(told: Happening) -> str:
+def sentence(told: ChangeEvent) -> str:
     """What happened, in one line that nothing in it can forge: `74951234567 (100037): moved from ... to ...`."""
     subject = told.number or told.thing
     if subject is None:
@@ -148,7 +148,7 @@ def _block(thing: Thing | None) -> str:
     return f"site block {_name(thing)}" + (f" of campaign {_name(thing.of)}" if thing.of else "")
 
 
-def _of_number(told: Happening) -> str:
+def _of_number(told: ChangeEvent) -> str:
     thing = told.thing
     if told.kind is Kind.KNOWN:
         return known_now(told.field or "", told.after, of=_owner(thing, told.field))
@@ -206,7 +206,7 @@ def _owner(thing: Thing | None, field: str | None) -> str:
     return f"scenario {_name(thing) if field == 'call_processing_rule_id' else _scenario(thing)}"
 
 
-def _field(told: Happening, column: str) -> str:
+def _field(told: ChangeEvent, column: str) -> str:
     change = f"{value(column, told.before)} -> {value(column, told.after)}"
     verb = {Kind.LOCKED: "locked, status", Kind.UNLOCKED: "unlocked, status"}.get(told.kind, LABELS[column])
     return f"{verb} {change}"
@@ -222,7 +222,7 @@ def _compared(before: Any, after: Any) -> str:
     return f"{value('', before)} -> {value('', after)}"
 
 
-def _of_thing(told: Happening) -> str:
+def _of_thing(told: ChangeEvent) -> str:
     match told.kind:
         case Kind.KNOWN:
             return known_now(told.field or "", told.after)
@@ -247,7 +247,7 @@ def _of_thing(told: Happening) -> str:
 
 def as_object(change: Change) -> dict[str, Any]:
     """One change as an object."""
-    told = change.happening
+    told = change.change_event
     return {
         "account_id": change.account_id,
         "previous_observed_at": plain(change.previous_observed_at),

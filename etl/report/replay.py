@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from etl.replay.compare import TableDifference
-from etl.replay.outcome import AccountReplay, Departure, Replayed
+from etl.replay.outcome import AccountReplay, Mismatch, Replayed
 from etl.replay.restate import Restated
 from etl.report.terminal.tables import Cell, Table
 from etl.report.wording import counted, moment, thousands
@@ -22,7 +22,7 @@ def facts(done: Replayed) -> dict[str, Any]:
         "runs": done.runs,
         "skipped": done.skipped,
         "accounts": [done.accounts[i] for i in sorted(done.accounts)],
-        "departures": [done.departures[i] for i in sorted(done.departures)],
+        "mismatches": [done.mismatches[i] for i in sorted(done.mismatches)],
     }
 
 
@@ -44,24 +44,24 @@ def _head(account: AccountReplay) -> tuple[str, str]:
     return account.chain_digest[:SHORT_DIGEST], "the same" if same else account.archived_digest[:SHORT_DIGEST]
 
 
-def departures_table(done: Replayed) -> Table:
+def mismatches_table(done: Replayed) -> Table:
     """Where each account first departs."""
     rows: list[list[Cell]] = [
-        [d.run_id, d.account_id, d.table, *_both(d), d.what] for _, d in sorted(done.departures.items())
+        [d.run_id, d.account_id, d.table, *_both(d), d.what] for _, d in sorted(done.mismatches.items())
     ]
     return Table(["run", "account", "table", "expected", "found", "what"], rows, frozenset({"account"}), "Differences")
 
 
-def _both(departure: Departure) -> tuple[str | None, str | None]:
+def _both(mismatch: Mismatch) -> tuple[str | None, str | None]:
     """What was expected and found, where either is something."""
-    expected, found = departure.shown
-    return (expected, found) if departure.compares else (None, None)
+    expected, found = mismatch.shown
+    return (expected, found) if mismatch.compares else (None, None)
 
 
 def closing_line(done: Replayed) -> str:
     """The replay in one sentence."""
     left = f", {thousands(len(done.skipped))} left out (already there, or without a result)" if done.skipped else ""
-    ended = "the result differs from the archive" if done.departures else "the result is the same"
+    ended = "the result differs from the archive" if done.mismatches else "the result is the same"
     return f"{counted(done.runs, 'run')} replayed{left}: {ended}."
 
 

@@ -13,7 +13,7 @@ MINUTE, DAY = 60, 86_400
 
 
 @dataclass(slots=True)
-class Window:
+class RateWindow:
     """A limit of points for each period of `seconds`, periods being counted from the epoch. None: no limit."""
 
     name: str
@@ -53,10 +53,10 @@ class Limits:
     now: Callable[[], float]
     minute_limit: int | None = None
     day_limit: int | None = None
-    _windows: tuple[Window, Window] = field(init=False)
+    _windows: tuple[RateWindow, RateWindow] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._windows = (Window("day", DAY, self.day_limit), Window("minute", MINUTE, self.minute_limit))
+        self._windows = (RateWindow("day", DAY, self.day_limit), RateWindow("minute", MINUTE, self.minute_limit))
 
     def check(self) -> None:
         """Raise limit_exceeded, of the day before that of the minute, when no point is left."""

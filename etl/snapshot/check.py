@@ -21,7 +21,7 @@ from typing import IO, Any
 
 from sqlalchemy import Connection, Engine
 
-from etl.domain.instants import parse_moment
+from etl.domain.instants import parse_instant
 from etl.domain.tables import VIRTUAL_NUMBERS
 from etl.errors import IntegrityBroken, LocalTrouble, Usage
 from etl.files import TooLarge, WrongKind, open_regular, read_regular
@@ -75,7 +75,7 @@ def check(folder: Path, engine: Engine | None) -> Checked:
     content = _manifest(folder)
     try:
         manifest = loads(content)
-        moment = parse_moment(manifest.as_of)
+        moment = parse_instant(manifest.as_of)
     except ValueError as exc:
         raise IntegrityBroken(f"{folder / NAME} cannot be read: {exc}", remedy="Take the snapshot anew") from exc
     problems = list(_files(folder, manifest))

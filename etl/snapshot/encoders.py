@@ -8,7 +8,7 @@ from typing import IO, Any, Protocol
 
 from etl.domain.tables import Kind
 from etl.snapshot import csv_text, parquet
-from etl.snapshot.rows import Moment, Row, Sheet, time_text
+from etl.snapshot.rows import InstantKind, Row, Sheet, time_text
 
 ROW_GROUP = 50_000
 """Rows of a Parquet row group, however the rows arrive."""
@@ -32,7 +32,7 @@ class CsvEncoder(Encoder):
 
     def __init__(self, sheet: Sheet, stream: IO[bytes]) -> None:
         self._stream = stream
-        self._times = [i for i, (_, kind) in enumerate(sheet.columns) if kind is Moment.TIME]
+        self._times = [i for i, (_, kind) in enumerate(sheet.columns) if kind is InstantKind.TIME]
         self._put([csv_text.line(sheet.names)])
 
     def write(self, rows: Sequence[Row]) -> None:
@@ -74,8 +74,8 @@ class NdjsonEncoder(Encoder):
 _text = json.JSONEncoder(ensure_ascii=False).encode
 
 
-def _json(kind: Kind | Moment) -> Callable[[Any], str]:
-    if kind is Moment.TIME:
+def _json(kind: Kind | InstantKind) -> Callable[[Any], str]:
+    if kind is InstantKind.TIME:
         return lambda value: f'"{time_text(value)}"'
     if kind is Kind.JSON:
         return lambda value: "null" if value is None else str(value)
@@ -95,7 +95,7 @@ class ParquetEncoder(Encoder):
             Kind.TEXT: pa.string(),
             Kind.JSON: pa.string(),
             Kind.BOOLEAN: pa.bool_(),
-            Moment.TIME: pa.timestamp("us", tz="UTC"),
+            InstantKind.TIME: pa.timestamp("us", tz="UTC"),
         }
         fields = [pa.field(name, types[kind], nullable=i >= sheet.keys) for i, (name, kind) in enumerate(sheet.columns)]
         self._pa, self._schema = pa, pa.schema(fields)

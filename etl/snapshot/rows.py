@@ -25,7 +25,7 @@ from etl.transform.extras import spelled
 Row = tuple[Any, ...]
 
 
-class Moment(Enum):
+class InstantKind(Enum):
     """The one kind of column that data tables do not declare."""
 
     TIME = "time"
@@ -36,7 +36,7 @@ class Sheet:
     """A table of a snapshot: names and kinds of its columns; its rows are ordered by the first `keys` of them."""
 
     name: str
-    columns: tuple[tuple[str, Kind | Moment], ...]
+    columns: tuple[tuple[str, Kind | InstantKind], ...]
     keys: int
 
     @property
@@ -54,7 +54,11 @@ ACCOUNTS = Sheet(
 
 def _sheet(table: declared.Table) -> Sheet:
     own = tuple((c.name, c.kind) for c in table.columns)
-    columns: tuple[tuple[str, Kind | Moment], ...] = (("account_id", Kind.INTEGER), *own, ("valid_from", Moment.TIME))
+    columns: tuple[tuple[str, Kind | InstantKind], ...] = (
+        ("account_id", Kind.INTEGER),
+        *own,
+        ("valid_from", InstantKind.TIME),
+    )
     return Sheet(name=table.name, columns=columns, keys=1 + len(table.key))
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from etl.store.engine import break_off, database_errors
 
 
-class Lender:
+class ConnectionCache:
     """Lends a connection, and keeps it for the next to ask where that is sound. For one thread at a time."""
 
     def __init__(self, engine: Engine) -> None:
@@ -20,7 +20,7 @@ class Lender:
         self._kept: Connection | None = None
 
     @contextlib.contextmanager
-    def lend(self) -> Iterator[Connection]:
+    def borrow(self) -> Iterator[Connection]:
         """A connection outside of a transaction; whatever was not committed is rolled back at the end.
 
         It is closed after an error, for what became of it nobody knows, and in SQLite, where opening costs nothing and
@@ -37,7 +37,7 @@ class Lender:
         self._keep(connection)
 
     def make_ready(self) -> None:
-        """See to it that there is a connection to lend, where one is kept. Raises what `lend` would raise."""
+        """See to it that there is a connection to lend, where one is kept. Raises what `borrow` would raise."""
         if self._kept is None and self._engine.name == "postgresql":
             self._keep(self._take())
 

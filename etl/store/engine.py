@@ -192,17 +192,17 @@ def _open_postgresql(url: URL, schema: str | None) -> Engine:
     arguments = _unless_given(url, application_name="vnsync", connect_timeout=10)
     arguments |= {"client_encoding": "utf8", "autocommit": False}
     arguments["prepare_threshold"] = None  # a prepared statement lives in one server session; a pooler changes them
-    place = home.Place(asked=schema)
+    choice = home.SchemaChoice(asked=schema)
     engine = create_engine(
         url,
         poolclass=NullPool,
         connect_args=arguments,
-        execution_options={home.PLACE: place},
+        execution_options={home.SCHEMA_CHOICE: choice},
         use_native_hstore=False,
         hide_parameters=True,
         json_deserializer=bytes.decode,  # JSON is read as text, as in SQLite: a double would lose digits
     )
-    event.listen(engine, "begin", lambda connection: _begin_postgresql(connection, place))
+    event.listen(engine, "begin", lambda connection: _begin_postgresql(connection, choice))
     event.listen(engine, "handle_error", _strip)
     event.listen(engine, "handle_error", _let_go)
     threads.prepare(engine)
@@ -247,16 +247,16 @@ def break_off(connection: Connection) -> bool:
     return True
 
 
-def _begin_postgresql(connection: Connection, place: home.Place) -> None:
+def _begin_postgresql(connection: Connection, choice: home.SchemaChoice) -> None:
     """Settings of the transaction, not of the session: a pooler between us and the server may change sessions.
 
     Whatever the server, database or role have set, times are read alike, nobody is waited for without end, and the
     lock of a run that listens to the network is not taken for idleness.
     """
     level = "repeatable read, read only" if connection.get_execution_options().get(READING) else "read committed"
-    path = home.path(place)
+    path = home.path(choice)
     connection.exec_driver_sql(f"set transaction isolation level {level}; {_TRANSACTION}{path}{_TIMEOUTS}{_DURABLE}")
-    home.pin(connection, place)
+    home.pin(connection, choice)
 
 
 _TRANSACTION = (

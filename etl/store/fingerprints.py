@@ -31,20 +31,20 @@ from sqlalchemy import (
     select,
 )
 
-from etl.domain.fingerprints import DIGEST, Departure, ListingPrint, Records, WindowPrint
+from etl.domain.fingerprints import DIGEST, DriftEntry, ListingPrint, Records, WindowPrint
 from etl.domain.windows import Window
 from etl.store import schema
 from etl.store.engine import database_errors, release_snapshot
 
 _OPEN = -(2**63)
 """Stands for the lower edge of a window that has none, for a key cannot be null."""
-_HEAD = ("after_id", "upto_id", "digest", "numbers", "witnesses", "departures")
+_HEAD = ("after_id", "upto_id", "digest", "numbers", "control_ids", "drift_entries")
 _MINE = "mine"
 """The account, as a statement's parameter."""
 _PACKED = {"ids": array("q").itemsize, "digests": DIGEST, "phones": array("q").itemsize}
 """Bytes of one number in each of the packed columns."""
-_KINDS: dict[str, type] = {"after_id": int, "numbers": int, "digest": bytes, "witnesses": bytes, "departures": str}
-_departures = msgspec.json.Decoder(tuple[Departure, ...])
+_KINDS: dict[str, type] = {"after_id": int, "numbers": int, "digest": bytes, "control_ids": bytes, "drift_entries": str}
+_drift_entries = msgspec.json.Decoder(tuple[DriftEntry, ...])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,7 @@ def read(connection: Connection, account_id: int, version: str) -> ListingPrint 
     try:
         return ListingPrint(
             windows=tuple(_window(row, partial(_records, connection, account_id, row.after_id)) for row in found),
-            departures=_departures.decode(state.departures),
+            drift_entries=_drift_entries.decode(state.drift_entries),
         )
     except msgspec.MsgspecError:
         return None
@@ -81,7 +81,7 @@ def _is_whole(row: Any) -> bool:
     records = row.ids // _PACKED["ids"]
     packed = all(getattr(row, name) == records * size for name, size in _PACKED.items())
     counted = records == row.numbers if row.digest else records <= row.numbers
-    return packed and counted and isinstance(row.upto_id, int | None) and not len(row.witnesses) % _PACKED["ids"]
+    return packed and counted and isinstance(row.upto_id, int | None) and not len(row.control_ids) % _PACKED["ids"]
 
 
 @cache
@@ -91,7 +91,7 @@ def _state() -> Select[Any]:
     mine = select(syncs.c.run_id, syncs.c.observed_at).where(syncs.c.account_id == bindparam(_MINE))
     last = mine.where(syncs.c.observed_at.is_not(None)).order_by(syncs.c.observed_at.desc()).limit(1).subquery()
     is_last = and_(states.c.run_id == last.c.run_id, states.c.observed_at == last.c.observed_at)
-    wanted = select(states.c.version, states.c.departures).join(last, is_last)
+    wanted = select(states.c.version, states.c.drift_entries).join(last, is_last)
     return wanted.where(states.c.account_id == bindparam(_MINE))
 
 
@@ -113,8 +113,8 @@ def _window(row: Any, records: Callable[[], Records]) -> WindowPrint:
         window=Window(None if row.after_id == _OPEN else row.after_id, row.upto_id),
         digest=row.digest,
         numbers=row.numbers,
-        witnesses=tuple(_unpacked(row.witnesses)),
-        departures=_departures.decode(row.departures),
+        control_ids=tuple(_unpacked(row.control_ids)),
+        drift_entries=_drift_entries.decode(row.drift_entries),
         records=records,
     )
 
@@ -148,7 +148,7 @@ def write(
     *,
     kept: Collection[Window],
     new: Iterable[WindowPrint],
-    departures: tuple[Departure, ...],
+    drift_entries: tuple[DriftEntry, ...],
 ) -> None:
     """Remember the listing that this transaction publishes: windows `kept` as they are stored, and `new` ones."""
     windows = schema.listing_windows
@@ -159,15 +159,15 @@ def write(
     rows = [_row(account_id, one) for one in new]
     if rows:
         connection.execute(insert(windows), rows)
-    renew(connection, account_id, origin, departures=departures)
+    renew(connection, account_id, origin, drift_entries=drift_entries)
 
 
-def renew(connection: Connection, account_id: int, origin: Origin, *, departures: tuple[Departure, ...]) -> None:
+def renew(connection: Connection, account_id: int, origin: Origin, *, drift_entries: tuple[DriftEntry, ...]) -> None:
     """All windows that are stored of the account hold for what this transaction publishes."""
     states = schema.listing_states
     state = {"run_id": origin.run_id, "observed_at": origin.observed_at, "version": origin.version}
     connection.execute(_all_of(states), {_MINE: account_id})
-    connection.execute(insert(states), {"account_id": account_id, "departures": _json(departures)} | state)
+    connection.execute(insert(states), {"account_id": account_id, "drift_entries": _json(drift_entries)} | state)
 
 
 @cache
@@ -192,13 +192,13 @@ def _row(account_id: int, one: WindowPrint) -> dict[str, Any]:
         "upto_id": one.window.upto,
         "digest": one.digest,
         "numbers": one.numbers,
-        "witnesses": array("q", one.witnesses).tobytes(),
-        "departures": _json(one.departures),
+        "control_ids": array("q", one.control_ids).tobytes(),
+        "drift_entries": _json(one.drift_entries),
         "ids": array("q", records.ids).tobytes(),
         "digests": records.digests,
         "phones": array("q", records.phones).tobytes(),
     }
 
 
-def _json(departures: tuple[Departure, ...]) -> str:
-    return msgspec.json.encode(departures).decode()
+def _json(drift_entries: tuple[DriftEntry, ...]) -> str:
+    return msgspec.json.encode(drift_entries).decode()

@@ -47,7 +47,7 @@ _OBJECTS = {
 
 
 @dataclass
-class Place:
+class SchemaChoice:
     """Where an engine's connections look. `asked`: the schema that was set; `found`: the oid of the one found."""
 
     asked: str | None = None
@@ -68,20 +68,20 @@ class Owned:
 # -- where
 
 
-def path(place: Place) -> str:
+def path(choice: SchemaChoice) -> str:
     """SQL that has a transaction look where the warehouse is; nothing as long as that is not known."""
-    if place.asked is not None:
-        quoted = place.asked.replace('"', '""')
+    if choice.asked is not None:
+        quoted = choice.asked.replace('"', '""')
         return f'set local search_path to "{quoted}"; '
-    return "" if place.found is None else _PINNED.format(oid=place.found)
+    return "" if choice.found is None else _PINNED.format(oid=choice.found)
 
 
-def pin(connection: Connection, place: Place) -> None:
+def pin(connection: Connection, choice: SchemaChoice) -> None:
     """Find the warehouse on the search path, once for an engine, and look there until the transaction ends."""
-    if place.asked is None and place.found is None:
-        place.found = connection.exec_driver_sql(_FOUND).scalar()
-        if place.found is not None:
-            connection.exec_driver_sql(path(place))
+    if choice.asked is None and choice.found is None:
+        choice.found = connection.exec_driver_sql(_FOUND).scalar()
+        if choice.found is not None:
+            connection.exec_driver_sql(path(choice))
 
 
 def schema_name(connection: Connection) -> str:
@@ -193,9 +193,9 @@ def elsewhere(connection: Connection) -> list[str]:
 
 def _refuse_second(connection: Connection) -> None:
     """A search path that leads past the warehouse would begin a second one, without the history; unless asked for."""
-    place = connection.get_execution_options().get(PLACE)
+    choice = connection.get_execution_options().get(SCHEMA_CHOICE)
     others = elsewhere(connection)
-    if others and (place is None or place.asked is None):
+    if others and (choice is None or choice.asked is None):
         here = schema_name(connection)
         raise Misconfigured(
             f'the warehouse of this database is in the schema "{others[0]}", which is not on the search path',
@@ -203,5 +203,5 @@ def _refuse_second(connection: Connection) -> None:
         )
 
 
-PLACE = "vnsync_place"
-"""Execution option of an engine: its `Place`."""
+SCHEMA_CHOICE = "vnsync_place"
+"""Execution option of an engine: its `SchemaChoice`."""

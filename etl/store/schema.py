@@ -203,7 +203,7 @@ listing_states = Table(
     Column("run_id", ID, nullable=False),
     Column("observed_at", UtcDateTime, nullable=False),
     Column("version", Text, nullable=False),
-    Column("departures", Text, nullable=False),
+    Column("drift_entries", Text, nullable=False),
     *_runs("run_id"),
 )
 """Which published sync the rows of `listing_windows` remember. Both may be emptied at any time."""
@@ -216,8 +216,8 @@ listing_windows = Table(
     Column("upto_id", ID),
     Column("numbers", Integer, nullable=False),
     Column("digest", LargeBinary, nullable=False),
-    Column("witnesses", LargeBinary, nullable=False),
-    Column("departures", Text, nullable=False),
+    Column("control_ids", LargeBinary, nullable=False),
+    Column("drift_entries", Text, nullable=False),
     Column("ids", LargeBinary, nullable=False),
     Column("digests", LargeBinary, nullable=False),
     Column("phones", LargeBinary, nullable=False),

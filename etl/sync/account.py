@@ -13,7 +13,7 @@ from typing import Any
 from etl.domain.events import AccountStarted, NumbersRead, Publishing
 from etl.domain.fingerprints import ListingPrint
 from etl.domain.guard import Guard, Numbers
-from etl.domain.listing_stats import Tally
+from etl.domain.listing_stats import ListingStats
 from etl.domain.recorder import Publication
 from etl.domain.runs import AccountResult, AccountStatus
 from etl.errors import AccountRefused, Held, VnsyncError
@@ -23,13 +23,13 @@ from etl.extract.prefetch import Begin
 from etl.extract.proof import Proof
 from etl.load.findings import AccountFacts, Findings, Told
 from etl.load.first import Batch
-from etl.load.incremental import ListingMemory
+from etl.load.incremental import IncrementalState
 from etl.load.partial import PartlyRead
 from etl.load.publish import AccountLoad, held, open_load
 from etl.load.staging import Rows
 from etl.store.accounts import KnownAccount
 from etl.sync.checks import refuse_mass_quarantine, refuse_strangers
-from etl.sync.context import Surroundings
+from etl.sync.context import SyncContext
 from etl.sync.first_load import FirstListing
 from etl.sync.identity import Identity
 from etl.sync.viewer import concerns_user
@@ -54,7 +54,7 @@ class Listed:
 class AccountSync:
     """One account: listed, transformed, staged, proven and published, or not at all."""
 
-    def __init__(self, run: Surroundings, account: Account, known: KnownAccount) -> None:
+    def __init__(self, run: SyncContext, account: Account, known: KnownAccount) -> None:
         self._run, self._account, self._known = run, account, known
         self._started = run.clock.now()
         self._requests, self._retries = run.api.requests, run.api.retries
@@ -70,11 +70,11 @@ class AccountSync:
         run = self._run
         with self._listed(straight=True) as listed:
             self._guard(listed.load, listed.proof)
-            run.place.listed(self._tally.listed)
-            run.report(Publishing(account_id=self._account.account_id, listed=self._tally.listed))
+            run.slot.listed(self._stats.listed)
+            run.report(Publishing(account_id=self._account.account_id, listed=self._stats.listed))
 
             def last_word(published: AccountResult) -> None:
-                run.witness.publishes(
+                run.recorder.publishes(
                     Publication(
                         result=published,
                         previous=listed.load.previous,
@@ -114,7 +114,7 @@ class AccountSync:
                 try:
                     listed = until_published.enter_context(self._listed_through(user_id, straight=straight))
                 except AccountRefused as exc:
-                    if self._tally.listed or not concerns_user(exc):
+                    if self._stats.listed or not concerns_user(exc):
                         raise
                     refused = exc
                     continue
@@ -130,7 +130,7 @@ class AccountSync:
         with run.fetcher() as begin, contextlib.ExitStack() as until_published:
             described = self._identity.described(begin)
             load = until_published.enter_context(self._load(begin))
-            self._memory = ListingMemory(self._remembered(load), self._normalizer, self._drift)
+            self._memory = IncrementalState(self._remembered(load), self._normalizer, self._drift)
             self._listing = listing = self._new_listing(load, user_id, begin)
             account = described(load)
             self._announce(account, self._memory.numbers or load.open_numbers)
@@ -144,8 +144,8 @@ class AccountSync:
                 else:
                     load.stage(self._taken(page))
                 self._tell(listing, load.open_numbers)
-            run.witness.plans(account.account_id, listing.bounds)
-            self._identity.compare_users(self._tally.listed)
+            run.recorder.plans(account.account_id, listing.bounds)
+            self._identity.compare_users(self._stats.listed)
             proof = Proof() if first else self._proven(load, listing)
             rows = self._batches(first, listing) if first else None
             yield Listed(
@@ -164,22 +164,24 @@ class AccountSync:
             drift=self._drift,
             rejected=self._rejected,
             admit=lambda numbers: self._refuse_strangers(numbers.tuples(_CUSTOMER)),
-            heed=self._run.clock.monotonic,
+            check_cancelled=self._run.clock.monotonic,
         )
 
     def _batches(self, first: FirstListing, listing: Listing) -> Iterator[Batch]:
         """All rows of a first load, unless most records turn out to be unusable."""
         yield from first.batches()
-        refuse_mass_quarantine(self._rejected, listing.tally.listed)
+        refuse_mass_quarantine(self._rejected, listing.stats.listed)
 
     @property
-    def _tally(self) -> Tally:
-        return self._listing.tally if self._listing else Tally()
+    def _stats(self) -> ListingStats:
+        return self._listing.stats if self._listing else ListingStats()
 
     def _load(self, begin: Begin) -> AbstractContextManager[AccountLoad]:
         run = self._run
         account_id = self._account.account_id
-        return open_load(run.lender, run.engine, run.installation, account_id, run.run_id, begin, pause=run.clock.sleep)
+        return open_load(
+            run.connection_cache, run.engine, run.installation, account_id, run.run_id, begin, pause=run.clock.sleep
+        )
 
     def _announce(self, account: Account, expected: int) -> None:
         account_id, name = account.account_id, account.account_name
@@ -255,7 +257,7 @@ class AccountSync:
         }
 
     def _tell(self, listing: Listing, expected: int) -> None:
-        read = listing.tally.listed
+        read = listing.stats.listed
         self._run.report(
             NumbersRead(
                 account_id=self._account.account_id,
@@ -278,7 +280,7 @@ class AccountSync:
         return proof
 
     def _prove(self, load: AccountLoad, listing: Listing) -> Proof:
-        refuse_mass_quarantine(self._rejected, listing.tally.listed)
+        refuse_mass_quarantine(self._rejected, listing.stats.listed)
         if self._memory.nothing_missing(load.open_numbers):
             return Proof()
         kept = self._unusable()
@@ -303,7 +305,7 @@ class AccountSync:
         return None if self._approved else Guard(self._run.options.max_close_share)
 
     def _guard(self, load: AccountLoad, proof: Proof) -> None:
-        listed, gone = self._tally.listed, len(proof.gone)
+        listed, gone = self._stats.listed, len(proof.gone)
         still_open = load.open_numbers - gone - len(proof.suspects)
         numbers = Numbers(open_before=load.open_numbers, listed=listed, new=max(0, listed - still_open), gone=gone)
         if self._limits and (objection := self._limits.objection(numbers)):
@@ -313,7 +315,7 @@ class AccountSync:
 
     def _result(self, status: AccountStatus) -> AccountResult:
         api, listing = self._run.api, self._listing
-        tally = listing.tally if listing else None
+        stats = listing.stats if listing else None
         return AccountResult(
             run_id=self._run.run_id,
             account_id=self._account.account_id,
@@ -323,14 +325,14 @@ class AccountSync:
             viewer_changed=self._identity.viewer_changed(self._suspects),
             status=status,
             started_at=self._started,
-            strategy=tally.strategy if tally else None,
+            strategy=stats.strategy if stats else None,
             requests=api.requests - self._requests,
             retries=api.retries - self._retries,
-            reported_total=tally.reported_total if tally else None,
-            listed_numbers=tally.listed if tally else None,
-            unaccounted=tally.unaccounted if tally else 0,
+            reported_total=stats.reported_total if stats else None,
+            listed_numbers=stats.listed if stats else None,
+            unaccounted=stats.unaccounted if stats else 0,
             suspects=self._suspects,
-            duplicates=tally.duplicates if tally else 0,
-            conflicts=(tally.conflicts if tally else 0) + self._normalizer.conflicts,
+            duplicates=stats.duplicates if stats else 0,
+            conflicts=(stats.conflicts if stats else 0) + self._normalizer.conflicts,
             quarantined=len(self._rejected),
         )

@@ -23,59 +23,59 @@ SMALL = 1_000
 """Numbers up to which an account that was listed needs so little memory that another may be begun beside it."""
 
 
-class Halted(BaseException):
+class Cancelled(BaseException):
     """The run is being stopped, so this lane leaves off what it does. Nobody but the lane itself catches it."""
 
 
-class Halt:
+class Cancellation:
     """Whether the run is being stopped."""
 
     def __init__(self) -> None:
-        self._called = threading.Event()
+        self._cancelled = threading.Event()
 
-    def call(self) -> None:
+    def cancel(self) -> None:
         """Everybody is to stop."""
-        self._called.set()
+        self._cancelled.set()
 
     @property
-    def called(self) -> bool:
+    def cancelled(self) -> bool:
         """Whether it was called."""
-        return self._called.is_set()
+        return self._cancelled.is_set()
 
-    def heed(self) -> None:
-        """Raises `Halted` when it was called."""
-        if self.called:
-            raise Halted
+    def raise_if_cancelled(self) -> None:
+        """Raises `Cancelled` when it was called."""
+        if self.cancelled:
+            raise Cancelled
 
 
 @dataclass(frozen=True)
-class HaltingClock:
-    """A clock for lanes: whoever reads it or waits on it learns that the run is being stopped, by `Halted`."""
+class CancellableClock:
+    """A clock for lanes: whoever reads it or waits on it learns that the run is being stopped, by `Cancelled`."""
 
     clock: Clock
-    halt: Halt
+    cancellation: Cancellation
 
     def now(self) -> datetime:
         """The wall clock, aware, UTC."""
-        self.halt.heed()
+        self.cancellation.raise_if_cancelled()
         return self.clock.now()
 
     def monotonic(self) -> float:
         """Seconds from some start; never goes back."""
-        self.halt.heed()
+        self.cancellation.raise_if_cancelled()
         return self.clock.monotonic()
 
     def sleep(self, seconds: float) -> None:
         """Wait for `seconds`."""
-        self.halt.heed()
+        self.cancellation.raise_if_cancelled()
         while seconds > 0:
             step = min(seconds, STEP)
             self.clock.sleep(step)
-            self.halt.heed()
+            self.cancellation.raise_if_cancelled()
             seconds -= step
 
 
-class Place:
+class Slot:
     """A lane's right to list an account; several lanes share some `free` ones. Without them there is no waiting."""
 
     def __init__(self, free: threading.Semaphore | None = None) -> None:
@@ -104,14 +104,18 @@ class Place:
             self._free.release()
 
 
-def side_by_side(lanes: int, work: Callable[[], None], *, halt: Halt, interrupt: Callable[[], None]) -> None:
+def run_workers(
+    workers: int, work: Callable[[], None], *, cancellation: Cancellation, interrupt: Callable[[], None]
+) -> None:
     """Do `work` in so many threads at once; return when it is done in all of them.
 
     What one of them raises, or what a signal raises here, halts the others and is raised here. `interrupt`: breaks off
     what they wait for; it is called until they have stopped. Those that do not stop are left behind as daemons.
     """
     ends: SimpleQueue[BaseException | None] = SimpleQueue()
-    threads = [threading.Thread(target=_lane, args=(work, ends), name=f"lane {n}", daemon=True) for n in range(lanes)]
+    threads = [
+        threading.Thread(target=_worker, args=(work, ends), name=f"lane {n}", daemon=True) for n in range(workers)
+    ]
     started: list[threading.Thread] = []
     try:
         for thread in threads:
@@ -124,12 +128,12 @@ def side_by_side(lanes: int, work: Callable[[], None], *, halt: Halt, interrupt:
             if (failure := ends.get()) is not None:
                 raise failure
     except BaseException:
-        halt.call()
+        cancellation.cancel()
         _wait_out(started, interrupt)
         raise
 
 
-def _lane(work: Callable[[], None], ends: SimpleQueue[BaseException | None]) -> None:
+def _worker(work: Callable[[], None], ends: SimpleQueue[BaseException | None]) -> None:
     try:
         work()
     except BaseException as exc:  # noqa: BLE001 - whatever it is, it is raised where the lanes are waited for

@@ -10,16 +10,16 @@ from sqlalchemy import Engine
 from etl.domain.counted import Counted
 from etl.domain.events import Notice
 from etl.domain.ports import Clock, Report
-from etl.domain.recorder import NOBODY, Witness
+from etl.domain.recorder import NO_RECORDER, RunRecorder
 from etl.domain.viewer import Viewer
 from etl.extract import prefetch
 from etl.extract.jsonrpc import DataApi
 from etl.extract.listing import LIMIT
 from etl.extract.prefetch import Fetcher
 from etl.extract.proof import ListLength
-from etl.store.connections import Lender
+from etl.store.connections import ConnectionCache
 from etl.store.installations import Installation
-from etl.sync.concurrency import Place
+from etl.sync.concurrency import Slot
 from etl.workers.transformers import Transformers, inline
 
 
@@ -46,8 +46,8 @@ class SyncOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Surroundings:
-    """What every account sync of a run shares; `api`, `lender` and `place` only those that come one after the other.
+class SyncContext:
+    """What the account syncs of a run share; `api`, `connection_cache` and `slot` are shared within one worker only.
 
     `credential`: the name of the credentials in use; `roster`: the ids of all accounts that they reach; `to_describe`:
     the accounts whose name and time zone are asked for in this run.
@@ -55,16 +55,16 @@ class Surroundings:
 
     api: DataApi
     engine: Engine
-    lender: Lender
+    connection_cache: ConnectionCache
     installation: Installation
     options: SyncOptions
     clock: Clock
     report: Report
     run_id: int
-    witness: Witness = NOBODY
+    recorder: RunRecorder = NO_RECORDER
     fetcher: Fetcher = prefetch.inline
     transformers: Transformers = inline
-    place: Place = field(default_factory=Place)
+    slot: Slot = field(default_factory=Slot)
     credential: str | None = None
     roster: frozenset[int] = frozenset()
     to_describe: frozenset[int] = frozenset()

@@ -15,32 +15,33 @@ from etl.domain import tables
 from etl.domain.columns import Columns
 from etl.extract.page import Page, Record
 from etl.load.first import Batch
-from etl.load.incremental import ListingMemory
+from etl.load.incremental import IncrementalState
 from etl.transform.decode import Rejected, partly_read
 from etl.transform.drift import DriftKind, DriftLog
 from etl.transform.normalize import Normalizer
 from etl.transform.page_rows import PageRows
-from etl.workers.transformers import Heed, Transformer, Transformers
+from etl.workers.transformers import CheckCancelled, Transformer, Transformers
 
 
 class FirstListing:
     """Takes pages, gives batches of rows, and tells the rest of the sync what they showed.
 
-    `admit`: is shown the numbers of each page before their rows are given, and may raise; `heed`: see `Transformers`.
+    `admit`: is shown the numbers of each page before their rows are given, and may raise; `check_cancelled`: see
+    `Transformers`.
     """
 
     def __init__(
         self,
         transformers: Transformers,
         *,
-        memory: ListingMemory,
+        memory: IncrementalState,
         normalizer: Normalizer,
         drift: DriftLog,
         rejected: list[Rejected],
         admit: Callable[[Columns], None],
-        heed: Heed,
+        check_cancelled: CheckCancelled,
     ) -> None:
-        self._transformers, self._admit, self._heed = transformers, admit, heed
+        self._transformers, self._admit, self._check_cancelled = transformers, admit, check_cancelled
         self._memory, self._normalizer, self._drift, self._rejected = memory, normalizer, drift, rejected
         self._heads: deque[Page] = deque()
         """Of each page what is needed when its rows come: all but its records."""
@@ -56,7 +57,7 @@ class FirstListing:
     def take(self, page: Page, numbers: int) -> None:
         """A page was listed, of an account that has about so many numbers."""
         if self._transformer is None:
-            self._transformer = self._until_the_end.enter_context(self._transformers(numbers, self._heed))
+            self._transformer = self._until_the_end.enter_context(self._transformers(numbers, self._check_cancelled))
         self._transformer.begin([*page.records.values(), *page.unreadable])
         unreadable: list[Record] = [b""] * len(page.unreadable)  # of these only the count is needed
         self._heads.append(replace(page, records={}, ids=array("q", page.ids), unreadable=unreadable))
@@ -82,10 +83,10 @@ class FirstListing:
         if tables.VIRTUAL_NUMBERS.name in made:
             self._admit(made[tables.VIRTUAL_NUMBERS.name])
         self._rejected += rows.rejected
-        for path, kind, value in rows.departures:
+        for path, kind, value in rows.drift_entries:
             self._drift.note(path, DriftKind(kind), value)
         self._normalizer.phones.recall(rows.phones, rows.ids)
-        self._memory.take(page, rows.ids, rows.departures, partly_read(rows.rejected))
+        self._memory.take(page, rows.ids, rows.drift_entries, partly_read(rows.rejected))
         return made
 
 

@@ -14,7 +14,7 @@ from etl.extract.prefetch import Begin
 from etl.load.findings import AccountFacts
 from etl.load.publish import AccountLoad
 from etl.store.accounts import KnownAccount
-from etl.sync.context import Surroundings
+from etl.sync.context import SyncContext
 from etl.sync.descriptions import COMPARED_EVERY, is_due
 from etl.sync.viewer import Users
 
@@ -22,7 +22,7 @@ from etl.sync.viewer import Users
 class Identity:
     """The state of an account's identity in one sync. `viewer`: through whom it is listed, once that is decided."""
 
-    def __init__(self, run: Surroundings, account: Account, known: KnownAccount) -> None:
+    def __init__(self, run: SyncContext, account: Account, known: KnownAccount) -> None:
         self._run, self._account, self._known = run, account, known
         self._archived = run.options.viewers.get(account.account_id)
         self._described_at, self._compared_at = known.described_at, known.users_compared_at

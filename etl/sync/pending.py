@@ -18,29 +18,29 @@ class Pending:
 
     def __init__(self, accounts: Sequence[Account]) -> None:
         self._rest, self._lock = deque(accounts), threading.Lock()
-        self._unreachable = self._lanes = 0
+        self._unreachable = self._workers = 0
         self.hopeless: VnsyncError | None = None
         """Why none of the rest can go on."""
 
     def begin(self) -> None:
         """A lane begins; it ends when there is no next account, or by giving one back."""
         with self._lock:
-            self._lanes += 1
+            self._workers += 1
 
     def next(self) -> Account | None:
         """The next account to begin; None, and a lane less, when there is none, or no use."""
         with self._lock:
             if self._rest and self.hopeless is None:
                 return self._rest.popleft()
-            self._lanes -= 1
+            self._workers -= 1
             return None
 
     def give_back(self, account: Account) -> bool:
         """End a lane and leave the account that it did not begin to others; False when there is no other lane."""
         with self._lock:
-            if self._lanes <= 1:
+            if self._workers <= 1:
                 return False
-            self._lanes -= 1
+            self._workers -= 1
             self._rest.appendleft(account)
             return True
 

@@ -20,10 +20,10 @@ from etl.extract.proof import Proof
 from etl.load.publish import AccountLoad, held
 from etl.store import migrations, schema_check
 from etl.store.accounts import KnownAccount, known_accounts
-from etl.store.connections import Lender
+from etl.store.connections import ConnectionCache
 from etl.store.installations import Installation
 from etl.sync.account import AccountSync
-from etl.sync.context import Surroundings, SyncOptions
+from etl.sync.context import SyncContext, SyncOptions
 from etl.sync.scope import in_this_run, report_undescribed, wanted
 from etl.sync.unreachable import as_unreachable, not_listed, state_of, unreachable_result
 
@@ -67,11 +67,11 @@ def plan(
     roster, known = discover(api).given(options.users), known_accounts(engine)
     accounts = wanted(roster, options, report)
     planned: list[PlannedAccount] = []
-    with closing(Lender(engine)) as lender:
-        shared = Surroundings(
+    with closing(ConnectionCache(engine)) as connection_cache:
+        shared = SyncContext(
             api=api,
             engine=engine,
-            lender=lender,
+            connection_cache=connection_cache,
             installation=installation,
             options=options,
             clock=clock,
@@ -81,8 +81,8 @@ def plan(
         )
         shared = in_this_run(shared, roster, accounts, known)
         for account in accounts:
-            sync = _Rehearsal(shared, account, known.get(account.account_id, KnownAccount()))
-            planned.append(sync.rehearse(agents=roster.role == "agent"))
+            sync = _DryRun(shared, account, known.get(account.account_id, KnownAccount()))
+            planned.append(sync.dry_run(agents=roster.role == "agent"))
             if sync.hopeless is not None:
                 raise sync.hopeless
     report_undescribed(shared)
@@ -96,16 +96,16 @@ def plan(
     return Plan(exit_code=exit_code, requests=api.requests, points_left=left, accounts=tuple(planned))
 
 
-class _Rehearsal(AccountSync):
+class _DryRun(AccountSync):
     """An account sync up to its commit."""
 
     hopeless: VnsyncError | None = None
     """Why no other account can be tried either."""
 
-    def rehearse(self, *, agents: bool) -> PlannedAccount:
+    def dry_run(self, *, agents: bool) -> PlannedAccount:
         """What would come of it; a failure is told, and only a signal is raised."""
         try:
-            return self._rehearsed()
+            return self._dry_run_result()
         except Stopped:
             raise
         except VnsyncError as exc:
@@ -116,10 +116,10 @@ class _Rehearsal(AccountSync):
                 failed = as_unreachable(failed, state, self._known)
             return PlannedAccount(result=failed, requests=failed.requests)
 
-    def _rehearsed(self) -> PlannedAccount:
+    def _dry_run_result(self) -> PlannedAccount:
         with self._listed(straight=False) as listed:
             load, proof, facts = listed.load, listed.proof, listed.facts
-            changes, removed = load.rehearse(
+            changes, removed = load.dry_run(
                 now=listed.now,
                 gone=proof.gone,
                 partly_read=self._partly_read(),

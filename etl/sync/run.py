@@ -15,7 +15,7 @@ import etl
 from etl.domain.causes import NOT_TRIED
 from etl.domain.events import AccountFinished, Event, Notice, RunFinished, RunPrepared, RunStarted, Waiting
 from etl.domain.ports import Clock, Random, Report
-from etl.domain.recorder import NOBODY, Beginning, Witness
+from etl.domain.recorder import NO_RECORDER, Beginning, RunRecorder
 from etl.domain.runs import AccountResult, AccountStatus, RunResult, RunStatus, Unreachable, outcome, reason
 from etl.errors import (
     AccountRefused,
@@ -31,12 +31,12 @@ from etl.extract.prefetch import Fetcher
 from etl.load import findings
 from etl.store import migrations, runs, schema_check, threads
 from etl.store.accounts import KnownAccount, known_accounts
-from etl.store.connections import Lender
+from etl.store.connections import ConnectionCache
 from etl.store.installations import Installation
 from etl.sync import moved
 from etl.sync.account import AccountSync
-from etl.sync.concurrency import Halt, HaltingClock, Place, side_by_side
-from etl.sync.context import Surroundings, SyncOptions
+from etl.sync.concurrency import CancellableClock, Cancellation, Slot, run_workers
+from etl.sync.context import SyncContext, SyncOptions
 from etl.sync.pending import Pending
 from etl.sync.scope import in_this_run, report_undescribed, wanted
 from etl.sync.unreachable import REASONS, as_unreachable, not_listed, state_of, unreachable_result
@@ -56,13 +56,13 @@ def sync(
     clock: Clock,
     random: Random,
     report: Report,
-    witness: Witness = NOBODY,
+    recorder: RunRecorder = NO_RECORDER,
     fetcher: Fetcher = prefetch.inline,
     transformers: Transformers = inline,
 ) -> RunResult:
     """Sync every account that the token reaches, or those asked for; each is published whole or not at all.
 
-    `witness`: is told what evidence needs, and may prevent a commit. `fetcher`: how the next window of an account is
+    `recorder`: is told what evidence needs, and may prevent a commit. `fetcher`: how the next window of an account is
     fetched while one is worked on. `transformers`: who makes rows of the records of an account that is new.
 
     What fails for one account is in the result; `VnsyncError` with the run id is raised when nothing could be tried.
@@ -76,16 +76,16 @@ def sync(
         report(RunPrepared(run_id=run_id))
         for warning in warnings:
             report(Notice(message=warning))
-        shared = Surroundings(
+        shared = SyncContext(
             api=api,
             engine=engine,
-            lender=Lender(engine),
+            connection_cache=ConnectionCache(engine),
             installation=installation,
             options=options,
             clock=clock,
             report=report,
             run_id=run_id,
-            witness=witness,
+            recorder=recorder,
             fetcher=fetcher,
             transformers=transformers,
         )
@@ -111,21 +111,21 @@ class _Teller:
 class _Run:
     """The state of one run."""
 
-    def __init__(self, shared: Surroundings, started: datetime) -> None:
+    def __init__(self, shared: SyncContext, started: datetime) -> None:
         self._shared, self._started = shared, started
         self._run_id, self._clock, self._engine = shared.run_id, shared.clock, shared.engine
-        self._options, self._report, self._witness = shared.options, shared.report, shared.witness
+        self._options, self._report, self._recorder = shared.options, shared.report, shared.recorder
         self._accounts: tuple[Account, ...] = ()
         self._roster: Roster | None = None
         self._done: dict[int, AccountResult] = {}
-        self._halt = Halt()
+        self._cancellation = Cancellation()
         self._telling, self._told_of_fewer = threading.Lock(), False
 
     def work(self) -> RunResult:
         runs.mark_dead(self._engine, self._clock.now(), self._run_id)
-        self._witness.begins(self._beginning())
+        self._recorder.begins(self._beginning())
         self._roster = roster = discover(self._shared.api).given(self._options.users)
-        self._witness.reaches({a.account_id: a.user_ids for a in roster.accounts})
+        self._recorder.reaches({a.account_id: a.user_ids for a in roster.accounts})
         self._accounts = accounts = wanted(roster, self._options, self._report)
         findings.save_unusable(self._engine, self._run_id, roster.unusable, self._shared.notice)
         runs.claim(self._engine, self._run_id, [a.account_id for a in accounts], self._clock.now())
@@ -161,39 +161,50 @@ class _Run:
     def _each(self, pending: Pending, known: dict[int, KnownAccount]) -> None:
         at_once = min(self._options.concurrency, len(self._accounts)) if threads.takes_threads(self._engine) else 1
         if at_once <= 1:
-            with closing(self._shared.lender):
-                self._lane(self._shared, pending, known)
+            with closing(self._shared.connection_cache):
+                self._worker(self._shared, pending, known)
         else:
-            self._lanes(at_once, pending, known)
+            self._workers(at_once, pending, known)
         if pending.hopeless is not None:
             self._give_up(pending.rest(), pending.hopeless)
 
-    def _lanes(self, at_once: int, pending: Pending, known: dict[int, KnownAccount]) -> None:
+    def _workers(self, at_once: int, pending: Pending, known: dict[int, KnownAccount]) -> None:
         """List several accounts at once, each lane with a connection of its own to the source and the warehouse.
 
         As many lanes again write what was listed meanwhile, as long as it is small.
         """
-        clock, open_apis, places = HaltingClock(self._clock, self._halt), list[DataApi](), threading.Semaphore(at_once)
+        clock, open_apis, slots = (
+            CancellableClock(self._clock, self._cancellation),
+            list[DataApi](),
+            threading.Semaphore(at_once),
+        )
 
         def work() -> None:
             teller = _Teller(self._report)
             beside = self._shared.api.beside(clock=clock, report=teller)
-            with beside as api, closing(Lender(self._engine)) as lender:
+            with beside as api, closing(ConnectionCache(self._engine)) as connection_cache:
                 open_apis.append(api)
-                shared = replace(self._shared, api=api, lender=lender, clock=clock, report=teller, place=Place(places))
-                self._lane(shared, pending, known, teller)
+                shared = replace(
+                    self._shared,
+                    api=api,
+                    connection_cache=connection_cache,
+                    clock=clock,
+                    report=teller,
+                    slot=Slot(slots),
+                )
+                self._worker(shared, pending, known, teller)
 
         def interrupt() -> None:
             for api in open_apis:
                 api.abandon()
             threads.interrupt(self._engine)
 
-        lanes = min(2 * at_once, len(self._accounts))
-        side_by_side(lanes, work, halt=self._halt, interrupt=interrupt)
+        workers = min(2 * at_once, len(self._accounts))
+        run_workers(workers, work, cancellation=self._cancellation, interrupt=interrupt)
 
-    def _lane(
+    def _worker(
         self,
-        shared: Surroundings,
+        shared: SyncContext,
         pending: Pending,
         known: dict[int, KnownAccount],
         teller: _Teller | None = None,
@@ -201,7 +212,7 @@ class _Run:
         """Take one account after the other until none is left, or none can go on."""
         pending.begin()
         while True:
-            with shared.place.held(shared.clock):
+            with shared.slot.held(shared.clock):
                 if (account := pending.next()) is None or not self._connected(shared, pending, account):
                     return
                 if teller is not None:
@@ -209,14 +220,14 @@ class _Run:
                 with shared.api.account():
                     pending.ended(self._one(shared, account, known.get(account.account_id, KnownAccount())))
 
-    def _connected(self, shared: Surroundings, pending: Pending, account: Account) -> bool:
+    def _connected(self, shared: SyncContext, pending: Pending, account: Account) -> bool:
         """Whether the lane can go on; where the server has no connection for it, the account is left to other lanes.
 
         The last lane does not give up so soon: those that ended just now are giving their connections back.
         """
         for _ in range(CONNECTION_TRIES):
             try:
-                shared.lender.make_ready()
+                shared.connection_cache.make_ready()
             except NoConnectionFree:
                 if pending.give_back(account):
                     self._tell_of_fewer()
@@ -237,7 +248,7 @@ class _Run:
                 f" takes up to {2 * at_once + 1}; lower it, or allow this role more (ALTER ROLE ... CONNECTION LIMIT)"
             )
 
-    def _one(self, shared: Surroundings, account: Account, known: KnownAccount) -> VnsyncError | None:
+    def _one(self, shared: SyncContext, account: Account, known: KnownAccount) -> VnsyncError | None:
         """Sync one account and record what became of it; the error that it failed with."""
         sync = AccountSync(shared, account, known)
         try:
@@ -245,7 +256,7 @@ class _Run:
         except (Stopped, OtherInstallation):
             raise
         except VnsyncError as exc:
-            self._halt.heed()  # what was broken off has not failed
+            self._cancellation.raise_if_cancelled()  # what was broken off has not failed
             failed, state = sync.failed(exc), self._known_state(account, exc)
             self._record(failed if state is None else as_unreachable(failed, state, known))
             return exc
@@ -289,7 +300,7 @@ class _Run:
 
     def _keep(self, result: AccountResult) -> None:
         self._done[result.account_id] = result
-        self._witness.settles(result)
+        self._recorder.settles(result)
         self._report(AccountFinished(result=result))
 
     def _result(
@@ -308,7 +319,7 @@ class _Run:
 
     def _finish(self, result: RunResult) -> RunResult:
         runs.finish(self._engine, result)
-        self._witness.ends(result)
+        self._recorder.ends(result)
         self._report(RunFinished(result=result))
         return result
 

@@ -10,7 +10,7 @@ from etl.domain.ports import Report
 from etl.errors import SourceUnusable, Usage
 from etl.extract.accounts import Account, Roster
 from etl.store.accounts import KnownAccount
-from etl.sync.context import Surroundings, SyncOptions
+from etl.sync.context import SyncContext, SyncOptions
 from etl.sync.descriptions import to_describe
 
 
@@ -29,8 +29,8 @@ def wanted(roster: Roster, options: SyncOptions, report: Report) -> tuple[Accoun
 
 
 def in_this_run(
-    shared: Surroundings, roster: Roster, accounts: Sequence[Account], known: Mapping[int, KnownAccount]
-) -> Surroundings:
+    shared: SyncContext, roster: Roster, accounts: Sequence[Account], known: Mapping[int, KnownAccount]
+) -> SyncContext:
     """What the accounts of a run share, once the roster is known: the credential, and whose descriptions are due."""
     names = sorted({k.viewer.credential for k in known.values() if k.viewer.credential})
     ids = [a.account_id for a in accounts] if roster.role == "agent" else []
@@ -43,7 +43,7 @@ def in_this_run(
     )
 
 
-def report_undescribed(shared: Surroundings) -> None:
+def report_undescribed(shared: SyncContext) -> None:
     """Tell how many customers could not be asked for name and time zone, each cause once."""
     for problem, count in shared.undescribed.most_common():
         customers = f"{count} customer{'' if count == 1 else 's'}"

@@ -10,7 +10,7 @@ import msgspec
 
 from etl.domain import tables
 from etl.domain.columns import Columns
-from etl.domain.fingerprints import Departure
+from etl.domain.fingerprints import DriftEntry
 from etl.transform.decode import Rejected, decode_page
 from etl.transform.drift import DriftLog
 from etl.transform.normalize import Normalizer
@@ -21,13 +21,13 @@ _by_id = attrgetter("id")
 class PageRows(msgspec.Struct, array_like=True, gc=False):
     """What one page came to.
 
-    `ids`, `phones`: of the usable numbers, and the keys of their phones; `departures`: of the source, as this page
+    `ids`, `phones`: of the usable numbers, and the keys of their phones; `drift_entries`: of the source, as this page
     shows them; `tables`: the columns of the tables whose rows belong to one number each (`domain.columns`).
     """
 
     ids: list[int]
     phones: list[int]
-    departures: list[Departure]
+    drift_entries: list[DriftEntry]
     rejected: list[Rejected]
     tables: dict[str, dict[str, Sequence[Any]]]
 
@@ -60,7 +60,7 @@ class Transformation:
         return PageRows(
             ids=[number.id for number in decoded.numbers],
             phones=phones,
-            departures=[d.plain for d in noted.seen],
+            drift_entries=[d.plain for d in noted.seen],
             rejected=decoded.rejected,
             tables={name: {one: columns.values(one) for one in columns.used} for name, columns in made.items()},
         )

@@ -21,7 +21,7 @@ Key = list[bytes]
 
 
 @dataclass(frozen=True)
-class Place:
+class RowDifference:
     """Where a section differs: the row's key (of a lost one its first part), and what became of it.
 
     `key` None: not a single row.
@@ -41,7 +41,7 @@ class Sums:
     keys: int
 
 
-MANY = Place(None, "more than one row differs from what was sealed")
+MANY = RowDifference(None, "more than one row differs from what was sealed")
 
 
 def sums_of(versions: str, locator: str) -> Sums | None:
@@ -53,7 +53,7 @@ def sums_of(versions: str, locator: str) -> Sums | None:
         return None
 
 
-def differing(rows: Sequence[tuple[Key, bytes]], sealed: Sums) -> Place:
+def differing(rows: Sequence[tuple[Key, bytes]], sealed: Sums) -> RowDifference:
     """The place at which rows (keys and lines, in order) differ from what was sealed."""
     crcs = [crc32(line) for _, line in rows]
     more = len(rows) - sealed.lines
@@ -68,23 +68,23 @@ def _weighted(crcs: Sequence[int]) -> int:
     return sum(place * crc for place, crc in enumerate(crcs))
 
 
-def _edited(rows: Sequence[tuple[Key, bytes]], crcs: list[int], sealed: Sums) -> Place:
+def _edited(rows: Sequence[tuple[Key, bytes]], crcs: list[int], sealed: Sums) -> RowDifference:
     by, by_weighted = sum(crcs) - sealed.plain, _weighted(crcs) - sealed.weighted
     if by and by_weighted % by == 0 and 0 <= by_weighted // by < len(rows):
-        return Place(rows[by_weighted // by][0], "this row was edited")
+        return RowDifference(rows[by_weighted // by][0], "this row was edited")
     return _moved(rows, crcs, sealed)
 
 
-def _added(rows: Sequence[tuple[Key, bytes]], crcs: list[int], sealed: Sums) -> Place:
+def _added(rows: Sequence[tuple[Key, bytes]], crcs: list[int], sealed: Sums) -> RowDifference:
     by, by_weighted = sum(crcs) - sealed.plain, _weighted(crcs) - sealed.weighted
     behind = _sums_behind(crcs)
     for place, crc in enumerate(crcs):
         if crc == by and crc * place + behind[place] == by_weighted:
-            return Place(rows[place][0], "this row was added, or dated into this sync")
+            return RowDifference(rows[place][0], "this row was added, or dated into this sync")
     return MANY
 
 
-def _missing(rows: Sequence[tuple[Key, bytes]], crcs: list[int], sealed: Sums) -> Place:
+def _missing(rows: Sequence[tuple[Key, bytes]], crcs: list[int], sealed: Sums) -> RowDifference:
     lost = sealed.plain - sum(crcs)
     place = _place_of_lost(crcs, lost, sealed.weighted - _weighted(crcs))
     if place is None:
@@ -93,7 +93,7 @@ def _missing(rows: Sequence[tuple[Key, bytes]], crcs: list[int], sealed: Sums) -
     after = rows[place][0] if place < len(rows) else None
     beside = [f"{w} {', '.join(text_of(p) for p in key)}" for w, key in (("after", before), ("before", after)) if key]
     key = [str(sealed.keys - sum(first_key(line) for _, line in rows)).encode()]
-    return Place(key, f"a row was taken away, or dated into another sync{''.join(f', {b}' for b in beside)}")
+    return RowDifference(key, f"a row was taken away, or dated into another sync{''.join(f', {b}' for b in beside)}")
 
 
 def _place_of_lost(crcs: Sequence[int], lost: int, by_weighted: int) -> int | None:
@@ -105,7 +105,7 @@ def _place_of_lost(crcs: Sequence[int], lost: int, by_weighted: int) -> int | No
     return None
 
 
-def _moved(rows: Sequence[tuple[Key, bytes]], crcs: list[int], sealed: Sums) -> Place:
+def _moved(rows: Sequence[tuple[Key, bytes]], crcs: list[int], sealed: Sums) -> RowDifference:
     """A row whose key was edited stands elsewhere: taken out where it is, another belongs in some place."""
     if len(rows) <= MOST_TO_MOVE:
         for place, crc in enumerate(crcs):
@@ -114,7 +114,7 @@ def _moved(rows: Sequence[tuple[Key, bytes]], crcs: list[int], sealed: Sums) -> 
             if 0 < lost < 2**32 and crc != lost:
                 found = _place_of_lost(others, lost, sealed.weighted - _weighted(others))
                 if found is not None:
-                    return Place(rows[place][0], "this row's key was edited")
+                    return RowDifference(rows[place][0], "this row's key was edited")
     return MANY
 
 

@@ -12,8 +12,8 @@ import threading
 from collections.abc import Iterator
 
 from etl.errors import LocalTrouble
-from etl.workers.process import Desk, Process
-from etl.workers.transformers import Heed, Transformer, Transformers, inline
+from etl.workers.process import TransformProcess, WorkerSlot
+from etl.workers.transformers import CheckCancelled, Transformer, Transformers, inline
 
 WORTH_IT = 20_000
 """Numbers from which on a process is started: it takes as long as transforming some thousand."""
@@ -40,36 +40,36 @@ class _Chosen:
     def __init__(self, worth_it: int) -> None:
         self._worth_it, self._small = worth_it, min(SMALL, worth_it)
         self._met, self._tried = 0, False
-        self._process: Process | None = None
+        self._process: TransformProcess | None = None
         self._turn = threading.Lock()
 
     @contextlib.contextmanager
-    def transformer(self, numbers: int, heed: Heed) -> Iterator[Transformer]:
+    def transformer(self, numbers: int, check_cancelled: CheckCancelled) -> Iterator[Transformer]:
         """Somebody for an account of so many numbers."""
         with contextlib.ExitStack() as until_left:
-            desk = self._desk(numbers)
-            if desk is None:
-                yield until_left.enter_context(inline(numbers, heed))
+            slot = self._slot(numbers)
+            if slot is None:
+                yield until_left.enter_context(inline(numbers, check_cancelled))
             else:
-                until_left.callback(desk.leave)
-                desk.heed = heed
-                yield desk
+                until_left.callback(slot.leave)
+                slot.check_cancelled = check_cancelled
+                yield slot
 
-    def _desk(self, numbers: int) -> Desk | None:
+    def _slot(self, numbers: int) -> WorkerSlot | None:
         if numbers < self._small:
             return None
         with self._turn:
             self._met += numbers
             if self._met >= self._worth_it and not self._tried:
                 self._start()
-            return self._process.take_desk() if self._process else None
+            return self._process.take_slot() if self._process else None
 
     def _start(self) -> None:
         """A process; none for all of this run where the system lets us have none, or no temporary file."""
         self._tried = True
         if _processors() > 1:
             with contextlib.suppress(OSError, LocalTrouble):
-                self._process = Process()
+                self._process = TransformProcess()
 
     def close(self) -> None:
         """End the process."""

@@ -21,11 +21,11 @@ import msgspec
 from etl.errors import LocalTrouble
 from etl.transform.decode import Record, joined
 from etl.transform.page_rows import PageRows, SharedRows
-from etl.workers.spool import Place, Spool, no_room
-from etl.workers.transformers import Heed, decode_rows, decode_shared, nothing
+from etl.workers.spool import Extent, Spool, no_room
+from etl.workers.transformers import CheckCancelled, decode_rows, decode_shared, never_cancelled
 from etl.workers.worker import DISK, END, FAILED
 
-DESKS = 4
+SLOTS = 4
 """Accounts that are transformed at a time: as many as are synced side by side unless more are asked for."""
 STEP = 0.25
 """Seconds after which whoever waits for an answer looks whether to go on waiting."""
@@ -39,16 +39,16 @@ _PROGRAM = (
 )
 
 
-class Process:
+class TransformProcess:
     """Starts it; raises `OSError` where the system lets us have none. Threads share it, each at a desk of its own."""
 
     def __init__(self) -> None:
         with contextlib.ExitStack() as cleanup:
-            self._desks: list[Desk] = []
-            for number in range(DESKS):
-                self._desks.append(Desk(self, number))
-                cleanup.callback(self._desks[-1].close)
-            files = [desk.descriptors for desk in self._desks]
+            self._slots: list[WorkerSlot] = []
+            for number in range(SLOTS):
+                self._slots.append(WorkerSlot(self, number))
+                cleanup.callback(self._slots[-1].close)
+            files = [slot.descriptors for slot in self._slots]
             here = [os.path.realpath(entry) for entry in sys.path]
             self._child: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603 - by our own words  # nosec B603
                 [sys.executable, "-I", "-c", _PROGRAM, json.dumps(here), json.dumps(files)],
@@ -70,16 +70,16 @@ class Process:
                 raise OSError(None, str(exc)) from exc
             cleanup.pop_all()
 
-    def take_desk(self) -> Desk | None:
+    def take_slot(self) -> WorkerSlot | None:
         """A desk for an account, until it is left; None when none is free."""
-        return None if self.gone else next((desk for desk in self._desks if desk.take()), None)
+        return None if self.gone else next((slot for slot in self._slots if slot.take()), None)
 
     def close(self) -> None:
         """End it."""
         self._end()
         self._listener.join()
-        for desk in self._desks:
-            desk.close()
+        for slot in self._slots:
+            slot.close()
 
     def _end(self) -> None:
         self._child.kill()
@@ -101,14 +101,14 @@ class Process:
                 for line in answers:
                     if line.endswith(b"\n"):  # the last one may have been cut off
                         number, _, answer = line.partition(b" ")
-                        self._desks[int(number)].hear(answer)
+                        self._slots[int(number)].hear(answer)
         except (ValueError, IndexError):
             pass  # what it says is none of our answers
         finally:
             self._child.kill()
             self.gone = True
-            for desk in self._desks:
-                desk.hear(GONE)
+            for slot in self._slots:
+                slot.hear(GONE)
 
     def lost(self) -> LocalTrouble:
         """What to say when it ended by itself."""
@@ -120,17 +120,17 @@ class Process:
         )
 
 
-class Desk:
+class WorkerSlot:
     """A `Transformer` for one account after the other."""
 
-    def __init__(self, process: Process, number: int) -> None:
+    def __init__(self, process: TransformProcess, number: int) -> None:
         self._process, self._number = process, number
         self._pages, self._rows = Spool(), Spool()
         self._turn = threading.Lock()
         self._occupied = False
         self._begun = self._asked = self._heard = 0
         self._answers = SimpleQueue[bytes]()
-        self.heed: Heed = nothing
+        self.check_cancelled: CheckCancelled = never_cancelled
         """Is called again and again while an answer is waited for, and may raise."""
 
     @property
@@ -190,9 +190,9 @@ class Desk:
         self._pages.clear()
         self._rows.clear()
 
-    def _ask(self, place: Place) -> None:
+    def _ask(self, extent: Extent) -> None:
         self._asked += 1
-        self._process.ask(b"%d %d %d\n" % (self._number, *place))
+        self._process.ask(b"%d %d %d\n" % (self._number, *extent))
 
     def _next(self) -> bytes:
         """The next part of what was made here; raises what that failed with."""
@@ -208,7 +208,7 @@ class Desk:
 
     def _waited_for(self) -> bytes:
         while True:
-            self.heed()
+            self.check_cancelled()
             with contextlib.suppress(Empty):
                 return self._answers.get(timeout=STEP)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from etl.errors import LocalTrouble
 
-Place = tuple[int, int]
+Extent = tuple[int, int]
 """Where a part is: its first byte, and how many there are."""
 
 
@@ -26,18 +26,18 @@ class Spool:
         """The open file, for a process that shares it."""
         return self._file.fileno()
 
-    def add(self, part: bytes) -> Place:
+    def add(self, part: bytes) -> Extent:
         """Keep a part."""
         with _disk_errors():
             write(self.descriptor, part, self._end)
-        place = (self._end, len(part))
+        extent = (self._end, len(part))
         self._end += len(part)
-        return place
+        return extent
 
-    def part(self, place: Place) -> bytes:
+    def part(self, extent: Extent) -> bytes:
         """A part that was kept here, by this process or by one that shares the file."""
         with _disk_errors():
-            return read(self.descriptor, place)
+            return read(self.descriptor, extent)
 
     def clear(self) -> None:
         """Give the room back, and begin anew."""
@@ -58,9 +58,9 @@ def write(descriptor: int, part: bytes, at: int) -> None:
         view, at = view[written:], at + written
 
 
-def read(descriptor: int, place: Place) -> bytes:
+def read(descriptor: int, extent: Extent) -> bytes:
     """The bytes at a place."""
-    at, rest = place
+    at, rest = extent
     pieces = []
     while rest:
         piece = os.pread(descriptor, rest, at)

@@ -10,17 +10,17 @@ import msgspec
 
 from etl.transform.decode import Record, joined
 from etl.transform.page_rows import PageRows, SharedRows, Transformation
-from etl.workers.spool import Place, Spool
+from etl.workers.spool import Extent, Spool
 
 FEW = 2
 """Pages whose rows memory may hold."""
 
 
-Heed = Callable[[], object]
+CheckCancelled = Callable[[], object]
 """Raises when there is something more important than waiting."""
 
 
-def nothing() -> None:
+def never_cancelled() -> None:
     """Heeds nothing."""
 
 
@@ -43,13 +43,15 @@ class Transformer(Protocol):
 class Transformers(Protocol):
     """Finds somebody to transform an account of so many numbers, for as long as a block lasts."""
 
-    def __call__(self, numbers: int, heed: Heed, /) -> contextlib.AbstractContextManager[Transformer]:
-        """The block; while it waits for somebody else, `heed` is called."""
+    def __call__(
+        self, numbers: int, check_cancelled: CheckCancelled, /
+    ) -> contextlib.AbstractContextManager[Transformer]:
+        """The block; while it waits for somebody else, `check_cancelled` is called."""
         ...
 
 
 @contextlib.contextmanager
-def inline(_numbers: int, _heed: Heed) -> Iterator[Transformer]:
+def inline(_numbers: int, _check_cancelled: CheckCancelled) -> Iterator[Transformer]:
     """This process, as pages come."""
     transformer = _Inline()
     try:
@@ -63,14 +65,14 @@ class _Inline:
 
     def __init__(self) -> None:
         self._transformation = Transformation()
-        self._rows: list[PageRows | Place] = []
+        self._rows: list[PageRows | Extent] = []
         self._spool: Spool | None = None
 
     def begin(self, records: Sequence[Record]) -> None:
         rows = self._transformation.page(joined(records))
         self._rows.append(rows if len(self._rows) < FEW else self._kept(rows))
 
-    def _kept(self, rows: PageRows) -> Place:
+    def _kept(self, rows: PageRows) -> Extent:
         self._spool = self._spool or Spool()
         return self._spool.add(encode(rows))
 
@@ -79,9 +81,9 @@ class _Inline:
             self._rows[index] = (0, 0)  # memory holds no page longer than it is needed
             yield rows if isinstance(rows, PageRows) else self._read(rows)
 
-    def _read(self, place: Place) -> PageRows:
+    def _read(self, extent: Extent) -> PageRows:
         assert self._spool is not None
-        return decode_rows(self._spool.part(place))
+        return decode_rows(self._spool.part(extent))
 
     def shared(self) -> SharedRows:
         return self._transformation.shared()

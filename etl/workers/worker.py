@@ -18,17 +18,17 @@ import msgspec
 
 from etl.transform.page_rows import Transformation
 from etl.workers import spool
-from etl.workers.spool import Place
+from etl.workers.spool import Extent
 from etl.workers.transformers import encode
 
-END: Place = (0, 0)
+END: Extent = (0, 0)
 FAILED, DISK = b"!", b"?"
 """Begin an answer that tells, in JSON, of a traceback; and of what the disk refused."""
 LONGEST = 8_000
 """Characters of a traceback that are told."""
 
 
-class _Desk:
+class _Slot:
     """One account after the other; `pages` and `rows` are open files."""
 
     def __init__(self, pages: int, rows: int) -> None:
@@ -38,13 +38,13 @@ class _Desk:
     def _begin(self) -> None:
         self._transformation, self._end, self._failure = Transformation(), 0, b""
 
-    def answer(self, place: Place) -> bytes:
+    def answer(self, extent: Extent) -> bytes:
         """Do what is asked; once something went wrong with an account, that is the answer to all the rest."""
-        at, length = place
+        at, length = extent
         if not at and length:
             self._begin()
         try:
-            return self._failure or self._kept(self._made(place))
+            return self._failure or self._kept(self._made(extent))
         except (BrokenPipeError, MemoryError):
             raise
         except OSError as exc:
@@ -53,26 +53,26 @@ class _Desk:
             self._failure = FAILED + msgspec.json.encode(traceback.format_exc()[-LONGEST:])
         return self._failure
 
-    def _made(self, place: Place) -> bytes:
-        if place != END:
-            return encode(self._transformation.page(spool.read(self._pages, place)))
+    def _made(self, extent: Extent) -> bytes:
+        if extent != END:
+            return encode(self._transformation.page(spool.read(self._pages, extent)))
         made = encode(self._transformation.shared())
         self._transformation = Transformation()  # memory need not hold it until the next account
         return made
 
     def _kept(self, part: bytes) -> bytes:
         spool.write(self._rows, part, self._end)
-        place = b"%d %d" % (self._end, len(part))
+        extent = b"%d %d" % (self._end, len(part))
         self._end += len(part)
-        return place
+        return extent
 
 
 def work(files: Sequence[tuple[int, int]], requests: Iterable[bytes], answers: BinaryIO) -> None:
     """Answer every request. `files`: of each desk, for pages and for rows."""
-    desks = [_Desk(*pair) for pair in files]
+    slots = [_Slot(*pair) for pair in files]
     for line in requests:
         number, at, length = map(int, line.split())
-        answers.write(b"%d %s\n" % (number, desks[number].answer((at, length))))
+        answers.write(b"%d %s\n" % (number, slots[number].answer((at, length))))
         answers.flush()
 
 

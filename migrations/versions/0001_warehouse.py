@@ -286,7 +286,7 @@ def _listings() -> None:
         _id("run_id"),
         sa.Column("observed_at", TIME, nullable=False),
         sa.Column("version", sa.Text, nullable=False),
-        sa.Column("departures", sa.Text, nullable=False),
+        sa.Column("drift_entries", sa.Text, nullable=False),
         _key("listing_states", "account_id"),
         *_run_keys("listing_states", "run_id"),
     )
@@ -298,8 +298,8 @@ def _listings() -> None:
         _id("upto_id", nullable=True),
         sa.Column("numbers", sa.Integer, nullable=False),
         sa.Column("digest", sa.LargeBinary, nullable=False),
-        sa.Column("witnesses", sa.LargeBinary, nullable=False),
-        sa.Column("departures", sa.Text, nullable=False),
+        sa.Column("control_ids", sa.LargeBinary, nullable=False),
+        sa.Column("drift_entries", sa.Text, nullable=False),
         *(sa.Column(name, sa.LargeBinary, nullable=False) for name in packed),
         _key("listing_windows", "account_id", "after_id"),
     )

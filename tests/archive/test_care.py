@@ -252,10 +252,10 @@ def test_pruned_archive_replays_into_a_warehouse_of_its_beginning(rig: Rig, tmp_
     """From a backup of the time at which it begins: to the same heads."""
     engine = new()
     runs, folder = _runs(rig), tmp_path / "a"
-    assert replay(chosen(folder, runs=runs[:2]), engine, report=rig.events.append).departures == {}
+    assert replay(chosen(folder, runs=runs[:2]), engine, report=rig.events.append).mismatches == {}
     prune(folder, before=rig.clock.now() - timedelta(days=1, hours=1), now=rig.clock.now())
     done = replay(chosen(folder), engine, report=rig.events.append)
-    assert (done.runs, done.departures) == (2, {})
+    assert (done.runs, done.mismatches) == (2, {})
 
 
 @pytest.fixture
@@ -300,7 +300,7 @@ def test_s19_erased_number_is_nowhere_and_the_archive_tells(rig: Rig, tmp_path: 
     account, number, phone = _number(rig)
     assert phone.encode() in _kept(folder, _runs(rig))
     before = _content(folder)
-    assert erase_number(folder, account, number, now=rig.clock.now(), rehearsal=True).runs == 4
+    assert erase_number(folder, account, number, now=rig.clock.now(), dry_run=True).runs == 4
     assert _content(folder) == before
     done = erase_number(folder, account, number, now=rig.clock.now())
     assert (done.runs, done.responses) == (4, 4)
@@ -312,9 +312,9 @@ def test_s19_erased_number_is_nowhere_and_the_archive_tells(rig: Rig, tmp_path: 
     assert not any("belong to no run" in note for note in found.notes)
     assert rig.sync().exit_code == 0
     assert check_archive(folder).problems == []
-    departures = replay(chosen(folder), new(), report=rig.events.append).departures
-    assert set(departures) == {account}
-    assert "personal content was erased" in departures[account].what
+    mismatches = replay(chosen(folder), new(), report=rig.events.append).mismatches
+    assert set(mismatches) == {account}
+    assert "personal content was erased" in mismatches[account].what
     assert erase_number(folder, account, number, now=rig.clock.now()).runs == 1  # what the source sent once more
     assert check_archive(folder).problems == []
 
@@ -371,15 +371,15 @@ def test_s19_erasure_that_breaks_off_is_taken_up(
     assert phone.encode() not in _kept(folder, _runs(rig))
 
 
-@pytest.mark.parametrize("rehearsal", [True, False])
+@pytest.mark.parametrize("dry_run", [True, False])
 @pytest.mark.parametrize("other", ["number", "account"])
-def test_erasure_of_what_is_not_there_is_refused(rig: Rig, tmp_path: Path, other: str, rehearsal: bool) -> None:
+def test_erasure_of_what_is_not_there_is_refused(rig: Rig, tmp_path: Path, other: str, dry_run: bool) -> None:
     """A wrong id must not look like an erasure that was done: neither a number never listed, nor another account's."""
     account, number, _ = _number(rig)
     wrong = (account, 5) if other == "number" else (5, number)
     before = _content(tmp_path / "a")
     with pytest.raises(Usage, match=f"holds no number {wrong[1]} of account {wrong[0]}"):
-        erase_number(tmp_path / "a", *wrong, now=rig.clock.now(), rehearsal=rehearsal)
+        erase_number(tmp_path / "a", *wrong, now=rig.clock.now(), dry_run=dry_run)
     assert _content(tmp_path / "a") == before
 
 

@@ -56,7 +56,7 @@ def test_e03_hard_record_is_replayed_and_erased(
         rig.sync()
         rig.world.edit(rig.only, rig.world.numbers(rig.only)[5], comment="edited")
     engine = target()
-    assert rebuilt(rig, engine).departures == {}
+    assert rebuilt(rig, engine).mismatches == {}
     same(rig, engine)
     assert erase_number(tmp_path / "a", rig.only, number, now=rig.clock.now()).responses == 2
     erase_from_warehouse(warehouse, rig.only, number, now=rig.clock.now(), reason=None)

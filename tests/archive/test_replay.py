@@ -37,7 +37,7 @@ def test_replay_gives_the_same_warehouse(
     days(rig, 5, page_limit=50)
     engine = target(other=other)
     done = rebuilt(rig, engine)
-    assert (done.runs, done.departures, done.skipped) == (5, {}, [])
+    assert (done.runs, done.mismatches, done.skipped) == (5, {}, [])
     assert all(a.chain_digest == a.archived_digest is not None for a in done.accounts.values())
     same(rig, engine)
 
@@ -51,7 +51,7 @@ def test_a09_replay_finds_the_same_first_reports(
         rig.world.edition = edition  # type: ignore[assignment] # a Literal
         days(rig, 1, page_limit=50)
     engine = target()
-    assert rebuilt(rig, engine).departures == {}
+    assert rebuilt(rig, engine).mismatches == {}
     told = [sorted(map(tuple, Rig(rig.world, one).rows("select * from first_reported"))) for one in (warehouse, engine)]
     assert told[0] == told[1]
     assert len({run_id for _, _, run_id in told[0]}) == 2
@@ -63,7 +63,7 @@ def test_replay_into_what_is_there_already_writes_nothing(warehouse: Engine, tmp
     days(rig, 3)
     before = histories(warehouse), syncs(warehouse)
     done = rebuilt(rig, warehouse)
-    assert (done.runs, len(done.skipped), done.departures) == (0, 3, {})
+    assert (done.runs, len(done.skipped), done.mismatches) == (0, 3, {})
     assert (histories(warehouse), syncs(warehouse)) == before
 
 
@@ -78,7 +78,7 @@ def test_replay_goes_on_where_the_warehouse_stands(
     engine = target()
     assert rebuilt(rig, engine, until=middle).runs == 2
     third = rig.rows("select run_id from sync_runs order by 1")[2][0]
-    assert rebuilt(rig, engine, runs=[third]).departures == {}
+    assert rebuilt(rig, engine, runs=[third]).mismatches == {}
     assert rebuilt(rig, engine).runs == 2
     same(rig, engine)
 
@@ -102,7 +102,7 @@ def test_replay_killed_half_way_is_taken_up(
         with pytest.raises(Stopped):
             rebuilt(rig, engine)
     done = rebuilt(rig, engine)
-    assert done.departures == {}
+    assert done.mismatches == {}
     heads = "select account_id, max(observed_at), count(*) from account_syncs where status = 'succeeded' group by 1"
     assert sorted(row[2] for row in Rig(rig.world, engine).rows(heads)) == [2, 2, 2]
     assert {a.chain_digest for a in done.accounts.values()} == {a.archived_digest for a in done.accounts.values()}
@@ -140,7 +140,7 @@ def test_session_retries_and_waits_are_replayed(
     result = rig.sync(credentials=login, page_limit=50)
     assert (result.exit_code, result.accounts[0].retries) == (0, 3)
     engine = target()
-    assert rebuilt(rig, engine).departures == {}
+    assert rebuilt(rig, engine).mismatches == {}
     same(rig, engine)
 
 
@@ -157,7 +157,7 @@ def test_disputed_answers_are_replayed(warehouse: Engine, tmp_path: Path, target
     rig.world.pass_day(share=0.1)
     rig.sync(page_limit=50)
     engine = target()
-    assert rebuilt(rig, engine).departures == {}
+    assert rebuilt(rig, engine).mismatches == {}
     same(rig, engine)
     counts = (
         "select unaccounted, duplicates, conflicts, quarantined, suspects, strategy from account_syncs order by run_id"
@@ -188,7 +188,7 @@ def test_what_was_not_published_is_not_published_again(
     assert rig.sync(approve_close=frozenset({held})).exit_code == 0
     engine = target()
     done = rebuilt(rig, engine)
-    assert (done.departures, len(done.skipped)) == ({}, 1)
+    assert (done.mismatches, len(done.skipped)) == ({}, 1)
     same(rig, engine)
     errors = "select status, error from account_syncs where error is not null order by 1, 2"
     assert Rig(rig.world, engine).rows(errors) == rig.rows(errors) != []
@@ -220,7 +220,7 @@ def test_run_killed_around_its_commit(
     days(rig, 2)
     engine = target()
     done = rebuilt(rig, engine)
-    assert done.departures == {}
+    assert done.mismatches == {}
     assert done.accounts[rig.only].published == (4 if committed else 3)
     assert histories(engine) == histories(warehouse)
 
@@ -243,10 +243,10 @@ def test_edited_answer_that_the_archive_vouches_for_departs(
 
     monkeypatch.setattr(AccountLoad, "stage", fixed)
     done = rebuilt(rig, target())
-    (departure,) = done.departures.values()
-    assert (departure.account_id, departure.table) == (rig.only, "virtual_number_scenarios")
-    assert departure.run_id == second[0]["run_id"]
-    assert departure.observed_at.isoformat().replace("+00:00", "Z") == observed
+    (mismatch,) = done.mismatches.values()
+    assert (mismatch.account_id, mismatch.table) == (rig.only, "virtual_number_scenarios")
+    assert mismatch.run_id == second[0]["run_id"]
+    assert mismatch.observed_at.isoformat().replace("+00:00", "Z") == observed
     error = done.error()
     assert error is not None
     assert error.exit_code == 70
@@ -263,7 +263,7 @@ def test_first_archived_sync_that_follows_another_is_told(
     days(rig, 2)
     engine = target()
     done = rebuilt(rig, engine)
-    assert "the observation that it follows is not in the archive" in done.departures[rig.only].what
+    assert "the observation that it follows is not in the archive" in done.mismatches[rig.only].what
     wanted = oracle.current(warehouse, rig.only)
     assert not oracle.differences(oracle.current(engine, rig.only), wanted)
 
@@ -285,7 +285,7 @@ def test_missing_and_damaged_responses_are_refused(
             rebuilt(rig, engine)
         assert syncs(engine) == []
         path.write_bytes(content)
-    assert rebuilt(rig, engine).departures == {}
+    assert rebuilt(rig, engine).mismatches == {}
 
 
 def test_no_archive_and_unknown_runs_are_usage(warehouse: Engine, tmp_path: Path) -> None:
@@ -305,7 +305,7 @@ def test_clock_that_went_back_is_replayed(warehouse: Engine, tmp_path: Path, tar
     rig.clock.time -= timedelta(days=30)
     days(rig, 2)
     engine = target()
-    assert rebuilt(rig, engine).departures == {}
+    assert rebuilt(rig, engine).mismatches == {}
     assert histories(engine) == histories(warehouse)
 
 
@@ -324,7 +324,7 @@ def test_commit_of_unknown_outcome_that_failed(
         assert rig.sync().exit_code == 69
     days(rig, 1)
     engine = target()
-    assert rebuilt(rig, engine).departures == {}
+    assert rebuilt(rig, engine).mismatches == {}
     same(rig, engine)
 
 

@@ -79,7 +79,7 @@ def test_agents_archive_without_its_first_runs(
     engine = target()
     done = rebuilt(rig, engine)
     assert (done.runs, done.failed) == (2, [])
-    assert {d.what for d in done.departures.values()} == {"the observation that it follows is not in the archive"}
+    assert {d.what for d in done.mismatches.values()} == {"the observation that it follows is not in the archive"}
     for account_id in rig.world.customer_ids:
         assert not oracle.differences(oracle.current(engine, account_id), oracle.current(warehouse, account_id))
     facts = "select account_id, account_name, timezone, listed_by_user_id from accounts order by 1"
@@ -134,7 +134,7 @@ def test_customer_that_left_does_not_stop_a_replay(
     assert rig.sync().exit_code == 3
     engine = target()
     done = rebuilt(rig, engine)
-    assert (done.runs, done.departures) == (3, {})
+    assert (done.runs, done.mismatches) == (3, {})
     assert histories(engine) == histories(warehouse)
 
 

@@ -38,7 +38,7 @@ def test_an_agents_archive_begun_later(vnsync: Run) -> None:
     assert ", found none)" in done.error
     assert "+00:00" not in done.out + done.err
     told = vnsync("replay", "kept", "--database-url", "sqlite:///third.db", "--output", "json").json
-    assert {(d["expected"][-1], d["found"]) for d in told["departures"]} == {("Z", None)}
+    assert {(d["expected"][-1], d["found"]) for d in told["mismatches"]} == {("Z", None)}
     assert vnsync("status", *AGAIN).code == 0
 
 

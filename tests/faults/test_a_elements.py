@@ -341,7 +341,7 @@ def test_a07_a_replay_comes_to_the_same_heads(warehouse: Engine, other_warehouse
     for _ in _days(account, random.Random(3)):
         account.sync()
     done = rebuilt(account.rig, other_warehouse)
-    assert done.departures == {}
+    assert done.mismatches == {}
     same(account.rig, other_warehouse)
 
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from etl.read.change_kinds import Kind
-from etl.read.changes import Window, count_changes, read_changes
+from etl.read.changes import TimeRange, count_changes, read_changes
 from etl.read.history import Life, read_lives
 from etl.read.overview import read_overview
 from etl.report import history
@@ -150,7 +150,7 @@ def test_a09_fields_that_no_documentation_names(warehouse: Engine) -> None:
 
 def _sentences(engine: Engine, day: int) -> list[str]:
     with begin_reading(engine) as connection:
-        return [sentence(c.happening) for c in read_changes(connection, Window()) if c.observed_at.day == day]
+        return [sentence(c.change_event) for c in read_changes(connection, TimeRange()) if c.observed_at.day == day]
 
 
 EDITIONS = [
@@ -168,8 +168,8 @@ def test_a09_changes_tell_what_is_known_now(warehouse: Engine) -> None:
     tell(warehouse, _days(list(map(older, new)), new))
     assert _sentences(warehouse, 7) == EDITIONS
     with begin_reading(warehouse) as connection:
-        told = [as_object(c) for c in read_changes(connection, Window()) if c.observed_at.day == 7]
-        counts = count_changes(connection, Window())[7]
+        told = [as_object(c) for c in read_changes(connection, TimeRange()) if c.observed_at.day == 7]
+        counts = count_changes(connection, TimeRange())[7]
     assert [(c["kind"], c["field"], c["before"], c["after"]) for c in told] == [
         ("known", "child_customer_id", None, 7),
         ("known", "comment", None, "note"),
@@ -178,7 +178,7 @@ def test_a09_changes_tell_what_is_known_now(warehouse: Engine) -> None:
         ("known", "is_active", None, True),
     ]
     assert counts[Kind.KNOWN, "number"] == 5
-    assert headline(Window(), {7: counts}).startswith("2 changes, 5 fields known for the first time, observed ")
+    assert headline(TimeRange(), {7: counts}).startswith("2 changes, 5 fields known for the first time, observed ")
     assert {kind for kind, _ in counts} == {Kind.KNOWN, Kind.NUMBER_FIRST_SEEN, Kind.FIRST_SEEN}
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, event
 
 from etl.domain.events import Event, Notice
 from etl.read.change_kinds import Kind
-from etl.read.changes import Window, count_changes, read_changes
+from etl.read.changes import TimeRange, count_changes, read_changes
 from etl.read.history import Life, read_lives
 from etl.read.moves import Move
 from etl.read.overview import read_overview
@@ -37,11 +37,11 @@ def _notices(events: list[Event]) -> list[str]:
     return [event.message for event in events if isinstance(event, Notice)]
 
 
-def _sentences(engine: Engine, window: Window | None = None) -> list[tuple[int, int, str]]:
+def _sentences(engine: Engine, window: TimeRange | None = None) -> list[tuple[int, int, str]]:
     with begin_reading(engine) as connection:
         return [
-            (c.observed_at.day, c.account_id, sentence(c.happening))
-            for c in read_changes(connection, window or Window())
+            (c.observed_at.day, c.account_id, sentence(c.change_event))
+            for c in read_changes(connection, window or TimeRange())
             if c.observed_at.day > 6
         ]
 
@@ -66,8 +66,8 @@ def test_a12_json_and_totals_name_the_other_account(warehouse: Engine) -> None:
     """The other account stands where the thing of a change stands; kinds and totals are those of moves."""
     tell_agency(warehouse, _days({A: _numbers(1, 7), B: _numbers(2)}, {A: _numbers(1), B: _numbers(2, 7)}))
     with begin_reading(warehouse) as connection:
-        told = [as_object(c) for c in read_changes(connection, Window()) if c.observed_at.day == 7]
-        counts = count_changes(connection, Window(start=datetime(2026, 1, 6, 23, tzinfo=UTC)))
+        told = [as_object(c) for c in read_changes(connection, TimeRange()) if c.observed_at.day == 7]
+        counts = count_changes(connection, TimeRange(start=datetime(2026, 1, 6, 23, tzinfo=UTC)))
     assert [(c["kind"], c["virtual_number_id"], c["entity"], c["entity_id"], c["entity_name"]) for c in told] == [
         ("number_moved_out", 7, "account", B, "Beta"),
         ("number_moved_in", 7, "account", A, "Alpha"),
@@ -111,7 +111,7 @@ def test_a12_ids_that_two_accounts_share_from_the_beginning(warehouse: Engine) -
     edited = [number(1, "7495001", name="x")]
     told = tell_agency(warehouse, _days({A: _numbers(1), B: _numbers(1)}, {A: edited, B: _numbers(1)}))
     with begin_reading(warehouse) as connection:
-        kinds = [c.happening.kind for c in read_changes(connection, Window())]
+        kinds = [c.change_event.kind for c in read_changes(connection, TimeRange())]
     assert kinds == [Kind.NUMBER_FIRST_SEEN, Kind.NAME_CHANGED, Kind.NUMBER_FIRST_SEEN]
     assert [_notices(day) for day in told] == [[], []]
 
@@ -149,10 +149,10 @@ def test_a12_as_of_knows_nothing_later(warehouse: Engine) -> None:
     """Between the observations of the two accounts, a number that ended in the first is not yet the second's."""
     tell_agency(warehouse, _days({A: _numbers(1, 7), B: _numbers(2)}, {A: _numbers(1), B: _numbers(2, 7)}))
     with begin_reading(warehouse) as connection:
-        ended = next(c.observed_at for c in read_changes(connection, Window()) if c.observed_at.day == 7)
-        began = max(c.observed_at for c in read_changes(connection, Window()))
+        ended = next(c.observed_at for c in read_changes(connection, TimeRange()) if c.observed_at.day == 7)
+        began = max(c.observed_at for c in read_changes(connection, TimeRange()))
     assert ended < began
-    (told,) = _sentences(warehouse, Window(end=ended))
+    (told,) = _sentences(warehouse, TimeRange(end=ended))
     assert told == (7, A, "7495007 (7): removed; it was active, usual, va")
     (life,) = read_lives(warehouse, "7", moment=ended)
     assert life.moves == ()

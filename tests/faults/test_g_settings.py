@@ -13,7 +13,7 @@ from etl.errors import Misconfigured
 from tests.cli.conftest import clean, customer, vnsync  # noqa: F401 - fixtures
 from tests.cli.running import TOKEN, Run, Source
 
-NOBODY = "~nobody-of-that-name"
+NO_RECORDER = "~nobody-of-that-name"
 PATHS = [name for name, accepted in DECLARED.items() if "path" in accepted.description]
 TEXTS = dict.fromkeys(PATHS, "x") | {
     "api_url": "uis",
@@ -40,7 +40,7 @@ def test_g07_every_setting_has_a_value_here() -> None:
 @pytest.mark.parametrize("name", [*PATHS, "database_url"])
 def test_g07_a_home_that_is_not_known(name: str, vnsync: Run) -> None:
     """A ~ that stands for no folder, as in a container without HOME, is refused by every setting that takes a path."""
-    value = f"sqlite:///{NOBODY}/w.db" if name == "database_url" else f"{NOBODY}/a"
+    value = f"sqlite:///{NO_RECORDER}/w.db" if name == "database_url" else f"{NO_RECORDER}/a"
     done = vnsync("config", **{f"VNSYNC_{name.upper()}": value})
     assert (done.code, f"VNSYNC_{name.upper()} is refused: the home folder" in done.error) == (78, True)
 
@@ -80,7 +80,7 @@ def test_g07_a_malformed_database_url(url: str, vnsync: Run) -> None:
 @pytest.mark.parametrize("command", [("replay",), ("archive", "prune", "--keep", "1d")])
 def test_g07_an_archive_named_as_an_argument(command: tuple[str, ...], vnsync: Run) -> None:
     """An argument is read as the setting is; what is wrong with it is a usage error, and no bug."""
-    done = vnsync(*command, f"{NOBODY}/a")
+    done = vnsync(*command, f"{NO_RECORDER}/a")
     assert (done.code, "the home folder" in done.error) == (2, True)
 
 

@@ -13,7 +13,7 @@ import pytest
 from etl.domain.events import Waiting
 from etl.errors import Transient, TryLater, VnsyncError
 from etl.extract.connection import Bounds, new_client
-from etl.extract.http import Poster, TooManyRequests
+from etl.extract.http import HttpClient, TooManyRequests
 from etl.extract.retry import LONGEST_WAIT, TRIES
 from tests.faults.calling import Caller, calling, connected
 from tests.faults.raw_server import Exchange, message, serving
@@ -133,7 +133,7 @@ def _post(script: Callable[[Exchange], None] | None, body: bytes) -> VnsyncError
     with socket.create_server(("127.0.0.1", 0)) as deaf, serving(None, script or Exchange.hold) as server:
         url = server.url if script else f"http://127.0.0.1:{deaf.getsockname()[1]}/"
         with new_client(url=url, bounds=SLOW) as client, pytest.raises(VnsyncError) as caught:
-            Poster(client, url, FakeClock(), bounds=SLOW).post(body)
+            HttpClient(client, url, FakeClock(), bounds=SLOW).post(body)
     assert time.monotonic() - start < 3.0
     return caught.value
 

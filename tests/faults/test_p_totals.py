@@ -27,7 +27,7 @@ from tests.faults.source_case import how_it_ends, one_customer
 from tests.support import oracle
 from tests.support.rig import Rig
 
-LIES: dict[str, tuple[Any, int]] = {
+RESPONSE_FAULTS: dict[str, tuple[Any, int]] = {
     "one_more": (lambda total: total + 1, 3),
     "one_less": (lambda total: max(0, total - 1), 0),
     "zero": (0, 0),
@@ -46,10 +46,10 @@ LIES: dict[str, tuple[Any, int]] = {
 }
 
 
-@pytest.mark.parametrize("lie", LIES, ids=[f"p12-{name}" for name in LIES])
+@pytest.mark.parametrize("lie", RESPONSE_FAULTS, ids=[f"p12-{name}" for name in RESPONSE_FAULTS])
 def test_p12_for_good(warehouse: Engine, lie: str) -> None:
     """A total that is never true: taken as far as rows prove it, or refused; never more than a few hundred requests."""
-    total, exit_code = LIES[lie]
+    total, exit_code = RESPONSE_FAULTS[lie]
     rig = synced(warehouse)
     before = oracle.current(warehouse, rig.only)
     rig.api.faults.add(TotalItems(total), times=None, when=is_listing)
@@ -65,11 +65,11 @@ def test_p12_for_good(warehouse: Engine, lie: str) -> None:
     recovers(rig)
 
 
-@pytest.mark.parametrize("lie", LIES, ids=[f"p12-{name}" for name in LIES])
+@pytest.mark.parametrize("lie", RESPONSE_FAULTS, ids=[f"p12-{name}" for name in RESPONSE_FAULTS])
 def test_p12_once(warehouse: Engine, lie: str) -> None:
     """A total that is wrong once: asked again, and nothing stays of it."""
     rig = synced(warehouse)
-    rig.api.faults.add(TotalItems(LIES[lie][0]), at=3, when=is_listing)
+    rig.api.faults.add(TotalItems(RESPONSE_FAULTS[lie][0]), at=3, when=is_listing)
     result = rig.sync(**SMALL)
     assert (result.exit_code, result.accounts[0].unaccounted, result.accounts[0].suspects) == (0, 0, 0)
     equals_truth(rig)

@@ -58,16 +58,16 @@ def test_x01_killed_at_swept_points_sqlite(tmp_path: Path) -> None:
     """Twenty kills in publishing, elsewhere, in first loads, at any moment: before or after, and the next run heals."""
     names = iter(range(1000))
     with stage(f"sqlite:///{tmp_path}/w.db", tmp_path, runner=runner(0)) as play:
-        tally = kills.campaign(play, 20, new=lambda: f"sqlite:///{tmp_path}/n{next(names)}.db", rng=random.Random(3))
-    assert tally.landed.total() >= 20
+        counts = kills.campaign(play, 20, new=lambda: f"sqlite:///{tmp_path}/n{next(names)}.db", rng=random.Random(3))
+    assert counts.landed.total() >= 20
 
 
 @pytest.mark.slow
 def test_x01_killed_at_swept_points_postgresql(new_postgresql: Callable[..., str], tmp_path: Path) -> None:
     """The same on PostgreSQL, whose server goes on when its client is killed."""
     with stage(new_postgresql(), tmp_path, runner=runner(0)) as play:
-        tally = kills.campaign(play, 20, new=new_postgresql, rng=random.Random(4))
-    assert tally.landed.total() >= 20
+        counts = kills.campaign(play, 20, new=new_postgresql, rng=random.Random(4))
+    assert counts.landed.total() >= 20
 
 
 @pytest.mark.slow
@@ -91,8 +91,8 @@ def test_x01_killed_at_system_calls(play: Stage, database: str) -> None:
 def test_x01_server_crashes_under_a_run_postgresql(own_cluster: Cluster, tmp_path: Path) -> None:
     """SIGKILL to the postmaster and to backends, and an immediate stop, under runs halted at swept points."""
     with stage(own_cluster.new(), tmp_path, runner=runner(0)) as play:
-        tally = crashes.campaign(play, own_cluster, 3, random.Random(5))
-    assert tally.crashes.total() == 3
+        counts = crashes.campaign(play, own_cluster, 3, random.Random(5))
+    assert counts.crashes.total() == 3
 
 
 @pytest.mark.slow
@@ -100,8 +100,8 @@ def test_x01_link_cut_between_commit_and_acknowledgement_postgresql(own_cluster:
     """The run looks the commit up: what was committed is reported as done, what was not as not."""
     url = own_cluster.new()
     with link(own_cluster.socket) as (wire, port), stage(url, tmp_path, runner=runner(0)) as play:
-        tally = cuts.campaign(play, wire, cuts.over_tcp(url, port), 4)
-    assert tally.cuts[cuts.LOST_ACK] == 4
+        counts = cuts.campaign(play, wire, cuts.over_tcp(url, port), 4)
+    assert counts.cuts[cuts.LOST_ACK] == 4
 
 
 def test_x11_nothing_of_a_killed_run_has_to_be_cleared(play: Stage, database: str) -> None:

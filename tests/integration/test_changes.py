@@ -14,7 +14,7 @@ from sqlalchemy import Engine, text
 
 from etl.domain.tables import BY_NAME
 from etl.read.change_kinds import Kind
-from etl.read.changes import Change, Window, count_changes, read_changes
+from etl.read.changes import Change, TimeRange, count_changes, read_changes
 from etl.report.changes import sentence
 from etl.sandbox.world import CustomerPlan, World
 from etl.store.engine import begin_reading
@@ -22,9 +22,9 @@ from tests.support.rig import Rig
 from tests.support.story import ONE, TWO, campaign, number, scenario, tell
 
 
-def _changes(engine: Engine, window: Window | None = None) -> list[Change]:
+def _changes(engine: Engine, window: TimeRange | None = None) -> list[Change]:
     with begin_reading(engine) as connection:
-        return list(read_changes(connection, window or Window()))
+        return list(read_changes(connection, window or TimeRange()))
 
 
 def _day(day: int) -> datetime:
@@ -34,7 +34,7 @@ def _day(day: int) -> datetime:
 def test_the_story_in_sentences(told: Engine) -> None:
     """Day by day, in the users' words, with the names of the time."""
     later = [c for c in _changes(told) if c.observed_at.day > 6]
-    assert [(c.observed_at.day, sentence(c.happening)) for c in later] == [
+    assert [(c.observed_at.day, sentence(c.change_event)) for c in later] == [
         (7, 'campaign 10: renamed from "Spring" to "Summer"'),
         (8, '+7495001 (1): moved from campaign "Summer" (10) to "Winter" (11)'),
         (8, '+7495002 (2): comment none -> "spare"'),
@@ -52,7 +52,7 @@ def test_the_story_in_sentences(told: Engine) -> None:
 def test_the_first_observation_is_seen_not_added(told: Engine) -> None:
     """What was there when somebody first looked was not added then: there was no observation before."""
     first = [c for c in _changes(told) if c.observed_at.day == 6]
-    assert {c.happening.kind for c in first} == {Kind.NUMBER_FIRST_SEEN, Kind.FIRST_SEEN}
+    assert {c.change_event.kind for c in first} == {Kind.NUMBER_FIRST_SEEN, Kind.FIRST_SEEN}
     assert {c.previous_observed_at for c in first} == {None}
 
 
@@ -60,12 +60,12 @@ def test_a_window_is_what_lies_between_two_states(told: Engine) -> None:
     """After its start and not later than its end; windows that touch share nothing and leave nothing out."""
     whole = _changes(told)
     days = [_day(5), _day(6), _day(8), _day(10)]
-    parts = [c for start, end in pairwise(days) for c in _changes(told, Window(start=start, end=end))]
-    assert [sentence(c.happening) for c in parts] == [sentence(c.happening) for c in whole]
+    parts = [c for start, end in pairwise(days) for c in _changes(told, TimeRange(start=start, end=end))]
+    assert [sentence(c.change_event) for c in parts] == [sentence(c.change_event) for c in whole]
     at = whole[-1].observed_at
-    assert [c.observed_at for c in _changes(told, Window(start=at))] == []
-    assert {c.observed_at for c in _changes(told, Window(start=_day(9), end=at))} == {at}
-    assert _changes(told, Window(accounts=frozenset({8}))) == []
+    assert [c.observed_at for c in _changes(told, TimeRange(start=at))] == []
+    assert {c.observed_at for c in _changes(told, TimeRange(start=_day(9), end=at))} == {at}
+    assert _changes(told, TimeRange(accounts=frozenset({8}))) == []
 
 
 def test_rules_blocks_and_editions(warehouse: Engine) -> None:
@@ -81,7 +81,7 @@ def test_rules_blocks_and_editions(warehouse: Engine) -> None:
         number(**TWO, status="limit_lock", redirection_phone_number="2"),
     ]
     tell(warehouse, {"2026-01-06": first, "2026-01-07": second})
-    told = [sentence(c.happening) for c in _changes(warehouse, Window(start=_day(6)))]
+    told = [sentence(c.change_event) for c in _changes(warehouse, TimeRange(start=_day(6)))]
     assert told == [
         '+7495001 (1): name "x" -> ""',
         '+7495001 (1): added to campaign "B" (11)',
@@ -127,7 +127,7 @@ def _facts_of(changes: list[Change]) -> Counter[tuple[Any, ...]]:
             pair.change,
         )
         for change in changes
-        for pair in change.happening.pairs
+        for pair in change.change_event.pairs
     )
 
 
@@ -140,9 +140,9 @@ def test_the_view_carries_the_same_facts(warehouse: Engine) -> None:
         rig.world.pass_day(share=0.15)
     told = _changes(warehouse)
     assert _facts_of(told) == _facts_of_the_view(warehouse)
-    assert len({c.happening.kind for c in told}) > 12
+    assert len({c.change_event.kind for c in told}) > 12
     with begin_reading(warehouse) as connection:
-        counts = count_changes(connection, Window())
+        counts = count_changes(connection, TimeRange())
     assert sum(sum(found.values()) for found in counts.values()) == len(told)
     order = [(c.account_id, c.observed_at) for c in told]
     assert order == sorted(order)
@@ -153,7 +153,7 @@ def test_a_reader_that_is_broken_off_ends_in_silence(warehouse: Engine, caplog: 
     rig = Rig(World(seed=4, customers=[CustomerPlan(numbers=50)], role="customer"), warehouse)
     assert rig.sync().exit_code == 0
     with begin_reading(warehouse) as connection:
-        changes = read_changes(connection, Window())
+        changes = read_changes(connection, TimeRange())
         next(changes)
     del changes
     gc.collect()

@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import Engine
 
 from etl.domain.events import Notice, Waiting
-from etl.domain.recorder import Nobody, Publication
+from etl.domain.recorder import NoRecorder, Publication
 from etl.domain.runs import AccountResult, AccountStatus, RunResult, RunStatus
 from etl.errors import Stopped
 from etl.extract.credentials import Login
@@ -31,7 +31,7 @@ from tests.support import oracle
 from tests.support.rig import Rig
 
 LISTING = "get.virtual_numbers"
-LANES = 4
+WORKERS = 4
 PATIENCE = 20.0
 """Seconds after which a test that waits for something else to happen gives up."""
 
@@ -57,10 +57,10 @@ def _plain(result: AccountResult) -> AccountResult:
 class _Meeting(SandboxTransport):
     """Counts requests that are on their way at once; the first listings go on only when so many have met."""
 
-    def __init__(self, rig: Rig, lanes: int) -> None:
+    def __init__(self, rig: Rig, workers: int) -> None:
         super().__init__(rig.api)
         self.most = self._now = 0
-        self._lock, self._all = threading.Lock(), threading.Barrier(lanes)
+        self._lock, self._all = threading.Lock(), threading.Barrier(workers)
         self._met = threading.Event()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -88,14 +88,14 @@ def test_so_many_accounts_are_listed_at_once_and_not_one_more(
 ) -> None:
     """Four listings are on their way at the same moment, and never a fifth; every account is exact."""
     rig = _rig(warehouse, *[5] * 9)
-    meeting = _Meeting(rig, LANES)
+    meeting = _Meeting(rig, WORKERS)
     through(meeting)
-    result = rig.sync(concurrency=LANES)
-    assert (result.exit_code, meeting.most) == (0, LANES)
+    result = rig.sync(concurrency=WORKERS)
+    assert (result.exit_code, meeting.most) == (0, WORKERS)
     assert _wrong(rig) == {}
 
 
-class _Ahead(Nobody):
+class _Ahead(NoRecorder):
     """Lets nobody publish before so many accounts have been listed."""
 
     def __init__(self, wanted: int) -> None:
@@ -116,9 +116,9 @@ def test_the_next_accounts_are_listed_while_small_ones_are_written(
     warehouse: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As many again as are listed at once: none of the first is published before eight have been listed."""
-    rig, ahead = _rig(warehouse, *[5] * 9), _Ahead(2 * LANES)
-    monkeypatch.setattr("tests.support.rig.NOBODY", ahead)
-    assert rig.sync(concurrency=LANES).exit_code == 0
+    rig, ahead = _rig(warehouse, *[5] * 9), _Ahead(2 * WORKERS)
+    monkeypatch.setattr("tests.support.rig.NO_RECORDER", ahead)
+    assert rig.sync(concurrency=WORKERS).exit_code == 0
     assert ahead.listed == 9
     assert _wrong(rig) == {}
 
@@ -134,7 +134,7 @@ def test_the_outcome_is_that_of_one_after_the_other(
     for _ in range(3):
         for rig in (beside, alone):
             rig.api.faults.add(faults.http(502), times=1)
-        many, one = beside.sync(concurrency=LANES), alone.sync()
+        many, one = beside.sync(concurrency=WORKERS), alone.sync()
         assert [a.account_id for a in many.accounts] == beside.world.customer_ids
         assert [_unretried(a) for a in many.accounts] == [_unretried(a) for a in one.accounts]
         assert sum(a.requests for a in many.accounts) == sum(a.requests for a in one.accounts)
@@ -162,7 +162,7 @@ def test_every_account_counts_its_own_requests(warehouse: Engine) -> None:
 
     rig.api.before_request.append(count)
     rig.api.faults.add(faults.http(502), times=5, method=LISTING)
-    result = rig.sync(concurrency=LANES)
+    result = rig.sync(concurrency=WORKERS)
     assert {a.account_id: a.requests for a in result.accounts} == dict(asked)
     assert sum(a.retries for a in result.accounts) == 5
 
@@ -217,7 +217,7 @@ def test_the_minutes_points_are_never_overrun(warehouse: Engine, minute: int) ->
     """However few there are for four lanes, no request is sent for which there is no point; all waits are told."""
     rig = _rig(warehouse, *[5] * 10)
     refused = _limited(rig, minute, None)
-    result = rig.sync(concurrency=LANES)
+    result = rig.sync(concurrency=WORKERS)
     assert (result.exit_code, refused) == (0, [])
     assert any(isinstance(e, Waiting) for e in rig.events)
 
@@ -227,7 +227,7 @@ def test_p09_the_days_last_points_go_to_whole_accounts(warehouse: Engine, day: i
     """P09: as many accounts are published as one after the other, none is begun in vain, the rest is not tried."""
     rig = _rig(warehouse, *[5] * 9)
     refused = _limited(rig, None, day)
-    result = rig.sync(concurrency=LANES)
+    result = rig.sync(concurrency=WORKERS)
     published = [a for a in result.accounts if a.status is AccountStatus.SUCCEEDED]
     assert (result.status, result.exit_code, refused) == (RunStatus.PARTIAL, 75, [])
     assert len(published) == (day - 2) // 2
@@ -240,15 +240,15 @@ def test_an_expired_session_is_renewed_once_for_everybody(
 ) -> None:
     """Four requests are on their way with a key that has expired: one lane logs in, all go on with the new key."""
     rig = _rig(warehouse, *[5] * 12)
-    through(_Meeting(rig, LANES))
+    through(_Meeting(rig, WORKERS))
 
     def expire(request: dict[str, Any]) -> None:
         if request["method"] == LISTING and rig.api.count(LISTING) == 0:
             rig.clock.time += timedelta(hours=2)
 
     rig.api.before_request.append(expire)
-    result = rig.sync(concurrency=LANES, credentials=Login("sandbox", "sandbox-password"))
-    assert (result.exit_code, rig.api.count("login.user"), rig.api.count(LISTING)) == (0, 2, 12 + LANES)
+    result = rig.sync(concurrency=WORKERS, credentials=Login("sandbox", "sandbox-password"))
+    assert (result.exit_code, rig.api.count("login.user"), rig.api.count(LISTING)) == (0, 2, 12 + WORKERS)
     assert _wrong(rig) == {}
 
 
@@ -259,22 +259,22 @@ def test_a_source_that_answers_nobody_is_given_up(warehouse: Engine) -> None:
     """Three accounts in a row find it unreachable: those in work end, the rest is recorded as not tried."""
     rig = _rig(warehouse, *[5] * 20)
     rig.api.faults.add(faults.http(502), times=None, method=LISTING)
-    result = rig.sync(concurrency=LANES, retry_max_seconds=1.0)
+    result = rig.sync(concurrency=WORKERS, retry_max_seconds=1.0)
     assert (result.status, result.exit_code) == (RunStatus.FAILED, 69)
     assert [a.account_id for a in result.accounts] == rig.world.customer_ids
     untried = [a for a in result.accounts if str(a.error).startswith("not tried")]
-    assert 20 - 3 - LANES < len(untried) <= 20 - 3
+    assert 20 - 3 - WORKERS < len(untried) <= 20 - 3
 
 
 def test_one_that_fails_and_one_that_is_held_leave_the_others_published(warehouse: Engine) -> None:
     """Each account ends by itself, and the run with 3; what was noticed names its account."""
     rig = _rig(warehouse, *[60] * 8)
-    rig.sync(concurrency=LANES)
+    rig.sync(concurrency=WORKERS)
     emptied, blocked = rig.world.customer_ids[2], rig.world.customer_ids[5]
     for number in list(rig.world.numbers(emptied))[:50]:
         rig.world.remove(emptied, number)
     rig.world.block(blocked, "forbidden")
-    result = rig.sync(concurrency=LANES)
+    result = rig.sync(concurrency=WORKERS)
     ends = {a.account_id: a.status for a in result.accounts if a.status is not AccountStatus.SUCCEEDED}
     assert ends == {emptied: AccountStatus.HELD, blocked: AccountStatus.FAILED}
     assert result.exit_code == 3
@@ -285,7 +285,7 @@ def test_what_is_noticed_and_waited_for_names_its_account(warehouse: Engine) -> 
     """Side by side, lines of several accounts mix; each says whose it is."""
     rig = _rig(warehouse, *[5] * 6)
     rig.api.faults.add(faults.http(502), times=3, method=LISTING)
-    rig.sync(concurrency=LANES)
+    rig.sync(concurrency=WORKERS)
     said = [e.account_id for e in rig.events if isinstance(e, Notice | Waiting)]
     assert len(said) == 3
     assert set(said) <= set(rig.world.customer_ids)
@@ -306,14 +306,14 @@ def test_what_ends_one_lane_ends_all_and_nothing_is_half_published(warehouse: En
 
     rig.api.before_request.append(strike)
     with pytest.raises(type(ending)):
-        rig.sync(concurrency=LANES)
+        rig.sync(concurrency=WORKERS)
     assert rig.rows("select status from sync_runs") == [("interrupted",)]
     assert rig.rows("select count(*) from account_claims") == [(0,)]
     published = {r.account_id for r in rig.rows("select account_id from account_syncs where status = 'succeeded'")}
     assert set(_wrong(rig)) == set(rig.world.customer_ids) - published
     assert not any(t.name.startswith("lane") for t in threading.enumerate())
     rig.api.before_request.clear()
-    assert _finished(rig.sync(concurrency=LANES))
+    assert _finished(rig.sync(concurrency=WORKERS))
     assert _wrong(rig) == {}
 
 

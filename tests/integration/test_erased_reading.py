@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from etl.erasure.warehouse import erase_number
 from etl.read.change_kinds import Kind
-from etl.read.changes import Window, read_changes
+from etl.read.changes import TimeRange, read_changes
 from etl.read.history import read_lives
 from etl.report import history as words
 from etl.report.changes import sentence
@@ -62,9 +62,9 @@ def test_the_heading_of_an_erased_number(rig: Rig) -> None:
 def test_changes_tell_no_change_of_what_was_erased(rig: Rig) -> None:
     """What is still known is told as ever; of the rest, that it is erased by now."""
     with begin_reading(rig.engine) as connection:
-        told = [c for c in read_changes(connection, Window()) if c.happening.number]
-    mine = [c.happening for c in told if c.happening.number and c.happening.number.id == _number(rig)]
-    kinds = [happening.kind for happening in mine]
+        told = [c for c in read_changes(connection, TimeRange()) if c.change_event.number]
+    mine = [c.change_event for c in told if c.change_event.number and c.change_event.number.id == _number(rig)]
+    kinds = [change_event.kind for change_event in mine]
     assert kinds == [Kind.NUMBER_FIRST_SEEN, Kind.CONTENT_ERASED, Kind.LOCKED, Kind.CONTENT_ERASED]
     assert all(h.pairs for h in mine)
     assert sentence(mine[-1]).endswith("changed in personal content that was erased since")

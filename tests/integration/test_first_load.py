@@ -21,12 +21,12 @@ from etl.domain.runs import AccountStatus, RunResult
 from etl.errors import LocalTrouble, Stopped
 from etl.extract import prefetch
 from etl.load import staging
-from etl.load.diff import Moment
+from etl.load.diff import PublicationStamp
 from etl.load.first import FirstLoad
 from etl.load.seal import section
 from etl.sandbox.world import CustomerPlan, World
 from etl.store import schema
-from etl.sync.concurrency import Halted
+from etl.sync.concurrency import Cancelled
 from etl.workers import pool, process
 from etl.workers.spool import Spool
 from etl.workers.transformers import inline
@@ -56,19 +56,19 @@ def _value(column: tables.Column, number: int) -> Any:
 
 
 @pytest.fixture
-def open_run(warehouse: Engine) -> Iterator[tuple[Connection, Moment]]:
+def open_run(warehouse: Engine) -> Iterator[tuple[Connection, PublicationStamp]]:
     """A transaction of a run that writes."""
     clock = FakeClock()
     started = {"run_id": RUN, "started_at": clock.now(), "status": "running", "source_url": "x", "version": "0"}
     with warehouse.begin() as connection:
         connection.execute(insert(schema.sync_runs), started)
-        yield connection, Moment(12, RUN, clock.now())
+        yield connection, PublicationStamp(12, RUN, clock.now())
 
 
 @pytest.mark.parametrize("turned", [False, True], ids=["in order", "out of order"])
 @pytest.mark.parametrize("table", tables.TABLES, ids=lambda table: table.name)
 def test_the_seal_of_rows_on_their_way_is_that_of_rows_read_back(
-    open_run: tuple[Connection, Moment], table: tables.Table, turned: bool
+    open_run: tuple[Connection, PublicationStamp], table: tables.Table, turned: bool
 ) -> None:
     """Whatever the texts, and in whatever order batches come, the section is the one that the database would give."""
     connection, moment = open_run
@@ -89,7 +89,7 @@ def _later(work: Callable[[], Any], /) -> Callable[[], Any]:
 
 @pytest.mark.parametrize("fetcher", [prefetch.inline, prefetch.threaded])
 def test_what_the_database_refuses_is_raised_and_leaves_the_connection_free(
-    open_run: tuple[Connection, Moment], fetcher: prefetch.Fetcher
+    open_run: tuple[Connection, PublicationStamp], fetcher: prefetch.Fetcher
 ) -> None:
     """A batch whose keys are there already: an error of the driver; the next statement finds nobody at work."""
     connection, moment = open_run
@@ -105,7 +105,7 @@ def test_what_the_database_refuses_is_raised_and_leaves_the_connection_free(
 
 
 def test_a_stop_breaks_off_what_is_being_sent_and_waits_for_its_end(
-    open_run: tuple[Connection, Moment], database: str
+    open_run: tuple[Connection, PublicationStamp], database: str
 ) -> None:
     """A signal while a batch is waited for: when the stop goes on, nobody uses the connection. SQLite begins none."""
     connection, moment = open_run
@@ -157,7 +157,7 @@ def _waits(holder: Connection) -> bool:
     )
 
 
-def test_what_was_not_begun_is_called_off(open_run: tuple[Connection, Moment]) -> None:
+def test_what_was_not_begun_is_called_off(open_run: tuple[Connection, PublicationStamp]) -> None:
     """Where a batch would be sent when it is waited for, a stop before that leaves it unsent."""
     connection, moment = open_run
     table = tables.BY_NAME["sites"]
@@ -276,7 +276,7 @@ def test_a_process_that_is_killed_fails_the_account_and_nothing_else(
 ) -> None:
     """When it dies, out of memory say, nothing of the account is published, and the next run works."""
     rig = Rig(_world(150), warehouse)
-    right = process.Desk.begin
+    right = process.WorkerSlot.begin
 
     def begin(self: Any, records: Any) -> None:
         self._process._child.kill()
@@ -284,7 +284,7 @@ def test_a_process_that_is_killed_fails_the_account_and_nothing_else(
         right(self, records)
 
     with monkeypatch.context() as patched:
-        patched.setattr(process.Desk, "begin", begin)
+        patched.setattr(process.WorkerSlot, "begin", begin)
         result = _helped(rig)
     assert (result.exit_code, result.accounts[0].status) == (74, AccountStatus.FAILED)
     assert "was killed by signal 9" in str(result.accounts[0].error)
@@ -323,14 +323,14 @@ def test_one_process_serves_accounts_side_by_side(
 def test_who_comes_after_a_lost_process_does_without(warehouse: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not started again for what is left of the run: only accounts that it was working for have failed."""
     rig = Rig(_agency((150, 90, 200)), warehouse)
-    right = process.Desk.begin
+    right = process.WorkerSlot.begin
 
     def begin(self: Any, records: Any) -> None:
         self._process._child.kill()
         self._process._child.wait()
         right(self, records)
 
-    monkeypatch.setattr(process.Desk, "begin", begin)
+    monkeypatch.setattr(process.WorkerSlot, "begin", begin)
     result = _helped(rig)
     assert [a.status for a in result.accounts] == [
         AccountStatus.FAILED, AccountStatus.SUCCEEDED, AccountStatus.SUCCEEDED,
@@ -343,21 +343,21 @@ RECORD = b'{"id": %d}'
 
 def test_a_desk_that_was_left_early_is_taken_again() -> None:
     """Of an account that failed amid its pages nothing reaches the next one at that desk."""
-    with contextlib.closing(process.Process()) as helper:
-        desks = [helper.take_desk() for _ in range(process.DESKS)]
-        assert helper.take_desk() is None
-        first, second = desks[0], desks[1]
+    with contextlib.closing(process.TransformProcess()) as helper:
+        slots = [helper.take_slot() for _ in range(process.SLOTS)]
+        assert helper.take_slot() is None
+        first, second = slots[0], slots[1]
         assert first is not None
         assert second is not None
         os.kill(helper._child.pid, signal.SIGSTOP)
         for at in range(20):
             first.begin([RECORD % at])
         first.leave()
-        assert helper.take_desk() is None
+        assert helper.take_slot() is None
         os.kill(helper._child.pid, signal.SIGCONT)
         second.begin([RECORD % 7])
         assert _refused(second) == [[7]]  # answers come in the order of the requests: the first one's are there
-        again = helper.take_desk()
+        again = helper.take_slot()
         assert again is first
         again.begin([RECORD % 8, RECORD % 9])
         assert _refused(again) == [[8, 9]]
@@ -368,28 +368,28 @@ def test_whoever_waits_at_a_desk_heeds_a_halt() -> None:
     """A lane that has to stop does not wait for pages of others, nor for a process that hangs."""
 
     def halted() -> None:
-        raise Halted
+        raise Cancelled
 
-    with contextlib.closing(process.Process()) as helper:
+    with contextlib.closing(process.TransformProcess()) as helper:
         os.kill(helper._child.pid, signal.SIGSTOP)
-        desk = helper.take_desk()
-        assert desk is not None
-        desk.heed = halted
-        desk.begin([RECORD % 1])
-        with pytest.raises(Halted):
-            next(desk.pages())
+        slot = helper.take_slot()
+        assert slot is not None
+        slot.check_cancelled = halted
+        slot.begin([RECORD % 1])
+        with pytest.raises(Cancelled):
+            next(slot.pages())
 
 
 def test_a_process_that_says_something_else_is_ended() -> None:
     """Its answers have a form; whatever else it says ends it, and everybody who waits is told."""
-    with contextlib.closing(process.Process()) as helper:
-        desk = helper.take_desk()
-        assert desk is not None
+    with contextlib.closing(process.TransformProcess()) as helper:
+        slot = helper.take_slot()
+        assert slot is not None
         helper.ask(b"1 2\n")  # it ends with an error of its own, or tells what cannot be understood
-        desk.begin([RECORD % 1])
+        slot.begin([RECORD % 1])
         with pytest.raises(LocalTrouble, match="beside this one"):
-            next(desk.pages())
-        assert helper.take_desk() is None
+            next(slot.pages())
+        assert helper.take_slot() is None
 
 
 def test_where_no_temporary_file_can_be_made_small_accounts_need_none(
@@ -406,18 +406,18 @@ def test_where_no_temporary_file_can_be_made_small_accounts_need_none(
     _assert_true(rig)
 
 
-def _refused(desk: process.Desk) -> list[list[int | None]]:
-    return [[record.virtual_number_id for record in rows.rejected] for rows in desk.pages()]
+def _refused(slot: process.WorkerSlot) -> list[list[int | None]]:
+    return [[record.virtual_number_id for record in rows.rejected] for rows in slot.pages()]
 
 
 def test_many_pages_wait_for_nobody() -> None:
     """More answers than a pipe holds lines for, before anybody asks for one: both processes go on."""
-    with contextlib.closing(process.Process()) as helper:
-        desk = helper.take_desk()
-        assert desk is not None
+    with contextlib.closing(process.TransformProcess()) as helper:
+        slot = helper.take_slot()
+        assert slot is not None
         for number in range(10_000):
-            desk.begin([RECORD % number])
-        assert _refused(desk) == [[number] for number in range(10_000)]
+            slot.begin([RECORD % number])
+        assert _refused(slot) == [[number] for number in range(10_000)]
 
 
 def test_no_temporary_folder_fails_the_account_only(warehouse: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -451,9 +451,9 @@ def test_replay_knows_how_large_an_account_is(warehouse: Engine) -> None:
     """Given windows, as a replay is, the first page is enough to tell that a process is worth it."""
     asked: list[int] = []
 
-    def transformers(numbers: int, heed: Any) -> Any:
+    def transformers(numbers: int, check_cancelled: Any) -> Any:
         asked.append(numbers)
-        return inline(numbers, heed)
+        return inline(numbers, check_cancelled)
 
     rig = Rig(_world(150), warehouse)
     ids = sorted(rig.world.numbers(rig.only))
@@ -476,7 +476,7 @@ def test_no_room_for_the_listing(warehouse: Engine, monkeypatch: pytest.MonkeyPa
     assert rig.rows("select count(*) from virtual_numbers") == [(0,)]
 
 
-def test_rows_that_go_straight_into_the_tables_are_counted(open_run: tuple[Connection, Moment]) -> None:
+def test_rows_that_go_straight_into_the_tables_are_counted(open_run: tuple[Connection, PublicationStamp]) -> None:
     """No rows: no versions, no sections."""
     connection, moment = open_run
     load = FirstLoad(connection, moment, _later)

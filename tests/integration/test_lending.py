@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from etl.load import staging
 from etl.sandbox.world import CustomerPlan, World
 from etl.store import schema
-from etl.store.connections import Lender
+from etl.store.connections import ConnectionCache
 from tests.support.rig import Rig
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -28,9 +28,9 @@ def opened(warehouse: Engine) -> list[object]:
 
 
 @pytest.fixture
-def lender(warehouse: Engine) -> Iterator[Lender]:
+def connection_cache(warehouse: Engine) -> Iterator[ConnectionCache]:
     """A lender that closes what it kept."""
-    with closing(Lender(warehouse)) as one:
+    with closing(ConnectionCache(warehouse)) as one:
         yield one
 
 
@@ -41,77 +41,77 @@ def _use(connection: Connection) -> None:
 
 
 def test_postgresql_s_connection_goes_on_and_sqlite_s_does_not(
-    lender: Lender, warehouse: Engine, opened: list[object], database: str
+    connection_cache: ConnectionCache, warehouse: Engine, opened: list[object], database: str
 ) -> None:
     """Three accounts take one connection to PostgreSQL, and three of SQLite; all are closed in the end."""
     closed: list[object] = []
     event.listen(warehouse, "close", lambda connection, _record: closed.append(connection))
     for _ in range(3):
-        with lender.lend() as connection:
+        with connection_cache.borrow() as connection:
             _use(connection)
-    lender.close()
+    connection_cache.close()
     assert len(opened) == {"postgresql": 1, "sqlite": 3}[database]
     assert closed == opened
 
 
-def test_what_was_not_committed_is_not_the_next_one_s(lender: Lender) -> None:
+def test_what_was_not_committed_is_not_the_next_one_s(connection_cache: ConnectionCache) -> None:
     """The next account begins outside of a transaction, and sees nothing of what the last one left undone."""
-    with lender.lend() as connection:
+    with connection_cache.borrow() as connection:
         connection.execute(text("create temporary table left_undone (n integer)"))
         _use(connection)
-    with lender.lend() as connection:
+    with connection_cache.borrow() as connection:
         assert not connection.in_transaction()
         assert connection.scalar(select(func.count()).select_from(schema.erasures)) == 0
         with pytest.raises(DBAPIError, match="left_undone"):
             connection.execute(text("select n from left_undone"))
 
 
-def test_after_an_error_the_next_one_gets_another(lender: Lender, opened: list[object]) -> None:
+def test_after_an_error_the_next_one_gets_another(connection_cache: ConnectionCache, opened: list[object]) -> None:
     """What became of a connection that failed nobody knows: it is closed."""
-    with pytest.raises(DBAPIError), lender.lend() as connection:
+    with pytest.raises(DBAPIError), connection_cache.borrow() as connection:
         connection.execute(text("select no_such_column from sync_runs"))
     assert connection.closed
-    with lender.lend() as connection:
+    with connection_cache.borrow() as connection:
         _use(connection)
     assert len(opened) == 2
 
 
-def test_one_that_was_given_up_is_not_kept(lender: Lender) -> None:
+def test_one_that_was_given_up_is_not_kept(connection_cache: ConnectionCache) -> None:
     """A commit that was answered late may leave a connection that is none any more, and no error."""
-    with lender.lend() as first:
+    with connection_cache.borrow() as first:
         _use(first)
         first.invalidate()
-    with lender.lend() as second:
+    with connection_cache.borrow() as second:
         assert second is not first
         _use(second)
 
 
-def test_one_that_this_side_closed_is_not_kept(lender: Lender) -> None:
+def test_one_that_this_side_closed_is_not_kept(connection_cache: ConnectionCache) -> None:
     """Whoever broke its statement off may have closed it: the next account gets another, not an error."""
-    with lender.lend() as first:
+    with connection_cache.borrow() as first:
         _use(first)
         driver = first.connection.driver_connection
     assert driver is not None
     driver.close()
-    with lender.lend() as second:
+    with connection_cache.borrow() as second:
         assert second.connection.driver_connection is not driver
         _use(second)
 
 
 @pytest.mark.parametrize("lent", [True, False])
 def test_one_that_the_server_ended_meanwhile_is_not_kept(
-    lender: Lender, warehouse: Engine, opened: list[object], database: str, lent: bool
+    connection_cache: ConnectionCache, warehouse: Engine, opened: list[object], database: str, lent: bool
 ) -> None:
     """The server ends the session while an account holds it, or between two accounts: the next one gets another."""
     if database == "sqlite":
         pytest.skip("a file has no server")
-    with lender.lend() as connection:
+    with connection_cache.borrow() as connection:
         pid = connection.scalar(text("select pg_backend_pid()"))
         if lent:
             _end(warehouse, pid)
     if not lent:
         _end(warehouse, pid)
-    with lender.lend() as connection:
+    with connection_cache.borrow() as connection:
         _use(connection)
     assert len(opened) == 3
 
@@ -139,17 +139,17 @@ def test_a_run_of_one_lane_needs_two_connections_at_once(warehouse: Engine, data
     assert (most, len(now)) == (2, 0)
 
 
-def test_staged_rows_go_with_their_account(lender: Lender) -> None:
+def test_staged_rows_go_with_their_account(connection_cache: ConnectionCache) -> None:
     """Whether it was committed or not: the next account on the same connection finds the staging tables empty."""
     rows = {"sites": [(1, "a.example", 0)]}
     for ended in ("commit", "rollback"):
-        with lender.lend() as connection:
+        with connection_cache.borrow() as connection:
             stage = staging.create(connection)
             assert connection.execute(stage.tables["sites"].select()).all() == []
             staging.put(connection, rows)
             staging.put_gone(connection, [7])
             getattr(connection, ended)()
-    with lender.lend() as connection:
+    with connection_cache.borrow() as connection:
         stage = staging.create(connection)
         for table in (stage.tables["sites"], stage.gone):
             assert connection.execute(table.select()).all() == []

@@ -36,9 +36,9 @@ def test_what_fits_into_one_answer_is_one_request_without_a_filter(opened: Open,
     listing = bench.listing()
     assert _ids(list(listing.pages())) == bench.ids
     assert bench.asked() == [{"limit": 50, "offset": 0}]
-    tally = listing.tally
-    assert (tally.listed, tally.reported_total, tally.unaccounted) == (numbers, numbers, 0)
-    assert tally.strategy is Strategy.WINDOWS
+    stats = listing.stats
+    assert (stats.listed, stats.reported_total, stats.unaccounted) == (numbers, numbers, 0)
+    assert stats.strategy is Strategy.WINDOWS
 
 
 def test_p12_an_answer_that_is_full_to_the_brim_may_have_been_cut(opened: Open) -> None:
@@ -57,7 +57,7 @@ def test_overflow_splits_into_windows_that_hold_everything_once(opened: Open, nu
     pages = list(listing.pages())
     assert _ids(pages) == bench.ids
     assert all(len(page.records) <= LIMIT for page in pages)
-    assert (listing.tally.listed, listing.tally.unaccounted) == (numbers, 0)
+    assert (listing.stats.listed, listing.stats.unaccounted) == (numbers, 0)
     assert listing.announced == numbers
 
 
@@ -92,7 +92,7 @@ def test_p13_a_short_answer_is_read_again(opened: Open, times: int | None, unacc
     bench.api.faults.add(faults.Drop(1), times=times)
     listing = bench.listing()
     assert len(_ids(list(listing.pages()))) == 30 - unaccounted
-    assert listing.tally.unaccounted == unaccounted
+    assert listing.stats.unaccounted == unaccounted
     assert len(bench.asked()) == requests
 
 
@@ -102,7 +102,7 @@ def test_p12_a_total_that_is_too_small_does_not_end_the_listing(opened: Open) ->
     bench.api.faults.add(faults.TotalItems(7), times=None)
     listing = bench.listing()
     assert _ids(list(listing.pages())) == bench.ids
-    assert listing.tally.unaccounted == 0
+    assert listing.stats.unaccounted == 0
 
 
 @pytest.mark.parametrize("total", [faults.MISSING, None, "30", -1, 30.0, True, [30], 10**18, 10**40], ids=_shown)
@@ -139,8 +139,8 @@ def test_a_refused_filter_falls_back_to_offsets(opened: Open) -> None:
     bench.api.id_filter = False
     listing = bench.listing(bench.ids)
     assert _ids(list(listing.pages())) == bench.ids
-    tally = listing.tally
-    assert (tally.strategy, tally.listed, tally.reported_total, tally.unaccounted) == (Strategy.OFFSETS, 120, 120, 0)
+    stats = listing.stats
+    assert (stats.strategy, stats.listed, stats.reported_total, stats.unaccounted) == (Strategy.OFFSETS, 120, 120, 0)
     once = [0, 50, 100]
     assert [params["offset"] for params in bench.asked()[1:]] == once * 2, "a second pass shows that nothing is new"
 
@@ -183,7 +183,7 @@ def test_p14_an_ignored_offset_never_passes_for_a_whole_listing(opened: Open) ->
         listed = _ids(list(listing.pages()))
     except SourceUnusable:
         return
-    assert len(listed) + listing.tally.unaccounted == 120
+    assert len(listed) + listing.stats.unaccounted == 120
 
 
 def test_p15_p16_a_number_that_comes_twice(opened: Open) -> None:
@@ -192,7 +192,7 @@ def test_p15_p16_a_number_that_comes_twice(opened: Open) -> None:
     bench.api.faults.add(faults.Duplicate())
     listing = bench.listing()
     (page,) = listing.pages()
-    assert (len(page.records), listing.tally.duplicates, listing.tally.conflicts) == (30, 1, 0)
+    assert (len(page.records), listing.stats.duplicates, listing.stats.conflicts) == (30, 1, 0)
 
 
 @pytest.mark.parametrize("comment", ["0 first", "zz last"])
@@ -204,7 +204,7 @@ def test_p16_of_contradicting_rows_the_same_one_wins(opened: Open, comment: str)
     bench.api.faults.add(faults.Duplicate({"comment": comment}))
     listing = bench.listing()
     (page,) = listing.pages()
-    assert (listing.tally.duplicates, listing.tally.conflicts) == (0, 1)
+    assert (listing.stats.duplicates, listing.stats.conflicts) == (0, 1)
     assert (f'"comment":"{comment}"'.encode() in bytes(page.records[number_id])) == (comment == "0 first")
 
 
@@ -218,7 +218,7 @@ def test_d07_records_without_a_usable_id_are_handed_on(opened: Open) -> None:
     (page,) = listing.pages()
     assert page.records == {}
     assert sorted(bytes(raw) for raw in page.unreadable) == sorted(strange)
-    assert (listing.tally.listed, listing.tally.unaccounted) == (5, 0)
+    assert (listing.stats.listed, listing.stats.unaccounted) == (5, 0)
 
 
 @pytest.mark.parametrize("data", [None, {}, "rows", 5])

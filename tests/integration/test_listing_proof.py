@@ -68,10 +68,10 @@ def test_a_number_that_the_listing_missed_is_alive(opened: Open) -> None:
     missed = bench.ids[7]
     bench.api.faults.add(faults.DropIds(frozenset({missed})), times=3)
     listing = _listed(bench)
-    assert (listing.tally.listed, listing.tally.unaccounted) == (29, 1)
+    assert (listing.stats.listed, listing.stats.unaccounted) == (29, 1)
     proof = listing.prove([missed])
     assert _told(proof) == ([], [missed], [])
-    assert (listing.tally.listed, listing.tally.unaccounted) == (30, 0)
+    assert (listing.stats.listed, listing.stats.unaccounted) == (30, 0)
     assert f'"id":{missed}'.encode() in bytes(proof.alive[missed])
 
 
@@ -162,7 +162,7 @@ def test_rows_in_a_refused_answer_contradict_that_the_account_is_empty(opened: O
     bench.api.faults.add(faults.NoRows(), at=2, times=None)
     listing = bench.listing(known=missing)
     list(listing.pages())
-    assert listing.tally.listed == 0
+    assert listing.stats.listed == 0
     assert _told(listing.prove(missing, emptied=True)) == ([], [], missing)
 
 

@@ -128,9 +128,9 @@ def test_what_was_rejected_and_what_is_unforeseen(warehouse: Engine) -> None:
     seen = read_overview(warehouse, rig.clock.now())
     (rejected,) = seen.rejected
     assert (rejected.records, rejected.accounts) == (2, 1)
-    told = {(d.path, d.kind, d.value): d.first_seen.date() for d in seen.departures}
+    told = {(d.path, d.kind, d.value): d.first_seen.date() for d in seen.drift}
     assert told["$.status", "unknown_value", "asleep"] == date(2026, 1, 6)
-    assert seen.departures_known == len(told)
+    assert seen.drift_kinds_known == len(told)
 
 
 def test_only_the_last_observed_days_are_told(warehouse: Engine) -> None:

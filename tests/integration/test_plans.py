@@ -14,7 +14,7 @@ from sqlalchemy.sql import ClauseElement, Executable
 from benchmarks.reading import QUERIES
 from etl.domain.tables import NUMBER_CAMPAIGNS, TABLES, VIRTUAL_NUMBERS
 from etl.read import as_of
-from etl.read.changes import Window, version_events
+from etl.read.changes import TimeRange, version_events
 from etl.sandbox.world import CustomerPlan, World
 from etl.store import schema
 from tests.support.rig import Rig
@@ -89,7 +89,7 @@ def test_phone_and_redirection_numbers_are_found_by_index(lived: Engine, column:
 @pytest.mark.parametrize("table", [VIRTUAL_NUMBERS, NUMBER_CAMPAIGNS], ids=lambda t: t.name)
 def test_changes_of_a_day_read_that_day(lived: Engine, table: Any) -> None:
     """The command `changes` finds what began and ended by time, whatever else the history holds."""
-    window = Window(start=MOMENT, end=MOMENT + timedelta(days=1))
+    window = TimeRange(start=MOMENT, end=MOMENT + timedelta(days=1))
     assert _scanned(lived, version_events(table, window, names=True, moves=True)) == []
 
 

@@ -299,14 +299,14 @@ def test_a_memory_of_another_state_is_not_believed(rig: Rig, decoded: list[int],
 OF_ANOTHER_SHAPE = {
     "sqlite": [
         "windows set ids = 'text'", "windows set digests = substr(digests, 2)", "windows set numbers = 'many'",
-        "windows set witnesses = x'00'", "windows set upto_id = 'far' where upto_id is not null",
-        "windows set departures = cast(x'ff' as text)", "windows set digest = 'x'", "states set departures = '['",
+        "windows set control_ids = x'00'", "windows set upto_id = 'far' where upto_id is not null",
+        "windows set drift_entries = cast(x'ff' as text)", "windows set digest = 'x'", "states set drift_entries = '['",
         "states set version = x'ff'",
     ],
     "postgresql": [
         "windows set ids = '\\x00'", "windows set digests = ids", "windows set phones = ''",
-        "windows set numbers = numbers + 1", "windows set witnesses = '\\x00'", "states set departures = '['",
-        """windows set departures = '[["$", "no such kind", ""]]'""", "windows set departures = '[1]'",
+        "windows set numbers = numbers + 1", "windows set control_ids = '\\x00'", "states set drift_entries = '['",
+        """windows set drift_entries = '[["$", "no such kind", ""]]'""", "windows set drift_entries = '[1]'",
     ],
 }  # fmt: skip
 

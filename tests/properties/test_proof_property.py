@@ -125,6 +125,6 @@ def test_a15_as_many_stay_suspect_as_the_listing_owes(living: set[int], dead: se
     list(listing.pages())
     source.owed = 0
     proof = listing.prove(sorted(dead)) if dead else Proof()
-    owed = listing.tally.unaccounted
+    owed = listing.stats.unaccounted
     assert owed >= 1
     assert (proof.suspects, proof.gone) == (sorted(dead)[:owed], sorted(dead)[owed:])

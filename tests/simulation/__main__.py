@@ -1,4 +1,4 @@
-"""The command line: `python -m tests.simulation --seeds 10000 --jobs 2`, `--seed N --trace`, `--canaries`."""
+"""The command line: `python -m tests.simulation --seeds 10000 --jobs 2`, `--seed N --trace`, `--mutants`."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import time
 
 from tests.simulation.harness import Report
 from tests.simulation.many_seeds import Summary, hunt, play_in_parallel
-from tests.simulation.mutants import CANARIES, SEEDS
+from tests.simulation.mutants import MUTANTS, SEEDS
 from tests.simulation.seed import simulate
 from tests.simulation.stage import Stage
 
 
 def main() -> int:
-    """0 when nothing was found (or, of canaries, when each was), else 1."""
+    """0 when nothing was found (or, of mutants, when each was), else 1."""
     arguments = _arguments()
-    if arguments.canaries is not None:
-        simulated = [name for name, canary in CANARIES.items() if canary.test is None]
-        return _canaries(arguments.canaries or simulated, arguments.jobs)
+    if arguments.mutants is not None:
+        simulated = [name for name, mutant in MUTANTS.items() if mutant.test is None]
+        return _mutants(arguments.mutants or simulated, arguments.jobs)
     if arguments.seed is not None:
         return _one(arguments.seed, tuple(arguments.under), trace=arguments.trace)
     return _many(range(arguments.first, arguments.first + arguments.seeds), arguments.jobs)
@@ -33,7 +33,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="play this seed only")
     parser.add_argument("--under", nargs="*", default=(), metavar="FAULT", help="with --seed: faults to be on")
     parser.add_argument("--trace", action="store_true", help="with --seed: every event")
-    parser.add_argument("--canaries", nargs="*", metavar="NAME", help="plant these bugs, or all, one after the other")
+    parser.add_argument("--mutants", nargs="*", metavar="NAME", help="plant these bugs, or all, one after the other")
     return parser.parse_args()
 
 
@@ -79,16 +79,16 @@ def _many(seeds: range, jobs: int) -> int:
     return 1 if total.failed else 0
 
 
-def _canaries(names: list[str], jobs: int) -> int:
+def _mutants(names: list[str], jobs: int) -> int:
     alive = []
     with multiprocessing.get_context("spawn").Pool(jobs) as pool:
         for result in pool.imap(hunt, names):
             if result.found is None:
                 alive.append(result.name)
-                _tell(f"{result.name}: SURVIVED {result.seeds} seeds: {CANARIES[result.name].stands_for}")
+                _tell(f"{result.name}: SURVIVED {result.seeds} seeds: {MUTANTS[result.name].stands_for}")
             else:
                 _tell(f"{result.name}: seed {result.found.seed}: {result.found.problems[0][:150]}")
-    _tell(f"{len(names)} canaries, {len(alive)} survived {SEEDS} seeds")
+    _tell(f"{len(names)} mutants, {len(alive)} survived {SEEDS} seeds")
     return 1 if alive else 0
 
 

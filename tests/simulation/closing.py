@@ -72,7 +72,7 @@ def _held_back(log: AccountLog, number_id: int) -> bool:
 
 
 def _uncut(heard: Heard, longest: int) -> bool:
-    return "cut" not in heard.lies and (heard.asked is None or len(heard.sent) < longest)
+    return "cut" not in heard.response_faults and (heard.asked is None or len(heard.sent) < longest)
 
 
 def _mass(case: Case) -> Iterator[str]:

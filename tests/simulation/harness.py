@@ -151,7 +151,7 @@ class Harness:
         finally:
             self._stack.pop()
         self._must_not_write(visitor)
-        if outcome.exit_code != REFUSED or visitor.transport.ears.requests:
+        if outcome.exit_code != REFUSED or visitor.transport.response_log.requests:
             self._require([f"another installation is not refused: {outcome}"])
 
     def _must_not_write(self, _visitor: Process) -> None:
@@ -174,7 +174,7 @@ class Harness:
     def _ended(self, process: Process, outcome: Outcome) -> None:
         self.trace.note(f"{process.name} ended: {outcome.exit_code} {outcome.error or outcome.bug or ''}")
         self.report.counts[f"exit {outcome.exit_code}"] += 1
-        self.report.counts["requests"] += process.transport.ears.requests
+        self.report.counts["requests"] += process.transport.response_log.requests
         if outcome.bug is not None:
             self.report.bug = outcome.bug
             self._require([f"a bug: {type(outcome.bug).__name__}: {outcome.bug}"])
@@ -194,13 +194,13 @@ class Harness:
                 yield f"I9: run {run_id} was dead before run {process.run_id} began, and still says running"
 
     def _fits(self, process: Process, outcome: Outcome) -> Iterable[str]:
-        ears, faults = process.transport.ears, set(process.faults)
-        faults |= ears.faults | {n for n in IN_THE_AIR if self._swarm.on(n)}
+        response_log, faults = process.transport.response_log, set(process.faults)
+        faults |= response_log.faults | {n for n in IN_THE_AIR if self._swarm.on(n)}
         faults |= {"filter_unknown"} if not self._server.filter_known else set()
         faults |= {"same_scope"} if process.depth else set()
         return of_ending(
             self._dump,
-            ears,
+            response_log,
             exit_code=outcome.exit_code,
             run_id=process.run_id,
             faults=faults,
@@ -239,11 +239,11 @@ class Harness:
             sync=sync,
             before=picture(before, sync.account_id),
             after=picture(after, sync.account_id),
-            log=process.transport.ears.account(sync.account_id),
+            log=process.transport.response_log.account(sync.account_id),
             customer=self._world.customers[sync.account_id],
             approved=sync.account_id in process.options.approve_close,
             share=self._share,
-            undisturbed=not process.transport.ears.faults and not process.transport.ears.spent,
+            undisturbed=not process.transport.response_log.faults and not process.transport.response_log.spent,
             viewer_before=before.viewer_of(sync.account_id),
         )
         self._require(self._oracle.judge(case))

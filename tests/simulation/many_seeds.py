@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from tests.simulation.harness import Report
-from tests.simulation.mutants import CANARIES, SEEDS
+from tests.simulation.mutants import MUTANTS, SEEDS
 from tests.simulation.seed import simulate
 from tests.simulation.stage import Stage
 
@@ -70,7 +70,7 @@ def play_in_parallel(seeds: range, jobs: int) -> Iterator[Summary]:
 
 @dataclass(frozen=True)
 class Hunt:
-    """What became of a canary: the report of the first seed that found it, or None; how many seeds it took."""
+    """What became of a mutant: the report of the first seed that found it, or None; how many seeds it took."""
 
     name: str
     found: Report | None
@@ -78,15 +78,15 @@ class Hunt:
 
 
 def hunt(name: str, first: int = 0, seeds: int = SEEDS) -> Hunt:
-    """Plant a canary and play seeds until one finds it.
+    """Plant a mutant and play seeds until one finds it.
 
     Raises the error of a planted bug that does not fit the program any more: it proves nothing.
     """
     stage = Stage()
     try:
-        with CANARIES[name].plant():
+        with MUTANTS[name].plant():
             for count, seed in enumerate(range(first, first + seeds), start=1):
-                report = simulate(seed, stage, under=CANARIES[name].under)
+                report = simulate(seed, stage, under=MUTANTS[name].under)
                 if isinstance(report.bug, UNFIT):
                     raise report.bug
                 if report.problems:

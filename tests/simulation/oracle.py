@@ -128,7 +128,7 @@ def _visible(case: Case) -> set[int]:
 def _hidden_consistently(log: AccountLog) -> set[int]:
     """Numbers that some answer held back without contradicting itself, or without telling how many."""
     excuses = {"filter_ignored", "total_small"}
-    return {n for h in log.heard if h.hides_well or excuses & set(h.lies) for n in h.hidden}
+    return {n for h in log.heard if h.hides_well or excuses & set(h.response_faults) for n in h.hidden}
 
 
 def _nameless(case: Case) -> set[int]:

@@ -44,14 +44,14 @@ class Draft:
 
     sent: list[Sent]
     total: Any
-    lies: list[str] = field(default_factory=list)
+    response_faults: list[str] = field(default_factory=list)
 
 
 def cut_to(rows: int, draft: Draft) -> None:
     """Cut an answer to so many rows; its total says no more than what is left."""
     if len(draft.sent) > rows:
         draft.sent, draft.total = draft.sent[:rows], rows
-        draft.lies.append("cut")
+        draft.response_faults.append("cut")
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Liar:
     def tell(self, name: str, draft: Draft) -> None:
         """Tell the lie of this name, if the draft gives an opening for it."""
         if getattr(self, f"_{name}")(draft) is not False:
-            draft.lies.append(name)
+            draft.response_faults.append(name)
 
     def _some(self, draft: Draft) -> list[Sent]:
         return self.rng.sample(draft.sent, self.rng.randrange(1, min(3, len(draft.sent)) + 1))

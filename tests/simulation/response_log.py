@@ -50,7 +50,7 @@ class Heard:
     whole: bool
     sent: list[Sent]
     total: Any
-    lies: list[str]
+    response_faults: list[str]
     hidden: frozenset[int]
     limit: int
 
@@ -113,7 +113,7 @@ class AccountLog:
     @property
     def honest(self) -> bool:
         """Whether no answer lied."""
-        return not any(h.lies for h in self.heard)
+        return not any(h.response_faults for h in self.heard)
 
     def kept(self) -> Iterator[Heard]:
         """The answers that were surely used: of those to one question in a row, the last."""
@@ -149,7 +149,7 @@ class AccountLog:
 
 
 @dataclass
-class Ears:
+class ResponseLog:
     """What a process heard. `faults`: what struck its requests; `spent`: it was told that the day's points are gone."""
 
     accounts: dict[int, AccountLog] = field(default_factory=dict)

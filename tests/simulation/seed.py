@@ -105,7 +105,7 @@ class _Play(Harness):
     def _unlike_the_world(self, process: Process) -> Iterable[str]:
         for customer in self._world.customers.values():
             found = picture(self._dump, customer.id)
-            viewer = process.transport.ears.account(customer.id).viewer
+            viewer = process.transport.response_log.account(customer.id).viewer
             assert viewer is not None
             ids = customer.visible_to(viewer)
             seen = [state_of(customer.record(n, "newer", self.rng)) for n in ids]

@@ -12,11 +12,13 @@ from tests.simulation.directory import Directory, refuse_locked
 from tests.simulation.keys import KEYS, Key, Viewer
 from tests.simulation.refusal import ERRORS, FORBIDDEN, Refusal, struck_by
 from tests.simulation.response_faults import Draft, Liar, cut_to
-from tests.simulation.response_log import Ears, Heard, Sent
-from tests.simulation.swarm import LIES, Swarm
+from tests.simulation.response_log import Heard, ResponseLog, Sent
+from tests.simulation.swarm import RESPONSE_FAULTS, Swarm
 from tests.simulation.world import World
 
-ROW_LIES = tuple(name for name in LIES if name not in ("filter_ignored", "offset_ignored", "not_a_list", "cut"))
+ROW_FAULTS = tuple(
+    name for name in RESPONSE_FAULTS if name not in ("filter_ignored", "offset_ignored", "not_a_list", "cut")
+)
 CUTS = (1, 2, 3, 5, 10, 25)
 """Rows to which a source that cuts its answers may cut them."""
 ODD_LIMITS: tuple[Any, ...] = (
@@ -70,11 +72,11 @@ class Server:
 
     # -- one call
 
-    def answer(self, request: dict[str, Any], ears: Ears) -> Answer:
+    def answer(self, request: dict[str, Any], response_log: ResponseLog) -> Answer:
         """The answer to a request."""
         answer = Answer(b"")
         try:
-            self._may(request, ears)
+            self._may(request, response_log)
             result = self._result(request, answer)
             if request["method"] != "login.user":
                 self._spend(result, answer)
@@ -94,19 +96,19 @@ class Server:
         except UnicodeEncodeError:
             return json.dumps(body).encode()
 
-    def _may(self, request: dict[str, Any], ears: Ears) -> None:
+    def _may(self, request: dict[str, Any], response_log: ResponseLog) -> None:
         if request["method"] == "login.user":
             return
-        self._errors(ears)
+        self._errors(response_log)
         if self.day_left == 0:
             raise Refusal(
                 -32029, "limit_exceeded", params={"limit_type": "day"}, metadata={"limits": {"day_reset": 3600}}
             )
 
-    def _errors(self, ears: Ears) -> None:
+    def _errors(self, response_log: ResponseLog) -> None:
         for name in ERRORS:
             if self.swarm.strikes(name):
-                ears.faults.add(name)
+                response_log.faults.add(name)
                 raise struck_by(name, self.rng)
 
     def _spend(self, result: dict[str, Any], answer: Answer) -> None:
@@ -168,7 +170,7 @@ class Server:
         total = heard.total
         if self.swarm.strikes("not_a_list"):
             data = self.rng.choice(({"rows": data}, None, 5))
-            heard.lies.append("not_a_list")
+            heard.response_faults.append("not_a_list")
             heard.sent, heard.total = [], None  # nobody can read what it said
         return {"data": data, "metadata": {"total_items": total}}
 
@@ -202,14 +204,16 @@ class Server:
         if self._cut is not None:
             cut_to(self._cut, draft)
         asked = frozenset(where["value"]) if where and where.get("operator") == "in" else None
-        hidden = asked_for - {s.id for s in draft.sent} if draft.lies else frozenset()
+        hidden = asked_for - {s.id for s in draft.sent} if draft.response_faults else frozenset()
         query = json.dumps([where, params["offset"]])
         whole = where is None and params["offset"] == 0
-        return Heard(self.world.tick, query, asked, whole, draft.sent, draft.total, draft.lies, hidden, limit)
+        return Heard(
+            self.world.tick, query, asked, whole, draft.sent, draft.total, draft.response_faults, hidden, limit
+        )
 
     def _bend(self, draft: Draft, customer: Customer, limit: int) -> None:
         liar = Liar(self.rng, limit, lambda: self._record_of_another(customer))
-        for name in ROW_LIES:
+        for name in ROW_FAULTS:
             if self.swarm.strikes(name):
                 liar.tell(name, draft)
 

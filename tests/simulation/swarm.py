@@ -14,7 +14,7 @@ PROTOCOL = (
     "internal_error", "unknown_error", "error_without_data", "minute_limit", "day_limit", "session_expired",
     "forbidden", "odd_limits", "filter_prohibited",
 )  # fmt: skip
-LIES = (
+RESPONSE_FAULTS = (
     "short", "total_big", "total_small", "total_odd", "twice", "twice_different", "filter_ignored", "offset_ignored",
     "emptied", "stranger", "bad_record", "bad_element", "bad_id", "too_many", "not_a_list", "cut",
 )  # fmt: skip
@@ -32,10 +32,10 @@ BETWEEN = (
 OF_VIEWERS = ("other_user", "other_key", "user_rights")
 """Those of them that change through whose eyes, or with which rights, the next run looks."""
 
-ALL = (*TRANSPORT, *PROTOCOL, *LIES, *ROSTER, *DECORATION, *PROCESS, *CLOCK, *BETWEEN)
+ALL = (*TRANSPORT, *PROTOCOL, *RESPONSE_FAULTS, *ROSTER, *DECORATION, *PROCESS, *CLOCK, *BETWEEN)
 STUBBORN = frozenset(("twice_different", "bad_record", "bad_element"))
 """Faults that come again once they have struck: what is wrong with a record stays wrong with it."""
-PER_ANSWER = frozenset((*TRANSPORT, *PROTOCOL, *LIES, *ROSTER, *DECORATION))
+PER_ANSWER = frozenset((*TRANSPORT, *PROTOCOL, *RESPONSE_FAULTS, *ROSTER, *DECORATION))
 """Faults that strike answers; the others strike steps, statements and commits."""
 
 RATES = (0.03, 0.1, 0.2, 0.3)
@@ -58,7 +58,7 @@ class Swarm:
     def draw(cls, rng: random.Random, under: tuple[str, ...] = ()) -> Swarm:
         """Which faults are on in this seed, and their rates. `under`: faults that are on whatever is drawn."""
         on = set(rng.sample(ALL, rng.choice(HOW_MANY)))
-        for kind in (PROCESS, LIES, BETWEEN):
+        for kind in (PROCESS, RESPONSE_FAULTS, BETWEEN):
             on.update(rng.sample(kind, rng.choice((0, 0, 1, 2))))
         on.update(under)
         return cls(rng, {name: rng.choice(RATES) for name in sorted(on)})

@@ -44,7 +44,7 @@ def _record(number_id: int, **fields: Any) -> dict[str, Any]:
 
 def _heard(*records: dict[str, Any], tick: int = 5, asked: tuple[int, ...] | None = None, **other: Any) -> Heard:
     sent = [Sent(r["id"], r) for r in records]
-    values: dict[str, Any] = {"total": len(sent), "lies": [], "hidden": frozenset(), "limit": 100}
+    values: dict[str, Any] = {"total": len(sent), "response_faults": [], "hidden": frozenset(), "limit": 100}
     query = "[null, 0]" if asked is None else json.dumps([list(asked), 0])
     numbers = None if asked is None else frozenset(asked)
     return Heard(tick=tick, query=query, asked=numbers, whole=asked is None, sent=sent, **(values | other))
@@ -245,7 +245,7 @@ def test_records_of_a_proof_by_the_whole_answer_need_not_be_used() -> None:
     assert [sent.record for sent in log.used()] == [_record(1)]
 
 
-HIDING = replace(PROOF, lies=["total_small"], hidden=frozenset({2}))
+HIDING = replace(PROOF, response_faults=["total_small"], hidden=frozenset({2}))
 
 
 def test_living_number_may_close_when_an_uncut_answer_held_it_back() -> None:
@@ -253,7 +253,7 @@ def test_living_number_may_close_when_an_uncut_answer_held_it_back() -> None:
     longer = _heard(_record(1), _record(3), tick=5)
     assert not any("lived from" in p for p in _closing(longer, HIDING, alive=True))
     assert any("lived from" in p for p in _closing(_heard(_record(1)), HIDING, alive=True))
-    assert any("lived from" in p for p in _closing(longer, replace(HIDING, lies=["cut"]), alive=True))
+    assert any("lived from" in p for p in _closing(longer, replace(HIDING, response_faults=["cut"]), alive=True))
 
 
 @pytest.mark.parametrize("hidden_from", [FIRST, 10], ids=["key", "user"])

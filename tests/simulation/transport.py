@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import httpx
 
-from tests.simulation.response_log import Ears
+from tests.simulation.response_log import ResponseLog
 from tests.simulation.server import Answer, Server
 from tests.simulation.swarm import Swarm
 
@@ -24,16 +24,16 @@ class SimTransport(httpx.BaseTransport):
 
     def __init__(self, server: Server, swarm: Swarm, rng: random.Random, reach: Callable[[str, str], None]) -> None:
         self._server, self._swarm, self._rng, self._reach = server, swarm, rng, reach
-        self.ears = Ears()
+        self.response_log = ResponseLog()
         self._earlier: list[bytes] = []
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """One request and its answer, or what became of them."""
         asked = json.loads(request.content)
-        ears = self.ears
-        ears.requests += 1
-        ears.beyond_spent += ears.spent
-        if ears.requests > MOST_REQUESTS:
+        response_log = self.response_log
+        response_log.requests += 1
+        response_log.beyond_spent += response_log.spent
+        if response_log.requests > MOST_REQUESTS:
             raise RuntimeError("this process asks for ever")
         self._reach("request", f"{asked['method']} {json.dumps(asked['params'].get('filter'))}")
         self._server.world.stir()
@@ -41,7 +41,7 @@ class SimTransport(httpx.BaseTransport):
         for name, status in STATUSES.items():
             if self._struck(name):
                 return httpx.Response(status, headers={"location": "https://elsewhere.example/"})
-        answer = self._server.answer(asked, ears)
+        answer = self._server.answer(asked, response_log)
         body = self._damaged(answer)
         self._note(answer, whole=body is None)
         self._server.world.stir()
@@ -50,7 +50,7 @@ class SimTransport(httpx.BaseTransport):
 
     def _struck(self, name: str) -> bool:
         if self._swarm.strikes(name):
-            self.ears.faults.add(name)
+            self.response_log.faults.add(name)
             return True
         return False
 
@@ -103,17 +103,17 @@ class SimTransport(httpx.BaseTransport):
         return httpx.Response(200, stream=httpx.ByteStream(body))
 
     def _note(self, answer: Answer, *, whole: bool) -> None:
-        ears = self.ears
+        response_log = self.response_log
         if not whole:
             return
-        ears.spent = ears.spent or answer.spent
+        response_log.spent = response_log.spent or answer.spent
         if answer.roster is not None:
-            ears.roster = (ears.roster or set()) | answer.roster
-        ears.faults.update(answer.struck)
+            response_log.roster = (response_log.roster or set()) | answer.roster
+        response_log.faults.update(answer.struck)
         if answer.account_id is None:
             return
-        log = ears.account(answer.account_id)
+        log = response_log.account(answer.account_id)
         log.filter_refused = log.filter_refused or answer.filter_refused
         if answer.heard is not None:
             log.take(answer.viewer, answer.heard)
-            ears.faults.update(answer.heard.lies)
+            response_log.faults.update(answer.heard.response_faults)

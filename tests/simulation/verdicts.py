@@ -6,11 +6,13 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from tests.simulation.dump import Dump, Sync
-from tests.simulation.response_log import Ears
-from tests.simulation.swarm import LIES, ROSTER, TRANSPORT
+from tests.simulation.response_log import ResponseLog
+from tests.simulation.swarm import RESPONSE_FAULTS, ROSTER, TRANSPORT
 
 NETWORK = frozenset(TRANSPORT)
-CONFUSED = frozenset(("unknown_error", "error_without_data", "filter_prohibited", "filter_unknown", *LIES, *ROSTER))
+CONFUSED = frozenset(
+    ("unknown_error", "error_without_data", "filter_prohibited", "filter_unknown", *RESPONSE_FAULTS, *ROSTER)
+)
 OTHER_RUNS = frozenset(("second_runner", "zombie", "same_scope"))
 """Faults by which another run works on the same accounts meanwhile."""
 ABSENT = frozenset(("left", "no_user"))
@@ -42,16 +44,22 @@ MAY_CAUSE: dict[int, frozenset[str]] = {
 
 
 def of_ending(
-    dump: Dump, ears: Ears, *, exit_code: int | None, run_id: int | None, faults: Collection[str], scoped: bool
+    dump: Dump,
+    response_log: ResponseLog,
+    *,
+    exit_code: int | None,
+    run_id: int | None,
+    faults: Collection[str],
+    scoped: bool,
 ) -> Iterator[str]:
     """What does not fit. `faults`: all that befell the process."""
-    if ears.beyond_spent:
-        yield f"I18: {ears.beyond_spent} requests after the day's points were told to be used up"
+    if response_log.beyond_spent:
+        yield f"I18: {response_log.beyond_spent} requests after the day's points were told to be used up"
     rows = {s.account_id: s for s in dump.syncs.values() if s.run_id == run_id}
     if exit_code not in (0, 3) and not MAY_CAUSE.get(exit_code or 1, frozenset()) & set(faults):
         yield f"exit code {exit_code}, and nothing that befell the run explains it: {sorted(faults)}"
     if exit_code == 0:
-        yield from _complete(rows, ears, scoped, _unreachable(dump))
+        yield from _complete(rows, response_log, scoped, _unreachable(dump))
         yield from _untold(dump, rows, faults)
     if exit_code == 3 and all(_whole(s) or _is_told(dump, s) for s in rows.values()) and not OTHER_RUNS & set(faults):
         yield "exit code 3, and every account is published and whole, or out of reach since an earlier run"
@@ -82,14 +90,14 @@ def _unreachable(dump: Dump) -> set[int]:
     return {account_id for account_id, status in last.items() if status == "unreachable"}
 
 
-def _complete(rows: dict[int, Any], ears: Ears, scoped: bool, unreachable: set[int]) -> Iterator[str]:
+def _complete(rows: dict[int, Any], response_log: ResponseLog, scoped: bool, unreachable: set[int]) -> Iterator[str]:
     if not rows and not unreachable:
         yield "exit code 0 without one account sync"
     for sync in rows.values():
         if not _whole(sync) and sync.status != "unreachable":
             yield f"exit code 0, and account {sync.account_id} is {sync.status} with {sync.suspects} suspects"
-    if not scoped and ears.roster is not None and not ears.roster <= rows.keys() | unreachable:
-        yield f"exit code 0, and accounts {sorted(ears.roster - rows.keys())} were left out"
+    if not scoped and response_log.roster is not None and not response_log.roster <= rows.keys() | unreachable:
+        yield f"exit code 0, and accounts {sorted(response_log.roster - rows.keys())} were left out"
 
 
 def of_result(dump: Dump, result: Any, *, run_id: int | None, excused: bool) -> Iterator[str]:

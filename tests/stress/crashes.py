@@ -28,7 +28,7 @@ MAY_END_WITH = {0, 3, 69, 75}
 
 
 @dataclass
-class Tally:
+class Counts:
     """What a campaign did."""
 
     crashes: Counter[str] = field(default_factory=Counter)
@@ -41,13 +41,13 @@ class Tally:
         return f"{self.crashes.total()} crashes ({kinds}) at {len(self.points)} different points; {codes}"
 
 
-def campaign(play: Stage, server: Cluster, crashes: int, rng: random.Random) -> Tally:
+def campaign(play: Stage, server: Cluster, crashes: int, rng: random.Random) -> Counts:
     """Crash the server so many times, at swept points, and recover each time."""
-    tally, numbers = Tally(), {"publishing": 1, "elsewhere": 1}
+    counts, numbers = Counts(), {"publishing": 1, "elsewhere": 1}
     trace = play.folder / "trace"
     play.converge()
-    while tally.crashes.total() < crashes:
-        turn = tally.crashes.total()
+    while counts.crashes.total() < crashes:
+        turn = counts.crashes.total()
         phase = "elsewhere" if turn % 4 == 3 else "publishing"
         before = play.truth()
         play.pass_day()
@@ -62,11 +62,11 @@ def campaign(play: Stage, server: Cluster, crashes: int, rng: random.Random) -> 
         ended = _crash(play, server, pid, kind, late=turn % 2 == 1)
         _judge(play, ended)
         play.between(before, play.truth())
-        tally.crashes[kind] += 1
-        tally.codes[ended.code] += 1
-        tally.points.add(trace.read_text())
+        counts.crashes[kind] += 1
+        counts.codes[ended.code] += 1
+        counts.points.add(trace.read_text())
         play.converge()
-    return tally
+    return counts
 
 
 def _crash(play: Stage, server: Cluster, pid: int, kind: str, *, late: bool) -> Ended:
@@ -91,7 +91,7 @@ def _judge(play: Stage, ended: Ended) -> None:
         raise Breach(f"not one line for exit {ended.code}: {ended.err}")
 
 
-def run(crashes: int, seed: int) -> Tally:
+def run(crashes: int, seed: int) -> Counts:
     """The whole campaign on a cluster of its own."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -107,8 +107,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
     start = time.monotonic()
-    tally = run(asked.crashes, asked.seed)
-    sys.stdout.write(f"postgresql: {tally}; no breach, in {time.monotonic() - start:.0f} s\n")
+    counts = run(asked.crashes, asked.seed)
+    sys.stdout.write(f"postgresql: {counts}; no breach, in {time.monotonic() - start:.0f} s\n")
 
 
 if __name__ == "__main__":

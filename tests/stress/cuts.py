@@ -24,7 +24,7 @@ from tests.stress.stage import Breach, Ended, Stage, reading, stage
 
 
 @dataclass
-class Tally:
+class Counts:
     """What a campaign did."""
 
     cuts: Counter[str] = field(default_factory=Counter)
@@ -39,12 +39,12 @@ class Tally:
 LOST_ACK = "after a publication's commit"
 
 
-def campaign(play: Stage, wire: Link, through: str, cuts: int) -> Tally:
+def campaign(play: Stage, wire: Link, through: str, cuts: int) -> Counts:
     """Cut so many acknowledgements of publications, and the other commits between them."""
-    tally, number = Tally(), {True: 0, False: 0}
+    counts, number = Counts(), {True: 0, False: 0}
     play.converge()
     turn = 0
-    while tally.cuts[LOST_ACK] < cuts:
+    while counts.cuts[LOST_ACK] < cuts:
         publishing, mode = _aims(turn)
         turn += 1
         number[publishing] += 1
@@ -54,8 +54,8 @@ def campaign(play: Stage, wire: Link, through: str, cuts: int) -> Tally:
         ended = play.run(url=through)
         if wire.cut:
             whose = "a publication's" if publishing else "another"
-            tally.cuts[f"{mode} {whose} commit"] += 1
-            tally.codes[ended.code] += 1
+            counts.cuts[f"{mode} {whose} commit"] += 1
+            counts.codes[ended.code] += 1
             published = play.between(before, play.truth())
             _judge(play, ended, published, acknowledged=mode == "after" and publishing)
             _rows_agree(play, ended, known)
@@ -63,7 +63,7 @@ def campaign(play: Stage, wire: Link, through: str, cuts: int) -> Tally:
             number[publishing] = 0  # the sweep has come to its end
         wire.mode = "none"
         play.converge()
-    return tally
+    return counts
 
 
 def _aims(turn: int) -> tuple[bool, str]:
@@ -96,7 +96,7 @@ def _run_rows(play: Stage) -> dict[int, tuple[str, int | None]]:
         return {row.run_id: (row.status, row.exit_code) for row in rows}
 
 
-def run(cuts: int, seed: int) -> Tally:
+def run(cuts: int, seed: int) -> Counts:
     """The whole campaign on a cluster of its own."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -119,8 +119,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
     start = time.monotonic()
-    tally = run(asked.cuts, asked.seed)
-    sys.stdout.write(f"postgresql: {tally}; no breach, in {time.monotonic() - start:.0f} s\n")
+    counts = run(asked.cuts, asked.seed)
+    sys.stdout.write(f"postgresql: {counts}; no breach, in {time.monotonic() - start:.0f} s\n")
 
 
 if __name__ == "__main__":

@@ -132,13 +132,13 @@ def live(shapes_by_day: Sequence[Sequence[Shape]], template: Path, folder: Path)
         assert result.accounts[0].observed_at is not None, result.accounts[0].error
     head = _verified(archive)
     same = _replayed(archive, new_warehouse(template, folder / "again.db"))
-    assert not same.departures, same.departures
+    assert not same.mismatches, same.mismatches
     assert {a.chain_digest == a.archived_digest for a in same.accounts.values()} == {True}
     for number_id in numbers[:2]:
         _erase(rig, archive, number_id, head)
     done = _replayed(archive, new_warehouse(template, folder / "erased.db"))
     assert not done.failed, done.accounts
-    assert {"personal content was erased" in d.what for d in done.departures.values()} <= {True}, done.departures
+    assert {"personal content was erased" in d.what for d in done.mismatches.values()} <= {True}, done.mismatches
     restated = restate(chosen(archive), rig.engine, report=rig.events.append)
     assert not restated.differing, restated.differing
 

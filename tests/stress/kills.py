@@ -30,7 +30,7 @@ FIRST_LOAD_EVERY = 5
 
 
 @dataclass
-class Tally:
+class Counts:
     """What a campaign did."""
 
     landed: Counter[str] = field(default_factory=Counter)
@@ -53,15 +53,15 @@ class Killer:
         self._play, self._rng = play, rng
         self._next = {"publishing": 1, "elsewhere": 1, "first": 1}
         self._trace = play.folder / "trace"
-        self.tally = Tally()
+        self.counts = Counts()
 
     def kill(self, phase: str, *, first: bool = False) -> bool:
         """Run once and kill; whether the process died of it."""
         landed = self._at_any_moment() if phase == "any moment" else self._at_point(phase, first)
         if landed:
-            self.tally.landed[("first load, " if first else "") + phase] += 1
+            self.counts.landed[("first load, " if first else "") + phase] += 1
         else:
-            self.tally.missed += 1
+            self.counts.missed += 1
         return landed
 
     def _at_point(self, phase: str, first: bool) -> bool:
@@ -71,7 +71,7 @@ class Killer:
         landed = ended.code == -signal.SIGKILL
         self._next[key] = number + (self._rng.randint(1, 6) if key == "first" else 1) if landed else 1
         if landed:
-            self.tally.points.add(self._trace.read_text())
+            self.counts.points.add(self._trace.read_text())
         elif ended.code:
             raise Breach(f"an undisturbed run ended with {ended.code}: {ended.err}")
         return landed
@@ -95,14 +95,14 @@ def _kill(pid: int) -> None:
         return
 
 
-def campaign(play: Stage, kills: int, *, new: Callable[[], str], rng: random.Random) -> Tally:
+def campaign(play: Stage, kills: int, *, new: Callable[[], str], rng: random.Random) -> Counts:
     """Land so many kills on runs into the warehouse; `new` makes the URL of an empty one."""
     killer = Killer(play, rng)
     play.converge()
     lasting = play.url
-    while killer.tally.landed.total() < kills:
-        killer.tally.rounds += 1
-        first = killer.tally.rounds % FIRST_LOAD_EVERY == 0
+    while killer.counts.landed.total() < kills:
+        killer.counts.rounds += 1
+        first = killer.counts.rounds % FIRST_LOAD_EVERY == 0
         before = play.truth()
         play.pass_day()
         if first:
@@ -110,21 +110,21 @@ def campaign(play: Stage, kills: int, *, new: Callable[[], str], rng: random.Ran
             _round(play, killer, empty(before), first=True, kills=kills, rng=rng)
             play.url = lasting
         _round(play, killer, before, first=False, kills=kills, rng=rng)
-    return killer.tally
+    return killer.counts
 
 
 def _round(play: Stage, killer: Killer, before: Images, *, first: bool, kills: int, rng: random.Random) -> None:
     """One to three kills with nothing between, then a clean run."""
     for _ in range(rng.choice((1, 1, 2, 3))):
-        if killer.tally.landed.total() >= kills:
+        if killer.counts.landed.total() >= kills:
             break
-        phase = PHASES[(killer.tally.landed.total() + killer.tally.missed) % len(PHASES)]
+        phase = PHASES[(killer.counts.landed.total() + killer.counts.missed) % len(PHASES)]
         killer.kill(phase, first=first)
         play.between(before, play.truth())
     play.converge()
 
 
-def run(database: str, kills: int, seed: int) -> Tally:
+def run(database: str, kills: int, seed: int) -> Counts:
     """The whole campaign on one database, in a folder of its own."""
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory() as name:
@@ -147,8 +147,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
     start = time.monotonic()
-    tally = run(asked.database, asked.kills, asked.seed)
-    sys.stdout.write(f"{asked.database}: {tally}; no breach, in {time.monotonic() - start:.0f} s\n")
+    counts = run(asked.database, asked.kills, asked.seed)
+    sys.stdout.write(f"{asked.database}: {counts}; no breach, in {time.monotonic() - start:.0f} s\n")
 
 
 if __name__ == "__main__":

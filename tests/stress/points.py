@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Engine, event
 from sqlalchemy.engine.default import DefaultDialect
 
-from etl.extract.http import Poster
+from etl.extract.http import HttpClient
 from etl.load import staging
 from etl.load.publish import AccountLoad
 from etl.store import locks
@@ -59,7 +59,7 @@ def install(phase: str, number: int, deed: str = "kill", trace: str | None = Non
     event.listen(Engine, "before_cursor_execute", lambda _c, _k, sql, *_: counter.pass_by(f"before {_short(sql)}"))
     event.listen(Engine, "after_cursor_execute", lambda _c, _k, sql, *_: counter.pass_by(f"after {_short(sql)}"))
     _around(DefaultDialect, "do_commit", "commit", counter)
-    _around(Poster, "post", "request", counter)
+    _around(HttpClient, "post", "request", counter)
     _around(staging, "_bulk", "bulk", counter)
     _around(locks, "_lock", "lock file", counter)
     _mark_publishing(counter)

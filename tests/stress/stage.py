@@ -48,7 +48,7 @@ class Runner:
     def __init__(self, folder: Path) -> None:
         self._out, self._err, self._cwd = folder / "out", folder / "err", folder
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "default"}
-        self._zygote = subprocess.Popen(
+        self._fork_server = subprocess.Popen(
             [sys.executable, "-m", "tests.stress.fork_server"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -103,21 +103,21 @@ class Runner:
         return Ended(code, *(f.read_text() if f.exists() else "" for f in (out, err)))
 
     def _ask(self, request: object) -> None:
-        assert self._zygote.stdin
-        self._zygote.stdin.write(json.dumps(request) + "\n")
-        self._zygote.stdin.flush()
+        assert self._fork_server.stdin
+        self._fork_server.stdin.write(json.dumps(request) + "\n")
+        self._fork_server.stdin.flush()
 
     def close(self) -> None:
         """End the zygote."""
-        assert self._zygote.stdin
-        assert self._zygote.stdout
-        self._zygote.stdin.close()
-        self._zygote.wait(timeout=30)
-        self._zygote.stdout.close()
+        assert self._fork_server.stdin
+        assert self._fork_server.stdout
+        self._fork_server.stdin.close()
+        self._fork_server.wait(timeout=30)
+        self._fork_server.stdout.close()
 
     def _hear(self) -> dict[str, Any]:
-        assert self._zygote.stdout
-        line = self._zygote.stdout.readline()
+        assert self._fork_server.stdout
+        line = self._fork_server.stdout.readline()
         if not line:
             raise RuntimeError("the zygote died")
         news: dict[str, Any] = json.loads(line)

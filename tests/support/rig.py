@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 
 from etl.archive.recorder import Recorder
 from etl.domain.events import Event
-from etl.domain.recorder import NOBODY
+from etl.domain.recorder import NO_RECORDER
 from etl.domain.runs import RunResult
 from etl.extract.credentials import Credentials, PermanentKey
 from etl.extract.jsonrpc import open_api
@@ -93,7 +93,7 @@ class Rig:
                 clock=self.clock,
                 random=self.random,
                 report=self.events.append,
-                witness=recorder or NOBODY,
+                recorder=recorder or NO_RECORDER,
                 transformers=transformers,
             )
 

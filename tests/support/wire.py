@@ -11,7 +11,7 @@ import pytest
 
 from etl.errors import VnsyncError
 from etl.extract.connection import Bounds
-from etl.extract.http import Poster, new_client
+from etl.extract.http import HttpClient, new_client
 from tests.support.rig import FakeClock
 from tests.support.secrets import CANARY, in_exception
 
@@ -76,8 +76,8 @@ def posting(*replies: bytes, bounds: Bounds | None = None) -> Iterator[tuple[Cal
     server = Server(*replies)
     try:
         with new_client() as client:
-            poster = Poster(client, server.url, FakeClock(), bounds=bounds)
-            yield lambda: poster.post(SECRET), server
+            http_client = HttpClient(client, server.url, FakeClock(), bounds=bounds)
+            yield lambda: http_client.post(SECRET), server
     finally:
         server.close()
 

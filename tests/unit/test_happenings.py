@@ -9,7 +9,7 @@ import pytest
 
 from etl.domain.tables import TABLES, VIRTUAL_NUMBERS
 from etl.read.change_events import of_number, of_shared
-from etl.read.change_kinds import Happening, Kind, Pair
+from etl.read.change_kinds import ChangeEvent, Kind, Pair
 from etl.report.changes import TOTALS, sentence, total_words
 
 BEFORE = dict.fromkeys(VIRTUAL_NUMBERS.value_names) | {"virtual_phone_number": "7495", "status": "active", "type": "va"}
@@ -30,16 +30,16 @@ def _changed(table: str, *key: int, before: dict[str, Any], after: dict[str, Any
     return Pair(table=f"virtual_number_{table}", key=(1, *key), before=before, after=after, names=NAMES)
 
 
-def _told(*pairs: Pair) -> list[Happening]:
+def _told(*pairs: Pair) -> list[ChangeEvent]:
     told = list(of_number(pairs))
-    carried = [pair for happening in told for pair in happening.pairs]
+    carried = [pair for change_event in told for pair in change_event.pairs]
     assert sorted(map(repr, carried)) == sorted(map(repr, pairs)), "each pair is told once"
     return told
 
 
 def _sentence(*pairs: Pair) -> str:
-    (happening,) = _told(*pairs)
-    return sentence(happening)
+    (change_event,) = _told(*pairs)
+    return sentence(change_event)
 
 
 def test_one_link_for_another_is_a_move() -> None:

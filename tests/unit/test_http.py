@@ -7,7 +7,7 @@ import gzip
 import pytest
 
 from etl.errors import Misconfigured, NotAllowed, TimedOut, Transient, VnsyncError
-from etl.extract.http import Poster, TooManyRequests, new_client
+from etl.extract.http import HttpClient, TooManyRequests, new_client
 from etl.extract.jsonrpc import checked_url
 from tests.support.rig import FakeClock
 from tests.support.wire import GZIP, SECRET, TEXT, Server, posting, raised, reply
@@ -110,7 +110,7 @@ def test_h02_a_closed_port_is_a_passing_fault_that_names_the_host() -> None:
     server = Server()
     server.close()
     with new_client() as client, pytest.raises(Transient, match=r"127\.0\.0\.1 is unreachable"):
-        Poster(client, server.url, FakeClock()).post(SECRET)
+        HttpClient(client, server.url, FakeClock()).post(SECRET)
 
 
 def test_h20_a_kept_connection_that_was_closed_is_opened_anew() -> None:

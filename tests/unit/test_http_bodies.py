@@ -13,7 +13,7 @@ import pytest
 
 from etl.errors import SourceUnusable, TimedOut, Transient, VnsyncError
 from etl.extract.connection import Bounds
-from etl.extract.http import Poster, new_client
+from etl.extract.http import HttpClient, new_client
 from tests.support.rig import FakeClock
 from tests.support.wire import GZIP, SECRET, TEXT, raised, reply
 
@@ -113,7 +113,7 @@ class _Trickle(httpx.SyncByteStream):
 
 def _trickled(transport: _Slow, clock: FakeClock) -> VnsyncError:
     with new_client(transport) as client, pytest.raises(VnsyncError) as caught:
-        Poster(client, "https://dataapi.example/v2.0", clock).post(SECRET)
+        HttpClient(client, "https://dataapi.example/v2.0", clock).post(SECRET)
     return caught.value
 
 
@@ -140,7 +140,7 @@ def test_h11_endless_bytes_behind_a_compressed_answer() -> None:
     clock = FakeClock()
     transport = _Slow(clock, seconds=1.0, packed=True)
     with new_client(transport) as client:
-        poster = Poster(client, "https://dataapi.example/v2.0", clock)
+        http_client = HttpClient(client, "https://dataapi.example/v2.0", clock)
         with suppress(VnsyncError):
-            poster.post(SECRET)
+            http_client.post(SECRET)
     assert transport.sent <= 122

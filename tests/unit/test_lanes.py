@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from etl.sync.concurrency import SMALL, Halt, Halted, HaltingClock, Place, side_by_side
+from etl.sync.concurrency import SMALL, CancellableClock, Cancellation, Cancelled, Slot, run_workers
 from tests.support.rig import FakeClock
 
 PATIENCE = 20.0
@@ -20,14 +20,14 @@ def test_all_lanes_work_at_once() -> None:
     def work() -> None:
         done.append(together.wait(PATIENCE))
 
-    side_by_side(4, work, halt=Halt(), interrupt=lambda: None)
+    run_workers(4, work, cancellation=Cancellation(), interrupt=lambda: None)
     assert sorted(done) == [0, 1, 2, 3]
 
 
 def test_the_first_failure_stops_the_others_and_is_raised() -> None:
     """A lane that waits on the clock leaves off; one that waits for something else is interrupted."""
-    halt, other = Halt(), threading.Event()
-    clock = HaltingClock(FakeClock(), halt)
+    cancellation, other = Cancellation(), threading.Event()
+    clock = CancellableClock(FakeClock(), cancellation)
     turn = iter(range(3))
     lock = threading.Lock()
     ready = threading.Barrier(3)
@@ -43,21 +43,21 @@ def test_the_first_failure_stops_the_others_and_is_raised() -> None:
         assert other.wait(PATIENCE)
 
     with pytest.raises(ValueError, match="the first failure"):
-        side_by_side(3, work, halt=halt, interrupt=other.set)
-    assert halt.called
+        run_workers(3, work, cancellation=cancellation, interrupt=other.set)
+    assert cancellation.cancelled
     assert not any(t.name.startswith("lane") for t in threading.enumerate())
 
 
 def test_a_halted_clock_is_neither_read_nor_waited_on() -> None:
     """Reading it, or waiting on it, ends the lane; a pause under way ends within a step."""
-    halt, inner = Halt(), FakeClock()
-    clock = HaltingClock(inner, halt)
+    cancellation, inner = Cancellation(), FakeClock()
+    clock = CancellableClock(inner, cancellation)
     clock.sleep(1.1)
     assert inner.ticks == pytest.approx(1.1)
     assert max(inner.slept) <= 0.25
-    halt.call()
+    cancellation.cancel()
     for read in (clock.now, clock.monotonic, lambda: clock.sleep(1.0)):
-        with pytest.raises(Halted):
+        with pytest.raises(Cancelled):
             read()
     assert inner.ticks == pytest.approx(1.1)
 
@@ -70,28 +70,28 @@ def test_where_no_thread_can_be_had_the_caller_does_the_work(monkeypatch: pytest
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
     done: list[threading.Thread] = []
-    side_by_side(4, lambda: done.append(threading.current_thread()), halt=Halt(), interrupt=lambda: None)
+    run_workers(4, lambda: done.append(threading.current_thread()), cancellation=Cancellation(), interrupt=lambda: None)
     assert done == [threading.current_thread()]
 
 
 def test_a_small_account_gives_its_place_up_when_it_is_listed() -> None:
     """Another may be listed while it is written; a large one, whose rows are in memory, keeps it to its end."""
     free = threading.Semaphore(1)
-    place, other = Place(free), Place(free)
-    with place.held(FakeClock()):
-        place.listed(SMALL + 1)
+    slot, other = Slot(free), Slot(free)
+    with slot.held(FakeClock()):
+        slot.listed(SMALL + 1)
         assert not free.acquire(blocking=False)
-        place.listed(SMALL)
+        slot.listed(SMALL)
         with other.held(FakeClock()):
             assert not free.acquire(blocking=False)
     assert free.acquire(blocking=False)
-    assert not free.acquire(blocking=False), "a place was given up twice"
+    assert not free.acquire(blocking=False), "a slot was given up twice"
 
 
 def test_who_waits_for_a_place_leaves_off_with_the_run() -> None:
     """A lane does not wait for others that will not end."""
-    halt, free = Halt(), threading.Semaphore(0)
-    halt.call()
-    with pytest.raises(Halted), Place(free).held(HaltingClock(FakeClock(), halt)):
-        pytest.fail("there was no place")
+    cancellation, free = Cancellation(), threading.Semaphore(0)
+    cancellation.cancel()
+    with pytest.raises(Cancelled), Slot(free).held(CancellableClock(FakeClock(), cancellation)):
+        pytest.fail("there was no slot")
     assert not free.acquire(blocking=False)

@@ -9,14 +9,14 @@ import pytest
 from etl.domain.fingerprints import DIGEST, ListingPrint, Records, WindowPrint
 from etl.domain.windows import Window
 from etl.extract.page import Page
-from etl.load.incremental import ListingMemory
+from etl.load.incremental import IncrementalState
 from etl.transform.drift import DriftLog
 from etl.transform.normalize import Normalizer
 
 
-def _memory() -> ListingMemory:
+def _memory() -> IncrementalState:
     drift = DriftLog()
-    return ListingMemory(None, Normalizer(drift), drift)
+    return IncrementalState(None, Normalizer(drift), drift)
 
 
 def _print(window: Window, ids: list[int], *, clean: bool = True) -> WindowPrint:
@@ -25,8 +25,8 @@ def _print(window: Window, ids: list[int], *, clean: bool = True) -> WindowPrint
         window=window,
         digest=b"d" if clean else b"",
         numbers=len(ids),
-        witnesses=(),
-        departures=(),
+        control_ids=(),
+        drift_entries=(),
         records=lambda: records,
     )
 
@@ -34,11 +34,11 @@ def _print(window: Window, ids: list[int], *, clean: bool = True) -> WindowPrint
 LOW, HIGH = Window(None, 10), Window(10, None)
 
 
-def _remembering(*, clean: bool = True) -> ListingMemory:
+def _remembering(*, clean: bool = True) -> IncrementalState:
     """The memory of an account that was listed in two windows: the lower one is as before, the upper one was read."""
     drift = DriftLog()
     before = ListingPrint(windows=(_print(LOW, [1, 10]), _print(HIGH, [11, 12], clean=clean)))
-    memory = ListingMemory(before, Normalizer(drift), drift)
+    memory = IncrementalState(before, Normalizer(drift), drift)
     memory.keep(before.windows[0])
     page = Page({}, [], 2, [12, 13], window=HIGH, known=before.windows[1].records(), before=before.windows[1])
     memory.take(replace(page, digests=bytes(2 * DIGEST), places=[1, None]), [], [])

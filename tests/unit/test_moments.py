@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from etl.domain.instants import parse_moment
+from etl.domain.instants import parse_instant
 from etl.domain.phones import digits, is_phone, spellings, tail
 
 NINE = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
@@ -25,8 +25,8 @@ NINE = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 )
 def test_an_instant_in_any_zone_is_the_same_instant(text: str) -> None:
     """With an offset it is that instant, without one it is UTC."""
-    assert parse_moment(text) == NINE
-    assert parse_moment(text).utcoffset() == NINE.utcoffset()
+    assert parse_instant(text) == NINE
+    assert parse_instant(text).utcoffset() == NINE.utcoffset()
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_an_instant_in_any_zone_is_the_same_instant(text: str) -> None:
 )
 def test_a_date_is_its_first_moment(text: str, hour: int, day: int) -> None:
     """A date stands for the instant at which it begins, in UTC or in its zone."""
-    assert parse_moment(text) == datetime(2026, 1, day, hour, tzinfo=UTC)
+    assert parse_instant(text) == datetime(2026, 1, day, hour, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_a_date_is_its_first_moment(text: str, hour: int, day: int) -> None:
 def test_anything_else_is_refused(text: str) -> None:
     """The message says what is accepted."""
     with pytest.raises(ValueError, match="write 2026-01-31"):
-        parse_moment(text)
+        parse_instant(text)
 
 
 @pytest.mark.parametrize(

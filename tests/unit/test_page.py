@@ -57,7 +57,7 @@ def _before(*records: bytes) -> WindowPrint:
     ids = [msgspec.json.decode(record)["id"] for record in records]
     known = Records(ids, page.digests, ids)
     return WindowPrint(
-        window=WHOLE, digest=b"another", numbers=len(ids), witnesses=(), departures=(), records=lambda: known
+        window=WHOLE, digest=b"another", numbers=len(ids), control_ids=(), drift_entries=(), records=lambda: known
     )
 
 
@@ -89,7 +89,7 @@ def test_records_that_were_made_storable_with_their_answer_are_not_taken_for_sen
     first = read_page(day, 10)
     known = Records([7], first.digests, [7])
     before = WindowPrint(
-        window=WHOLE, digest=first.digest, numbers=1, witnesses=(), departures=(), records=lambda: known
+        window=WHOLE, digest=first.digest, numbers=1, control_ids=(), drift_entries=(), records=lambda: known
     )
     assert read_page(day, 10, before).as_before
     assert list(_page_before(before, made).records) == [7]

@@ -40,8 +40,8 @@ def _seen(*accounts: AccountState) -> Overview:
         statuses=(),
         campaigns=(),
         rejected=(),
-        departures=(),
-        departures_known=0,
+        drift=(),
+        drift_kinds_known=0,
         activity=Activity(per_account={}),
     )
 

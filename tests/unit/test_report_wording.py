@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.domain.instants import parse_moment
+from etl.domain.instants import parse_instant
 from etl.report.wording import asked, counted, lasting, moment, named, printable, thousands
 
 
@@ -86,7 +86,7 @@ def test_lengths_of_time_in_the_units_that_matter(seconds: float, text: str) -> 
 def test_a_moment_that_was_asked_for_is_told_exactly(fraction: int) -> None:
     """It can be asked for again, and means the same."""
     instant = datetime(2026, 11, 23, 19, 36, 38, fraction, tzinfo=UTC)
-    assert parse_moment(asked(instant)) == instant
+    assert parse_instant(asked(instant)) == instant
 
 
 def test_moments_are_utc_to_the_second() -> None:

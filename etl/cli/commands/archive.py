@@ -77,7 +77,7 @@ def erase(loaded: Loaded, folder: Path, account: int, number: int, yes: bool, ou
     from etl.clock import SystemClock
     from etl.report.wording import counted
 
-    found = erase_number(folder, account, number, now=SystemClock().now(), rehearsal=not yes)
+    found = erase_number(folder, account, number, now=SystemClock().now(), dry_run=not yes)
     if output == "json":
         whole = [{"run_id": run_id, "sha256": digest} for run_id, digest in found.whole]
         counts = {"runs": found.runs, "responses": found.responses, "earlier": found.earlier}

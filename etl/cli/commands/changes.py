@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from etl.config.settings import Loaded
     from etl.read.as_of import Observed
     from etl.read.change_kinds import Kind
-    from etl.read.changes import Window
+    from etl.read.changes import TimeRange
 
     Counts = dict[int, Counter[tuple[Kind, str]]]
     Known = Mapping[int, Observed]
@@ -40,9 +40,9 @@ and --to choose by the later one: after --from, not later than --to, so that the
 
 
 @click.command(epilog=EPILOG, short_help="What changed between two moments.")
-@click.option("--from", "start", type=reading.Moment(), metavar="T", help="Observed after T. Default: ever.")
-@click.option("--to", type=reading.Moment(), metavar="T", help="Not later than T. Default: now.")
-@click.option("--as-of", type=reading.Moment(), metavar="T", help="The same as --to, by its name elsewhere.")
+@click.option("--from", "start", type=reading.InstantParam(), metavar="T", help="Observed after T. Default: ever.")
+@click.option("--to", type=reading.InstantParam(), metavar="T", help="Not later than T. Default: now.")
+@click.option("--as-of", type=reading.InstantParam(), metavar="T", help="The same as --to, by its name elsewhere.")
 @reading.accounts
 @click.option("--details", is_flag=True, help="Tell each change, not only how many there are.")
 @click.option("--output", type=click.Choice(["text", "json", "csv"]), default="text", help="What stdout gets.")
@@ -59,7 +59,7 @@ def changes(
     """Tell what changed: numbers added, removed and moved, rules switched, campaigns renamed; in which interval."""
     from etl.clock import SystemClock
     from etl.read.as_of import observed, refuse_future, refuse_unknown
-    from etl.read.changes import Window
+    from etl.read.changes import TimeRange
     from etl.store.engine import begin_reading, database_errors
 
     if to and as_of:
@@ -69,7 +69,7 @@ def changes(
         refuse_future(moment, SystemClock().now(), option)
     if start and end and start >= end:
         raise Usage(f"--from is not before {name}", remedy="Changes are those observed after --from, up to --to.")
-    window = Window(start=start, end=end, accounts=frozenset(account))
+    window = TimeRange(start=start, end=end, accounts=frozenset(account))
     engine = reading.readable(loaded)
     with database_errors(), begin_reading(engine) as connection:
         refuse_unknown(connection, end, name, window.accounts)
@@ -77,7 +77,7 @@ def changes(
         _WRITERS[output](connection, window, known, details)
 
 
-def _write_text(connection: Connection, window: Window, known: Known, details: bool) -> None:
+def _write_text(connection: Connection, window: TimeRange, known: Known, details: bool) -> None:
     from etl.cli.output import write_line, write_table
     from etl.read.changes import count_changes, read_changes
     from etl.report import changes as words
@@ -92,10 +92,10 @@ def _write_text(connection: Connection, window: Window, known: Known, details: b
         if last != (change.account_id, change.observed_at):
             last = change.account_id, change.observed_at
             write_line(f"\n{words.interval(change, known)}")
-        write_line(f"  {words.sentence(change.happening)}")
+        write_line(f"  {words.sentence(change.change_event)}")
 
 
-def _write_json(connection: Connection, window: Window, known: Known, details: bool) -> None:
+def _write_json(connection: Connection, window: TimeRange, known: Known, details: bool) -> None:
     """One object on one line; its list of changes is written as it is read."""
     from etl.cli.output import json_text, write_json, write_line, write_text
     from etl.read.changes import count_changes, read_changes
@@ -113,7 +113,7 @@ def _write_json(connection: Connection, window: Window, known: Known, details: b
     write_line("]}")
 
 
-def _write_csv(connection: Connection, window: Window, _known: Known, _details: bool) -> None:
+def _write_csv(connection: Connection, window: TimeRange, _known: Known, _details: bool) -> None:
     from etl.cli.output import write_text
     from etl.read.changes import read_changes
     from etl.report import changes as words

@@ -39,7 +39,7 @@ a database that stands elsewhere.
 @click.command(epilog=EPILOG, short_help="Rebuild a warehouse from archived responses.")
 @click.argument("archive", type=ArchiveFolder())
 @click.option("--run", "runs", type=int, multiple=True, metavar="ID", help="Replay this run only. Repeatable.")
-@click.option("--to", "until", type=reading.Moment(), metavar="T", help="Replay runs begun not later than T.")
+@click.option("--to", "until", type=reading.InstantParam(), metavar="T", help="Replay runs begun not later than T.")
 @click.option("--diff", is_flag=True, help="Compare with the warehouse, and write nothing.")
 @options.output
 @options.settings(*options.DATABASE, *options.LOG)
@@ -69,29 +69,29 @@ def replay(
 
 def _tell(done: Replayed, output: str) -> int:
     from etl.cli.output import write_json, write_line, write_table
-    from etl.report.replay import accounts_table, closing_line, departures_table, facts
+    from etl.report.replay import accounts_table, closing_line, facts, mismatches_table
 
     if output == "json":
         write_json(facts(done))
     else:
         write_table(accounts_table(done))
-        if done.departures:
-            write_table(departures_table(done))
+        if done.mismatches:
+            write_table(mismatches_table(done))
         write_line(closing_line(done))
     return _ended(done.error())
 
 
 def _tell_difference(found: Restated, output: str) -> int:
     from etl.cli.output import write_json, write_line, write_table
-    from etl.report.replay import compared_line, departures_table, difference_table, facts
+    from etl.report.replay import compared_line, difference_table, facts, mismatches_table
 
     error = _difference(found)
     if output == "json":
         write_json({**facts(found.replayed), "exit_code": error.exit_code if error else 0, "tables": found.tables})
     else:
         write_table(difference_table(found.tables))
-        if found.replayed.departures:
-            write_table(departures_table(found.replayed))
+        if found.replayed.mismatches:
+            write_table(mismatches_table(found.replayed))
         write_line(compared_line(found))
     return _ended(error)
 

@@ -123,7 +123,7 @@ def _run(loaded: Loaded, engine: Engine, clock: Clock, chosen: SyncOptions) -> R
 
     few_arenas()
     with reporting(loaded, clock=clock) as outlet, in_a_run(outlet) as report:
-        witness, tap = recording(loaded, report)
+        recorder, tap = recording(loaded, report)
         with data_api(loaded, clock=clock, report=report, tap=tap) as api, transformers() as offered:
             return run.sync(
                 api,
@@ -132,7 +132,7 @@ def _run(loaded: Loaded, engine: Engine, clock: Clock, chosen: SyncOptions) -> R
                 clock=clock,
                 random=SystemRandom(),
                 report=report,
-                witness=witness,
+                recorder=recorder,
                 fetcher=threaded,
                 transformers=offered,
             )

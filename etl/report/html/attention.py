@@ -217,17 +217,17 @@ def _sum(accounts: Sequence[AccountState], column: str, noun: str) -> str:
 
 
 def _source(seen: Overview) -> Iterator[Item]:
-    if seen.departures:
+    if seen.drift:
         told_of = [
             f"{told(d.path)}: {told(d.kind.replace('_', ' '))}{f' {quoted(d.value)}' if d.value else ''}, "
             f"{counted(d.accounts, 'account')}, first {moment(d.first_seen)} UTC"
-            for d in seen.departures[:SHOWN]
+            for d in seen.drift[:SHOWN]
         ]
         yield Item(
             level="note",
-            title=f"The source sends {counted(seen.departures_known, 'thing')} that its documentation does not mention",
+            title=f"The source sends {counted(seen.drift_kinds_known, 'thing')} that its documentation omits",
             remedy="Nothing is lost: unknown fields are kept in the column extra, unknown values as text. All of them:",
             command="select * from source_drift",
             cases=told_of,
-            more=seen.departures_known - len(told_of),
+            more=seen.drift_kinds_known - len(told_of),
         )

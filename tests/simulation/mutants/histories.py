@@ -7,12 +7,12 @@ from typing import Any
 from sqlalchemy import delete, false, true
 
 from etl.load import diff, first, publish
-from tests.simulation.mutants.planting import canary
+from tests.simulation.mutants.planting import mutant
 
 
-@canary(diff.Moment, "parameters", "the clock is read anew for each statement")
+@mutant(diff.PublicationStamp, "parameters", "the clock is read anew for each statement")
 def clock_read_twice(right: Any) -> Any:
-    def parameters(self: diff.Moment) -> dict[str, Any]:
+    def parameters(self: diff.PublicationStamp) -> dict[str, Any]:
         told = dict(right.fget(self))
         _ticks.append(1)
         return told | {"the_moment": told["the_moment"] + len(_ticks) * publish.TICK}
@@ -23,17 +23,17 @@ def clock_read_twice(right: Any) -> Any:
 _ticks: list[int] = []
 
 
-@canary(publish.AccountLoad, "_next_moment", "the wall clock is believed when it goes back", under=("clock_back",))
+@mutant(publish.AccountLoad, "_next_moment", "the wall clock is believed when it goes back", under=("clock_back",))
 def clock_goes_back(right: Any) -> Any:
     return lambda self, now: now
 
 
-@canary(publish.AccountLoad, "publish", "what was learnt later carries the moment when the sync began")
+@mutant(publish.AccountLoad, "publish", "what was learnt later carries the moment when the sync began")
 def moment_of_the_start(right: Any) -> Any:
     return lambda self, told, *, now, **more: right(self, told, now=told().result.started_at, **more)
 
 
-@canary(diff._Work, "_run", "each statement commits by itself")
+@mutant(diff._Work, "_run", "each statement commits by itself")
 def no_transaction(right: Any) -> Any:
     def run(self: Any, statement: Any) -> int:
         count: int = right(self, statement)
@@ -43,7 +43,7 @@ def no_transaction(right: Any) -> Any:
     return run
 
 
-@canary(diff._Work, "end", "versions that end are deleted")
+@mutant(diff._Work, "end", "versions that end are deleted")
 def history_is_forgotten(right: Any) -> Any:
     def end(self: Any, table: Any, condition: Any) -> None:
         self.closed[table.name] += self._run(delete(self.diff(table).current).where(condition))
@@ -51,7 +51,7 @@ def history_is_forgotten(right: Any) -> Any:
     return end
 
 
-@canary(
+@mutant(
     first._Sealed,
     "take",
     "a first load is sealed in the order in which its rows came",
@@ -65,16 +65,16 @@ def sealed_as_it_came(right: Any) -> Any:
     return take
 
 
-@canary(diff.TableDiff, "changed", "a version that changed is not ended")
+@mutant(diff.TableDiff, "changed", "a version that changed is not ended")
 def changes_are_lost(right: Any) -> Any:
     return lambda self: false()
 
 
-@canary(diff.TableDiff, "unheld", "what nothing refers to any more stays open")
+@mutant(diff.TableDiff, "unheld", "what nothing refers to any more stays open")
 def shared_rows_stay(right: Any) -> Any:
     return lambda self: false()
 
 
-@canary(diff.TableDiff, "differs", "every reading makes a new version")
+@mutant(diff.TableDiff, "differs", "every reading makes a new version")
 def every_reading_is_new(right: Any) -> Any:
     return lambda self: true()

@@ -13,10 +13,10 @@ from etl.domain.windows import Take, Window, WindowPlan
 from etl.errors import FilterRefused, VnsyncError
 from etl.extract import jsonrpc, listing, page, points, retry
 from etl.extract.listing import Listing
-from tests.simulation.mutants.planting import canary
+from tests.simulation.mutants.planting import mutant
 
 
-@canary(Listing, "pages", "a listing that breaks off is taken for the whole of it")
+@mutant(Listing, "pages", "a listing that breaks off is taken for the whole of it")
 def break_is_end(right: Any) -> Any:
     def pages(self: Listing) -> Iterator[Any]:
         try:
@@ -29,7 +29,7 @@ def break_is_end(right: Any) -> Any:
     return pages
 
 
-@canary(WindowPlan, "_verdict", "total_items and the rows that came are not compared")
+@mutant(WindowPlan, "_verdict", "total_items and the rows that came are not compared")
 def trust_the_rows(right: Any) -> Any:
     def verdict(self: WindowPlan, window: Window, answer: Any) -> Any:
         return Take() if answer.total is not None and answer.total <= self.limit else right(self, window, answer)
@@ -37,7 +37,7 @@ def trust_the_rows(right: Any) -> Any:
     return verdict
 
 
-@canary(WindowPlan, "judge", "a short page is taken for the last one")
+@mutant(WindowPlan, "judge", "a short page is taken for the last one")
 def stop_at_short_page(right: Any) -> Any:
     def judge(self: WindowPlan, answer: Any) -> Any:
         verdict = right(self, answer)
@@ -48,7 +48,7 @@ def stop_at_short_page(right: Any) -> Any:
     return judge
 
 
-@canary(listing, "_within", "the number on a window's upper edge belongs to no window")
+@mutant(listing, "_within", "the number on a window's upper edge belongs to no window")
 def edge_belongs_to_nobody(right: Any) -> Any:
     def within(window: Window) -> Any:
         return right(window if window.upto is None else Window(window.after, window.upto - 1))
@@ -56,7 +56,7 @@ def edge_belongs_to_nobody(right: Any) -> Any:
     return within
 
 
-@canary(WindowPlan, "start", "the last window ends at the highest known id, so newer numbers are never seen")
+@mutant(WindowPlan, "start", "the last window ends at the highest known id, so newer numbers are never seen")
 def last_window_is_closed(right: Any) -> Any:
     def start(cls: Any, known: Any, limit: int) -> WindowPlan:
         plan: WindowPlan = right.__func__(cls, known, limit)
@@ -67,7 +67,7 @@ def last_window_is_closed(right: Any) -> Any:
     return classmethod(start)
 
 
-@canary(page, "_each_once", "of two contradicting records of one number the later one wins", under=("twice_different",))
+@mutant(page, "_each_once", "of two contradicting records of one number the later one wins", under=("twice_different",))
 def last_record_wins(right: Any) -> Any:
     def each_once(raws: Any, digests: Any, ids: Any, total: Any) -> Any:
         made = right(raws, digests, ids, total)
@@ -77,12 +77,12 @@ def last_record_wins(right: Any) -> Any:
     return each_once
 
 
-@canary(page, "_each_once", "records that came twice are dropped and not counted")
+@mutant(page, "_each_once", "records that came twice are dropped and not counted")
 def repeats_are_not_counted(right: Any) -> Any:
     return lambda *answer: replace(right(*answer), duplicates=0, conflicts=0)
 
 
-@canary(jsonrpc, "decode", "an answer to another request is taken for the answer to this one")
+@mutant(jsonrpc, "decode", "an answer to another request is taken for the answer to this one")
 def any_answer_will_do(right: Any) -> Any:
     def decode_any(body: bytes, request_id: int, *more: Any, **options: Any) -> Any:
         with contextlib.suppress(msgspec.DecodeError, KeyError, TypeError):
@@ -93,16 +93,16 @@ def any_answer_will_do(right: Any) -> Any:
     return decode_any
 
 
-@canary(page, "storable", "U+0000 and lone surrogates are passed on to the database as they come")
+@mutant(page, "storable", "U+0000 and lone surrogates are passed on to the database as they come")
 def text_as_it_comes(right: Any) -> Any:
     return lambda body: body
 
 
-@canary(retry.RetryPolicy, "_over", "a passing fault is retried for ever")
+@mutant(retry.RetryPolicy, "_over", "a passing fault is retried for ever")
 def retry_for_ever(right: Any) -> Any:
     return lambda self, state, start: False
 
 
-@canary(points.Points, "_day_is_spent", "requests go on when the day's points are used up", under=("day_limit",))
+@mutant(points.Points, "_day_is_spent", "requests go on when the day's points are used up", under=("day_limit",))
 def day_limit_is_ignored(right: Any) -> Any:
     return lambda self: False

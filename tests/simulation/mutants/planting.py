@@ -9,7 +9,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Canary:
+class Mutant:
     """A bug to plant: what it stands for, and how it is planted.
 
     `under`: the rarer faults without which it cannot show; the hunt has them on in every seed.
@@ -23,12 +23,12 @@ class Canary:
     test: str | None = None
 
 
-CANARIES: dict[str, Canary] = {}
+MUTANTS: dict[str, Mutant] = {}
 
 Wrong = Callable[[Any], Callable[..., Any]]
 
 
-def canary(
+def mutant(
     target: Any, attribute: str, stands_for: str, *, under: tuple[str, ...] = (), test: str | None = None
 ) -> Callable[[Wrong], Wrong]:
     """Register a bug: the decorated function makes the wrong version of an attribute from the right one."""
@@ -45,7 +45,7 @@ def canary(
             finally:
                 setattr(target, attribute, right)
 
-        CANARIES[name] = Canary(name, stands_for, plant, under, test)
+        MUTANTS[name] = Mutant(name, stands_for, plant, under, test)
         return wrong
 
     return register

@@ -7,27 +7,27 @@ from typing import Any
 
 from etl.domain import guard
 from etl.domain.guard import Guard
-from etl.domain.listing_stats import Tally
+from etl.domain.listing_stats import ListingStats
 from etl.extract.listing import Listing
 from etl.extract.proof import AbsenceProof, Proof
 from etl.sync import account
-from tests.simulation.mutants.planting import canary
+from tests.simulation.mutants.planting import mutant
 
 
-@canary(Listing, "prove", "what was not listed is closed")
+@mutant(Listing, "prove", "what was not listed is closed")
 def close_without_proof(right: Any) -> Any:
     return lambda self, missing, **more: Proof(gone=list(missing))
 
 
-@canary(Listing, "prove", "what was not listed is closed when the counts agree")
+@mutant(Listing, "prove", "what was not listed is closed when the counts agree")
 def trust_total_items(right: Any) -> Any:
     def prove(self: Listing, missing: Any, **more: Any) -> Proof:
-        return right(self, missing, **more) if self.tally.unaccounted else Proof(gone=list(missing))
+        return right(self, missing, **more) if self.stats.unaccounted else Proof(gone=list(missing))
 
     return prove
 
 
-@canary(
+@mutant(
     AbsenceProof,
     "_question",
     "an empty answer proves absence: no control id is needed",
@@ -41,7 +41,7 @@ def no_control_id(right: Any) -> Any:
     return question
 
 
-@canary(
+@mutant(
     AbsenceProof,
     "_with_other_controls",
     "an answer without its control ids proves absence",
@@ -55,7 +55,7 @@ def any_control_id_will_do(right: Any) -> Any:
     return other_controls
 
 
-@canary(
+@mutant(
     AbsenceProof,
     "_parts_of_cut",
     "an answer that may have been cut proves absence",
@@ -69,8 +69,8 @@ def cut_answers_prove(right: Any) -> Any:
     return parts
 
 
-@canary(
-    Tally,
+@mutant(
+    ListingStats,
     "doubtful",
     "a listing that owes numbers proves that others are gone",
     under=("bad_id",),
@@ -79,7 +79,7 @@ def contradiction_is_proof(right: Any) -> Any:
     return lambda self, gone: set()
 
 
-@canary(
+@mutant(
     AbsenceProof,
     "_leave_open",
     "a proof that fails counts as proof",
@@ -89,32 +89,32 @@ def close_on_failure(right: Any) -> Any:
     return lambda self, rest, proof, exc: proof.gone.extend(rest)
 
 
-@canary(Listing, "prove", "numbers that answer to the proof are not taken in")
+@mutant(Listing, "prove", "numbers that answer to the proof are not taken in")
 def living_are_forgotten(right: Any) -> Any:
     return lambda self, missing, **more: replace(right(self, missing, **more), alive={})
 
 
-@canary(Listing, "prove", "what could not be proven is not reported")
+@mutant(Listing, "prove", "what could not be proven is not reported")
 def suspects_are_silent(right: Any) -> Any:
     return lambda self, missing, **more: replace(right(self, missing, **more), suspects=[])
 
 
-@canary(account.AccountSync, "_guard", "nothing stops a mass close")
+@mutant(account.AccountSync, "_guard", "nothing stops a mass close")
 def no_guard(right: Any) -> Any:
     return lambda self, load, proof: None
 
 
-@canary(Guard, "objection_to_links", "nothing stops a mass close of links", under=("unlinked",))
+@mutant(Guard, "objection_to_links", "nothing stops a mass close of links", under=("unlinked",))
 def no_guard_of_links(right: Any) -> Any:
     return lambda self, links: None
 
 
-@canary(guard, "MOST_EXCHANGED", "nothing stops the exchange of a small account's numbers", under=("exchanged",))
+@mutant(guard, "MOST_EXCHANGED", "nothing stops the exchange of a small account's numbers", under=("exchanged",))
 def no_guard_of_exchanges(right: Any) -> Any:
     return 2.0
 
 
-@canary(account.AccountSync, "_prove", "a number whose record cannot be used is closed")
+@mutant(account.AccountSync, "_prove", "a number whose record cannot be used is closed")
 def quarantine_closes(right: Any) -> Any:
     def prove(self: Any, load: Any, *more: Any) -> Proof:
         proof: Proof = right(self, load, *more)

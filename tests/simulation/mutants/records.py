@@ -8,10 +8,10 @@ from typing import Any
 from etl.load import partial
 from etl.sync import account
 from etl.transform import decode, normalize
-from tests.simulation.mutants.planting import Wrong, canary
+from tests.simulation.mutants.planting import Wrong, mutant
 
 
-@canary(account.AccountSync, "_told", "records that cannot be used are dropped without a trace")
+@mutant(account.AccountSync, "_told", "records that cannot be used are dropped without a trace")
 def quarantine_is_silent(right: Any) -> Any:
     def told(self: Any, listed: Any) -> Any:
         self._rejected.clear()
@@ -20,7 +20,7 @@ def quarantine_is_silent(right: Any) -> Any:
     return told
 
 
-@canary(
+@mutant(
     account,
     "refuse_strangers",
     "another customer's numbers are taken in",
@@ -44,7 +44,7 @@ def _number_row(change: Callable[[Any, list[Any]], None]) -> Wrong:
     return wrong
 
 
-@canary(normalize.Normalizer, "_number", "null is taken for not reported")
+@mutant(normalize.Normalizer, "_number", "null is taken for not reported")
 def null_is_missing(right: Any) -> Any:
     def forget(self: Any, row: list[Any]) -> None:
         if row[8] is None:
@@ -54,7 +54,7 @@ def null_is_missing(right: Any) -> Any:
     return _number_row(forget)(right)
 
 
-@canary(normalize.Normalizer, "_number", "not reported is taken for null", under=("edition",))
+@mutant(normalize.Normalizer, "_number", "not reported is taken for null", under=("edition",))
 def missing_is_null(right: Any) -> Any:
     def claim(self: Any, row: list[Any]) -> None:
         row[-1] = 0
@@ -62,7 +62,7 @@ def missing_is_null(right: Any) -> Any:
     return _number_row(claim)(right)
 
 
-@canary(normalize.Normalizer, "_number", "an empty text is stored as null")
+@mutant(normalize.Normalizer, "_number", "an empty text is stored as null")
 def empty_is_null(right: Any) -> Any:
     def confuse(self: Any, row: list[Any]) -> None:
         row[8] = row[8] or None
@@ -70,7 +70,7 @@ def empty_is_null(right: Any) -> Any:
     return _number_row(confuse)(right)
 
 
-@canary(normalize.Normalizer, "_number", "a local time is converted")
+@mutant(normalize.Normalizer, "_number", "a local time is converted")
 def local_time_is_converted(right: Any) -> Any:
     def convert(self: Any, row: list[Any]) -> None:
         row[4] = row[4] and row[4].replace(" 01:30", " 00:30")
@@ -78,7 +78,7 @@ def local_time_is_converted(right: Any) -> Any:
     return _number_row(convert)(right)
 
 
-@canary(normalize.Normalizer, "_number", "the order of a number's children makes a new version")
+@mutant(normalize.Normalizer, "_number", "the order of a number's children makes a new version")
 def order_matters(right: Any) -> Any:
     def number(self: Any, sent: Any) -> tuple[Any, ...]:
         row = list(right(self, sent))
@@ -89,7 +89,7 @@ def order_matters(right: Any) -> Any:
     return number
 
 
-@canary(
+@mutant(
     normalize.Normalizer,
     "_keep",
     "of contradicting copies of a shared row the last one wins",
@@ -104,16 +104,16 @@ def last_copy_wins(right: Any) -> Any:
     return keep
 
 
-@canary(partial, "keep_unseen", "an unreadable element closes the link that it may stand for", under=("bad_element",))
+@mutant(partial, "keep_unseen", "an unreadable element closes the link that it may stand for", under=("bad_element",))
 def unreadable_closes_its_link(right: Any) -> Any:
     return lambda connection, account_id, partly_read: None
 
 
-@canary(decode, "without_refused", "a refused element refuses the whole number", under=("bad_element",))
+@mutant(decode, "without_refused", "a refused element refuses the whole number", under=("bad_element",))
 def element_refuses_the_number(right: Any) -> Any:
     return lambda record: (record, [])
 
 
-@canary(decode, "take_extras", "fields that are not known are dropped")
+@mutant(decode, "take_extras", "fields that are not known are dropped")
 def unknown_fields_are_dropped(right: Any) -> Any:
     return lambda *arguments, **more: None

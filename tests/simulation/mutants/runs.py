@@ -14,15 +14,15 @@ from etl.errors import AccountRefused, LocalTrouble, Stopped
 from etl.load import publish
 from etl.store import installations, liveness, runs, schema
 from etl.sync import account, run
-from tests.simulation.mutants.planting import canary
+from tests.simulation.mutants.planting import mutant
 
 
-@canary(runs, "consume_claim", "a lock without fencing: who was taken for dead publishes when it wakes up")
+@mutant(runs, "consume_claim", "a lock without fencing: who was taken for dead publishes when it wakes up")
 def no_fence(right: Any) -> Any:
     return lambda connection, run_id, account_id: None
 
 
-@canary(runs, "_take", "a run takes accounts from one that lives")
+@mutant(runs, "_take", "a run takes accounts from one that lives")
 def claims_are_overwritten(right: Any) -> Any:
     def take(connection: Any, run_id: int, wanted: list[int]) -> None:
         claims = schema.account_claims
@@ -32,32 +32,32 @@ def claims_are_overwritten(right: Any) -> Any:
     return take
 
 
-@canary(installations, "refuse_another", "any installation may write here", under=("other_installation",))
+@mutant(installations, "refuse_another", "any installation may write here", under=("other_installation",))
 def any_installation_may_write(right: Any) -> Any:
     return lambda connection, origin: installations.in_force(connection)
 
 
-@canary(liveness, "is_dead", "the living are taken for dead")
+@mutant(liveness, "is_dead", "the living are taken for dead")
 def everybody_is_dead(right: Any) -> Any:
     return lambda connection, run_id: True
 
 
-@canary(liveness, "is_dead", "the dead are never noticed")
+@mutant(liveness, "is_dead", "the dead are never noticed")
 def nobody_dies(right: Any) -> Any:
     return lambda connection, run_id: False
 
 
-@canary(liveness, "_free_claims", "the dead keep their claims")
+@mutant(liveness, "_free_claims", "the dead keep their claims")
 def the_dead_keep_claims(right: Any) -> Any:
     return lambda connection, run_ids: None
 
 
-@canary(runs, "hold_run", "a run holds no lock")
+@mutant(runs, "hold_run", "a run holds no lock")
 def no_lock(right: Any) -> Any:
     return lambda engine, run_id: contextlib.nullcontext(True)
 
 
-@canary(publish, "commit", "a commit without an answer is taken for done")
+@mutant(publish, "commit", "a commit without an answer is taken for done")
 def no_answer_is_success(right: Any) -> Any:
     def commit(connection: Any, *_: Any) -> None:
         with contextlib.suppress(DBAPIError):
@@ -66,7 +66,7 @@ def no_answer_is_success(right: Any) -> Any:
     return commit
 
 
-@canary(account.AccountSync, "publish", "what may have been committed is written once more")
+@mutant(account.AccountSync, "publish", "what may have been committed is written once more")
 def retry_after_unknown_commit(right: Any) -> Any:
     def again(self: Any) -> Any:
         try:
@@ -82,22 +82,22 @@ def retry_after_unknown_commit(right: Any) -> Any:
     return again
 
 
-@canary(runs, "finish", "a run's row is left running")
+@mutant(runs, "finish", "a run's row is left running")
 def run_never_ends(right: Any) -> Any:
     return lambda engine, result: None
 
 
-@canary(runs, "_still_running", "a final state is overwritten")
+@mutant(runs, "_still_running", "a final state is overwritten")
 def final_is_not_final(right: Any) -> Any:
     return lambda run_id: (schema.sync_runs.c.run_id == run_id,)
 
 
-@canary(run._Run, "_record", "an account that failed leaves no trace")
+@mutant(run._Run, "_record", "an account that failed leaves no trace")
 def failures_are_ignored(right: Any) -> Any:
     return lambda self, result: None
 
 
-@canary(run._Run, "_one", "a signal to stop is taken for one account's failure")
+@mutant(run._Run, "_one", "a signal to stop is taken for one account's failure")
 def stop_is_swallowed(right: Any) -> Any:
     def one(self: Any, *account: Any) -> Any:
         try:
@@ -108,12 +108,12 @@ def stop_is_swallowed(right: Any) -> Any:
     return one
 
 
-@canary(run, "outcome", "every run that ends says that it succeeded")
+@mutant(run, "outcome", "every run that ends says that it succeeded")
 def all_is_well(right: Any) -> Any:
     return lambda accounts: (RunStatus.SUCCEEDED, 0)
 
 
-@canary(
+@mutant(
     run._Run,
     "_not_listed",
     "an account that the token no longer reaches is deleted",

@@ -9,13 +9,13 @@ from sqlalchemy import text
 
 from etl.load import incremental, publish
 from etl.store import fingerprints
-from tests.simulation.mutants.planting import canary
+from tests.simulation.mutants.planting import mutant
 
 TESTS = "tests/integration/test_shortcuts.py"
 
 
-@canary(
-    incremental.ListingMemory,
+@mutant(
+    incremental.IncrementalState,
     "take",
     "a record of which an element was refused is remembered, and not read again",
     test="tests/faults/test_a_elements.py::test_a07_each_run_tells_of_it_anew",
@@ -24,12 +24,12 @@ def the_partly_read_is_as_before(right: Any) -> Any:
     return lambda self, page, numbers, noted, partly_read=(): right(self, page, numbers, noted)
 
 
-@canary(incremental.ListingMemory, "nothing_missing", "a listing that was partly skipped is taken for whole")
+@mutant(incremental.IncrementalState, "nothing_missing", "a listing that was partly skipped is taken for whole")
 def skipping_is_whole(right: Any) -> Any:
     return lambda self, open_numbers: bool(self._kept) or right(self, open_numbers)
 
 
-@canary(
+@mutant(
     publish.AccountLoad,
     "contradicted",
     "what skipped records tell of a shared row is forgotten",
@@ -39,7 +39,7 @@ def the_skipped_are_silent(right: Any) -> Any:
     return lambda self, unlisted: []
 
 
-@canary(
+@mutant(
     fingerprints,
     "read",
     "what is remembered is believed, whatever state it was written with",

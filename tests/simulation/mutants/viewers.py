@@ -15,20 +15,20 @@ from etl.extract import accounts
 from etl.store import schema
 from etl.sync import account, identity, run, unreachable
 from etl.sync import viewer as users
-from tests.simulation.mutants.planting import canary
+from tests.simulation.mutants.planting import mutant
 
 
-@canary(Viewer, "sees_as", "what another key cannot see is closed", under=("other_key",))
+@mutant(Viewer, "sees_as", "what another key cannot see is closed", under=("other_key",))
 def keys_are_alike(right: Any) -> Any:
     return lambda self, other: self.user_id == other.user_id
 
 
-@canary(identity.Identity, "viewer_differs", "what another user cannot see is closed", under=("other_user",))
+@mutant(identity.Identity, "viewer_differs", "what another user cannot see is closed", under=("other_user",))
 def viewers_are_alike(right: Any) -> Any:
     return property(lambda self: False)
 
 
-@canary(
+@mutant(
     identity.Identity,
     "viewer_changed",
     "another viewer is adopted although it does not see all numbers",
@@ -38,12 +38,12 @@ def viewer_is_adopted_at_once(right: Any) -> Any:
     return lambda self, suspects: False
 
 
-@canary(users, "concerns_user", "a user who is refused takes the whole customer along", under=("user_rights",))
+@mutant(users, "concerns_user", "a user who is refused takes the whole customer along", under=("user_rights",))
 def one_user_speaks_for_all(right: Any) -> Any:
     return lambda refused: False
 
 
-@canary(accounts, "_agents_roster", "a customer without a user is listed without user_id", under=("userless",))
+@mutant(accounts, "_agents_roster", "a customer without a user is listed without user_id", under=("userless",))
 def listed_without_user(right: Any) -> Any:
     def roster(*lists: Any) -> Any:
         made = right(*lists)
@@ -53,12 +53,12 @@ def listed_without_user(right: Any) -> Any:
     return roster
 
 
-@canary(accounts, "_customers", "a list of customers that is refused stops the run", under=("customers_refused",))
+@mutant(accounts, "_customers", "a list of customers that is refused stops the run", under=("customers_refused",))
 def names_are_needed(right: Any) -> Any:
     return lambda api: accounts._list(api, accounts.CUSTOMERS, accounts._Customer)
 
 
-@canary(
+@mutant(
     identity, "describe", "a customer without an answer of get.account is not synced", under=("decoration_refused",)
 )
 def zones_are_needed(right: Any) -> Any:
@@ -71,7 +71,7 @@ def zones_are_needed(right: Any) -> Any:
     return describe
 
 
-@canary(accounts, "_row_by_row", "one unusable row of a roster makes all useless", under=("odd_user",))
+@mutant(accounts, "_row_by_row", "one unusable row of a roster makes all useless", under=("odd_user",))
 def one_row_spoils_the_roster(right: Any) -> Any:
     def rows(data: bytes, method: str, kind: Any) -> Any:
         raise SourceUnusable(f"{method} has an unusable row")
@@ -79,7 +79,7 @@ def one_row_spoils_the_roster(right: Any) -> Any:
     return rows
 
 
-@canary(run._Run, "_record", "a locked customer loses its numbers", under=("locked",))
+@mutant(run._Run, "_record", "a locked customer loses its numbers", under=("locked",))
 def the_locked_are_deleted(right: Any) -> Any:
     def record(self: Any, result: Any) -> None:
         right(self, result)
@@ -92,17 +92,17 @@ def the_locked_are_deleted(right: Any) -> Any:
     return record
 
 
-@canary(unreachable, "is_told", "a locked customer is reported by every run", under=("locked",))
+@mutant(unreachable, "is_told", "a locked customer is reported by every run", under=("locked",))
 def states_are_told_for_ever(right: Any) -> Any:
     return lambda reason, known: False
 
 
-@canary(unreachable, "is_told", "a locked customer is never reported", under=("locked",))
+@mutant(unreachable, "is_told", "a locked customer is never reported", under=("locked",))
 def states_are_never_told(right: Any) -> Any:
     return lambda reason, known: True
 
 
-@canary(account, "refuse_strangers", "a number that names a customer outside the roster is refused")
+@mutant(account, "refuse_strangers", "a number that names a customer outside the roster is refused")
 def every_other_customer_is_a_stranger(right: Any) -> Any:
     def refuse(account_id: int, roster: Any, numbers: Any) -> None:
         if any(customer not in (None, account_id) for _, customer in numbers):
