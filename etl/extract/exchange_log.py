@@ -1,4 +1,4 @@
-"""The tap at the network's edge: every answer as it was received, told to whoever keeps evidence, without secrets."""
+"""Exchange log: every answer as it was received, without secrets, passed to the archive."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from etl.extract.redaction import Redaction
 
 @dataclass(frozen=True)
 class RequestSummary:
-    """A request as evidence of it may be kept: its parameters without the key."""
+    """A request as it may be kept: its parameters without the key."""
 
     method: str
     params: Mapping[str, Any]
@@ -24,31 +24,31 @@ class RequestSummary:
 
 @dataclass(frozen=True)
 class ExchangeTap:
-    """Tells the tap; with no tap, nobody. What the tap raises stops the request: an answer unheard is not used."""
+    """Passes each exchange to `tap`, if any. An error of `tap` stops the request: no answer goes unrecorded."""
 
     tap: Tap | None
     clock: Clock
     redaction: Redaction
 
-    def heard(self, asked: RequestSummary, body: bytes, status: int | None) -> None:
-        """An answer came whole, be it a result or an error."""
+    def answered(self, request: RequestSummary, body: bytes, status: int | None) -> None:
+        """A whole answer came: a result or an error."""
         if self.tap is not None:
             masks = self.redaction.is_in(body)
             safe = self.redaction.hidden_in(body, records_place(body)) if masks else body
-            self._tell(asked, status=status, body=safe, redacted=safe is not body)
+            self._pass_on(request, status=status, body=safe, redacted=safe is not body)
 
-    def missed(self, asked: RequestSummary, reason: VnsyncError, status: int | None) -> None:
+    def failed(self, request: RequestSummary, reason: VnsyncError, status: int | None) -> None:
         """No answer came, or none that can be read whole."""
         if self.tap is not None:
-            self._tell(asked, status=status, error=self.redaction.quote(reason))
+            self._pass_on(request, status=status, error=self.redaction.quote(reason))
 
-    def _tell(self, asked: RequestSummary, **came: Any) -> None:
+    def _pass_on(self, request: RequestSummary, **came: Any) -> None:
         assert self.tap is not None
-        told = Exchange(
-            method=asked.method,
-            params=asked.params,
-            request_id=asked.request_id,
+        exchange = Exchange(
+            method=request.method,
+            params=request.params,
+            request_id=request.request_id,
             received_at=self.clock.now(),
             **came,
         )
-        self.tap(told)
+        self.tap(exchange)

@@ -62,7 +62,7 @@ class DataApi:
     def __init__(self, shared: _Shared, http_client: HttpClient, retry: RetryPolicy) -> None:
         self._shared, self._http_client, self._retry, self.url = shared, http_client, retry, shared.url
         self._clock, self._report, self._redaction = retry.clock, retry.report, shared.redaction
-        self._ear = ExchangeTap(shared.tap, retry.clock, shared.redaction)
+        self._tap = ExchangeTap(shared.tap, retry.clock, shared.redaction)
         self._token: str | None = None
         self.requests = self.retries = 0
 
@@ -184,10 +184,10 @@ class DataApi:
             answer = self._http_client.post(body)
         except VnsyncError as exc:
             if asked is not None:
-                self._ear.missed(asked, exc, self._http_client.status)
+                self._tap.failed(asked, exc, self._http_client.status)
             raise
         if asked is not None:
-            self._ear.heard(asked, answer, self._http_client.status)
+            self._tap.answered(asked, answer, self._http_client.status)
         return answer
 
     def _retried(self) -> None:

@@ -224,8 +224,8 @@ class AccountSync:
         with self._drift.apart() as noted:
             read = self._read(page)
             rows = self._normalizer.rows(read.numbers)
-        departures = [d.plain for d in noted.seen]
-        self._memory.take(page, [number.id for number in read.numbers], departures, partly_read(read.rejected))
+        drift_entries = [d.plain for d in noted.seen]
+        self._memory.take(page, [number.id for number in read.numbers], drift_entries, partly_read(read.rejected))
         return rows
 
     def _read(self, page: Page) -> Decoded:
