@@ -22,7 +22,7 @@ WHOLE = "[null, 0]"
 LINKS: dict[str, Callable[[Held], Collection[object]]] = {
     "campaign links": lambda held: held.campaigns,
     "block links": lambda held: {row[:2] for row in held.blocks},
-    "scenario links": lambda held: {row[:2] for row in held.scenarios},
+    "scenario links": lambda held: {scenario for scenario, *_ in held.scenarios},  # under whatever rule
 }
 
 

@@ -27,6 +27,8 @@ KEPT = {
     563: "an emptied account could never be closed where ids cannot be filtered",
     369: "the judge took a user that was only counted for the one that listed the account",
     307: "the judge did the same, where a customer has more users than one",
+    200013: "the judge counted a scenario under its first rule as a link that was closed",
+    200015: "the judge took the claims that an upgrade frees, of a run that died, for data",
     237: "the judge expected a proof by the whole answer to change the numbers that were listed",
 }
 """Seeds that found a bug of the program, or of its judge, and which.
