@@ -20,7 +20,7 @@ from sqlalchemy import Engine, text
 
 from benchmarks.aged import build
 from benchmarks.attribution import attribute
-from etl.read.changes import Window, count_changes
+from etl.read.changes import TimeRange, count_changes
 from etl.read.history import read_lives
 from etl.snapshot.write import write_snapshot
 from etl.store.engine import begin_reading, open_warehouse
@@ -131,15 +131,15 @@ def _commands(engine: Engine, about: Sample) -> dict[str, Callable[[], object]]:
     return {
         "history by phone": lambda: read_lives(engine, about.phone),
         "history by id": lambda: read_lives(engine, str(about.number)),
-        "changes, totals of the last day": lambda: _count(engine, Window(start=about.last)),
-        "changes, totals of a day amid": lambda: _count(engine, Window(start=about.amid, end=about.following)),
+        "changes, totals of the last day": lambda: _count(engine, TimeRange(start=about.last)),
+        "changes, totals of a day amid": lambda: _count(engine, TimeRange(start=about.amid, end=about.following)),
         "snapshot amid, ndjson": lambda: _snapshot(engine, about.amid, "ndjson"),
         "snapshot amid, csv": lambda: _snapshot(engine, about.amid, "csv"),
         "snapshot amid, parquet": lambda: _snapshot(engine, about.amid, "parquet"),
     }
 
 
-def _count(engine: Engine, window: Window) -> None:
+def _count(engine: Engine, window: TimeRange) -> None:
     with begin_reading(engine) as connection:
         count_changes(connection, window)
 

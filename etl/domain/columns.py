@@ -14,6 +14,8 @@ Values = Sequence[Any]
 """One column's values, from the first row to the last."""
 
 _TRUTH = {None: NULL, True: "t", False: "f"}
+MISSING = "missing"
+"""The bits of a row's fields that the source did not report, behind its columns: see `tables.missing_bit`."""
 
 
 class Columns:
@@ -28,12 +30,12 @@ class Columns:
 
     @classmethod
     def of(cls, table: Table, rows: Collection[Row]) -> Columns:
-        """Rows in any order; what stands in them beyond the table's columns is dropped.
+        """Rows in any order, each with its `MISSING` bits at the end where the table has values.
 
         They begin with their key, which no other row has, so whole rows are in order when their keys are.
         """
         ordered = sorted(rows)
-        names = [c.name for c in table.columns]
+        names = [*(c.name for c in table.columns), MISSING]
         return cls(table, dict(zip(names, zip(*ordered, strict=True), strict=False)))
 
     def __len__(self) -> int:
@@ -51,8 +53,14 @@ class Columns:
 
     @property
     def used(self) -> list[str]:
-        """The columns in which some row has a value."""
-        return [name for name, values in self._values.items() if _any(values)]
+        """The table's columns in which some row has a value."""
+        return [c.name for c in self.table.columns if (values := self._values.get(c.name)) and _any(values)]
+
+    @property
+    def transported(self) -> dict[str, Values]:
+        """The values to make these columns of once more, in another process."""
+        missing = self._values.get(MISSING, ())
+        return {name: self._values[name] for name in self.used} | ({MISSING: missing} if any(missing) else {})
 
     def values(self, name: str) -> Values:
         """One column."""
@@ -61,6 +69,13 @@ class Columns:
     def tuples(self, names: Iterable[str]) -> list[Row]:
         """The rows again, of these columns only."""
         return list(zip(*map(self.values, names), strict=True))
+
+    def staged(self) -> list[Row]:
+        """The rows as they are staged: all columns, and the `MISSING` bits where the table has values."""
+        columns = [self.values(c.name) for c in self.table.columns]
+        if self.table.values:
+            columns.append(self._values.get(MISSING) or (0,) * len(self))
+        return list(zip(*columns, strict=True))
 
     def copied(self) -> Iterator[str]:
         """Each row's fields as COPY takes them, with tabs between them and no end of line."""

@@ -1,4 +1,4 @@
-"""What an account sync publishes beside its rows: what it learnt of the account, refused records, departures."""
+"""Findings of an account sync, published with its rows: facts of the account, refused records, drift."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Select, insert, select
 
-from etl.domain.runs import AccountResult
 from etl.domain.viewer import NO_VIEWER, Viewer
 from etl.extract.accounts import UnusableRow
 from etl.store import schema
@@ -41,20 +40,11 @@ class AccountFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class Findings:
-    """What a sync publishes beside the rows: records that could not be used, and departures of the source."""
+    """What a sync found beside the rows: facts of the account, records that could not be used, drift."""
 
     facts: AccountFacts
     rejected: Collection[Rejected] = field(default_factory=list)
     drift: Collection[Drift] = field(default_factory=set)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Told:
-    """All that is known of an account sync when every record was read. `unreported`: some rows lack fields."""
-
-    result: AccountResult
-    findings: Findings
-    unreported: bool
 
 
 def save(connection: Connection, run_id: int, account_id: int, findings: Findings) -> None:

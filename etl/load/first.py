@@ -7,7 +7,6 @@ back (`seal`). While PostgreSQL takes a batch, the next one is made ready.
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
@@ -46,17 +45,26 @@ class FirstLoad:
         self._connection, self._stamp = connection, stamp
         served = connection.dialect.name == "postgresql"
         self._prepared: Prepared = _copy if served else _insert
-        self._begin: Begin = begin if served else _at_once
+        self._in_turn = _InTurn(begin if served else _at_once, partial(break_off, connection))
         self._sealed = {table.name: _Sealed() for table in declared.TABLES}
 
-    def take(self, batches: Iterable[Batch]) -> None:
-        """Write the rows of all batches."""
+    def __enter__(self) -> FirstLoad:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self._in_turn.abandon()
+
+    def take(self, batch: Batch) -> None:
+        """Write the rows of a batch; what the database refuses may be raised by the next call."""
         driver: Any = self._connection.connection.driver_connection
-        with _in_turn(self._begin, partial(break_off, self._connection)) as begin:
-            for batch in batches:
-                begin(partial(_do, [self._prepared(driver, columns, self._stamp) for columns in batch.values()]))
-                for name, columns in batch.items():
-                    self._sealed[name].take(columns)
+        self._in_turn.begin(partial(_do, [self._prepared(driver, c, self._stamp) for c in batch.values()]))
+        for name, columns in batch.items():
+            self._sealed[name].take(columns)
+
+    def complete(self) -> None:
+        """Wait until all rows are written."""
+        self._in_turn.wait()
 
     def changes(self) -> dict[str, TableChange]:
         """How many versions were opened, by table name."""
@@ -113,32 +121,32 @@ def _at_once(work: Callable[[], T], /) -> Callable[[], T]:
     return lambda: done
 
 
-@contextlib.contextmanager
-def _in_turn(begin: Begin, break_off: Callable[[], object]) -> Iterator[Callable[[Work], None]]:
-    """Begins each piece of work when the one before it is done; after the block nobody is at work any more.
+class _InTurn:
+    """Begins each piece of work when the one before it is done."""
 
-    `break_off` ends the work that is under way when the block fails (unless the server cannot be reached), for whoever
-    cleans up needs the connection.
-    """
-    sending: _Sending | None = None
-    outcome: Work = _nothing
+    def __init__(self, begin: Begin, break_off: Callable[[], object]) -> None:
+        self._begin, self._break_off = begin, break_off
+        self._sending: _Sending | None = None
+        self._outcome: Work = _nothing
 
-    def next_one(work: Work) -> None:
-        nonlocal sending, outcome
+    def begin(self, work: Work) -> None:
+        """Begin this piece; raises what the one before it ended with."""
+        self.wait()
+        self._sending = _Sending(work)
+        self._outcome = self._begin(self._sending)
+
+    def wait(self) -> None:
+        """Wait for the piece under way; raises what it ended with."""
+        outcome, self._outcome = self._outcome, _nothing
         outcome()
-        sending = _Sending(work)
-        outcome = begin(sending)
 
-    try:
-        yield next_one
-        outcome()
-    except BaseException:
-        if sending is not None and sending.begun_and_not_over():
+    def abandon(self) -> None:
+        """End the piece under way, unless the server cannot be reached: whoever cleans up needs the connection."""
+        if self._sending is not None and self._sending.begun_and_not_over():
             for _ in range(LOOKS):  # a server that has not begun a statement yet does not hear that it is broken off
-                break_off()
-                if sending.over.wait(LOOK):
+                self._break_off()
+                if self._sending.over.wait(LOOK):
                     break
-        raise
 
 
 def _nothing() -> None: ...

@@ -15,14 +15,18 @@ from itertools import compress
 
 from sqlalchemy import Connection
 
+import etl
 from etl.domain.fingerprints import DIGEST, DriftEntry, ListingPrint, Records, WindowPrint
 from etl.domain.windows import WHOLE, Window, still_fit
 from etl.extract.page import Page
+from etl.load.diff import PublicationStamp
 from etl.store import fingerprints
 from etl.store.fingerprints import Origin
-from etl.transform.drift import DriftKind, DriftLog
-from etl.transform.normalize import Normalizer
+from etl.transform.drift import DriftKind
+from etl.transform.normalize import ROWS_VERSION, Normalizer
 
+VERSION = f"{etl.__version__}/{ROWS_VERSION}"
+"""What made rows of the records: another version makes other rows, so it reads every record anew."""
 _NOTHING = Records((), b"", ())
 
 
@@ -35,13 +39,18 @@ class _Read:
     known: Sequence[int] | None
 
 
+def remembered(connection: Connection, account_id: int) -> ListingPrint | None:
+    """What this version may use of what is remembered of the account's last listing."""
+    return fingerprints.read(connection, account_id, VERSION)
+
+
 class IncrementalState:
     """The memory of one account sync: of the last listing (`before`, None: of none), and of this one."""
 
-    def __init__(self, before: ListingPrint | None, normalizer: Normalizer, drift: DriftLog) -> None:
+    def __init__(self, before: ListingPrint | None, normalizer: Normalizer) -> None:
         usable = before is not None and all(map(_is_known, _drift_entries(before)))
         self._before = before if before is not None and usable else ListingPrint()
-        self._normalizer, self._drift = normalizer, drift
+        self._normalizer = normalizer
         self._kept: list[WindowPrint] = []
         self._new: list[WindowPrint] = []
         self._read: list[_Read] = []
@@ -73,9 +82,13 @@ class IncrementalState:
         self.skipped = True
 
     def take(
-        self, page: Page, usable: Sequence[int], noted: Collection[DriftEntry], partly_read: Collection[int] = ()
+        self,
+        page: Page,
+        phones: Mapping[int, int],
+        drift_entries: Collection[DriftEntry],
+        partly_read: Collection[int] = (),
     ) -> None:
-        """A page was read: the numbers with these ids could be used, and these departures were noted.
+        """A page was read. `phones`: of the usable numbers, the keys of their phones by id.
 
         `partly_read`: those of them of which some element could not be used; their records are not remembered.
 
@@ -91,25 +104,22 @@ class IncrementalState:
         if page.window is None or not fingerprints.storable(page.window):
             self._by_windows = False
             return
-        records = self._records(page, came, usable, frozenset(partly_read))
+        records = self._records(page, came, {i: key for i, key in phones.items() if i not in partly_read})
         clean = not page.unreadable and len(records.ids) == len(page.ids)
         one = WindowPrint(
             window=page.window,
             digest=page.digest if clean else b"",
             numbers=len(page.ids),
             control_ids=page.control_ids,
-            drift_entries=tuple(noted),
+            drift_entries=tuple(drift_entries),
             records=lambda: records,
         )
         self._new.append(one)
 
-    def _records(self, page: Page, came: array[int], usable: Sequence[int], partly_read: frozenset[int]) -> Records:
+    def _records(self, page: Page, came: array[int], phones: Mapping[int, int]) -> Records:
         """The usable records of a page, those that are as before among them; none where a number came twice."""
         if page.duplicates or page.conflicts:
             return _NOTHING
-        phones = dict(zip(usable, self._normalizer.phones.latest(len(usable)), strict=True))
-        for number_id in partly_read:
-            phones.pop(number_id, None)
         keys = self._with_known(page, phones) if page.known is not None else list(map(phones.get, came))
         there = [(at, key) for at, key in enumerate(keys) if key is not None]
         phones_there = array("q", [key for _, key in there])
@@ -122,7 +132,7 @@ class IncrementalState:
         """The phone of each number of a page: of those that were read now, and those that are as before."""
         known, places = page.known.phones if page.known is not None else (), page.places
         as_before = compress(page.ids, [place is not None for place in places])
-        self._normalizer.phones.recall([known[place] for place in places if place is not None], list(as_before))
+        self._normalizer.phones.add([known[place] for place in places if place is not None], list(as_before))
         return [
             known[place] if place is not None else phones.get(number_id)
             for number_id, place in zip(page.ids, places, strict=True)
@@ -130,7 +140,7 @@ class IncrementalState:
 
     def _note(self, drift_entries: Collection[DriftEntry]) -> None:
         for path, kind, value in drift_entries:
-            self._drift.note(path, DriftKind(kind), value)
+            self._normalizer.drift.note(path, DriftKind(kind), value)
 
     # -- when all is listed
 
@@ -170,14 +180,16 @@ class IncrementalState:
             return
         for one in self._kept:
             records = one.records()
-            self._normalizer.phones.recall(records.phones, records.ids)
+            self._normalizer.phones.add(records.phones, records.ids)
 
-    def write(self, connection: Connection, account_id: int, origin: Origin) -> None:
+    def write(self, connection: Connection, stamp: PublicationStamp) -> None:
         """Remember this listing in the transaction that publishes it."""
+        account_id = stamp.account_id
+        origin = Origin(run_id=stamp.run_id, observed_at=stamp.observed_at, version=VERSION)
         if not self._by_windows or self._normalizer.conflicts or self._normalizer.unreported_shared:
             fingerprints.forget(connection, account_id)
             return
-        repeated = tuple(d.plain for d in self._drift.seen if d.kind is DriftKind.REPEATED_VALUE)
+        repeated = tuple(d.plain for d in self._normalizer.drift.seen if d.kind is DriftKind.REPEATED_VALUE)
         if not self._new and len(self._kept) == len(self._before.windows):
             fingerprints.renew(connection, account_id, origin, drift_entries=repeated)
             return

@@ -1,65 +1,33 @@
-"""One account's way into the warehouse: staged while it is listed, then compared and published in one transaction.
-
-A first load is not staged: its rows come when the listing is whole, and are written in that transaction. PostgreSQL
-stages and publishes in the same transaction. SQLite has one writer, so staging goes on beside it, and only publishing
-takes the writer's turn.
-"""
+"""The transaction that publishes one account: its rows compared or written, sealed, recorded and committed."""
 
 from __future__ import annotations
 
-import contextlib
-from array import array
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Set
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cache, cached_property
-from time import sleep
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, bindparam, func, select
+from sqlalchemy import Connection, Engine, Select, bindparam, select
 
-import etl
 from etl.domain import chain
 from etl.domain.chain import Section
-from etl.domain.columns import Row
-from etl.domain.fingerprints import ListingPrint
-from etl.domain.guard import Guard, Links
+from etl.domain.guard import Links
 from etl.domain.runs import AccountResult, AccountStatus, TableChange
-from etl.errors import Held, UnreadableValue
-from etl.extract.prefetch import Begin
-from etl.load import diff, dry_run, findings, first_reported, partial, shared_conflicts, staging
+from etl.load import diff, findings, first_reported, partial
 from etl.load.commit import commit
 from etl.load.diff import PublicationStamp
-from etl.load.findings import AccountFacts, Told
+from etl.load.findings import AccountFacts, Findings
 from etl.load.first import Batch, FirstLoad
 from etl.load.incremental import IncrementalState
 from etl.load.partial import PartlyRead
 from etl.load.seal import seal, sections
-from etl.load.staging import Rows
 from etl.load.unlinking import removed_links
-from etl.store import fingerprints, runs, schema, threads
-from etl.store.connections import ConnectionCache
-from etl.store.engine import database_errors, release_snapshot
-from etl.store.fingerprints import Origin
+from etl.store import runs, schema
+from etl.store.engine import database_errors
 from etl.store.installations import Installation
-from etl.transform.normalize import ROWS_VERSION
 
-VERSION = f"{etl.__version__}/{ROWS_VERSION}"
-"""What made rows of the records: another version makes other rows, so it reads every record anew."""
 TICK = timedelta(microseconds=1)
-WAITING = 10_000
-"""Rows that memory holds until they are staged together."""
-
-Written = tuple[dict[str, TableChange], Iterable[Section]]
-"""How many versions were opened and closed, by table name, and what the seal is made of."""
-
-
-@cache
-def _count() -> Select[int]:
-    """How many numbers an account has. Made once: making a statement takes longer than to execute a small one."""
-    numbers = schema.current["virtual_numbers"]
-    return select(func.count()).where(numbers.c.account_id == bindparam("mine"))
 
 
 @cache
@@ -70,272 +38,127 @@ def _last_sync() -> Select[Any]:
     return select(syncs.c.observed_at, syncs.c.chain_digest).where(mine).order_by(syncs.c.observed_at.desc()).limit(1)
 
 
-class AccountLoad:
-    """An account's rows on their way: stage them, then publish once. `begin`: begins what may go on beside the rest."""
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """Where an account's rows go, and by which run. `pause`: waits for some seconds."""
 
-    def __init__(
-        self,
-        connection: Connection,
-        engine: Engine,
-        installation: Installation,
-        account_id: int,
-        run_id: int,
-        *,
-        pause: Callable[[float], None],
-        begin: Begin,
-    ) -> None:
-        self._connection, self._engine, self._pause, self._begin = connection, engine, pause, begin
-        self._account_id, self._run_id, self._installation = account_id, run_id, installation
-        self.previous: datetime | None = None
-        """The account's last observation before the one that is being published."""
-        self._numbers = schema.current["virtual_numbers"]
-        self._staged = self._analyzed = self._gone = False
-        self._waiting: defaultdict[str, list[Row]] = defaultdict(list)
+    connection: Connection
+    engine: Engine
+    installation: Installation
+    account_id: int
+    run_id: int
+    pause: Callable[[float], None]
 
-    @cached_property
-    def open_numbers(self) -> int:
-        """How many of the account's numbers are open in the warehouse; counted when it is first asked for."""
-        with database_errors():
-            count = int(self._connection.scalar(_count(), {"mine": self._account_id}) or 0)
-            release_snapshot(self._connection)
-        return count
 
-    @cached_property
-    def open_ids(self) -> array[int]:
-        """The ids of those numbers, ascending."""
-        if not self.open_numbers:
-            return array("q")
-        mine = select(self._numbers.c.virtual_number_id).where(self._numbers.c.account_id == self._account_id)
-        ids = array("q")
-        with database_errors():
-            found = self._connection.scalars(mine.order_by(self._numbers.c.virtual_number_id))
-            for some in found.partitions(10_000):
-                ids.extend(some)
-            release_snapshot(self._connection)
-        return ids
+@dataclass(frozen=True, kw_only=True)
+class Staged:
+    """What was staged of an account: whether anything, and numbers that are gone; how many of its numbers are open."""
 
-    def remembered(self) -> ListingPrint | None:
-        """What may be remembered of the account's last listing; its numbers are counted next, or `release_snapshot`."""
-        with contextlib.suppress(UnreadableValue), database_errors():
-            return fingerprints.read(self._connection, self._account_id, VERSION)
-        return None
+    anything: bool
+    gone: bool
+    open_numbers: int
 
-    def stage(self, rows: Rows) -> None:
-        """Add rows that were read, by table name; each key once in all calls together."""
-        for name, some in rows.items():
-            self._waiting[name] += some
-        if sum(map(len, self._waiting.values())) >= WAITING:
-            self._put_waiting()
 
-    def _put_waiting(self) -> None:
-        """Stage the rows that waited for more of them: few at a time take as long as many."""
-        if not any(self._waiting.values()):
-            return
-        with database_errors():
-            self._make_stage()
-            staging.put(self._connection, self._waiting)
-        self._waiting.clear()
-        self._analyzed = False
+class PublishTransaction:
+    """One account's publication, from the first row to the commit. `changes`: versions opened and closed, by table.
 
-    def _analyze(self) -> None:
-        if not self._analyzed:
-            staging.analyze(self._connection)
-            self._analyzed = True
+    Either rows are pushed by `write`, as a first load, or what was staged is compared by `compare`. Then `finish` seals
+    and records, and `commit` commits.
+    """
 
-    def _make_stage(self) -> None:
-        if not self._staged:
-            staging.create(self._connection)
-            self._staged = True
+    def __init__(self, target: Target, staged: Staged, now: datetime) -> None:
+        self._target, self._connection, self._staged = target, target.connection, staged
+        row = self._connection.execute(_last_sync(), {"mine": target.account_id}).first()
+        self.previous: datetime | None = row.observed_at if row else None
+        """The account's observation before this one."""
+        self._digest: str | None = row.chain_digest if row else None
+        self.stamp = PublicationStamp(target.account_id, target.run_id, self._moment(now))
+        self.first: FirstLoad | None = None
+        self.changes: dict[str, TableChange] = diff.no_changes()
 
-    def _stage_gone(self, gone: Collection[int]) -> None:
-        if gone:
-            self._make_stage()
-            staging.put_gone(self._connection, gone)
-            self._gone = True
-
-    def contradicted(self, unlisted: Set[int | None]) -> list[tuple[str, Row]]:
-        """Current rows that numbers share, of which staged rows say something else than records that were not read.
-
-        `unlisted`: open numbers of which no usable record was listed.
-        """
-        self._put_waiting()
-        if not self._staged:
-            return []
-        with database_errors():
-            self._analyze()
-            return list(shared_conflicts.contradicted(self._connection, self._account_id, unlisted))
-
-    def restage(self, shared: Rows) -> None:
-        """Stage these rows that numbers share in place of those that were staged before."""
-        with database_errors():
-            staging.replace_shared(self._connection, shared)
-            self._analyzed = False
-
-    def publish(
-        self,
-        told: Callable[[], Told],
-        *,
-        now: datetime,
-        gone: Collection[int],
-        partly_read: PartlyRead,
-        memory: IncrementalState,
-        rows: Iterable[Batch] | None = None,
-        guard: Guard | None = None,
-        last_word: Callable[[AccountResult], None] = lambda _: None,
-    ) -> AccountResult:
-        """Compare, write and commit; the result with `observed_at`, the counts and the changes filled in.
-
-        `now`: when the listing was whole; `gone`: numbers proven gone; `partly_read`: numbers with an element that
-        could not be read; `memory`: of this listing, to be written with its data; `rows`: all rows of a first load,
-        where they were not staged; `guard`: limits the links that close (None: an operator approved); `told`: is asked
-        when the rows were taken; `last_word`: is told of the result before the commit, and may raise to prevent it.
-        Raises `TryLater` when another run took the account over, `Held` when too many links would close,
-        `OtherInstallation` when another one bound the warehouse first, and what `database_errors` makes of the rest.
-        """
-        self._put_waiting()
-        with database_errors(), threads.turn_to_write(self._connection):
-            self._stage_gone(gone)
-            self._turn_to_writing()
-            runs.consume_claim(self._connection, self._run_id, self._account_id)
-            published = self._write(told, now, partly_read, rows, guard)
-            memory.write(self._connection, self._account_id, self._origin(published))
-            last_word(published)
-            commit(self._connection, self._engine, self._run_id, self._account_id, self._pause)
-            self._installation.committed()
-            return published
-
-    def dry_run(
-        self, *, now: datetime, gone: Collection[int], partly_read: PartlyRead, unreported: bool
-    ) -> tuple[dict[str, TableChange], list[Links]]:
-        """What `publish` would open and close, by table, and the links that it would remove.
-
-        Tried out on temporary copies: no table that others see is written or locked, and nothing stays.
-        """
-        self._put_waiting()
-        with database_errors():
-            self._stage_gone(gone)
-            if not self._staged:
-                return diff.no_changes(), []
-            self._analyze()
-            dry_run.shadow(self._connection, self._account_id)
-            self._complete_stage(partly_read, unreported=unreported)
-            self.previous, _ = self._last_link()
-            moment = PublicationStamp(self._account_id, self._run_id, self._next_moment(now))
-            changes = self._changes(moment)
-            return changes, list(removed_links(self._connection, moment, changes))
-
-    def _next_moment(self, now: datetime) -> datetime:
+    def _moment(self, now: datetime) -> datetime:
         """`now`, or just after the account's last moment: whatever the clock does, time does not go back."""
         after = now if self.previous is None else max(now, self.previous + TICK)
-        return max(after, self._installation.since or after)
+        return max(after, self._target.installation.since or after)
 
-    def _origin(self, published: AccountResult) -> Origin:
-        assert published.observed_at is not None
-        return Origin(run_id=self._run_id, observed_at=published.observed_at, version=VERSION)
+    def write(self, batch: Batch) -> None:
+        """Write some rows of a first load."""
+        assert self.first is not None
+        with database_errors():
+            self.first.take(batch)
 
-    def _turn_to_writing(self) -> None:
-        if self._connection.dialect.name == "sqlite":
-            self._connection.commit()
-            self._connection.execution_options(sqlite_begin="immediate").begin()
-        elif self._staged and self.open_numbers:
-            self._analyze()
+    def compare(self, partly_read: PartlyRead, *, unreported: bool) -> None:
+        """Apply what was staged to what is current.
 
-    def _write(
-        self,
-        told: Callable[[], Told],
-        now: datetime,
-        partly_read: PartlyRead,
-        rows: Iterable[Batch] | None,
-        guard: Guard | None,
-    ) -> AccountResult:
-        self.previous, digest = self._last_link()
-        moment = PublicationStamp(self._account_id, self._run_id, self._next_moment(now))
-        changes, sections = self._compared(told, moment, partly_read) if rows is None else self._loaded(rows, moment)
-        self._refuse_unlinking(guard, moment, changes)
-        known = told()
-        facts = known.findings.facts
-        published = replace(
-            known.result,
-            status=AccountStatus.SUCCEEDED,
-            observed_at=moment.observed_at,
-            account_name=facts.account_name,
-            timezone=facts.timezone,
-            chain_digest=self._seal(digest, moment.observed_at, facts, sections),
-            changes=changes,
-            rows_opened=sum(c.opened for c in changes.values()),
-            rows_closed=sum(c.closed for c in changes.values()),
-        )
-        if self._staged:  # else every record is as before, or new
-            first_reported.record(self._connection, moment, known.findings.drift)
-        findings.save(self._connection, self._run_id, self._account_id, known.findings)
-        runs.record(self._connection, published)
-        self._installation.bind(self._connection, moment.observed_at, self._run_id)  # last: other first accounts wait
-        return published
-
-    def _compared(self, told: Callable[[], Told], moment: PublicationStamp, partly_read: PartlyRead) -> Written:
-        """What was staged against what is current."""
-        self._complete_stage(partly_read, unreported=told().unreported)
-        changes = self._changes(moment)
-        return changes, sections(self._connection, moment, changes)
-
-    def _refuse_unlinking(self, guard: Guard | None, moment: PublicationStamp, changes: dict[str, TableChange]) -> None:
-        if guard is None:
+        `partly_read`: numbers with an element that could not be read; `unreported`: some rows lack fields, which keep
+        the values that are known.
+        """
+        if not self._staged.anything:
             return
-        for links in removed_links(self._connection, moment, changes):
-            if objection := guard.objection_to_links(links):
-                raise held(self._account_id, objection)
+        with database_errors():
+            if unreported:
+                diff.fill_unreported(self._connection, self._target.account_id)
+            if partly_read:
+                partial.keep_unseen(self._connection, self._target.account_id, partly_read)
+            first = not self._staged.open_numbers
+            self.changes = diff.apply(self._connection, self.stamp, first=first, gone=self._staged.gone)
 
-    def _complete_stage(self, partly_read: PartlyRead, *, unreported: bool) -> None:
-        """Give the staged rows what the source did not report, or reported unreadably, as it is known."""
-        if unreported:
-            diff.fill_unreported(self._connection, self._account_id)
-        if partly_read:
-            partial.keep_unseen(self._connection, self._account_id, partly_read)
+    def removed_links(self) -> list[Links]:
+        """The links that numbers lost though they stay open, by table, where they may be too many."""
+        with database_errors():
+            return list(removed_links(self._connection, self.stamp, self.changes))
 
-    def _loaded(self, rows: Iterable[Batch], moment: PublicationStamp) -> Written:
-        """The first load: nothing is current."""
-        load = FirstLoad(self._connection, moment, self._begin)
-        load.take(rows)
-        return load.changes(), load.sections()
+    def finish(self, result: AccountResult, found: Findings, incremental: IncrementalState) -> AccountResult:
+        """Seal and record; the result with `observed_at`, the counts and the changes filled in.
 
-    def _changes(self, moment: PublicationStamp) -> dict[str, TableChange]:
-        if not self._staged:
-            return diff.no_changes()
-        return diff.apply(self._connection, moment, first=not self.open_numbers, gone=self._gone)
+        `incremental`: of this listing, to be written with its data. Raises `OtherInstallation` when another one bound
+        the warehouse first.
+        """
+        with database_errors():
+            sections = self._sections()
+            published = replace(
+                result,
+                status=AccountStatus.SUCCEEDED,
+                observed_at=self.stamp.observed_at,
+                account_name=found.facts.account_name,
+                timezone=found.facts.timezone,
+                chain_digest=self._seal(found.facts, sections),
+                changes=self.changes,
+                rows_opened=sum(c.opened for c in self.changes.values()),
+                rows_closed=sum(c.closed for c in self.changes.values()),
+            )
+            self._record(published, found, incremental)
+            return published
 
-    def _last_link(self) -> tuple[datetime | None, str | None]:
-        """The account's last moment, which the next one must pass whatever the clock does, and its digest."""
-        row = self._connection.execute(_last_sync(), {"mine": self._account_id}).first()
-        return (None, None) if row is None else (row.observed_at, row.chain_digest)
+    def _sections(self) -> Iterator[Section]:
+        if self.first is None:
+            return sections(self._connection, self.stamp, self.changes)
+        self.first.complete()
+        self.changes = self.first.changes()
+        return self.first.sections()
 
-    def _seal(self, previous: str | None, observed_at: datetime, facts: AccountFacts, found: Iterable[Section]) -> str:
+    def _seal(self, facts: AccountFacts, found: Iterable[Section]) -> str:
         link = chain.Link(
-            previous=previous,
-            account_id=self._account_id,
-            observed=chain.moment(observed_at),
+            previous=self._digest,
+            account_id=self._target.account_id,
+            observed=chain.moment(self.stamp.observed_at),
             account_name=facts.account_name,
             timezone=facts.timezone,
         )
-        return seal(self._connection, link, self._run_id, found)
+        return seal(self._connection, link, self._target.run_id, found)
 
+    def _record(self, published: AccountResult, found: Findings, incremental: IncrementalState) -> None:
+        run_id, account_id = self._target.run_id, self._target.account_id
+        if self._staged.anything:  # else every record is as before, or new
+            first_reported.record(self._connection, self.stamp, found.drift)
+        findings.save(self._connection, run_id, account_id, found)
+        runs.record(self._connection, published)
+        incremental.write(self._connection, self.stamp)
+        self._target.installation.bind(self._connection, self.stamp.observed_at, run_id)  # last: other accounts wait
 
-def held(account_id: int, objection: str) -> Held:
-    """The error for an account that the guard holds."""
-    command = f"vnsync sync --account {account_id} --approve-close {account_id}"
-    return Held(objection, remedy=f"If that is right, run `{command}`")
-
-
-@contextlib.contextmanager
-def open_load(
-    connection_cache: ConnectionCache,
-    engine: Engine,
-    installation: Installation,
-    account_id: int,
-    run_id: int,
-    begin: Begin,
-    *,
-    pause: Callable[[float], None] = sleep,
-) -> Iterator[AccountLoad]:
-    """What one account's way into the warehouse needs; nothing stays of its rows unless they are published."""
-    with connection_cache.borrow() as connection:
-        yield AccountLoad(connection, engine, installation, account_id, run_id, pause=pause, begin=begin)
+    def commit(self) -> None:
+        """Commit; where the connection breaks meanwhile, what the database recorded decides."""
+        target = self._target
+        with database_errors():
+            commit(target.connection, target.engine, target.run_id, target.account_id, target.pause)
+        target.installation.committed()

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
-from typing import Any
 
 from etl.domain.events import AccountStarted, NumbersRead, Publishing
 from etl.domain.fingerprints import ListingPrint
@@ -18,37 +16,30 @@ from etl.domain.recorder import Publication
 from etl.domain.runs import AccountResult, AccountStatus
 from etl.errors import AccountRefused, Held, VnsyncError
 from etl.extract.accounts import Account
-from etl.extract.listing import Listing, Page
+from etl.extract.listing import Listing
 from etl.extract.prefetch import Begin
 from etl.extract.proof import Proof
-from etl.load.findings import AccountFacts, Findings, Told
-from etl.load.first import Batch
-from etl.load.incremental import IncrementalState
-from etl.load.partial import PartlyRead
-from etl.load.publish import AccountLoad, held, open_load
-from etl.load.staging import Rows
+from etl.load.account import AccountLoad, open_load
+from etl.load.findings import AccountFacts, Findings
+from etl.load.publish import PublishTransaction
 from etl.store.accounts import KnownAccount
-from etl.sync.checks import refuse_mass_quarantine, refuse_strangers
+from etl.sync.checks import held
 from etl.sync.context import SyncContext
-from etl.sync.first_load import FirstListing
+from etl.sync.first_load import FirstLoadPages
 from etl.sync.identity import Identity
+from etl.sync.page_processor import PageProcessor
 from etl.sync.viewer import concerns_user
-from etl.transform.decode import Decoded, Rejected, decode, partly_read
-from etl.transform.drift import DriftLog
-from etl.transform.normalize import Normalizer
-
-_CUSTOMER = ("virtual_number_id", "child_customer_id")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Listed:
-    """An account as it was listed. `now`: when that was so; `rows`: of a first load, to be written; None: staged."""
+    """An account as it was listed. `now`: when that was so; `first`: pages of a first load; None: rows are staged."""
 
     load: AccountLoad
     proof: Proof
     facts: AccountFacts
     now: datetime
-    rows: Iterable[Batch] | None
+    first: FirstLoadPages | None
 
 
 class AccountSync:
@@ -58,9 +49,7 @@ class AccountSync:
         self._run, self._account, self._known = run, account, known
         self._started = run.clock.now()
         self._requests, self._retries = run.api.requests, run.api.retries
-        self._drift = DriftLog()
-        self._normalizer = Normalizer(self._drift)
-        self._rejected: list[Rejected] = []
+        self._pages = PageProcessor(account.account_id, run.roster)
         self._listing: Listing | None = None
         self._suspects = 0
         self._identity = Identity(run, account, known)
@@ -72,34 +61,55 @@ class AccountSync:
             self._guard(listed.load, listed.proof)
             run.slot.listed(self._stats.listed)
             run.report(Publishing(account_id=self._account.account_id, listed=self._stats.listed))
-
-            def last_word(published: AccountResult) -> None:
+            with self._written(listed) as transaction:
+                found = Findings(facts=listed.facts, rejected=self._pages.rejected, drift=self._pages.drift.seen)
+                published = transaction.finish(self._result(AccountStatus.SUCCEEDED), found, self._pages.incremental)
                 run.recorder.publishes(
                     Publication(
                         result=published,
-                        previous=listed.load.previous,
+                        previous=transaction.previous,
                         timezone=published.timezone,
                         viewer=self._identity.viewer,
                     )
                 )
+                transaction.commit()
+            return published
 
-            return listed.load.publish(
-                partial(self._told, listed),
-                now=listed.now,
-                gone=listed.proof.gone,
-                partly_read=self._partly_read(),
-                memory=self._memory,
-                rows=listed.rows,
-                guard=self._limits,
-                last_word=last_word,
+    @contextmanager
+    def _written(self, listed: Listed) -> Iterator[PublishTransaction]:
+        """The account's transaction with all rows in it: written, or compared with those that are open."""
+        if listed.first is not None:
+            with listed.load.publishing_first(listed.now) as transaction:
+                for batch in listed.first.batches():
+                    transaction.write(batch)
+                self._pages.refuse_mass_quarantine(self._stats.listed)
+                yield transaction
+            return
+        with listed.load.publishing(listed.now, listed.proof.gone) as transaction:
+            transaction.compare(self._pages.partly_read, unreported=self._pages.normalizer.unreported)
+            for objection in self._objections_to_links(transaction):
+                raise held(self._account.account_id, objection)
+            yield transaction
+
+    def dry_run(self) -> AccountResult:
+        """What `publish` would do: `held` where the guard would stop it, with the changes all the same."""
+        with (
+            self._listed(straight=False) as listed,
+            listed.load.trying(listed.now, listed.proof.gone) as transaction,
+        ):
+            transaction.compare(self._pages.partly_read, unreported=self._pages.normalizer.unreported)
+            objections = [self._objection(listed.load, listed.proof), *self._objections_to_links(transaction)]
+            objection = next((one for one in objections if one), None)
+            stopped = held(self._account.account_id, objection) if objection else None
+            result = self.failed(stopped) if stopped else self._result(AccountStatus.SUCCEEDED)
+            return replace(
+                result,
+                account_name=listed.facts.account_name,
+                timezone=listed.facts.timezone,
+                changes=transaction.changes,
+                rows_opened=sum(c.opened for c in transaction.changes.values()),
+                rows_closed=sum(c.closed for c in transaction.changes.values()),
             )
-
-    def _told(self, listed: Listed) -> Told:
-        return Told(
-            result=self._result(AccountStatus.SUCCEEDED),
-            findings=Findings(facts=listed.facts, rejected=self._rejected, drift=self._drift.seen),
-            unreported=self._normalizer.unreported,
-        )
 
     @contextmanager
     def _listed(self, *, straight: bool) -> Iterator[Listed]:
@@ -130,47 +140,25 @@ class AccountSync:
         with run.fetcher() as begin, contextlib.ExitStack() as until_published:
             described = self._identity.described(begin)
             load = until_published.enter_context(self._load(begin))
-            self._memory = IncrementalState(self._remembered(load), self._normalizer, self._drift)
+            self._pages = pages = PageProcessor(self._account.account_id, run.roster, self._remembered(load))
             self._listing = listing = self._new_listing(load, user_id, begin)
             account = described(load)
-            self._announce(account, self._memory.numbers or load.open_numbers)
+            self._announce(account, pages.incremental.numbers or load.open_numbers)
             listing.start()
-            first: FirstListing | None = None
-            if straight and not load.open_numbers and self._memory.empty:
-                first = until_published.enter_context(self._first_listing())
+            first: FirstLoadPages | None = None
+            if straight and not load.open_numbers and pages.incremental.empty:
+                first = until_published.enter_context(FirstLoadPages(run.transformers, pages, run.clock.monotonic))
             for page in listing.pages():
                 if first:
                     first.take(page, listing.about(page))
                 else:
-                    load.stage(self._taken(page))
+                    load.stage(pages.process(page))
                 self._tell(listing, load.open_numbers)
             run.recorder.plans(account.account_id, listing.bounds)
             self._identity.compare_users(self._stats.listed)
             proof = Proof() if first else self._proven(load, listing)
-            rows = self._batches(first, listing) if first else None
-            yield Listed(
-                load=load,
-                proof=proof,
-                facts=self._identity.facts(account, suspects=self._suspects),
-                now=run.clock.now(),
-                rows=rows,
-            )
-
-    def _first_listing(self) -> FirstListing:
-        return FirstListing(
-            self._run.transformers,
-            memory=self._memory,
-            normalizer=self._normalizer,
-            drift=self._drift,
-            rejected=self._rejected,
-            admit=lambda numbers: self._refuse_strangers(numbers.tuples(_CUSTOMER)),
-            check_cancelled=self._run.clock.monotonic,
-        )
-
-    def _batches(self, first: FirstListing, listing: Listing) -> Iterator[Batch]:
-        """All rows of a first load, unless most records turn out to be unusable."""
-        yield from first.batches()
-        refuse_mass_quarantine(self._rejected, listing.stats.listed)
+            facts = self._identity.facts(account, suspects=self._suspects)
+            yield Listed(load=load, proof=proof, facts=facts, now=run.clock.now(), first=first)
 
     @property
     def _stats(self) -> ListingStats:
@@ -192,7 +180,7 @@ class AccountSync:
 
     def _new_listing(self, load: AccountLoad, user_id: int | None, begin: Begin) -> Listing:
         options = self._run.options
-        before = self._memory.windows(options.page_limit)
+        before = self._pages.incremental.windows(options.page_limit)
         bounds = given = options.bounds.get(self._account.account_id)
         if given is None and before:
             bounds = [one.window.upto for one in before if one.window.upto is not None]
@@ -216,45 +204,17 @@ class AccountSync:
 
     # -- what
 
-    def _taken(self, page: Page) -> Rows:
-        """A page's rows in the tables whose rows belong to one number; of what is as before none are made."""
-        if page.as_before and page.before is not None:
-            self._memory.keep(page.before)
-            return {}
-        with self._drift.apart() as noted:
-            read = self._read(page)
-            rows = self._normalizer.rows(read.numbers)
-        drift_entries = [d.plain for d in noted.seen]
-        self._memory.take(page, [number.id for number in read.numbers], drift_entries, partly_read(read.rejected))
-        return rows
-
-    def _read(self, page: Page) -> Decoded:
-        """The records of a page, usable or not."""
-        decoded = decode([*page.records.values(), *page.unreadable], self._drift)
-        self._rejected += decoded.rejected
-        self._refuse_strangers((n.id, n.child_customer_id) for n in decoded.numbers)
-        return decoded
-
     def _stage_shared(self, load: AccountLoad, proof: Proof) -> None:
         """Stage what numbers share, as all records together tell it, those that were not read among them."""
-        load.stage(self._normalizer.shared_rows())
-        if not self._memory.skipped:
+        load.stage_rows(self._pages.shared_rows())
+        if not self._pages.incremental.skipped:
             return
-        unlisted = {*proof.gone, *proof.suspects, *self._unusable()}
+        unlisted = {*proof.gone, *proof.suspects, *self._pages.unusable}
         contradicted = load.contradicted(unlisted)
         for table, row in contradicted:
-            self._normalizer.recall(table, row)
+            self._pages.normalizer.recall(table, row)
         if contradicted:
-            load.restage(self._normalizer.shared_rows())
-
-    def _unusable(self) -> set[int | None]:
-        return {r.virtual_number_id for r in self._rejected if r.whole}
-
-    def _partly_read(self) -> PartlyRead:
-        """Numbers of which some element could not be used, with the tables whose rows stay open for that."""
-        return {
-            (r.virtual_number_id, t) for r in self._rejected if r.virtual_number_id is not None for t in r.keeps_open
-        }
+            load.restage(self._pages.shared_rows())
 
     def _tell(self, listing: Listing, expected: int) -> None:
         read = listing.stats.listed
@@ -269,27 +229,26 @@ class AccountSync:
 
     # -- what is gone
 
-    def _refuse_strangers(self, numbers: Iterable[tuple[int, Any]]) -> None:
-        refuse_strangers(self._account.account_id, self._run.roster, numbers)
-
     def _proven(self, load: AccountLoad, listing: Listing) -> Proof:
         """What became of the numbers that were not listed, once all that was read is staged."""
         proof = self._prove(load, listing)
-        self._memory.complete()
+        self._pages.incremental.complete()
         self._stage_shared(load, proof)
         return proof
 
     def _prove(self, load: AccountLoad, listing: Listing) -> Proof:
-        refuse_mass_quarantine(self._rejected, listing.stats.listed)
-        if self._memory.nothing_missing(load.open_numbers):
+        self._pages.refuse_mass_quarantine(listing.stats.listed)
+        if self._pages.incremental.nothing_missing(load.open_numbers):
             return Proof()
-        kept = self._unusable()
-        missing = [i for i in self._memory.missing(load.open_numbers, lambda: load.open_ids) if i not in kept]
+        kept = self._pages.unusable
+        missing = [
+            i for i in self._pages.incremental.missing(load.open_numbers, lambda: load.open_ids) if i not in kept
+        ]
         if not missing:
             return Proof()
         proof = listing.prove(missing, emptied=self._approved)
         if proof.alive:
-            load.stage(self._normalizer.rows(self._read(Page(proof.alive, [], None, [])).numbers))
+            load.stage(self._pages.process_alone(proof.alive.values()))
         if self._identity.viewer_differs and not self._approved:
             proof = proof.doubting(set(proof.gone))
         self._suspects = len(proof.suspects)
@@ -305,11 +264,19 @@ class AccountSync:
         return None if self._approved else Guard(self._run.options.max_close_share)
 
     def _guard(self, load: AccountLoad, proof: Proof) -> None:
+        if objection := self._objection(load, proof):
+            raise held(self._account.account_id, objection)
+
+    def _objection(self, load: AccountLoad, proof: Proof) -> str | None:
         listed, gone = self._stats.listed, len(proof.gone)
         still_open = load.open_numbers - gone - len(proof.suspects)
         numbers = Numbers(open_before=load.open_numbers, listed=listed, new=max(0, listed - still_open), gone=gone)
-        if self._limits and (objection := self._limits.objection(numbers)):
-            raise held(self._account.account_id, objection)
+        return self._limits.objection(numbers) if self._limits else None
+
+    def _objections_to_links(self, transaction: PublishTransaction) -> list[str]:
+        limits = self._limits
+        found = [limits.objection_to_links(links) for links in transaction.removed_links()] if limits else []
+        return [objection for objection in found if objection]
 
     # -- the outcome
 
@@ -333,6 +300,6 @@ class AccountSync:
             unaccounted=stats.unaccounted if stats else 0,
             suspects=self._suspects,
             duplicates=stats.duplicates if stats else 0,
-            conflicts=(stats.conflicts if stats else 0) + self._normalizer.conflicts,
-            quarantined=len(self._rejected),
+            conflicts=(stats.conflicts if stats else 0) + self._pages.normalizer.conflicts,
+            quarantined=len(self._pages.rejected),
         )

@@ -1,11 +1,11 @@
-"""When what came cannot be an account's listing: then nothing is published of it."""
+"""Checks of what came, before anything is published: strangers, mass quarantine, and the error of a held account."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Set
 from typing import Any
 
-from etl.errors import IntegrityBroken, SourceUnusable
+from etl.errors import Held, IntegrityBroken, SourceUnusable
 from etl.transform.decode import Rejected
 
 MOST_QUARANTINED = 0.5
@@ -34,3 +34,9 @@ def refuse_mass_quarantine(rejected: Sequence[Rejected], listed: int) -> None:
         raise SourceUnusable(
             f"{len(whole)} of {listed} records cannot be used, the first: {example.path}: {example.reason}"
         )
+
+
+def held(account_id: int, objection: str) -> Held:
+    """The error for an account that the guard holds."""
+    command = f"vnsync sync --account {account_id} --approve-close {account_id}"
+    return Held(objection, remedy=f"If that is right, run `{command}`")

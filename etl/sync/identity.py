@@ -11,8 +11,8 @@ from etl.domain.viewer import NO_VIEWER, Viewer
 from etl.errors import SOURCE_FAILURES
 from etl.extract.accounts import Account, Description, describe
 from etl.extract.prefetch import Begin
+from etl.load.account import AccountLoad
 from etl.load.findings import AccountFacts
-from etl.load.publish import AccountLoad
 from etl.store.accounts import KnownAccount
 from etl.sync.context import SyncContext
 from etl.sync.descriptions import COMPARED_EVERY, is_due

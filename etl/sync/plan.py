@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 
 from etl.domain.events import Notice
-from etl.domain.guard import Links
 from etl.domain.ports import Clock, Report
-from etl.domain.runs import AccountResult, AccountStatus, TableChange, outcome
-from etl.errors import AccountRefused, Held, Stopped, VnsyncError
+from etl.domain.runs import AccountResult, TableChange, outcome
+from etl.errors import AccountRefused, Stopped, VnsyncError
 from etl.extract.accounts import Account, discover
 from etl.extract.jsonrpc import DataApi
 from etl.extract.prefetch import Fetcher, inline
-from etl.extract.proof import Proof
-from etl.load.publish import AccountLoad, held
 from etl.store import migrations, schema_check
 from etl.store.accounts import KnownAccount, known_accounts
 from etl.store.connections import ConnectionCache
@@ -56,7 +52,7 @@ class Plan:
 def plan(
     api: DataApi, engine: Engine, *, options: SyncOptions, clock: Clock, report: Report, fetcher: Fetcher = inline
 ) -> Plan:
-    """Read the accounts as `pipeline.sync` would, and work out what it would publish.
+    """Read the accounts as `sync` would, and work out what it would publish.
 
     What would fail for one account is in the plan; `VnsyncError` is raised when nothing could be tried.
     """
@@ -81,10 +77,9 @@ def plan(
         )
         shared = in_this_run(shared, roster, accounts, known)
         for account in accounts:
-            sync = _DryRun(shared, account, known.get(account.account_id, KnownAccount()))
-            planned.append(sync.dry_run(agents=roster.role == "agent"))
-            if sync.hopeless is not None:
-                raise sync.hopeless
+            before = known.get(account.account_id, KnownAccount())
+            sync = AccountSync(shared, account, before)
+            planned.append(_planned(sync, account, before, agents=roster.role == "agent"))
     report_undescribed(shared)
     recorded, _ = not_listed(known, roster, {a.account_id for a in accounts}, options.accounts)
     for account_id, reason in recorded.items():
@@ -96,51 +91,18 @@ def plan(
     return Plan(exit_code=exit_code, requests=api.requests, points_left=left, accounts=tuple(planned))
 
 
-class _DryRun(AccountSync):
-    """An account sync up to its commit."""
-
-    hopeless: VnsyncError | None = None
-    """Why no other account can be tried either."""
-
-    def dry_run(self, *, agents: bool) -> PlannedAccount:
-        """What would come of it; a failure is told, and only a signal is raised."""
-        try:
-            return self._dry_run_result()
-        except Stopped:
+def _planned(sync: AccountSync, account: Account, known: KnownAccount, *, agents: bool) -> PlannedAccount:
+    """What would come of one account; its failure is in the result, and what concerns all accounts is raised."""
+    try:
+        result = sync.dry_run()
+        return PlannedAccount(result=result, requests=result.requests, tables=result.changes)
+    except Stopped:
+        raise
+    except VnsyncError as exc:
+        if exc.concerns_all:
             raise
-        except VnsyncError as exc:
-            self.hopeless = exc if exc.concerns_all else None
-            failed = self.failed(exc)
-            state = state_of(self._account, exc) if agents and isinstance(exc, AccountRefused) else None
-            if state is not None:
-                failed = as_unreachable(failed, state, self._known)
-            return PlannedAccount(result=failed, requests=failed.requests)
-
-    def _dry_run_result(self) -> PlannedAccount:
-        with self._listed(straight=False) as listed:
-            load, proof, facts = listed.load, listed.proof, listed.facts
-            changes, removed = load.dry_run(
-                now=listed.now,
-                gone=proof.gone,
-                partly_read=self._partly_read(),
-                unreported=self._normalizer.unreported,
-            )
-            stopped = self._held(load, proof, removed)
-            result = self.failed(stopped) if stopped else self._result(AccountStatus.SUCCEEDED)
-            told = replace(
-                result,
-                account_name=facts.account_name,
-                timezone=facts.timezone,
-                changes=changes,
-                rows_opened=sum(c.opened for c in changes.values()),
-                rows_closed=sum(c.closed for c in changes.values()),
-            )
-            return PlannedAccount(result=told, requests=told.requests, tables=changes)
-
-    def _held(self, load: AccountLoad, proof: Proof, removed: Sequence[Links]) -> Held | None:
-        try:
-            self._guard(load, proof)
-        except Held as exc:
-            return exc
-        objections = [self._limits.objection_to_links(links) for links in removed] if self._limits else []
-        return next((held(self._account.account_id, o) for o in objections if o), None)
+        failed = sync.failed(exc)
+        state = state_of(account, exc) if agents and isinstance(exc, AccountRefused) else None
+        if state is not None:
+            failed = as_unreachable(failed, state, known)
+        return PlannedAccount(result=failed, requests=failed.requests)

@@ -72,7 +72,7 @@ class Normalizer:
     """
 
     def __init__(self, drift: DriftLog) -> None:
-        self._drift = drift
+        self.drift = drift
         self.shared: dict[str, dict[int, Row]] = {t.name: {} for t in tables.shared_tables()}
         self._contested: set[tuple[str, Any]] = set()
         self._contested_elsewhere = 0
@@ -95,7 +95,6 @@ class Normalizer:
 
     def rows(self, numbers: Collection[Number]) -> dict[str, list[Row]]:
         """The rows of the number's own tables, by table name; each key once."""
-        self.phones.see(numbers)
         out: dict[str, list[Row]] = {name: [] for name in NUMBER_TABLES}
         numbers_out, campaigns_out = out["virtual_numbers"], out["virtual_number_campaigns"]
         blocks_out, scenarios_out = out["virtual_number_site_blocks"], out["virtual_number_scenarios"]
@@ -124,7 +123,7 @@ class Normalizer:
 
         Sites are those that some row refers to: of a campaign that was sent with two sites, one copy was taken.
         """
-        self.phones.tell(self._drift)
+        self.phones.tell(self.drift)
         held = {row[2] for rows in (self._campaigns, self._blocks) for row in rows.values()}
         sites = [row for site_id, row in self._sites.items() if site_id in held]
         return {name: list(rows.values()) for name, rows in self.shared.items()} | {"sites": sites}
@@ -156,7 +155,7 @@ class Normalizer:
         for column, value in zip(table.columns, row, strict=False):
             if value is UNSET:
                 missing |= missing_bit(table, column.name)
-                self._drift.note(table.path_of(column.name), DriftKind.MISSING_FIELD)
+                self.drift.note(table.path_of(column.name), DriftKind.MISSING_FIELD)
         return (*(None if v is UNSET else v for v in row[:-1]), missing)
 
     def _repeats(self, told: tuple[Any, ...]) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -11,9 +12,10 @@ import msgspec
 from etl.domain import tables
 from etl.domain.columns import Columns
 from etl.domain.fingerprints import DriftEntry
-from etl.transform.decode import Rejected, decode_page
+from etl.transform.decode import Decoded, Record, Rejected, decode, decode_page
 from etl.transform.drift import DriftLog
 from etl.transform.normalize import Normalizer
+from etl.transform.phones import phone_key
 
 _by_id = attrgetter("id")
 
@@ -42,27 +44,31 @@ class SharedRows(msgspec.Struct, array_like=True, gc=False):
 
 
 class Transformation:
-    """Turns the pages of one account into rows, one after the other."""
+    """Turns the pages of one account into rows, one after the other. `normalizer`: the account's, or one of its own."""
 
-    def __init__(self) -> None:
-        self._drift = DriftLog()
-        self._normalizer = Normalizer(self._drift)
+    def __init__(self, normalizer: Normalizer | None = None) -> None:
+        self._normalizer = normalizer or Normalizer(DriftLog())
 
-    def page(self, records: bytes) -> PageRows:
-        """The rows of some records, `joined`, no number of which came before."""
-        with self._drift.apart() as noted:
-            decoded = decode_page(records, self._drift)
+    def records(self, records: Collection[Record]) -> PageRows:
+        """The rows of the records of a page, no number of which came before."""
+        return self._rows(partial(decode, records))
+
+    def page(self, page: bytes) -> PageRows:
+        """The same of records that were `joined`."""
+        return self._rows(partial(decode_page, page))
+
+    def _rows(self, decode: Callable[[DriftLog], Decoded]) -> PageRows:
+        drift = self._normalizer.drift
+        with drift.apart() as noted:
+            decoded = decode(drift)
             decoded.numbers.sort(key=_by_id)  # as their rows are to be: what is in order is sorted in no time
             rows = self._normalizer.rows(decoded.numbers)
-        phones = list(self._normalizer.phones.latest(len(decoded.numbers)))
-        self._normalizer.phones.forget()
-        made = {name: Columns.of(tables.BY_NAME[name], some) for name, some in rows.items() if some}
         return PageRows(
             ids=[number.id for number in decoded.numbers],
-            phones=phones,
+            phones=[phone_key(number.virtual_phone_number) for number in decoded.numbers],
             drift_entries=[d.plain for d in noted.seen],
             rejected=decoded.rejected,
-            tables={name: {one: columns.values(one) for one in columns.used} for name, columns in made.items()},
+            tables={name: Columns.of(tables.BY_NAME[name], some).transported for name, some in rows.items() if some},
         )
 
     def shared(self) -> SharedRows:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 from etl.transform.drift import DriftKind, DriftLog
-from etl.transform.records import Number
 
 NO_PHONE = 0
 TOGETHER = 200_000
@@ -33,20 +32,8 @@ class RepeatedPhones:
     def __init__(self) -> None:
         self._keys, self._ids = array("q"), array("q")
 
-    def see(self, numbers: Collection[Number]) -> None:
-        """Take note of a page."""
-        self.recall([phone_key(n.virtual_phone_number) for n in numbers], [n.id for n in numbers])
-
-    def forget(self) -> None:
-        """Begin anew: somebody else remembers what was seen."""
-        del self._keys[:], self._ids[:]
-
-    def latest(self, count: int) -> Sequence[int]:
-        """The keys of the last `count` phones that were seen, in their order."""
-        return self._keys[len(self._keys) - count :]
-
-    def recall(self, keys: Sequence[int], ids: Sequence[int]) -> None:
-        """Take note of numbers whose keys are known, each with its id."""
+    def add(self, keys: Sequence[int], ids: Sequence[int]) -> None:
+        """Take note of numbers: the key of each one's phone, and its id."""
         self._keys.extend(keys)
         self._ids.extend(ids)
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import msgspec
 
-from etl.transform.decode import Record, joined
+from etl.transform.decode import Record
 from etl.transform.page_rows import PageRows, SharedRows, Transformation
 from etl.workers.spool import Extent, Spool
 
@@ -69,7 +69,7 @@ class _Inline:
         self._spool: Spool | None = None
 
     def begin(self, records: Sequence[Record]) -> None:
-        rows = self._transformation.page(joined(records))
+        rows = self._transformation.records(records)
         self._rows.append(rows if len(self._rows) < FEW else self._kept(rows))
 
     def _kept(self, rows: PageRows) -> Extent:

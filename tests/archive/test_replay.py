@@ -16,7 +16,7 @@ from etl.domain.runs import AccountResult
 from etl.errors import IntegrityBroken, Stopped, Unavailable, Usage
 from etl.extract.credentials import Login
 from etl.load import publish
-from etl.load.publish import AccountLoad
+from etl.load.account import AccountLoad
 from etl.replay import answers
 from etl.replay.rebuild import chosen
 from etl.sandbox import faults
@@ -233,7 +233,7 @@ def test_edited_answer_that_the_archive_vouches_for_departs(
     days(rig, 3)
     second = manifest(tmp_path / "a", rig.rows("select run_id from sync_runs order by 1")[1][0])
     observed = kind(second, "publishes")[0]["observed_at"]
-    rows = AccountLoad.stage
+    rows = AccountLoad.stage_rows
 
     def fixed(load: AccountLoad, batch: dict[str, Any]) -> None:
         scenarios = [r for r in batch.get("virtual_number_scenarios", []) if load.open_ids]
@@ -241,7 +241,7 @@ def test_edited_answer_that_the_archive_vouches_for_departs(
             batch = {**batch, "virtual_number_scenarios": scenarios[1:]}
         rows(load, batch)
 
-    monkeypatch.setattr(AccountLoad, "stage", fixed)
+    monkeypatch.setattr(AccountLoad, "stage_rows", fixed)
     done = rebuilt(rig, target())
     (mismatch,) = done.mismatches.values()
     assert (mismatch.account_id, mismatch.table) == (rig.only, "virtual_number_scenarios")

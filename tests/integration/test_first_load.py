@@ -7,7 +7,7 @@ import os
 import signal
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import psycopg
@@ -22,7 +22,7 @@ from etl.errors import LocalTrouble, Stopped
 from etl.extract import prefetch
 from etl.load import staging
 from etl.load.diff import PublicationStamp
-from etl.load.first import FirstLoad
+from etl.load.first import Batch, FirstLoad
 from etl.load.seal import section
 from etl.sandbox.world import CustomerPlan, World
 from etl.store import schema
@@ -65,6 +65,14 @@ def open_run(warehouse: Engine) -> Iterator[tuple[Connection, PublicationStamp]]
         yield connection, PublicationStamp(12, RUN, clock.now())
 
 
+def _write(load: FirstLoad, batches: Iterable[Batch]) -> None:
+    """Push all batches, and wait until they are written."""
+    with load:
+        for batch in batches:
+            load.take(batch)
+        load.complete()
+
+
 @pytest.mark.parametrize("turned", [False, True], ids=["in order", "out of order"])
 @pytest.mark.parametrize("table", tables.TABLES, ids=lambda table: table.name)
 def test_the_seal_of_rows_on_their_way_is_that_of_rows_read_back(
@@ -75,7 +83,7 @@ def test_the_seal_of_rows_on_their_way_is_that_of_rows_read_back(
     batches = [[_row(table, n) for n in range(start + 39, start - 1, -1)] for start in (0, 40, 80)]
     with prefetch.threaded() as begin:
         load = FirstLoad(connection, moment, begin)
-        load.take({table.name: Columns.of(table, rows)} for rows in (batches[::-1] if turned else batches))
+        _write(load, ({table.name: Columns.of(table, rows)} for rows in (batches[::-1] if turned else batches)))
     (made,) = load.sections()
     assert made == section(connection, table, Change.OPENED, moment)
     assert load.changes()[table.name].opened == made.versions == 120
@@ -98,7 +106,7 @@ def test_what_the_database_refuses_is_raised_and_leaves_the_connection_free(
     driver: Any = connection.connection.driver_connection
     with connection.begin_nested() as savepoint:
         with pytest.raises((sqlite3.IntegrityError, psycopg.IntegrityError)), fetcher() as begin:
-            FirstLoad(connection, moment, begin).take(batches)
+            _write(FirstLoad(connection, moment, begin), batches)
         assert getattr(driver, "closed", False) is False
         savepoint.rollback()
     assert connection.scalar(select(func.count()).select_from(schema.current[table.name])) == 0
@@ -111,7 +119,7 @@ def test_a_stop_breaks_off_what_is_being_sent_and_waits_for_its_end(
     connection, moment = open_run
     table = tables.BY_NAME["sites"]
     if database != "postgresql":
-        FirstLoad(connection, moment, _never).take([{table.name: Columns.of(table, [_row(table, 1)])}])
+        _write(FirstLoad(connection, moment, _never), [{table.name: Columns.of(table, [_row(table, 1)])}])
         assert connection.scalar(select(func.count()).select_from(schema.current[table.name])) == 1
         return
     holder = connection.engine.connect()
@@ -129,7 +137,10 @@ def test_a_stop_breaks_off_what_is_being_sent_and_waits_for_its_end(
 
     try:
         with pytest.raises(Stopped):
-            FirstLoad(connection, moment, begin).take({table.name: Columns.of(table, [_row(table, n)])} for n in (1, 2))
+            _write(
+                FirstLoad(connection, moment, begin),
+                ({table.name: Columns.of(table, [_row(table, n)])} for n in (1, 2)),
+            )
         assert not senders[0].is_alive()
     finally:
         holder.close()
@@ -167,7 +178,7 @@ def test_what_was_not_begun_is_called_off(open_run: tuple[Connection, Publicatio
         raise Stopped(15, "SIGTERM")
 
     with pytest.raises(Stopped):
-        FirstLoad(connection, moment, _later).take(batches())
+        _write(FirstLoad(connection, moment, _later), batches())
     sent = 0 if connection.dialect.name == "postgresql" else 1
     assert connection.scalar(select(func.count()).select_from(schema.current[table.name])) == sent
 
@@ -480,6 +491,6 @@ def test_rows_that_go_straight_into_the_tables_are_counted(open_run: tuple[Conne
     """No rows: no versions, no sections."""
     connection, moment = open_run
     load = FirstLoad(connection, moment, _later)
-    load.take([])
+    _write(load, [])
     assert list(load.sections()) == []
     assert {change.opened for change in load.changes().values()} == {0}

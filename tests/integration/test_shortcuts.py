@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from etl.domain.runs import AccountResult
-from etl.load import incremental, publish
+from etl.load import incremental
 from etl.sandbox.faults import Drop, Duplicate
 from etl.sandbox.world import CustomerPlan, World
 from etl.transform import decode
@@ -246,7 +246,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         counts.append(len(records))
         return decode.decode(records, drift)
 
-    monkeypatch.setattr("etl.sync.account.decode", counting)
+    monkeypatch.setattr("etl.transform.page_rows.decode", counting)
     return counts
 
 
@@ -330,7 +330,7 @@ def test_another_version_of_the_rows_reads_everything(
     rig: Rig, decoded: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An upgrade that makes other rows of the same bytes takes no record for known."""
-    monkeypatch.setattr(publish, "VERSION", "next")
+    monkeypatch.setattr(incremental, "VERSION", "next")
     sync(rig)
     assert sum(decoded) == 150
 

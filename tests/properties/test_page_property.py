@@ -33,14 +33,12 @@ def _read(records: list[bytes], before: WindowPrint | None = None) -> Page:
 
 def _remembered(page: Page, unusable: int) -> WindowPrint:
     """What a sync remembers of a page whose number `unusable` could not be used."""
-    memory = IncrementalState(ListingPrint(), Normalizer(DriftLog()), DriftLog())
+    memory = IncrementalState(ListingPrint(), Normalizer(DriftLog()))
     return _taken(memory, page, unusable)
 
 
 def _taken(memory: IncrementalState, page: Page, unusable: int) -> WindowPrint:
-    usable = [i for i in page.records if i != unusable]
-    memory._normalizer.phones.recall([100 + i for i in usable], usable)
-    memory.take(page, usable, [])
+    memory.take(page, {i: 100 + i for i in page.records if i != unusable}, [])
     return memory._new[-1]
 
 
@@ -82,5 +80,5 @@ def test_what_is_remembered_of_it_is_the_same(day: list[bytes], next_day: list[b
     compared = _read(next_day, before)
     if compared.as_before:
         return
-    new = IncrementalState(ListingPrint(windows=(before,)), Normalizer(DriftLog()), DriftLog())
+    new = IncrementalState(ListingPrint(windows=(before,)), Normalizer(DriftLog()))
     assert _by_id(_taken(new, compared, unusable).records()) == _by_id(_remembered(_read(next_day), unusable).records())

@@ -6,10 +6,11 @@ functions of the child process that a campaign forked for this; nothing of it is
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from sqlalchemy.engine.default import DefaultDialect
 
 from etl.extract.http import HttpClient
 from etl.load import staging
-from etl.load.publish import AccountLoad
+from etl.load.publish import PublishTransaction
 from etl.store import locks
+from etl.sync.account import AccountSync, Listed
 
 
 class _Counter:
@@ -82,13 +84,15 @@ def _around(owner: Any, name: str, label: str, counter: _Counter) -> None:
 
 
 def _mark_publishing(counter: _Counter) -> None:
-    original = AccountLoad.publish
+    original = AccountSync._written
 
-    def publish(self: AccountLoad, *args: Any, **more: Any) -> Any:
+    @contextlib.contextmanager
+    def written(self: AccountSync, listed: Listed) -> Iterator[PublishTransaction]:
         counter.now = "publishing"
         try:
-            return original(self, *args, **more)
+            with original(self, listed) as transaction:
+                yield transaction
         finally:
             counter.now = "elsewhere"
 
-    AccountLoad.publish = publish  # type: ignore[method-assign]
+    AccountSync._written = written  # type: ignore[method-assign]

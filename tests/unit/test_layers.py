@@ -52,8 +52,8 @@ PURE = {
         "re", "typing", "zlib",
     },
     "transform": {
-        "array", "collections", "contextlib", "dataclasses", "datetime", "decimal", "enum", "hashlib", "itertools",
-        "json", "math", "msgspec", "operator", "re", "typing",
+        "array", "collections", "contextlib", "dataclasses", "datetime", "decimal", "enum", "functools", "hashlib",
+        "itertools", "json", "math", "msgspec", "operator", "re", "typing",
     },
 }  # fmt: skip
 """All that the pure houses may import from outside: neither files, network, databases nor clocks."""

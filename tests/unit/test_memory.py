@@ -15,8 +15,7 @@ from etl.transform.normalize import Normalizer
 
 
 def _memory() -> IncrementalState:
-    drift = DriftLog()
-    return IncrementalState(None, Normalizer(drift), drift)
+    return IncrementalState(None, Normalizer(DriftLog()))
 
 
 def _print(window: Window, ids: list[int], *, clean: bool = True) -> WindowPrint:
@@ -36,12 +35,11 @@ LOW, HIGH = Window(None, 10), Window(10, None)
 
 def _remembering(*, clean: bool = True) -> IncrementalState:
     """The memory of an account that was listed in two windows: the lower one is as before, the upper one was read."""
-    drift = DriftLog()
     before = ListingPrint(windows=(_print(LOW, [1, 10]), _print(HIGH, [11, 12], clean=clean)))
-    memory = IncrementalState(before, Normalizer(drift), drift)
+    memory = IncrementalState(before, Normalizer(DriftLog()))
     memory.keep(before.windows[0])
     page = Page({}, [], 2, [12, 13], window=HIGH, known=before.windows[1].records(), before=before.windows[1])
-    memory.take(replace(page, digests=bytes(2 * DIGEST), places=[1, None]), [], [])
+    memory.take(replace(page, digests=bytes(2 * DIGEST), places=[1, None]), {}, [])
     return memory
 
 
@@ -67,14 +65,14 @@ def _page(window: Window | None, ids: list[int]) -> Page:
 def test_what_is_missing_is_told_window_by_window() -> None:
     """An open number is missing when its own window did not tell of it."""
     memory = _memory()
-    memory.take(_page(Window(None, 10), [1, 10]), [], [])
-    memory.take(_page(Window(10, None), [11]), [], [])
+    memory.take(_page(Window(None, 10), [1, 10]), {}, [])
+    memory.take(_page(Window(10, None), [11]), {}, [])
     assert memory.missing(5, lambda: [1, 2, 10, 11, 12]) == [2, 12]
 
 
 def test_a_page_of_the_whole_account_replaces_the_windows_before_it() -> None:
     """The filter was refused after an empty window: the page listed by offsets tells of that window, too."""
     memory = _memory()
-    memory.take(_page(Window(None, 10), []), [], [])
-    memory.take(_page(None, [1, 11]), [], [])
+    memory.take(_page(Window(None, 10), []), {}, [])
+    memory.take(_page(None, [1, 11]), {}, [])
     assert memory.missing(3, lambda: [1, 2, 11]) == [2]

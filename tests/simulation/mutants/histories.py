@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import delete, false, true
 
 from etl.load import diff, first, publish
+from etl.sync import account
 from tests.simulation.mutants.planting import mutant
 
 
@@ -23,14 +25,14 @@ def clock_read_twice(right: Any) -> Any:
 _ticks: list[int] = []
 
 
-@mutant(publish.AccountLoad, "_next_moment", "the wall clock is believed when it goes back", under=("clock_back",))
+@mutant(publish.PublishTransaction, "_moment", "the wall clock is believed when it goes back", under=("clock_back",))
 def clock_goes_back(right: Any) -> Any:
     return lambda self, now: now
 
 
-@mutant(publish.AccountLoad, "publish", "what was learnt later carries the moment when the sync began")
+@mutant(account.AccountSync, "_written", "what was learnt later carries the moment when the sync began")
 def moment_of_the_start(right: Any) -> Any:
-    return lambda self, told, *, now, **more: right(self, told, now=told().result.started_at, **more)
+    return lambda self, listed: right(self, replace(listed, now=self._started))
 
 
 @mutant(diff._Work, "_run", "each statement commits by itself")

@@ -99,7 +99,7 @@ def suspects_are_silent(right: Any) -> Any:
     return lambda self, missing, **more: replace(right(self, missing, **more), suspects=[])
 
 
-@mutant(account.AccountSync, "_guard", "nothing stops a mass close")
+@mutant(account.AccountSync, "_objection", "nothing stops a mass close")
 def no_guard(right: Any) -> Any:
     return lambda self, load, proof: None
 
@@ -118,7 +118,7 @@ def no_guard_of_exchanges(right: Any) -> Any:
 def quarantine_closes(right: Any) -> Any:
     def prove(self: Any, load: Any, *more: Any) -> Proof:
         proof: Proof = right(self, load, *more)
-        bad = {r.virtual_number_id for r in self._rejected} & set(load.open_ids)
+        bad = {r.virtual_number_id for r in self._pages.rejected} & set(load.open_ids)
         return replace(proof, gone=[*proof.gone, *(n for n in sorted(bad) if n not in proof.alive)])
 
     return prove

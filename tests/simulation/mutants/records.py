@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from etl.load import partial
-from etl.sync import account
+from etl.load import partial, publish
+from etl.sync import page_processor
 from etl.transform import decode, normalize
 from tests.simulation.mutants.planting import Wrong, mutant
 
 
-@mutant(account.AccountSync, "_told", "records that cannot be used are dropped without a trace")
+@mutant(publish.PublishTransaction, "finish", "records that cannot be used are dropped without a trace")
 def quarantine_is_silent(right: Any) -> Any:
-    def told(self: Any, listed: Any) -> Any:
-        self._rejected.clear()
-        return right(self, listed)
-
-    return told
+    return lambda self, result, found, more: right(
+        self, replace(result, quarantined=0), replace(found, rejected=[]), more
+    )
 
 
 @mutant(
-    account,
+    page_processor,
     "refuse_strangers",
     "another customer's numbers are taken in",
     test="tests/integration/test_agency.py::test_p23_a_row_of_another_customer_stops_its_account",

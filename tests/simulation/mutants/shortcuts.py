@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import text
 
-from etl.load import incremental, publish
+from etl.load import account as load_account
+from etl.load import incremental
 from etl.store import fingerprints
 from tests.simulation.mutants.planting import mutant
 
@@ -30,7 +31,7 @@ def skipping_is_whole(right: Any) -> Any:
 
 
 @mutant(
-    publish.AccountLoad,
+    load_account.AccountLoad,
     "contradicted",
     "what skipped records tell of a shared row is forgotten",
     test=f"{TESTS}::test_a_rename_amid_a_listing",
