@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 import tempfile
 import warnings
@@ -16,6 +17,7 @@ from sqlalchemy import Engine, make_url
 from etl.store import migrations
 from etl.store.engine import open_warehouse
 from tests.support import secrets
+from tests.support.selection import mark_other_halves
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +43,20 @@ def pytest_runtest_makereport(
 
 DATABASES = ("sqlite", "postgresql")
 _numbers = itertools.count()
+MEMORY, ROOM = Path("/dev/shm"), 4 * 2**30
+"""Where files need not wait for a disk, and how many bytes have to be free there."""
+
+
+def pytest_configure() -> None:
+    """Keep the tests' files in memory where there is room: most tests write a database."""
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= ROOM:
+        tempfile.tempdir = os.environ["TMPDIR"] = str(MEMORY)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Before marks select tests: see `selection`."""
+    mark_other_halves(items, DATABASES)
 
 
 @pytest.fixture(scope="session")
