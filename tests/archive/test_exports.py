@@ -10,10 +10,12 @@ from sqlalchemy import Engine
 from tests.stress.tampered_exports import export, mutate
 
 
-@pytest.mark.slow
-def test_single_changes_of_a_snapshot_and_an_archive_are_found_and_named(warehouse: Engine, tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [40, pytest.param(120, marks=pytest.mark.soak)])
+def test_single_changes_of_a_snapshot_and_an_archive_are_found_and_named(
+    warehouse: Engine, tmp_path: Path, count: int
+) -> None:
     """Bytes, lines, whole files, also where the snapshot's manifest was made to agree: all found, each by its file."""
-    findings = mutate(export(warehouse, tmp_path), 120, seed=5)
+    findings = mutate(export(warehouse, tmp_path), count, seed=5)
     assert findings.missed == findings.unnamed == []
     tried = {how.partition(":")[0] for how in findings.tried}
     assert tried == {

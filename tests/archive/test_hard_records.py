@@ -23,7 +23,7 @@ from tests.stress import hard_records
 from tests.stress.hard_records import Shape, secret_of, shapes
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_e03_drawn_records_are_synced_archived_erased_and_replayed(tmp_path: Path, sqlite_template: Path) -> None:
     """The same heads, and an erasure takes nothing else (`python -m tests.stress.hard_records` draws 100 000)."""
     assert hard_records.run(240, 20, 5, sqlite_template) >= 240

@@ -7,7 +7,7 @@ import pytest
 from tests.stress import replays
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_replay_gives_the_same_heads_and_snapshots(capsys: pytest.CaptureFixture[str]) -> None:
     """Five days of a few hundred numbers, replayed by the command in a process of its own: every day's files alike."""
     assert replays.main(["--numbers", "300", "--days", "5", "--database", "sqlite"]) == 0

@@ -175,6 +175,7 @@ def test_a05_a_new_zone_is_followed_within_a_week(warehouse: Engine) -> None:
     assert min(asked) >= 1
 
 
+@pytest.mark.soak
 def test_a05_two_hundred_quiet_customers_cost_little(sqlite_warehouse: Engine) -> None:
     """A month of an agency of 200 quiet customers takes at most 1.2 requests a customer and day."""
     ids = range(101, 301)

@@ -141,7 +141,7 @@ def test_b12_a_thousand_flipped_bytes(stage: Scene, path: Path) -> None:
     stage.recovers()
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_b12_single_flipped_bytes(stage: Scene, path: Path) -> None:
     """One flipped bit anywhere (25 of them; FAULTS_FLIPS=1000 for the campaign): never a bug's exit code, never a file
     made anew; where the damage is in the way, exit 70; what is published in spite of it equals the source."""

@@ -91,7 +91,7 @@ def test_e04_source_cannot_send_a_stand_in(case: DataCase) -> None:
     case.honest()
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_e04_record_of_too_many_bytes_is_kept_out(case: DataCase) -> None:
     """16 MiB are stored; one byte more, and only the record's beginning is kept, in quarantine."""
     most, more = case.numbers[:2]
@@ -188,7 +188,7 @@ QUICK = ("objects in an unknown field", "metadata")
 """Those of them that every run of the tests sends."""
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize(
     "hostile",
     [pytest.param(h, marks=[] if h.name in QUICK else pytest.mark.soak) for h in HOSTILE if h.name in BY_PROCESS],

@@ -106,10 +106,10 @@ HOSTILE: list[Callable[[Forged], None]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize(
     "hostile",
-    [pytest.param(h, marks=pytest.mark.soak if h is _many_values else []) for h in HOSTILE],
+    [pytest.param(h, marks=[] if h in (_bomb, _marker) else pytest.mark.soak) for h in HOSTILE],
     ids=lambda h: h.__name__.strip("_"),
 )
 def test_e04_hostile_archive_takes_little_memory(archive: Forged, hostile: Callable[[Forged], None]) -> None:
@@ -159,7 +159,7 @@ def _parquet_bomb(folder: Path) -> None:
     (folder / "manifest.json").write_text(f'{text},\n "digest": "{digest}"\n}}\n', encoding="utf-8")
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize(
     "hostile", [_large_manifest, _manifest_values, _many_notes, _parquet_bomb], ids=lambda h: h.__name__.strip("_")
 )

@@ -70,7 +70,7 @@ def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.usefixtures("no_settings")
 def test_e08_no_tampering_is_a_bug(copies: Copies, database: str, tmp_path: Path) -> None:
     """Whatever was edited, every reading command answers or names the table; none says that vnsync has a bug."""

@@ -31,7 +31,10 @@ from tests.support.rig import Rig
 from tests.support.secrets import everything_in, write_secret
 
 _TABLES = ("sync_runs", "account_syncs", "accounts", "source_drift", "quarantine")
+MOST = (AS_ITS_OWN, "percent", "turned")
+"""Spellings that every run of the tests tries; the others are among the long ones."""
 KEY = "k3y/Q1w2+E3r4/t5Y6=u7I8/o9P0"
+SPELLED = [pytest.param(s, marks=[] if s in MOST else pytest.mark.soak) for s in SPELLINGS]
 PASSWORD, LOGIN = "pa/ss+W0rd", "anna.k@x.example"
 PATIENCE = ("--retry-max-seconds", "0.01", "--log-level", "debug", "--log-format", "json", "--output", "json")
 
@@ -84,7 +87,7 @@ def _tried(
     return found
 
 
-@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("spelling", SPELLED)
 def test_e06_key_in_every_spelling(sqlite_warehouse: Engine, tmp_path: Path, spelling: str) -> None:
     """In 28 places of answers: no event, row, or archived byte holds 12 characters of the key."""
     spelled = SPELLINGS[spelling]
@@ -94,7 +97,7 @@ def test_e06_key_in_every_spelling(sqlite_warehouse: Engine, tmp_path: Path, spe
     assert _leaks(_told(rig), {"****"})
 
 
-@pytest.mark.parametrize("spelling", [AS_ITS_OWN, "escapes", "percent", "capitals", "turned"])
+@pytest.mark.parametrize("spelling", [*MOST, pytest.param("escapes", marks=pytest.mark.soak)])
 def test_e06_password_and_login(warehouse: Engine, tmp_path: Path, spelling: str) -> None:
     """A password of ten characters, and the login's name: masked in all that is no record, archived pages too."""
     spelled, rig = SPELLINGS[spelling], _rig(warehouse, tmp_path)
@@ -137,7 +140,7 @@ def _archived(folder: Path) -> list[str]:
     return [content.decode("utf-8", "replace") for content in everything_in(folder)]
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_e06_key_in_a_mixed_spelling(keyed: Source, warehouse_url: str, vnsync: Run, clean: Path) -> None:
     """The same of all that commands print, log at their highest level, report and keep."""
     spelling, url = SPELLINGS["turned"], warehouse_url

@@ -155,7 +155,7 @@ def large() -> World:
     return World(seed=3, customers=[CustomerPlan(numbers=150_000)], role="customer", id_step=7)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_p18_beyond_the_offsets(large: World) -> None:
     """By windows every number comes, in little more than the fewest possible requests; offsets are refused: exit 65."""
     with serving(Api(large, token=CANARY)) as server, connected(server) as caller:

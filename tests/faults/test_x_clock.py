@@ -80,7 +80,7 @@ def play(warehouse_url: str, tmp_path: Path) -> Iterator[Stage]:
         yield made
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_x08_real_processes_under_another_clock(play: Stage) -> None:
     """Processes that live ten years ahead, then an hour back, both publish; the moments of the account only grow."""
     needs(FAKETIME, "libfaketime")

@@ -53,24 +53,26 @@ def own_cluster() -> Iterator[Cluster]:
             yield made
 
 
-@pytest.mark.slow
-def test_x01_killed_at_swept_points_sqlite(tmp_path: Path) -> None:
-    """Twenty kills in publishing, elsewhere, in first loads, at any moment: before or after, and the next run heals."""
+@pytest.mark.parametrize("count", [5, pytest.param(20, marks=pytest.mark.soak)])
+def test_x01_killed_at_swept_points_sqlite(tmp_path: Path, count: int) -> None:
+    """Kills in publishing, elsewhere, in first loads, at any moment: before or after, and the next run heals."""
     names = iter(range(1000))
     with stage(f"sqlite:///{tmp_path}/w.db", tmp_path, runner=runner(0)) as play:
-        counts = kills.campaign(play, 20, new=lambda: f"sqlite:///{tmp_path}/n{next(names)}.db", rng=random.Random(3))
-    assert counts.landed.total() >= 20
+        counts = kills.campaign(
+            play, count, new=lambda: f"sqlite:///{tmp_path}/n{next(names)}.db", rng=random.Random(3)
+        )
+    assert counts.landed.total() >= count
 
 
-@pytest.mark.slow
-def test_x01_killed_at_swept_points_postgresql(new_postgresql: Callable[..., str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [5, pytest.param(20, marks=pytest.mark.soak)])
+def test_x01_killed_at_swept_points_postgresql(new_postgresql: Callable[..., str], tmp_path: Path, count: int) -> None:
     """The same on PostgreSQL, whose server goes on when its client is killed."""
     with stage(new_postgresql(), tmp_path, runner=runner(0)) as play:
-        counts = kills.campaign(play, 20, new=new_postgresql, rng=random.Random(4))
-    assert counts.landed.total() >= 20
+        counts = kills.campaign(play, count, new=new_postgresql, rng=random.Random(4))
+    assert counts.landed.total() >= count
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_x01_killed_at_system_calls(play: Stage, database: str) -> None:
     """SIGKILL on entering the n-th call that writes, syncs or speaks to the server while publishing, n swept."""
     landed = 0
@@ -87,7 +89,7 @@ def test_x01_killed_at_system_calls(play: Stage, database: str) -> None:
     assert landed >= 4
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_x01_server_crashes_under_a_run_postgresql(own_cluster: Cluster, tmp_path: Path) -> None:
     """SIGKILL to the postmaster and to backends, and an immediate stop, under runs halted at swept points."""
     with stage(own_cluster.new(), tmp_path, runner=runner(0)) as play:
@@ -95,7 +97,7 @@ def test_x01_server_crashes_under_a_run_postgresql(own_cluster: Cluster, tmp_pat
     assert counts.crashes.total() == 3
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_x01_link_cut_between_commit_and_acknowledgement_postgresql(own_cluster: Cluster, tmp_path: Path) -> None:
     """The run looks the commit up: what was committed is reported as done, what was not as not."""
     url = own_cluster.new()
@@ -139,7 +141,7 @@ def test_x17_synced_before_success_is_reported_sqlite(play_sqlite: Stage) -> Non
     assert journal[-1] < synced[-1] < told[0]
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_x17_success_survives_a_crash_right_after_it_postgresql(own_cluster: Cluster, tmp_path: Path) -> None:
     """Even where the server is set to answer before it has synced, what was reported as done is there after a crash."""
     url = own_cluster.new()

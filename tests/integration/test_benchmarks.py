@@ -61,7 +61,7 @@ def _sizes(database: Database, names: dict[str, str]) -> dict[str, tuple[int, in
     return found  # type: ignore[return-value]
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_the_floor_and_vnsync_hold_the_same_rows_day_after_day(
     empty_url: str, database: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -85,7 +85,7 @@ def _database(kind: str, url: str) -> Database:
     return Database(kind, url, psycopg.conninfo.make_conninfo(url))
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_synthesized_past_keeps_the_rules_of_history(empty_url: str, database: str) -> None:
     """Closed versions of a year, made by SQL, break no invariant, and the next sync goes on from there."""
     place = _database(database, empty_url)
@@ -99,7 +99,7 @@ def test_a_synthesized_past_keeps_the_rules_of_history(empty_url: str, database:
     assert oracle.broken_invariants(open_warehouse(empty_url)) == []
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_the_command_writes_figures_a_table_and_a_chart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A small run in full: every subject and step has its figures, the table its rows, and the chart is whole XML."""
     words = ["--numbers", "300", "--rounds", "1", "--databases", "sqlite", "--subjects", "vnsync", "floor", "download"]

@@ -117,7 +117,7 @@ def _days(engine: Engine, days: int, numbers: int) -> tuple[Rig, list[tuple[date
     return rig, lived
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_snapshot_of_each_of_30_days_is_that_day_s_truth(warehouse: Engine, tmp_path: Path) -> None:
     """Whatever changed later, the tables hold what the API said that day, as the oracle judges: each format in turn.
 

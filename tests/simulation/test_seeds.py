@@ -1,4 +1,4 @@
-"""The simulation itself: 100 seeds in every run of the tests, 400 more among the long ones, and those that failed."""
+"""The simulation itself: 25 seeds in every run of the tests, 475 more among the long ones, and those that failed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.simulation.seed import simulate
 from tests.simulation.stage import Stage
 
 PART = 25
-SEEDS, LONG = 100, 500
+SEEDS, LONG = 25, 500
 KEPT = {
     12: "a run taken for dead claimed its accounts afterwards, and nobody ever freed them",
     13: "an error at a run's first commit came without its run id",
@@ -46,7 +46,7 @@ def _says(seed: int, stage: Stage) -> str:
     )
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("first", range(0, SEEDS, PART))
 def test_seeds_end_without_a_violation(first: int, stage: Stage) -> None:
     """Whatever strikes, nothing is lost, invented or falsely closed, and a clean run makes all good."""

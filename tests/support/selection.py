@@ -28,7 +28,7 @@ def _sets_by_test(items: Iterable[pytest.Item]) -> dict[str, dict[str, dict[str,
     found: dict[str, dict[str, dict[str, pytest.Item]]] = defaultdict(lambda: defaultdict(dict))
     for item in items:
         call = getattr(item, "callspec", None)
-        if call is None or "database" not in call.params:
+        if call is None or "database" not in call.params or item.get_closest_marker("soak"):
             continue
         others = "-".join(part for part in call._idlist if part != call.params["database"])
         found[item.nodeid.partition("[")[0]][others][call.params["database"]] = item
