@@ -1,4 +1,4 @@
-"""One account sync, the unit of work: listed, transformed, proven and published, or not at all."""
+"""Account sync, the unit of work: an account is listed, transformed, proven and published whole, or not at all."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Listed:
 
 
 class AccountSync:
-    """One account: listed, transformed, staged, proven and published, or not at all."""
+    """The sync of one account."""
 
     def __init__(self, run: SyncContext, account: Account, known: KnownAccount) -> None:
         self._run, self._account, self._known = run, account, known
@@ -55,7 +55,7 @@ class AccountSync:
         self._identity = Identity(run, account, known)
 
     def publish(self) -> AccountResult:
-        """Do it all. Raises `VnsyncError` when nothing was published."""
+        """Sync and publish. Raises `VnsyncError` when nothing was published."""
         run = self._run
         with self._listed(straight=True) as listed:
             self._guard(listed.load, listed.proof)
@@ -77,7 +77,7 @@ class AccountSync:
 
     @contextmanager
     def _written(self, listed: Listed) -> Iterator[PublishTransaction]:
-        """The account's transaction with all rows in it: written, or compared with those that are open."""
+        """The publishing transaction with all rows in it: written (first load), or compared with the current ones."""
         if listed.first is not None:
             with listed.load.publishing_first(listed.now) as transaction:
                 for batch in listed.first.batches():
@@ -92,7 +92,7 @@ class AccountSync:
             yield transaction
 
     def dry_run(self) -> AccountResult:
-        """What `publish` would do: `held` where the guard would stop it, with the changes all the same."""
+        """The result that `publish` would give; `held` where the guard would stop it, with the changes nevertheless."""
         with (
             self._listed(straight=False) as listed,
             listed.load.trying(listed.now, listed.proof.gone) as transaction,
@@ -113,10 +113,10 @@ class AccountSync:
 
     @contextmanager
     def _listed(self, *, straight: bool) -> Iterator[Listed]:
-        """The account listed and proven, and its rows on their way into the warehouse.
+        """The account listed and proven, with its rows staged or ready to be written.
 
-        A user who is refused before a number was listed gives way to the next one.
-        `straight`: of an account of which the warehouse has nothing, rows need not be staged.
+        When a user is refused before a number was listed, the next user is tried.
+        `straight`: the rows of a first load are not staged.
         """
         refused: AccountRefused | None = None
         for user_id in self._identity.users.in_turn():
@@ -202,10 +202,8 @@ class AccountSync:
         status = AccountStatus.HELD if isinstance(exc, Held) else AccountStatus.FAILED
         return replace(self._result(status), error=f"{exc}. {exc.remedy}", exit_code=exc.exit_code)
 
-    # -- what
-
     def _stage_shared(self, load: AccountLoad, proof: Proof) -> None:
-        """Stage what numbers share, as all records together tell it, those that were not read among them."""
+        """Stage the rows that numbers share, consistent with all records, also those that were not decoded."""
         load.stage_rows(self._pages.shared_rows())
         if not self._pages.incremental.skipped:
             return
@@ -227,10 +225,10 @@ class AccountSync:
             )
         )
 
-    # -- what is gone
+    # -- numbers that are gone
 
     def _proven(self, load: AccountLoad, listing: Listing) -> Proof:
-        """What became of the numbers that were not listed, once all that was read is staged."""
+        """The proof for the numbers that were not listed, once all records are staged."""
         proof = self._prove(load, listing)
         self._pages.incremental.complete()
         self._stage_shared(load, proof)
@@ -260,7 +258,7 @@ class AccountSync:
 
     @property
     def _limits(self) -> Guard | None:
-        """The guard of this sync; None where an operator approved what it would hold."""
+        """The guard of this sync; None where an operator approved the closing."""
         return None if self._approved else Guard(self._run.options.max_close_share)
 
     def _guard(self, load: AccountLoad, proof: Proof) -> None:

@@ -1,6 +1,6 @@
-"""Work side by side in a few threads, and a way to stop all of them at once: the first failure, or a signal, does.
+"""Concurrency: worker threads that sync accounts, slots that limit listings, and cancellation of all workers at once.
 
-There are more lanes than places: what one lane writes is not waited for, the next account is asked for meanwhile.
+There are more workers than slots: while one worker writes an account, another lists the next.
 """
 
 from __future__ import annotations
@@ -15,42 +15,42 @@ from queue import SimpleQueue
 from etl.domain.ports import Clock
 
 STEP = 0.25
-"""Seconds of a pause after which a lane looks whether it has to stop."""
+"""Seconds between two checks for cancellation during a pause."""
 LAST_LOOKS = 50
-"""How often, every `LOOK` seconds, lanes that have to stop are interrupted before they are left behind."""
+"""How often, every `LOOK` seconds, workers are interrupted after a cancellation before they are abandoned."""
 LOOK = 0.1
 SMALL = 1_000
-"""Numbers up to which an account that was listed needs so little memory that another may be begun beside it."""
+"""Numbers up to which a listed account takes so little memory that its slot is released before it is written."""
 
 
 class Cancelled(BaseException):
-    """The run is being stopped, so this lane leaves off what it does. Nobody but the lane itself catches it."""
+    """Ends a worker of a run that is being stopped. Only the worker's own loop catches it."""
 
 
 class Cancellation:
-    """Whether the run is being stopped."""
+    """A flag for all workers of a run: set when the run is being stopped."""
 
     def __init__(self) -> None:
         self._cancelled = threading.Event()
 
     def cancel(self) -> None:
-        """Everybody is to stop."""
+        """Stop all workers."""
         self._cancelled.set()
 
     @property
     def cancelled(self) -> bool:
-        """Whether it was called."""
+        """Whether the run is being stopped."""
         return self._cancelled.is_set()
 
     def raise_if_cancelled(self) -> None:
-        """Raises `Cancelled` when it was called."""
+        """Raise `Cancelled` when the run is being stopped."""
         if self.cancelled:
             raise Cancelled
 
 
 @dataclass(frozen=True)
 class CancellableClock:
-    """A clock for lanes: whoever reads it or waits on it learns that the run is being stopped, by `Cancelled`."""
+    """A clock for workers: reading it or waiting on it raises `Cancelled` when the run is being stopped."""
 
     clock: Clock
     cancellation: Cancellation
@@ -76,7 +76,7 @@ class CancellableClock:
 
 
 class Slot:
-    """A lane's right to list an account; several lanes share some `free` ones. Without them there is no waiting."""
+    """A worker's right to list an account; workers share the `free` ones. Without `free` there is no waiting."""
 
     def __init__(self, free: threading.Semaphore | None = None) -> None:
         self._free = free or threading.Semaphore()
@@ -84,9 +84,9 @@ class Slot:
 
     @contextlib.contextmanager
     def held(self, clock: Clock) -> Iterator[None]:
-        """Wait for a place, and hold it until the block ends, or the account was listed."""
+        """Wait for a slot, and hold it until the block ends or a small account is listed."""
         while not self._free.acquire(timeout=STEP):
-            clock.monotonic()  # where the run is being stopped, this raises
+            clock.monotonic()  # raises when the run is being stopped
         self._held = True
         try:
             yield
@@ -94,7 +94,7 @@ class Slot:
             self._give_up()
 
     def listed(self, numbers: int) -> None:
-        """An account of so many numbers asks for nothing more: if it is small, another may, while it is written."""
+        """An account of `numbers` is listed: release the slot if the account is small."""
         if numbers <= SMALL:
             self._give_up()
 
@@ -107,19 +107,19 @@ class Slot:
 def run_workers(
     workers: int, work: Callable[[], None], *, cancellation: Cancellation, interrupt: Callable[[], None]
 ) -> None:
-    """Do `work` in so many threads at once; return when it is done in all of them.
+    """Do `work` in `workers` threads at once; return when all of them are done.
 
-    What one of them raises, or what a signal raises here, halts the others and is raised here. `interrupt`: breaks off
-    what they wait for; it is called until they have stopped. Those that do not stop are left behind as daemons.
+    An error of one thread, or of a signal handler here, cancels the others and is raised. `interrupt`: breaks off
+    requests and statements; it is called until the threads have stopped. Threads that do not stop stay as daemons.
     """
     ends: SimpleQueue[BaseException | None] = SimpleQueue()
     threads = [
-        threading.Thread(target=_worker, args=(work, ends), name=f"lane {n}", daemon=True) for n in range(workers)
+        threading.Thread(target=_worker, args=(work, ends), name=f"worker {n}", daemon=True) for n in range(workers)
     ]
     started: list[threading.Thread] = []
     try:
         for thread in threads:
-            with contextlib.suppress(RuntimeError):  # no more threads: those that there are do it
+            with contextlib.suppress(RuntimeError):  # the system gives no more threads: fewer do the work
                 thread.start()
                 started.append(thread)
         if not started:
@@ -136,7 +136,7 @@ def run_workers(
 def _worker(work: Callable[[], None], ends: SimpleQueue[BaseException | None]) -> None:
     try:
         work()
-    except BaseException as exc:  # noqa: BLE001 - whatever it is, it is raised where the lanes are waited for
+    except BaseException as exc:  # noqa: BLE001 - raised again in `run_workers`
         ends.put(exc)
     else:
         ends.put(None)

@@ -1,4 +1,4 @@
-"""What account syncs of a run share: what was asked for, and whom they work with."""
+"""Sync context: the options of a run, and the services that its account syncs share."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from etl.workers.transformers import Transformers, inline
 
 @dataclass(frozen=True, kw_only=True)
 class SyncOptions:
-    """What a run is asked to do: which accounts (none: all), and how many numbers it may close unasked.
+    """Options of a run. `accounts`: those to sync (empty: all); `approve_close`: those that the guard does not hold.
 
-    `page_limit`: the most numbers that one answer is asked to hold; `concurrency`: how many accounts to list at once.
-    `bounds`: the ids at which an account's listing is cut, by account; where none are given, what the warehouse
-    knows decides. `shortcuts`: what came as before is not read again. `users`: the user through whom an agent's
-    customer is listed, by account, where the settings name one. `viewers`: the viewer of each account as an archive
-    recorded it: then none is chosen, users are not compared, and every name and time zone is asked for.
+    `page_limit`: the most numbers in one answer; `concurrency`: how many accounts are listed at once. `bounds`: the ids
+    at which an account's listing is cut into windows, by account; without them the warehouse's ids decide. `shortcuts`:
+    records whose bytes did not change are not decoded. `users`: the user through whom an agent's customer is listed,
+    by account, where the settings name one. `viewers`: the viewer of each account as an archive recorded it: then no
+    viewer is chosen, users are not compared, and every name and time zone is asked for.
     """
 
     accounts: frozenset[int] = frozenset()
@@ -47,10 +47,10 @@ class SyncOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class SyncContext:
-    """What the account syncs of a run share; `api`, `connection_cache` and `slot` are shared within one worker only.
+    """Services of a run for its account syncs; `api`, `connection_cache` and `slot` belong to one worker.
 
     `credential`: the name of the credentials in use; `roster`: the ids of all accounts that they reach; `to_describe`:
-    the accounts whose name and time zone are asked for in this run.
+    the accounts whose name and time zone are due in this run.
     """
 
     api: DataApi
@@ -72,5 +72,5 @@ class SyncContext:
     list_length: ListLength = field(default_factory=ListLength)
 
     def notice(self, message: str, account_id: int | None = None) -> None:
-        """Tell the operator something that no row of a table says."""
+        """Report a notice to the operator."""
         self.report(Notice(message=message, account_id=account_id))

@@ -1,4 +1,4 @@
-"""Names and time zones of an agent's customers: asked for in turn, so that a fleet does not pay for all on one day."""
+"""Due dates of requests for customers' names and time zones, spread so that a fleet does not pay for all on one day."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from etl.store.accounts import KnownAccount
 
 DESCRIBED_EVERY = timedelta(days=7)
 COMPARED_EVERY = timedelta(days=35)
-"""How often the other users of a customer are asked whether they see more: each costs a point."""
+"""How often the totals of a customer's other users are compared: each request costs a point."""
 _EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 _SPREAD = 2_654_435_761
 """A multiplier that scatters neighbouring ids over 32 bits."""
 
 
 def is_due(account_id: int, last: datetime | None, now: datetime, every: timedelta) -> bool:
-    """Whether to ask again: each account has a moment of its own in every period, and none waits longer than one."""
+    """Whether a request is due: each account has its own moment in every period, and none waits longer than one."""
     if last is None or last > now or now - last >= every:
         return True
     offset = every * ((account_id * _SPREAD % 2**32) / 2**32)
@@ -24,7 +24,7 @@ def is_due(account_id: int, last: datetime | None, now: datetime, every: timedel
 
 
 def to_describe(accounts: Collection[int], known: Mapping[int, KnownAccount], now: datetime) -> frozenset[int]:
-    """The accounts whose name and zone a run asks for: those that are due, or else the one asked longest ago."""
+    """The accounts whose name and zone a run requests: those that are due, or else the one requested longest ago."""
     asked = {i: known[i].described_at if i in known else None for i in accounts}
     due = {i for i, last in asked.items() if is_due(i, last, now, DESCRIBED_EVERY)}
     longest_ago = min(asked, key=lambda i: (asked[i] or _EPOCH, i), default=None)

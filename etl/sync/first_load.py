@@ -1,6 +1,6 @@
-"""First load: an account of which the warehouse has nothing is transformed while it is listed, and written when whole.
+"""First load: the pages of an account without rows in the warehouse, transformed while listed, written afterwards.
 
-Its rows carry the moment at which the listing was whole, so none of them can be written earlier.
+The rows carry the moment at which the listing was complete, so none of them can be written earlier.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from etl.workers.transformers import CheckCancelled, Transformer, Transformers
 
 
 class FirstLoadPages:
-    """Passes pages to a transformer, and gives their rows once all are listed.
+    """Passes pages to a transformer, and yields their rows once all are listed.
 
     `check_cancelled`: see `Transformers`.
     """
@@ -26,7 +26,7 @@ class FirstLoadPages:
     def __init__(self, transformers: Transformers, processor: PageProcessor, check_cancelled: CheckCancelled) -> None:
         self._transformers, self._processor, self._check_cancelled = transformers, processor, check_cancelled
         self._heads: deque[Page] = deque()
-        """Of each page what is needed when its rows come: all but its records."""
+        """The pages without their records, for the time when their rows arrive."""
         self._transformer: Transformer | None = None
         self._until_the_end = contextlib.ExitStack()
 
@@ -37,15 +37,15 @@ class FirstLoadPages:
         self._until_the_end.close()
 
     def take(self, page: Page, numbers: int) -> None:
-        """A page was listed, of an account that has about so many numbers."""
+        """Transform a page of an account that has about `numbers` numbers."""
         if self._transformer is None:
             self._transformer = self._until_the_end.enter_context(self._transformers(numbers, self._check_cancelled))
         self._transformer.begin([*page.records.values(), *page.unreadable])
-        unreadable: list[Record] = [b""] * len(page.unreadable)  # of these only the count is needed
+        unreadable: list[Record] = [b""] * len(page.unreadable)  # only their count is needed
         self._heads.append(replace(page, records={}, ids=array("q", page.ids), unreadable=unreadable))
 
     def batches(self) -> Iterator[Batch]:
-        """All rows, page by page; those that numbers share at the end."""
+        """All rows, page by page; the rows that numbers share come last."""
         if self._transformer is None:
             return
         for rows in self._transformer.pages():

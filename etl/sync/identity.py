@@ -20,7 +20,7 @@ from etl.sync.viewer import Users
 
 
 class Identity:
-    """The state of an account's identity in one sync. `viewer`: through whom it is listed, once that is decided."""
+    """The identity of an account during one sync. `viewer`: the one that lists it, once it is chosen."""
 
     def __init__(self, run: SyncContext, account: Account, known: KnownAccount) -> None:
         self._run, self._account, self._known = run, account, known
@@ -33,12 +33,12 @@ class Identity:
     # -- the viewer
 
     def list_through(self, user_id: int | None) -> None:
-        """The account is listed through this user; None: through the token itself."""
+        """List the account through this user; None: through the token itself."""
         self.viewer = self._archived or Viewer(credential=self._run.credential, user_id=user_id)
 
     @property
     def viewer_differs(self) -> bool:
-        """Whether the account's open numbers were listed by another viewer, who may see others."""
+        """Whether another viewer, with other rights, listed the account's open numbers."""
         return self._known.synced and not self.viewer.sees_as(self._known.viewer)
 
     def viewer_changed(self, suspects: int) -> bool:
@@ -46,14 +46,14 @@ class Identity:
         return bool(suspects) and self.viewer_differs
 
     def compare_users(self, listed: int) -> None:
-        """Tell when another user of the customer sees more than the `listed` numbers."""
+        """Report another user of the customer who sees more than the `listed` numbers."""
         account_id, now = self._account.account_id, self._run.clock.now()
         if self.users.compared:
             self._compared_at = now
         if not self.users.are_a_choice or not is_due(account_id, self._compared_at, now, COMPARED_EVERY):
             return
         self._compared_at = now
-        with contextlib.suppress(*SOURCE_FAILURES):  # the listing is whole, whatever others see
+        with contextlib.suppress(*SOURCE_FAILURES):  # the listing does not depend on it
             if more := self.users.seeing_more(self.viewer.user_id, listed):
                 self._run.notice(
                     f"user {more[0]} sees {more[1]} numbers; user {self.viewer.user_id}, through whom the account is"
@@ -64,9 +64,9 @@ class Identity:
     # -- name and time zone
 
     def described(self, begin: Begin) -> Callable[[AccountLoad], Account]:
-        """The way to the account with its name and time zone, as far as they are known.
+        """A function that gives the account with its name and time zone, as far as they are known.
 
-        An agent's customer is asked for them in turn. The answer may be on its way while the warehouse is read.
+        They are requested for the customers that are due; the answer may arrive while the warehouse is read.
         """
         run, account, known = self._run, self._account, self._known
         asked: Callable[[], Description] | None = None
@@ -74,20 +74,20 @@ class Identity:
             asked = begin(partial(describe, run.api, account, self.viewer.user_id))
 
         def described(load: AccountLoad) -> Account:
-            told = Description()
+            description = Description()
             if asked:
-                _ = load.open_numbers  # counted, so that no snapshot is held meanwhile
-                told, self._described_at = asked(), run.clock.now()
-                if told.problem:
-                    run.undescribed.add(told.problem)
-            name = account.account_name or told.name or known.account_name
-            timezone = account.timezone or told.timezone or known.timezone
+                _ = load.open_numbers  # read now, so that no snapshot is held during the request
+                description, self._described_at = asked(), run.clock.now()
+                if description.problem:
+                    run.undescribed.add(description.problem)
+            name = account.account_name or description.name or known.account_name
+            timezone = account.timezone or description.timezone or known.timezone
             return replace(account, account_name=name, timezone=timezone)
 
         return described
 
     def facts(self, account: Account, *, suspects: int) -> AccountFacts:
-        """The account's row: its viewer is the new one, unless it did not see what the last one saw."""
+        """The facts for the account's row: the new viewer, unless it misses numbers that the last one saw."""
         return AccountFacts(
             account_name=account.account_name,
             timezone=account.timezone,

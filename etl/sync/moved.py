@@ -28,10 +28,10 @@ def notices(engine: Engine, results: Collection[AccountResult], accounts: Collec
         return []
     with database_errors(), begin_reading(engine) as connection:
         run_id, since = closed[0].run_id, min(instants)
-        return list(told(moves_of_run(connection, run_id, [a.account_id for a in closed], since)))
+        return list(worded(moves_of_run(connection, run_id, [a.account_id for a in closed], since)))
 
 
-def told(moves: Iterable[Move]) -> Iterator[Notice]:
+def worded(moves: Iterable[Move]) -> Iterator[Notice]:
     """One notice for each move, or one for all of them where there are many."""
     several = iter(moves)
     first = list(islice(several, NAMED))

@@ -1,4 +1,4 @@
-"""Page processing: what each page of a listing goes through on its way to rows, whatever then takes the rows."""
+"""Page processor: checks each page of a listing and turns it into rows, for a first load and a re-sync alike."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _CUSTOMER = ("virtual_number_id", "child_customer_id")
 
 
 class PageProcessor:
-    """The pages of one account: refuses strangers, and collects refused records, drift and what is remembered.
+    """Processes the pages of one account: refuses strangers; collects refused records, drift and fingerprints.
 
-    `roster`: the ids of all accounts that the token reaches. `before`: what is remembered of the last listing.
+    `roster`: the ids of all accounts that the token reaches. `before`: the fingerprints of the last listing.
     """
 
     def __init__(self, account_id: int, roster: Set[int], before: ListingPrint | None = None) -> None:
@@ -36,25 +36,25 @@ class PageProcessor:
 
     @property
     def drift(self) -> DriftLog:
-        """What the source sent and the documentation does not mention."""
+        """Fields, values and types that the documentation does not mention."""
         return self.normalizer.drift
 
     def process(self, page: Page) -> Batch:
-        """A page's rows in the tables whose rows belong to one number, made here; of an unchanged page, none."""
+        """The rows of a page, in the tables whose rows belong to one number; none for an unchanged page."""
         if page.as_before and page.before is not None:
             self.incremental.keep(page.before)
             return {}
         return self.accept(page, self._transformation.records([*page.records.values(), *page.unreadable]))
 
     def accept(self, page: Page, rows: PageRows) -> Batch:
-        """The same of a page that was transformed elsewhere: `page` without its records, and their rows."""
+        """The same for a page that a transformer has read: `page` without its records, and the rows."""
         batch = self._accepted(rows)
         phones = dict(zip(rows.ids, rows.phones, strict=True))
         self.incremental.take(page, phones, rows.drift_entries, partly_read(rows.rejected))
         return batch
 
     def process_alone(self, records: Collection[Record]) -> Batch:
-        """The rows of records that came in no page of the listing: nothing of them is remembered."""
+        """The rows of records that came outside the listing; no fingerprints are kept of them."""
         return self._accepted(self._transformation.records(records))
 
     def _accepted(self, rows: PageRows) -> Batch:
@@ -68,7 +68,7 @@ class PageProcessor:
         return batch
 
     def adopt(self, shared: SharedRows) -> Batch:
-        """The rows that numbers share, of pages that were all transformed elsewhere."""
+        """The rows that numbers share, when a transformer has read all pages."""
         self.normalizer.adopt(
             shared.rows,
             conflicts=shared.conflicts,
@@ -78,7 +78,7 @@ class PageProcessor:
         return {n: Columns.of(tables.BY_NAME[n], rows) for n, rows in self.shared_rows().items() if rows}
 
     def shared_rows(self) -> Mapping[str, list[tuple[Any, ...]]]:
-        """The rows that numbers share, as all pages together tell them."""
+        """The rows that numbers share, from all pages together."""
         return self.normalizer.shared_rows()
 
     def refuse_mass_quarantine(self, listed: int) -> None:

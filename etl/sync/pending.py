@@ -1,4 +1,4 @@
-"""Accounts that no lane has begun, for several lanes to take from."""
+"""Queue of the accounts that no worker has begun."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from etl.errors import Unavailable, VnsyncError
 from etl.extract.accounts import Account
 
 MOST_UNREACHABLE = 3
-"""After so many accounts in a row for which the source did not answer, however long it was asked, the run gives up."""
+"""The run gives up after this many accounts in a row that failed because the source did not answer."""
 
 
 class Pending:
-    """The accounts that nobody has begun, for several lanes to take from; and whether there is any use in going on."""
+    """The queue; workers take accounts from it until it is empty, or until the run gives up (`hopeless`)."""
 
     def __init__(self, accounts: Sequence[Account]) -> None:
         self._rest, self._lock = deque(accounts), threading.Lock()
         self._unreachable = self._workers = 0
         self.hopeless: VnsyncError | None = None
-        """Why none of the rest can go on."""
+        """The error for which no further account is begun."""
 
     def begin(self) -> None:
-        """A lane begins; it ends when there is no next account, or by giving one back."""
+        """Count a worker; it is counted off by `next` when the queue ends, or by `give_back`."""
         with self._lock:
             self._workers += 1
 
     def next(self) -> Account | None:
-        """The next account to begin; None, and a lane less, when there is none, or no use."""
+        """The next account; None, and one worker less, when there is none or the run gives up."""
         with self._lock:
             if self._rest and self.hopeless is None:
                 return self._rest.popleft()
@@ -36,7 +36,7 @@ class Pending:
             return None
 
     def give_back(self, account: Account) -> bool:
-        """End a lane and leave the account that it did not begin to others; False when there is no other lane."""
+        """Count off a worker and return its account to the queue; False when it is the last worker."""
         with self._lock:
             if self._workers <= 1:
                 return False
@@ -45,13 +45,13 @@ class Pending:
             return True
 
     def ended(self, error: VnsyncError | None) -> None:
-        """An account has ended, with an error or well."""
+        """Note the end of an account; `error`: None when it was published."""
         with self._lock:
             self._unreachable = self._unreachable + 1 if isinstance(error, Unavailable) else 0
             if (error is not None and error.concerns_all) or self._unreachable >= MOST_UNREACHABLE:
                 self.hopeless = self.hopeless or error
 
     def rest(self) -> list[Account]:
-        """Those that nobody began."""
+        """The accounts that were not begun."""
         with self._lock:
             return list(self._rest)

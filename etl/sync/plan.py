@@ -1,4 +1,4 @@
-"""A run without its commits: what it takes and what it would publish. Nothing is written, not even the run's row."""
+"""Plan: the requests that a sync takes, and what it would publish. Nothing is written, not even the run's row."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from etl.sync.scope import in_this_run, report_undescribed, wanted
 from etl.sync.unreachable import as_unreachable, not_listed, state_of, unreachable_result
 
 NO_RUN = 0
-"""The run id of a run that is none."""
+"""The run id in the results of a plan."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedAccount:
-    """What would become of one account. `result` is as its row would be, with `held` where the guard would stop it.
+    """The plan of one account. `result`: as its row would be, `held` where the guard would stop it.
 
-    `requests`: how many it takes; each answered one costs a point. `tables`: also of a held account, were it approved.
+    `requests`: how many it takes; each answer costs a point. `tables`: the changes, also of an account that is held.
     """
 
     result: AccountResult
@@ -41,7 +41,7 @@ class PlannedAccount:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The whole of it. `requests`: for the roster too; `points_left`: of the minute or day, None where unlimited."""
+    """The plan of a run. `requests`: with those for the roster; `points_left`: None where points are unlimited."""
 
     exit_code: int
     requests: int
@@ -52,9 +52,9 @@ class Plan:
 def plan(
     api: DataApi, engine: Engine, *, options: SyncOptions, clock: Clock, report: Report, fetcher: Fetcher = inline
 ) -> Plan:
-    """Read the accounts as `sync` would, and work out what it would publish.
+    """List the accounts as `sync` would, and compute what it would publish.
 
-    What would fail for one account is in the plan; `VnsyncError` is raised when nothing could be tried.
+    The failure of one account is in its result; `VnsyncError` is raised when no account can be tried.
     """
     migrations.check(engine)
     for warning in schema_check.check(engine):
@@ -92,7 +92,7 @@ def plan(
 
 
 def _planned(sync: AccountSync, account: Account, known: KnownAccount, *, agents: bool) -> PlannedAccount:
-    """What would come of one account; its failure is in the result, and what concerns all accounts is raised."""
+    """The plan of one account. Its failure is in the result; an error that concerns all accounts is raised."""
     try:
         result = sync.dry_run()
         return PlannedAccount(result=result, requests=result.requests, tables=result.changes)

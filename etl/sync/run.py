@@ -1,4 +1,4 @@
-"""One run: which accounts, one after the other or a few at a time, and what became of each."""
+"""One run: it lists the roster, syncs the accounts, a few at a time, and records the result of each."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from etl.workers.transformers import Transformers, inline
 __all__ = ["SyncOptions", "sync"]
 
 CONNECTION_TRIES, CONNECTION_PAUSE = 5, 2.0
-"""How often the last lane asks for a connection to the database, and the seconds between."""
+"""How often the last worker asks for a database connection, and the seconds between."""
 
 
 def sync(
@@ -62,10 +62,10 @@ def sync(
 ) -> RunResult:
     """Sync every account that the token reaches, or those asked for; each is published whole or not at all.
 
-    `recorder`: is told what evidence needs, and may prevent a commit. `fetcher`: how the next window of an account is
-    fetched while one is worked on. `transformers`: who makes rows of the records of an account that is new.
+    `recorder`: records the run as evidence; its error prevents a commit. `fetcher`: fetches the next window while one
+    is processed. `transformers`: transform the pages of a first load, here or in a worker process.
 
-    What fails for one account is in the result; `VnsyncError` with the run id is raised when nothing could be tried.
+    The failure of one account is in the result; `VnsyncError` with the run id is raised when no account can be tried.
     """
     migrations.check(engine)
     warnings = schema_check.check(engine)
@@ -95,8 +95,8 @@ def sync(
 
 
 @dataclass
-class _Teller:
-    """Reports what happens in a lane, and says of which account it happened."""
+class _WorkerReport:
+    """Reports the events of a worker, with the id of the account it works on."""
 
     report: Report
     account_id: int | None = None
@@ -119,7 +119,7 @@ class _Run:
         self._roster: Roster | None = None
         self._done: dict[int, AccountResult] = {}
         self._cancellation = Cancellation()
-        self._telling, self._told_of_fewer = threading.Lock(), False
+        self._notice_lock, self._fewer_noticed = threading.Lock(), False
 
     def work(self) -> RunResult:
         runs.mark_dead(self._engine, self._clock.now(), self._run_id)
@@ -142,7 +142,7 @@ class _Run:
 
     @property
     def _results(self) -> list[AccountResult]:
-        """What became of the accounts so far, in the roster's order, whichever ended first."""
+        """The results so far, in the roster's order."""
         return [self._done[a.account_id] for a in self._accounts if a.account_id in self._done]
 
     def _beginning(self) -> Beginning:
@@ -169,9 +169,9 @@ class _Run:
             self._give_up(pending.rest(), pending.hopeless)
 
     def _workers(self, at_once: int, pending: Pending, known: dict[int, KnownAccount]) -> None:
-        """List several accounts at once, each lane with a connection of its own to the source and the warehouse.
+        """List `at_once` accounts at once; each worker has its own connections to the source and the warehouse.
 
-        As many lanes again write what was listed meanwhile, as long as it is small.
+        There are twice as many workers, so that small accounts are written while others are listed.
         """
         clock, open_apis, slots = (
             CancellableClock(self._clock, self._cancellation),
@@ -180,19 +180,19 @@ class _Run:
         )
 
         def work() -> None:
-            teller = _Teller(self._report)
-            beside = self._shared.api.beside(clock=clock, report=teller)
-            with beside as api, closing(ConnectionCache(self._engine)) as connection_cache:
+            report = _WorkerReport(self._report)
+            own_api = self._shared.api.beside(clock=clock, report=report)
+            with own_api as api, closing(ConnectionCache(self._engine)) as connection_cache:
                 open_apis.append(api)
                 shared = replace(
                     self._shared,
                     api=api,
                     connection_cache=connection_cache,
                     clock=clock,
-                    report=teller,
+                    report=report,
                     slot=Slot(slots),
                 )
-                self._worker(shared, pending, known, teller)
+                self._worker(shared, pending, known, report)
 
         def interrupt() -> None:
             for api in open_apis:
@@ -207,41 +207,41 @@ class _Run:
         shared: SyncContext,
         pending: Pending,
         known: dict[int, KnownAccount],
-        teller: _Teller | None = None,
+        report: _WorkerReport | None = None,
     ) -> None:
-        """Take one account after the other until none is left, or none can go on."""
+        """Sync one account after another until none is left, or the run gives up."""
         pending.begin()
         while True:
             with shared.slot.held(shared.clock):
                 if (account := pending.next()) is None or not self._connected(shared, pending, account):
                     return
-                if teller is not None:
-                    teller.account_id = account.account_id
+                if report is not None:
+                    report.account_id = account.account_id
                 with shared.api.account():
                     pending.ended(self._one(shared, account, known.get(account.account_id, KnownAccount())))
 
     def _connected(self, shared: SyncContext, pending: Pending, account: Account) -> bool:
-        """Whether the lane can go on; where the server has no connection for it, the account is left to other lanes.
+        """Whether the worker has a connection; where the server gives none, the account goes back to the queue.
 
-        The last lane does not give up so soon: those that ended just now are giving their connections back.
+        The last worker asks several times, because workers that just ended are closing their connections.
         """
         for _ in range(CONNECTION_TRIES):
             try:
                 shared.connection_cache.make_ready()
             except NoConnectionFree:
                 if pending.give_back(account):
-                    self._tell_of_fewer()
+                    self._notice_fewer()
                     return False
                 shared.clock.sleep(CONNECTION_PAUSE)
             else:
                 return True
-        return True  # to fail as any account does whose database cannot be reached
+        return True  # the account then fails as one whose database cannot be reached
 
-    def _tell_of_fewer(self) -> None:
-        """Say once that the server gives the run fewer connections than it takes."""
-        with self._telling:
-            told, self._told_of_fewer = self._told_of_fewer, True
-        if not told:
+    def _notice_fewer(self) -> None:
+        """Report once that the server gives fewer connections than the run takes."""
+        with self._notice_lock:
+            noticed, self._fewer_noticed = self._fewer_noticed, True
+        if not noticed:
             at_once = self._options.concurrency
             self._shared.notice(
                 f"the database gives no more connections, so fewer accounts are synced at once: --concurrency {at_once}"
@@ -249,14 +249,14 @@ class _Run:
             )
 
     def _one(self, shared: SyncContext, account: Account, known: KnownAccount) -> VnsyncError | None:
-        """Sync one account and record what became of it; the error that it failed with."""
+        """Sync one account and record its result; the error that it failed with, or None."""
         sync = AccountSync(shared, account, known)
         try:
             result = sync.publish()
         except (Stopped, OtherInstallation):
             raise
         except VnsyncError as exc:
-            self._cancellation.raise_if_cancelled()  # what was broken off has not failed
+            self._cancellation.raise_if_cancelled()  # an account that was interrupted has not failed
             failed, state = sync.failed(exc), self._known_state(account, exc)
             self._record(failed if state is None else as_unreachable(failed, state, known))
             return exc
@@ -264,12 +264,12 @@ class _Run:
         return None
 
     def _known_state(self, account: Account, exc: VnsyncError) -> Unreachable | None:
-        """Why an agent's customer cannot be listed, where that is a known state and nothing is to be mended here."""
+        """The known state for which an agent's customer cannot be listed, if it is one."""
         agents = self._roster is not None and self._roster.role == "agent"
         return state_of(account, exc) if agents and isinstance(exc, AccountRefused) else None
 
     def _give_up(self, rest: Sequence[Account], reason: VnsyncError) -> None:
-        """No account can go on: those not reached are recorded as failed, for the same reason."""
+        """Record the accounts that were not begun as failed, for the reason for which the run gave up."""
         for account in rest:
             untried = AccountResult(
                 run_id=self._run_id,
@@ -283,7 +283,7 @@ class _Run:
             self._record(untried)
 
     def _not_listed(self, known: dict[int, KnownAccount], accounts: tuple[Account, ...]) -> None:
-        """Report the accounts that could not be tried: customers that left, and those without a user."""
+        """Record or mention the accounts that could not be tried: customers that left, and those without a user."""
         assert self._roster is not None
         recorded, mentioned = not_listed(known, self._roster, {a.account_id for a in accounts}, self._options.accounts)
         named = {a.account_id: a for a in self._roster.without_user}
@@ -325,7 +325,7 @@ class _Run:
 
     @contextlib.contextmanager
     def ended_by_errors(self) -> Iterator[None]:
-        """Whatever stops the run ends its row; the error goes on with the run id, and with what was published."""
+        """End the run's row whatever stops the run; the error is raised with the run id and the results."""
         try:
             yield
         except VnsyncError as exc:

@@ -1,4 +1,4 @@
-"""Scope of a run: the accounts to sync, and what they share once the roster is known."""
+"""Scope of a run: the accounts to sync, and the parts of the context that depend on the roster."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from etl.sync.descriptions import to_describe
 
 
 def wanted(roster: Roster, options: SyncOptions, report: Report) -> tuple[Account, ...]:
-    """The accounts to sync: those chosen, or all that can be listed. Raises `Usage` or `SourceUnusable`: there is none.
+    """The accounts to sync: those chosen, or all that can be listed. Raises `Usage` or `SourceUnusable` without any.
 
-    Customers without a user are no fault of the command: they are reported as unreachable (`sync.unreachable`).
+    Customers without a user are not a usage error: they are reported as unreachable (`sync.unreachable`).
     """
     if not options.accounts and not roster.ids:
         raise SourceUnusable("this token can read no account", remedy="Check the agent's customers and users")
@@ -31,7 +31,7 @@ def wanted(roster: Roster, options: SyncOptions, report: Report) -> tuple[Accoun
 def in_this_run(
     shared: SyncContext, roster: Roster, accounts: Sequence[Account], known: Mapping[int, KnownAccount]
 ) -> SyncContext:
-    """What the accounts of a run share, once the roster is known: the credential, and whose descriptions are due."""
+    """The context with the credential's name, the roster, and the accounts whose descriptions are due."""
     names = sorted({k.viewer.credential for k in known.values() if k.viewer.credential})
     ids = [a.account_id for a in accounts] if roster.role == "agent" else []
     due = to_describe(ids, known, shared.clock.now())
@@ -44,7 +44,7 @@ def in_this_run(
 
 
 def report_undescribed(shared: SyncContext) -> None:
-    """Tell how many customers could not be asked for name and time zone, each cause once."""
+    """Report how many customers could not be asked for name and time zone, once for each cause."""
     for problem, count in shared.undescribed.most_common():
         customers = f"{count} customer{'' if count == 1 else 's'}"
         shared.notice(f"{problem} ({customers}): names are those of get.customers, time zones stay as they are known")

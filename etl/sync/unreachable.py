@@ -1,6 +1,6 @@
-"""Unreachable customers of an agent: known states, reported by the run that finds them and only mentioned afterwards.
+"""Unreachable customers of an agent: known states, reported as failed by the run that finds them, later by a notice.
 
-A customer that cannot be listed is no proof that a single number of it is gone: its rows stay as they were.
+A customer that cannot be listed does not prove that its numbers are gone: its rows stay as they were.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _REMEDIES = {
     f" {ONCE}",
 }
 _ABSENT = frozenset({Unreachable.LEFT, Unreachable.NO_USER})
-"""Not in the lists that a roster is made of. Which of them lacks a customer may change with the right to one list."""
+"""Absent from the lists of the roster; which list lacks a customer may change with the rights of the key."""
 
 
 def state_of(account: Account, refused: AccountRefused) -> Unreachable | None:
-    """The known state of a customer whose listing is refused; None: a refusal that somebody has to act upon."""
+    """The known state of a customer whose listing is refused; None for a refusal that the operator has to act upon."""
     if account.state in _STATES:
         return _STATES[account.state]
     return Unreachable.INACTIVE if refused.mnemonic == Unreachable.INACTIVE else None
@@ -46,7 +46,7 @@ _STATES = {
 }
 
 
-def is_told(reason: Unreachable, known: KnownAccount | None) -> bool:
+def is_reported(reason: Unreachable, known: KnownAccount | None) -> bool:
     """Whether the last run that tried the account has reported this state."""
     last = known.unreachable if known else None
     return last is reason or (last in _ABSENT and reason in _ABSENT)
@@ -55,10 +55,10 @@ def is_told(reason: Unreachable, known: KnownAccount | None) -> bool:
 def not_listed(
     known: Mapping[int, KnownAccount], roster: Roster, tried: Collection[int], chosen: Collection[int]
 ) -> tuple[dict[int, Unreachable], dict[int, Unreachable]]:
-    """The accounts that a run cannot try: those to put on record, and those that a notice is enough for.
+    """The accounts that a run cannot try: those to record as failed, and those that only get a notice.
 
     Accounts of the warehouse that are not in the roster were another token's, unless the last run that tried them also
-    tried some that this run `tried`. A run for `chosen` accounts speaks of no others.
+    tried some that this run `tried`. A run for `chosen` accounts reports no others.
     """
     together = {known[i].last_run_id for i in known.keys() & set(tried)}
     absent = {i: Unreachable.LEFT for i, k in known.items() if k.synced and i not in roster.ids}
@@ -66,16 +66,16 @@ def not_listed(
     recorded, mentioned = dict[int, Unreachable](), dict[int, Unreachable]()
     for account_id, reason in sorted(absent.items()):
         others = reason is Unreachable.LEFT and known[account_id].last_run_id not in together
-        told = others or is_told(reason, known.get(account_id))
+        reported = others or is_reported(reason, known.get(account_id))
         if not chosen or account_id in chosen:
-            (mentioned if told else recorded)[account_id] = reason
+            (mentioned if reported else recorded)[account_id] = reason
     return recorded, mentioned
 
 
 def unreachable_result(
     run_id: int, account: Account, reason: Unreachable, known: KnownAccount | None, now: datetime
 ) -> AccountResult:
-    """The result of an account that was not tried, for this reason."""
+    """The result of an account that was not tried."""
     known = known or KnownAccount()
     untried = AccountResult(
         run_id=run_id,
@@ -94,5 +94,5 @@ def as_unreachable(result: AccountResult, reason: Unreachable, known: KnownAccou
         status=AccountStatus.UNREACHABLE,
         unreachable=reason,
         error=f"{REASONS[reason]}. {_REMEDIES.get(reason, ONCE)}",
-        exit_code=0 if is_told(reason, known) else Incomplete.exit_code,
+        exit_code=0 if is_reported(reason, known) else Incomplete.exit_code,
     )

@@ -1,4 +1,4 @@
-"""The viewer of an account sync: the credential in use, and of an agent's customer the user who sees most."""
+"""Viewer of an account sync: the credential in use, and for an agent's customer the user who sees most numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from etl.extract.listing import count_numbers
 MOST_USERS = 10
 """Users of one customer that are asked how many numbers they see; each answer costs a point."""
 _OF_THE_USER = frozenset({"forbidden", "method_component_disabled", "parameter_component_disabled"})
-"""Refusals that concern a user's rights; others concern the customer, whoever asks."""
+"""Refusals that concern the user's rights; all others concern the customer, whichever user is taken."""
 
 
 @dataclass
@@ -95,5 +95,5 @@ class Users:
 
 
 def concerns_user(refused: AccountRefused) -> bool:
-    """Whether another user of the same customer may be let in."""
+    """Whether another user of the same customer may be allowed to list it."""
     return refused.mnemonic in _OF_THE_USER

@@ -186,7 +186,7 @@ def test_a12_one_query_for_a_run_and_none_where_nothing_was_closed(warehouse: En
 def test_a12_few_moves_are_told_one_by_one(count: int, lines: int) -> None:
     """Up to five notices; of more, one."""
     moves = [Move(virtual_number_id=i, account_id=A, to_account_id=B) for i in range(count)]
-    assert len(list(moved.told(moves))) == lines
+    assert len(list(moved.worded(moves))) == lines
 
 
 def test_a12_the_report_counts_moves_apart(warehouse: Engine) -> None:
