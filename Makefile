@@ -6,9 +6,15 @@ JOBS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 2) * 3 // 2)')
 # Wheels run no code of their own while they are installed. One package has none: a public client that only a test uses.
 WHEELS := --only-binary :all: --no-binary comagic-data-api-sdk
 
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
+define environment
+$(PYTHON) -c 'import sys; sys.exit("vnsync needs Python 3.11 or newer; set PYTHON=...") if sys.version_info < (3, 11) else 0' \
+  && $(PYTHON) -m venv .venv
+endef
+
 .PHONY: demo test soak cover faults check audit bandit bench bench-peers lock clean
 
-demo: .venv/ready ## three simulated days of a small agency in a SQLite file
+demo: $(or $(wildcard .venv/ready),.venv/lean) ## three simulated days of a small agency in a SQLite file
 	@$(BIN)/vnsync demo
 	@command -v vnsync >/dev/null || echo '  (vnsync is .venv/bin/vnsync here; `. .venv/bin/activate` puts it on the path)'
 
@@ -44,12 +50,21 @@ bench-peers: .venv-peers/bin/python ## dlt, in an environment of its own: from t
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 
+# An environment that runs vnsync (lean), or that tests it too (ready): both from the one lock.
+.venv/lean: requirements.lock pyproject.toml
+	@echo 'Installing vnsync into .venv (about 100 MB, some seconds) ...'
+	@$(call environment)
+	@$(PYTHON) .ci/runtime_lock.py > .venv/runtime.lock
+	@$(PIP) --require-hashes --only-binary :all: -r .venv/runtime.lock
+	@$(PIP) --no-build-isolation --editable .
+	@touch $@
+
 .venv/ready: requirements.lock pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit("vnsync needs Python 3.11 or newer; set PYTHON=...") if sys.version_info < (3, 11) else 0'
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes $(WHEELS) -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	touch $@
+	@echo 'Installing vnsync and what its tests need into .venv (about 600 MB, a minute) ...'
+	@$(call environment)
+	@$(PIP) --require-hashes $(WHEELS) -r requirements.lock
+	@$(PIP) --no-build-isolation --editable .
+	@touch $@
 
 lock: ## write requirements.lock anew (needs uv)
 	uv lock
