@@ -55,8 +55,10 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Before marks select tests: see `selection`."""
+    """Before marks select tests: see `selection`. The ids of faults go into the report, for docs/faults.md."""
     mark_other_halves(items, DATABASES)
+    for item in items:
+        item.user_properties += [("fault", row) for mark in item.iter_markers("fault") for row in mark.args]
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import pytest
 
 from etl.cli.main import run
 from etl.sandbox.world import CustomerPlan, World
-from tests.cli.running import Outcome, Run, Source, command, environment, listening
+from tests.support.running import Outcome, Run, Source, command, environment, listening
 
 
 @pytest.fixture(autouse=True)

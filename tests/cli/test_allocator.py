@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from etl.cli.allocator import ARENAS, SET_BY_HAND
-from tests.cli.running import Source, environment
+from tests.support.running import Source, environment
 
 SYNC_THEN_THREADS = """
 import ctypes, sys, threading

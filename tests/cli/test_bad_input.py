@@ -14,7 +14,7 @@ from threading import Thread
 import psycopg
 import pytest
 
-from tests.cli.running import TOKEN, Run, Source
+from tests.support.running import TOKEN, Run, Source
 
 
 class _WebPage(BaseHTTPRequestHandler):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from etl.store import schema
 from tests.stress import unsealed
+from tests.support.checkout import ROOT
 
-PAGE = Path(__file__).parents[2] / "docs" / "chain.md"
+PAGE = ROOT / "docs" / "chain.md"
 _ROW = re.compile(r"^\| `(\w+)` \| (.*) \|$", re.MULTILINE)
 
 

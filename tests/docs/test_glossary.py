@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 import re
 import tokenize
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.checkout import ROOT
+
 PAGE = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
 
 

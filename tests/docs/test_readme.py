@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
@@ -14,9 +13,10 @@ from sqlalchemy import Engine, text
 import etl.errors
 from etl.config.settings import DECLARED, PREFIX
 from etl.sandbox.world import CustomerPlan, World
+from tests.support.checkout import ROOT
 from tests.support.rig import Rig
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def _block(language: str) -> str:
@@ -60,7 +60,7 @@ def test_exit_codes_are_those_of_the_error_tree() -> None:
 
 def test_two_commands_are_targets_of_the_makefile() -> None:
     """The first block names make demo and make test, and the Makefile has both."""
-    makefile = (Path(__file__).parents[2] / "Makefile").read_text(encoding="utf-8")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"make (\w+)", _block("")):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
 

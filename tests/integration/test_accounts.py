@@ -116,7 +116,8 @@ def test_a_refusal_is_not_taken_for_a_role(mnemonic: str) -> None:
     assert bench.api.count("get.account") == 0
 
 
-def test_p06_the_whitelist_names_the_address() -> None:
+@pytest.mark.fault("P06")
+def test_the_whitelist_names_the_address() -> None:
     """P06: which address to add, and where."""
     bench = _customer()
     bench.api.faults.add(faults.error("ip_not_whitelisted"), method=None, times=None)
@@ -126,7 +127,8 @@ def test_p06_the_whitelist_names_the_address() -> None:
 
 
 @pytest.mark.parametrize("mnemonic", ["access_token_invalid", "access_token_expired", "access_token_blocked"])
-def test_p05_a_permanent_key_that_is_refused_is_not_tried_again(mnemonic: str) -> None:
+@pytest.mark.fault("P05")
+def test_a_permanent_key_that_is_refused_is_not_tried_again(mnemonic: str) -> None:
     """P05: exit 77 after one request, with a remedy, and without the key in the message."""
     bench = _customer()
     bench.api.faults.add(faults.error(mnemonic), method=None, times=None)
@@ -150,7 +152,8 @@ def test_a_login_is_exchanged_for_a_session_once() -> None:
     assert [m for m, _ in bench.api.requests] == ["login.user", "get.customer_users", "get.customers"]
 
 
-def test_p05_an_expired_session_is_renewed() -> None:
+@pytest.mark.fault("P05")
+def test_an_expired_session_is_renewed() -> None:
     """P05: after an hour the key is no longer valid: one new login, and the request is made again."""
     bench = _customer()
     with bench.client(LOGIN) as client:
@@ -162,7 +165,8 @@ def test_p05_an_expired_session_is_renewed() -> None:
     assert bench.api.count("login.user") == 2
 
 
-def test_p05_a_session_that_is_never_accepted_ends() -> None:
+@pytest.mark.fault("P05")
+def test_a_session_that_is_never_accepted_ends() -> None:
     """P05: the renewed session is refused too: no third login, exit 77."""
     bench = _customer()
     bench.api.faults.add(faults.error("access_token_expired"), method="get.customer_users", times=None)
@@ -181,14 +185,16 @@ def test_a_wrong_password_ends() -> None:
     assert bench.clock.slept == []
 
 
-def test_p20_an_agent_without_customers_has_no_accounts() -> None:
+@pytest.mark.fault("P20")
+def test_an_agent_without_customers_has_no_accounts() -> None:
     """P20: an empty list is told, not taken for a customer's own account."""
     bench = Bench(World(seed=1, customers=[]))
     assert bench.roster() == Roster(role="agent", accounts=())
 
 
 @pytest.mark.parametrize("method", ["get.customer_users", "get.customers"])
-def test_p12_a_customer_list_that_announces_more_than_it_sends_ends(method: str) -> None:
+@pytest.mark.fault("P12")
+def test_a_customer_list_that_announces_more_than_it_sends_ends(method: str) -> None:
     """P12, P20: asked for again a few times, then what came is used and the operator is told, or it is refused."""
     bench = _agency()
     bench.api.faults.add(faults.TotalItems(1000), method=method, times=None)
@@ -200,7 +206,8 @@ def test_p12_a_customer_list_that_announces_more_than_it_sends_ends(method: str)
     assert len(bench.api.requests) < 20
 
 
-def test_p08_a_minute_limit_is_waited_out_on_the_clock() -> None:
+@pytest.mark.fault("P08")
+def test_a_minute_limit_is_waited_out_on_the_clock() -> None:
     """P08: limit_exceeded of the minute: the reset and a second, then the same request again."""
     bench = _customer()
     details = {"params": {"limit_type": "minute"}}
@@ -209,7 +216,8 @@ def test_p08_a_minute_limit_is_waited_out_on_the_clock() -> None:
     assert bench.clock.slept == [61.0]
 
 
-def test_p08_a_minute_limit_that_stays_ends() -> None:
+@pytest.mark.fault("P08")
+def test_a_minute_limit_that_stays_ends() -> None:
     """P08: after a bounded number of waits the run gives up until later: exit 75."""
     bench = _customer()
     bench.api.faults.add(faults.error("limit_exceeded", params={"limit_type": "minute"}), method=None, times=None)
@@ -228,7 +236,8 @@ def test_an_account_that_is_not_one_is_refused(answer: object) -> None:
     assert caught.value.exit_code == 65
 
 
-def test_p21_a_deprecated_version_is_told_once() -> None:
+@pytest.mark.fault("P21")
+def test_a_deprecated_version_is_told_once() -> None:
     """P21: a notice names the latest version; the work goes on."""
     bench = _agency()
     bench.api.faults.add(faults.Deprecated(), method=None, times=None)

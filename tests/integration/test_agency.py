@@ -48,7 +48,8 @@ def test_seven_customers_are_exact_day_after_day(warehouse: Engine) -> None:
     ("mnemonic", "code"),
     [("ip_not_whitelisted", 77), ("forbidden", 77), ("account_inactive", 3), ("method_component_disabled", 77)],
 )
-def test_p07_one_customer_out_of_reach_does_not_stop_the_others(warehouse: Engine, mnemonic: str, code: int) -> None:
+@pytest.mark.fault("P07")
+def test_one_customer_out_of_reach_does_not_stop_the_others(warehouse: Engine, mnemonic: str, code: int) -> None:
     """P07: exit 3, status partial; its rows stay as they were, and the next clean run catches up."""
     rig = _rig(warehouse, 20, 20, 20)
     rig.sync()
@@ -81,7 +82,8 @@ def test_all_customers_failing_alike_is_that_failure(warehouse: Engine, mnemonic
     assert rig.rows("select count(*) from virtual_numbers") == [(0,)]
 
 
-def test_p20_a_customer_that_vanished_closes_nothing(warehouse: Engine) -> None:
+@pytest.mark.fault("P20")
+def test_a_customer_that_vanished_closes_nothing(warehouse: Engine) -> None:
     """P20: a customer that the list no longer names is not one whose numbers are gone; the operator is told."""
     rig = _rig(warehouse, 20, 20)
     rig.sync()
@@ -96,7 +98,8 @@ def test_p20_a_customer_that_vanished_closes_nothing(warehouse: Engine) -> None:
     assert "can no longer read it" in str(result.accounts[-1].error)
 
 
-def test_p20_a_customer_that_vanished_fails_one_run_only(warehouse: Engine) -> None:
+@pytest.mark.fault("P20")
+def test_a_customer_that_vanished_fails_one_run_only(warehouse: Engine) -> None:
     """Once it is on record, a notice is enough: an operator who is told every night stops to listen."""
     rig = _rig(warehouse, 20, 20)
     rig.sync()
@@ -106,7 +109,8 @@ def test_p20_a_customer_that_vanished_fails_one_run_only(warehouse: Engine) -> N
     assert [e.account_id for e in rig.events if isinstance(e, Notice)] == [vanished] * 2
 
 
-def test_p20_accounts_of_another_token_are_not_missed(warehouse: Engine) -> None:
+@pytest.mark.fault("P20")
+def test_accounts_of_another_token_are_not_missed(warehouse: Engine) -> None:
     """Two tokens feed one warehouse, in turn: neither run fails for the accounts of the other."""
     one, other = _rig(warehouse, 20, 10), _rig(warehouse, 20, 10)
     first, second = one.world.customer_ids
@@ -118,7 +122,8 @@ def test_p20_accounts_of_another_token_are_not_missed(warehouse: Engine) -> None
         one.clock.pass_time(86_400)
 
 
-def test_p20_a_run_for_one_account_does_not_miss_the_others(warehouse: Engine) -> None:
+@pytest.mark.fault("P20")
+def test_a_run_for_one_account_does_not_miss_the_others(warehouse: Engine) -> None:
     """`--account`: only that one is listed and published, and nobody else is called vanished."""
     rig = _rig(warehouse, 20, 20)
     rig.sync()
@@ -183,7 +188,8 @@ def test_a_customers_own_token_first_and_its_agents_later_closes_nothing(warehou
     assert (result.exit_code, result.accounts[0].suspects) == (3, 7)
 
 
-def test_p23_a_row_of_another_customer_stops_its_account(warehouse: Engine) -> None:
+@pytest.mark.fault("P23")
+def test_a_row_of_another_customer_stops_its_account(warehouse: Engine) -> None:
     """P23: never mixed in: exit 70 for that account, the other is published."""
     rig = _rig(warehouse, 10, 10)
     rig.api.faults.add(faults.Foreign())
@@ -195,7 +201,8 @@ def test_p23_a_row_of_another_customer_stops_its_account(warehouse: Engine) -> N
     assert rig.rows("select distinct account_id from virtual_numbers") == [(second,)]
 
 
-def test_p09_a_day_limit_stops_and_keeps_what_is_published(warehouse: Engine) -> None:
+@pytest.mark.fault("P09")
+def test_a_day_limit_stops_and_keeps_what_is_published(warehouse: Engine) -> None:
     """P09: the points last for one customer of three: that one is published, the rest is not tried, exit 75."""
     rig = _rig(warehouse, 10, 10, 10)
     rig.api.limits = type(rig.api.limits)(lambda: rig.clock.time.timestamp(), None, 4)

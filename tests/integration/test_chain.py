@@ -19,9 +19,10 @@ from sqlalchemy import Engine, text
 
 from etl.sandbox.world import CustomerPlan, World
 from etl.store.engine import open_warehouse
+from tests.support.checkout import ROOT
 from tests.support.rig import Rig
 
-SCRIPT = Path(__file__).parents[2] / "docs" / "verify_chain.py"
+SCRIPT = ROOT / "docs" / "verify_chain.py"
 ODD: list[dict[str, Any]] = [
     {"comment": "tab\tnewline\nreturn\r\b\f\v\\ \\N", "name": "\\N"},
     {"comment": "", "name": None},

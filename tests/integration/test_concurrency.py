@@ -223,7 +223,8 @@ def test_the_minutes_points_are_never_overrun(warehouse: Engine, minute: int) ->
 
 
 @pytest.mark.parametrize("day", [4, 5, 7, 12])
-def test_p09_the_days_last_points_go_to_whole_accounts(warehouse: Engine, day: int) -> None:
+@pytest.mark.fault("P09")
+def test_the_days_last_points_go_to_whole_accounts(warehouse: Engine, day: int) -> None:
     """P09: as many accounts are published as one after the other, none is begun in vain, the rest is not tried."""
     rig = _rig(warehouse, *[5] * 9)
     refused = _limited(rig, None, day)

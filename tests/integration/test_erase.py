@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from etl.sandbox.world import CustomerPlan, World
 from etl.store import schema
 from etl.store.engine import begin_writing, open_warehouse
 from etl.verify.warehouse import verify_warehouse
+from tests.support.checkout import ROOT
 from tests.support.rig import Rig
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -171,7 +171,7 @@ def test_no_byte_of_it_stays_in_a_sqlite_file(sqlite_template: Any, tmp_path: An
     assert SECRET.encode() in b"".join(p.read_bytes() for p in tmp_path.iterdir())
     _erase(made)
     assert SECRET.encode() not in b"".join(p.read_bytes() for p in tmp_path.iterdir())
-    script = Path(__file__).parents[2] / "docs" / "verify_chain.py"
+    script = ROOT / "docs" / "verify_chain.py"
     assert subprocess.run([sys.executable, script, path, _head(made)], check=False, capture_output=True).returncode == 0
     with begin_writing(made.engine) as connection:
         connection.execute(text("delete from erasures"))

@@ -30,8 +30,8 @@ from etl.sync.concurrency import Cancelled
 from etl.workers import pool, process
 from etl.workers.spool import Spool
 from etl.workers.transformers import inline
-from tests.faults.clusters import wait_for
 from tests.support import oracle
+from tests.support.fault_clusters import wait_for
 from tests.support.rig import FakeClock, Rig
 
 NASTY = ["", "\\N", "\\", "a\tb", "line\nline", "\r\v\f\b", "naïve Ünïcode 😀", "'; drop table x", "\\t", " ", '"']

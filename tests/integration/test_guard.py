@@ -68,7 +68,8 @@ def test_an_approval_of_another_account_does_not_count(warehouse: Engine) -> Non
     _is_held(rig, rig.sync(approve_close=frozenset({rig.only + 1})))
 
 
-def test_p19_an_empty_listing_closes_nothing(warehouse: Engine) -> None:
+@pytest.mark.fault("P19")
+def test_an_empty_listing_closes_nothing(warehouse: Engine) -> None:
     """P19: 0 rows where there were N: held, however few N are; a run later all is as it was, without a version."""
     rig = _rig(warehouse, 15)
     rig.api.faults.add(faults.NoRows(), times=None)
@@ -79,7 +80,8 @@ def test_p19_an_empty_listing_closes_nothing(warehouse: Engine) -> None:
     assert rig.rows(OPEN) == [(15,)]
 
 
-def test_p19_an_empty_listing_with_an_approval_closes_only_what_is_proven(warehouse: Engine) -> None:
+@pytest.mark.fault("P19")
+def test_an_empty_listing_with_an_approval_closes_only_what_is_proven(warehouse: Engine) -> None:
     """Only the listing lies: asked for by id the numbers come, so the approval closes nobody who lives."""
     rig = _rig(warehouse, 15)
     rig.api.faults.add(faults.NoRows(), when=lambda request: "filter" not in request.params)

@@ -131,7 +131,8 @@ def phones(warehouse: Engine) -> Engine:
         ("499 111 22 44", [17]),
     ],
 )
-def test_a12_numbers_are_found_in_any_spelling_and_by_id(phones: Engine, wanted: str, ids: list[int]) -> None:
+@pytest.mark.fault("A12")
+def test_numbers_are_found_in_any_spelling_and_by_id(phones: Engine, wanted: str, ids: list[int]) -> None:
     """By phone number, redirection number and id, in any spelling; all that it can mean, also in the past, in order."""
     assert [life.virtual_number_id for life in read_lives(phones, wanted)] == ids
 

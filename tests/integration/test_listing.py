@@ -41,7 +41,8 @@ def test_what_fits_into_one_answer_is_one_request_without_a_filter(opened: Open,
     assert stats.strategy is Strategy.WINDOWS
 
 
-def test_p12_an_answer_that_is_full_to_the_brim_may_have_been_cut(opened: Open) -> None:
+@pytest.mark.fault("P12")
+def test_an_answer_that_is_full_to_the_brim_may_have_been_cut(opened: Open) -> None:
     """Exactly as many rows as asked for prove nothing, whatever `total_items` says: smaller windows are asked."""
     bench = opened(120)
     bench.api.faults.add(faults.TotalItems(LIMIT), when=lambda request: "filter" not in request.params)
@@ -86,7 +87,8 @@ def test_known_ids_that_are_wrong_lose_nothing(opened: Open) -> None:
 
 
 @pytest.mark.parametrize(("times", "unaccounted", "requests"), [(1, 0, 2), (2, 0, 3), (None, 1, 3)])
-def test_p13_a_short_answer_is_read_again(opened: Open, times: int | None, unaccounted: int, requests: int) -> None:
+@pytest.mark.fault("P13")
+def test_a_short_answer_is_read_again(opened: Open, times: int | None, unaccounted: int, requests: int) -> None:
     """N-1 of N: twice asked again; when the row stays away the others are taken and it is on record."""
     bench = opened(30)
     bench.api.faults.add(faults.Drop(1), times=times)
@@ -96,7 +98,8 @@ def test_p13_a_short_answer_is_read_again(opened: Open, times: int | None, unacc
     assert len(bench.asked()) == requests
 
 
-def test_p12_a_total_that_is_too_small_does_not_end_the_listing(opened: Open) -> None:
+@pytest.mark.fault("P12")
+def test_a_total_that_is_too_small_does_not_end_the_listing(opened: Open) -> None:
     """More rows than `total_items` says: asked again, then all of them are taken."""
     bench = opened(30)
     bench.api.faults.add(faults.TotalItems(7), times=None)
@@ -106,7 +109,8 @@ def test_p12_a_total_that_is_too_small_does_not_end_the_listing(opened: Open) ->
 
 
 @pytest.mark.parametrize("total", [faults.MISSING, None, "30", -1, 30.0, True, [30], 10**18, 10**40], ids=_shown)
-def test_p12_a_total_that_is_no_number_refuses_the_listing(opened: Open, total: object) -> None:
+@pytest.mark.fault("P12")
+def test_a_total_that_is_no_number_refuses_the_listing(opened: Open, total: object) -> None:
     """Without `total_items` nothing says whether an answer is whole: exit 65, after three requests."""
     bench = opened(30)
     bench.api.faults.add(faults.TotalItems(total), times=None)
@@ -115,7 +119,8 @@ def test_p12_a_total_that_is_no_number_refuses_the_listing(opened: Open, total: 
     assert len(bench.asked()) == 3
 
 
-def test_p12_a_total_that_is_always_too_large_ends(opened: Open) -> None:
+@pytest.mark.fault("P12")
+def test_a_total_that_is_always_too_large_ends(opened: Open) -> None:
     """A source that announces 60 numbers for every window is refused in a bounded number of requests."""
     bench = opened(30)
     bench.api.faults.add(faults.TotalItems(60), times=None)
@@ -124,7 +129,8 @@ def test_p12_a_total_that_is_always_too_large_ends(opened: Open) -> None:
     assert len(bench.asked()) <= 250
 
 
-def test_p14_an_ignored_filter_is_noticed(opened: Open) -> None:
+@pytest.mark.fault("P14")
+def test_an_ignored_filter_is_noticed(opened: Open) -> None:
     """Rows outside the window asked for: their source ignores the filter, and its answers are worth nothing."""
     bench = opened(120)
     bench.api.faults.add(faults.IgnoreFilter(), times=None)
@@ -145,7 +151,8 @@ def test_a_refused_filter_falls_back_to_offsets(opened: Open) -> None:
     assert [params["offset"] for params in bench.asked()[1:]] == once * 2, "a second pass shows that nothing is new"
 
 
-def test_p17_rows_that_move_between_offset_pages_are_found_by_another_pass(opened: Open) -> None:
+@pytest.mark.fault("P17")
+def test_rows_that_move_between_offset_pages_are_found_by_another_pass(opened: Open) -> None:
     """A number edited on the first page moves to the end of the heap and shifts others: nobody is lost or twice."""
     bench = opened(120)
     bench.api.id_filter = False
@@ -164,7 +171,8 @@ def test_p17_rows_that_move_between_offset_pages_are_found_by_another_pass(opene
     assert len(listed) == len(set(listed))
 
 
-def test_p18_offsets_have_a_wall(opened: Open) -> None:
+@pytest.mark.fault("P18")
+def test_offsets_have_a_wall(opened: Open) -> None:
     """More rows than offsets reach are refused, never cut off."""
     bench = opened(120)
     bench.api.id_filter = False
@@ -173,7 +181,8 @@ def test_p18_offsets_have_a_wall(opened: Open) -> None:
         list(bench.listing().pages())
 
 
-def test_p14_an_ignored_offset_never_passes_for_a_whole_listing(opened: Open) -> None:
+@pytest.mark.fault("P14")
+def test_an_ignored_offset_never_passes_for_a_whole_listing(opened: Open) -> None:
     """The first page over and over, where the filter is refused: noticed, or what is missing is counted."""
     bench = opened(120)
     bench.api.id_filter = False
@@ -186,7 +195,8 @@ def test_p14_an_ignored_offset_never_passes_for_a_whole_listing(opened: Open) ->
     assert len(listed) + listing.stats.unaccounted == 120
 
 
-def test_p15_p16_a_number_that_comes_twice(opened: Open) -> None:
+@pytest.mark.fault("P15", "P16")
+def test_a_number_that_comes_twice(opened: Open) -> None:
     """P15, P16: once in the page; equal copies and contradicting ones are counted apart."""
     bench = opened(30)
     bench.api.faults.add(faults.Duplicate())
@@ -196,7 +206,8 @@ def test_p15_p16_a_number_that_comes_twice(opened: Open) -> None:
 
 
 @pytest.mark.parametrize("comment", ["0 first", "zz last"])
-def test_p16_of_contradicting_rows_the_same_one_wins(opened: Open, comment: str) -> None:
+@pytest.mark.fault("P16")
+def test_of_contradicting_rows_the_same_one_wins(opened: Open, comment: str) -> None:
     """The one whose content sorts first, whichever came first, so that two runs do not flap."""
     bench = opened(1)
     (number_id,) = bench.ids
@@ -208,7 +219,8 @@ def test_p16_of_contradicting_rows_the_same_one_wins(opened: Open, comment: str)
     assert (f'"comment":"{comment}"'.encode() in bytes(page.records[number_id])) == (comment == "0 first")
 
 
-def test_d07_records_without_a_usable_id_are_handed_on(opened: Open) -> None:
+@pytest.mark.fault("D07")
+def test_records_without_a_usable_id_are_handed_on(opened: Open) -> None:
     """They count as rows that came, and are given apart for the quarantine."""
     bench = opened(5)
     strange = [b'{"id":"x"}', b'{"id":99999999999999999999}', b"[]", b"null", b'{"id":1.5}']
@@ -222,7 +234,8 @@ def test_d07_records_without_a_usable_id_are_handed_on(opened: Open) -> None:
 
 
 @pytest.mark.parametrize("data", [None, {}, "rows", 5])
-def test_p04_data_that_is_no_list_is_refused(opened: Open, data: object) -> None:
+@pytest.mark.fault("P04")
+def test_data_that_is_no_list_is_refused(opened: Open, data: object) -> None:
     """P04: a result without a list of records is unusable."""
     bench = opened(5)
     bench.api.faults.add(faults.reshape(result={"data": data, "metadata": {"total_items": 5}}), times=None)
@@ -238,7 +251,8 @@ def test_more_rows_than_asked_for_are_refused(opened: Open) -> None:
         list(bench.listing().pages())
 
 
-def test_h14_a_source_that_stays_down_is_unavailable(opened: Open) -> None:
+@pytest.mark.fault("H14")
+def test_a_source_that_stays_down_is_unavailable(opened: Open) -> None:
     """A gateway's 502 is retried eight times on the clock's time, then the listing gives up: exit 69."""
     bench = opened(5)
     bench.api.faults.add(faults.http(502), times=None)

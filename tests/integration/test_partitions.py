@@ -17,9 +17,10 @@ from etl.store import inspection, migrations, schema, schema_check
 from etl.store.engine import open_warehouse
 from etl.verify.warehouse import verify_warehouse
 from tests.support import oracle
+from tests.support.checkout import ROOT
 from tests.support.rig import Rig
 
-SQL = Path(__file__).parents[2] / "docs" / "postgresql-partitions.sql"
+SQL = ROOT / "docs" / "postgresql-partitions.sql"
 PAGE = SQL.with_suffix(".md")
 PARTED = [t.name for t in (*schema.current.values(), *schema.closed.values())]
 WHEN = ("before the first load", "with rows")
@@ -87,7 +88,8 @@ def _kinds(engine: Engine) -> set[str]:
         for w in WHEN
     ],
 )
-def test_g03_partitioned_by_account(manner: str, when: str, parted: Engine, plain: Engine, tmp_path: Path) -> None:
+@pytest.mark.fault("G03")
+def test_partitioned_by_account(manner: str, when: str, parted: Engine, plain: Engine, tmp_path: Path) -> None:
     """First load, quiet re-sync, days of changes, a new customer: the partitioned warehouse holds what the plain one
     holds, row for row and head for head, after an erasure too; verify, doctor's deep look and a snapshot agree."""
     rigs = _rig(parted), _rig(plain)

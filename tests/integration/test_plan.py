@@ -22,8 +22,8 @@ from etl.sandbox.world import CustomerPlan, World
 from etl.sync.plan import Plan, plan
 from etl.sync.run import SyncOptions
 from tests.cli.conftest import clean, customer, vnsync  # noqa: F401 - fixtures
-from tests.cli.running import Run, Source
 from tests.support.rig import TOKEN, URL, Rig
+from tests.support.running import Run, Source
 
 
 def _rig(engine: Engine, customers: int = 1, numbers: int = 120, **more: Any) -> Rig:

@@ -46,7 +46,8 @@ SPOILED: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-def test_d05_d16_a_bad_record_leaves_its_number_as_it_was(rig: Rig) -> None:
+@pytest.mark.fault("D05", "D16")
+def test_a_bad_record_leaves_its_number_as_it_was(rig: Rig) -> None:
     """Eight spoiled records of twelve, one in a run: each is on file with place and reason, and nothing is closed."""
     numbers = sorted(rig.world.numbers(rig.only))
     before = oracle.current(rig.engine, rig.only)
@@ -68,7 +69,8 @@ def test_d05_d16_a_bad_record_leaves_its_number_as_it_was(rig: Rig) -> None:
     assert oracle.current(rig.engine, rig.only) == before
 
 
-def test_d07_a_number_whose_id_cannot_be_read_is_not_called_gone(rig: Rig) -> None:
+@pytest.mark.fault("D07")
+def test_a_number_whose_id_cannot_be_read_is_not_called_gone(rig: Rig) -> None:
     """Its record is on file without an id; the number itself is asked for, not proven gone, and stays open."""
     first, second = sorted(rig.world.numbers(rig.only))[:2]
     before = oracle.current(rig.engine, rig.only)
@@ -94,7 +96,8 @@ def test_a_missing_required_field_is_reported_as_drift(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("spoiled", [7, 12])
-def test_d21_too_many_unusable_records_fail_the_account(rig: Rig, spoiled: int) -> None:
+@pytest.mark.fault("D21")
+def test_too_many_unusable_records_fail_the_account(rig: Rig, spoiled: int) -> None:
     """D21: when most records cannot be used, the source has changed: exit 65, and not even the good ones are taken."""
     before = oracle.current(rig.engine, rig.only)
     numbers = sorted(rig.world.numbers(rig.only))
@@ -107,7 +110,8 @@ def test_d21_too_many_unusable_records_fail_the_account(rig: Rig, spoiled: int) 
     assert oracle.current(rig.engine, rig.only) == before
 
 
-def test_d21_up_to_half_the_good_ones_are_published(rig: Rig) -> None:
+@pytest.mark.fault("D21")
+def test_up_to_half_the_good_ones_are_published(rig: Rig) -> None:
     """Six of twelve: the others are taken, the six wait."""
     numbers = sorted(rig.world.numbers(rig.only))
     for number_id in numbers[:6]:
@@ -121,7 +125,8 @@ def test_d21_up_to_half_the_good_ones_are_published(rig: Rig) -> None:
 STRANGE = {"comment": "a\0b", "name": "\ud800 alone \udfff", "virtual_phone_number": "␀ +7\u202e"}
 
 
-def test_d08_d09_d10_what_no_database_holds_is_kept_by_the_encoding(rig: Rig) -> None:
+@pytest.mark.fault("D08", "D09", "D10")
+def test_what_no_database_holds_is_kept_by_the_encoding(rig: Rig) -> None:
     """NUL and lone surrogates are stored as U+2400 and four digits on both databases, and can be told back exactly."""
     number_id = min(rig.world.numbers(rig.only))
     _put(rig, number_id, **STRANGE, **{"new\0field": ["\udc00"]})
@@ -135,7 +140,8 @@ def test_d08_d09_d10_what_no_database_holds_is_kept_by_the_encoding(rig: Rig) ->
     assert rig.sync().accounts[0].rows_opened == 0
 
 
-def test_d08_a_record_with_such_text_can_be_quarantined_too(rig: Rig) -> None:
+@pytest.mark.fault("D08")
+def test_a_record_with_such_text_can_be_quarantined_too(rig: Rig) -> None:
     """The file of unusable records holds what was sent, in the same encoding."""
     number_id = min(rig.world.numbers(rig.only))
     _put(rig, number_id, **STRANGE, status=5)
@@ -145,7 +151,8 @@ def test_d08_a_record_with_such_text_can_be_quarantined_too(rig: Rig) -> None:
     assert {k: original(json.loads(record)[k]) for k in STRANGE} == STRANGE
 
 
-def test_d03_unknown_fields_are_kept_and_reported_once(rig: Rig) -> None:
+@pytest.mark.fault("D03")
+def test_unknown_fields_are_kept_and_reported_once(rig: Rig) -> None:
     """D03: a new field makes one version, the order of its keys none; the drift has its first and last run."""
     number_id = min(rig.world.numbers(rig.only))
     _put(rig, number_id, weight={"b": 1, "a": [1.5, None]})
@@ -159,7 +166,8 @@ def test_d03_unknown_fields_are_kept_and_reported_once(rig: Rig) -> None:
     ]
 
 
-def test_d02_unknown_enum_values_are_stored_and_reported(rig: Rig) -> None:
+@pytest.mark.fault("D02")
+def test_unknown_enum_values_are_stored_and_reported(rig: Rig) -> None:
     """D02: verbatim, and the run is a success."""
     number_id = min(rig.world.numbers(rig.only))
     _put(rig, number_id, status="hibernating", category=None)
@@ -172,7 +180,8 @@ def test_d02_unknown_enum_values_are_stored_and_reported(rig: Rig) -> None:
     ]
 
 
-def test_d11_texts_beyond_an_index_are_stored(rig: Rig) -> None:
+@pytest.mark.fault("D11")
+def test_texts_beyond_an_index_are_stored(rig: Rig) -> None:
     """D11: a comment of a megabyte, a field's name longer than an index entry may be, and a long unknown value."""
     noise = random.Random(1).randbytes(4000).hex()
     number_id = min(rig.world.numbers(rig.only))
@@ -183,7 +192,8 @@ def test_d11_texts_beyond_an_index_are_stored(rig: Rig) -> None:
     assert rig.rows(length, n=number_id) == [(2**20, 8000)]
 
 
-def test_d14_a_campaign_seen_on_two_sites_is_published_on_one(rig: Rig) -> None:
+@pytest.mark.fault("D14")
+def test_a_campaign_seen_on_two_sites_is_published_on_one(rig: Rig) -> None:
     """D14: contradicting copies in one listing: one wins for good, it is counted, and days go on without a version."""
     one, other, third = sorted(rig.world.numbers(rig.only))[:3]
     for number_id, site in ((one, 9001), (other, 9002)):

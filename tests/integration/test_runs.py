@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,9 +19,9 @@ from etl.sandbox import faults
 from etl.sandbox.world import CustomerPlan, World
 from etl.store.engine import begin_writing
 from tests.support import oracle
+from tests.support.checkout import ROOT
 from tests.support.rig import FakeClock, Rig
 
-ROOT = Path(__file__).parents[2]
 LISTING = "get.virtual_numbers"
 
 
@@ -51,7 +50,8 @@ def _beside(rig: Rig) -> Rig:
     return Rig(rig.world, rig.engine, clock=clock)
 
 
-def test_x09_a_second_run_on_a_claimed_account_comes_later(warehouse: Engine) -> None:
+@pytest.mark.fault("X09")
+def test_a_second_run_on_a_claimed_account_comes_later(warehouse: Engine) -> None:
     """X09: while a run lists an account, another is turned away with exit 75 before it lists anything."""
     rig, turned_away = Rig(_world(10), warehouse), []
     second = _beside(rig)
@@ -72,7 +72,8 @@ def test_x09_a_second_run_on_a_claimed_account_comes_later(warehouse: Engine) ->
     assert rig.rows("select count(*) from account_claims") == [(0,)]
 
 
-def test_x10_runs_of_different_accounts_go_side_by_side(warehouse: Engine) -> None:
+@pytest.mark.fault("X10")
+def test_runs_of_different_accounts_go_side_by_side(warehouse: Engine) -> None:
     """X10: each publishes its own account, and neither waits for the other."""
     rig = Rig(_world(10, 10), warehouse)
     first, other = rig.world.customer_ids
@@ -114,7 +115,8 @@ def _others(engine: Engine) -> int:
         return int(connection.scalar(text(statement)) or 0)
 
 
-def test_x11_a_dead_run_is_marked_by_the_next(warehouse: Engine, warehouse_url: str) -> None:
+@pytest.mark.fault("X11")
+def test_a_dead_run_is_marked_by_the_next(warehouse: Engine, warehouse_url: str) -> None:
     """X11: a process killed in the middle leaves a row that says running; the next run needs no help to go on."""
     _kill_one_mid_run(warehouse_url)
     for _ in range(200):  # the server needs a moment to notice
@@ -134,7 +136,8 @@ def test_x11_a_dead_run_is_marked_by_the_next(warehouse: Engine, warehouse_url: 
     assert not oracle.differences(oracle.current(warehouse, rig.only), oracle.expected(rig.world.truth(rig.only)))
 
 
-def test_x12_a_run_whose_claim_was_taken_over_publishes_nothing(warehouse: Engine) -> None:
+@pytest.mark.fault("X12")
+def test_a_run_whose_claim_was_taken_over_publishes_nothing(warehouse: Engine) -> None:
     """X12: a process that slept, was taken for dead and wakes up finds the fence: exit 75, before-image kept."""
     rig = Rig(_world(10), warehouse)
     rig.sync()
@@ -160,7 +163,8 @@ def test_x12_a_run_whose_claim_was_taken_over_publishes_nothing(warehouse: Engin
     assert rig.rows("select count(*) from account_claims") == [(1,)]
 
 
-def test_p08_the_minutes_points_are_waited_for_on_the_clock(warehouse: Engine) -> None:
+@pytest.mark.fault("P08")
+def test_the_minutes_points_are_waited_for_on_the_clock(warehouse: Engine) -> None:
     """P08: five customers at two points a minute: the run waits as often as it must, says so, and succeeds."""
     rig = Rig(_world(5, 5, 5, 5, 5), warehouse)
     rig.api.limits.minute_limit = 2
@@ -172,7 +176,8 @@ def test_p08_the_minutes_points_are_waited_for_on_the_clock(warehouse: Engine) -
     assert all(1 <= seconds <= 61 for seconds in rig.clock.slept)
 
 
-def test_p09_a_day_that_is_used_up_already_is_exit_75(warehouse: Engine) -> None:
+@pytest.mark.fault("P09")
+def test_a_day_that_is_used_up_already_is_exit_75(warehouse: Engine) -> None:
     """P09: nothing could be tried; the run's row says so, and the error carries the run id and when to come back."""
     rig = Rig(_world(5), warehouse)
     rig.api.faults.add(faults.error("limit_exceeded", params={"limit_type": "day"}), method=None, times=None)
@@ -183,7 +188,8 @@ def test_p09_a_day_that_is_used_up_already_is_exit_75(warehouse: Engine) -> None
     assert _statuses(rig) == [("failed", 75)]
 
 
-def test_p09_a_day_that_ends_in_the_only_account_is_exit_75(warehouse: Engine) -> None:
+@pytest.mark.fault("P09")
+def test_a_day_that_ends_in_the_only_account_is_exit_75(warehouse: Engine) -> None:
     """P09: the account is not published; the next day's run is whole."""
     rig = Rig(_world(5), warehouse)
     rig.api.faults.add(faults.error("limit_exceeded", params={"limit_type": "day"}))
@@ -193,7 +199,8 @@ def test_p09_a_day_that_ends_in_the_only_account_is_exit_75(warehouse: Engine) -
 
 
 @pytest.mark.parametrize("numbers", [(10,), (10, 10, 10)], ids=["one account", "the second of three"])
-def test_x02_a_stopped_run_stops(warehouse: Engine, numbers: tuple[int, ...]) -> None:
+@pytest.mark.fault("X02")
+def test_a_stopped_run_stops(warehouse: Engine, numbers: tuple[int, ...]) -> None:
     """X02: a signal ends the run at once, as interrupted and with the signal's code; no further account is begun."""
     rig = Rig(_world(*numbers), warehouse)
 
@@ -213,9 +220,8 @@ def test_x02_a_stopped_run_stops(warehouse: Engine, numbers: tuple[int, ...]) ->
     assert rig.rows("select count(*) from account_claims") == [(0,)]
 
 
-def test_b01_a_connection_that_dies_during_the_load(
-    postgresql_template: str, new_postgresql: Callable[..., str]
-) -> None:
+@pytest.mark.fault("B01")
+def test_a_connection_that_dies_during_the_load(postgresql_template: str, new_postgresql: Callable[..., str]) -> None:
     """B01: the server ends the session before rows are copied: exit 69, a final row, and the next run is whole."""
     from etl.store.engine import open_warehouse
 
@@ -235,7 +241,8 @@ def test_b01_a_connection_that_dies_during_the_load(
     assert rig.sync().exit_code == 0
 
 
-def test_x08_a_clock_that_goes_back_does_not_turn_time(warehouse: Engine) -> None:
+@pytest.mark.fault("X08")
+def test_a_clock_that_goes_back_does_not_turn_time(warehouse: Engine) -> None:
     """X08: an hour back, or ten years forth and back: moments strictly grow, and no version is empty."""
     rig = Rig(_world(10), warehouse)
     rig.sync()

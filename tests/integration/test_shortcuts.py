@@ -311,7 +311,8 @@ OF_ANOTHER_SHAPE = {
 }  # fmt: skip
 
 
-def test_e08_a_memory_of_another_shape_is_dropped(rig: Rig, decoded: list[int], database: str) -> None:
+@pytest.mark.fault("E08")
+def test_a_memory_of_another_shape_is_dropped(rig: Rig, decoded: list[int], database: str) -> None:
     """Values of another type, length or content: no error, every record is read, and remembered anew."""
     sync(rig)
     for edit in OF_ANOTHER_SHAPE[database]:

@@ -149,7 +149,8 @@ def test_rows_of_an_account_that_nobody_synced(warehouse: Engine) -> None:
 
 
 @pytest.mark.parametrize("count", [40, pytest.param(250, marks=pytest.mark.soak)])
-def test_e01_single_tamperings_are_found_and_named(warehouse: Engine, count: int) -> None:
+@pytest.mark.fault("E01")
+def test_single_tamperings_are_found_and_named(warehouse: Engine, count: int) -> None:
     """Edits, types, nulls, instants, moved, deleted and added rows, whole accounts: all found and named, or listed."""
     findings = mutate(warehouse, days(warehouse), count, seed=5)
     assert findings.missed == findings.unnamed == []
@@ -177,7 +178,8 @@ def test_quarantined_records_of_a_sync_that_is_not_there(warehouse: Engine) -> N
     assert (problem.table, problem.account_id) == ("quarantine", "77")
 
 
-def test_a09_first_reports_of_a_sync_that_was_not_published(warehouse: Engine) -> None:
+@pytest.mark.fault("A09")
+def test_first_reports_of_a_sync_that_was_not_published(warehouse: Engine) -> None:
     """A field that is said to be known since a sync which is not there: named with account and run."""
     rig = _rig(warehouse)
     _execute(

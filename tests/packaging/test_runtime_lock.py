@@ -6,9 +6,8 @@ import re
 import subprocess
 import sys
 from importlib.metadata import requires
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.support.checkout import ROOT
 
 
 def _names() -> set[str]:

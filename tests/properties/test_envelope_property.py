@@ -105,7 +105,8 @@ def _error(answer: _Object, rows: list[Any], chance: Random) -> type[VnsyncError
 
 
 @given(answers(), st.integers(0, 10**6))
-def test_a14_well_formed_answers_are_never_refused_for_a_name(made: tuple[_Object, list[Any]], seed: int) -> None:
+@pytest.mark.fault("A14")
+def test_well_formed_answers_are_never_refused_for_a_name(made: tuple[_Object, list[Any]], seed: int) -> None:
     """Names that come once in each object of the envelope, and as often as they like in rows, are no broken answer."""
     answer, rows = made
     refused = {"error": {AccountRefused, SourceUnusable}, "result": {None}}
@@ -114,7 +115,8 @@ def test_a14_well_formed_answers_are_never_refused_for_a_name(made: tuple[_Objec
 
 
 @given(answers(), st.integers(0, 10**6), st.data())
-def test_a14_a_name_that_comes_twice_is_refused_wherever_it_stands(
+@pytest.mark.fault("A14")
+def test_a_name_that_comes_twice_is_refused_wherever_it_stands(
     made: tuple[_Object, list[Any]], seed: int, data: st.DataObject
 ) -> None:
     """Any object of the envelope, at any depth, first or last, in any spelling, with records that were known or not."""
@@ -128,7 +130,8 @@ def test_a14_a_name_that_comes_twice_is_refused_wherever_it_stands(
     assert error is BrokenAnswer or (error is SourceUnusable and not same)
 
 
-def test_a14_rows_of_another_list_are_looked_at_with_the_rest() -> None:
+@pytest.mark.fault("A14")
+def test_rows_of_another_list_are_looked_at_with_the_rest() -> None:
     """A name twice in a record is left to those who read records; where nobody does, it is refused with the rest."""
     rows = b'[{"id": 1, "id": 2}]'
     body = b'{"id": 7, "result": {"data": ' + rows + b', "metadata": {}}}'

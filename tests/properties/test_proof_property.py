@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -93,7 +94,8 @@ IDS = st.sets(st.integers(1, 60), max_size=40)
 )
 @example(living={1, 2}, dead=set(), cap=1, count="those that were sent", order="ascending", filters=True)
 @example(living={1, 2}, dead=set(), cap=1, count="those that were sent", order="ascending", filters=False)
-def test_a13_no_living_number_is_gone_whatever_cuts_the_answers(
+@pytest.mark.fault("A13")
+def test_no_living_number_is_gone_whatever_cuts_the_answers(
     living: set[int], dead: set[int], cap: int, count: str, order: str, filters: bool
 ) -> None:
     """For every cap, order and rounding of `total_items`, each living number that was open stays open."""
@@ -105,7 +107,8 @@ def test_a13_no_living_number_is_gone_whatever_cuts_the_answers(
 
 @settings(max_examples=200, deadline=None)
 @given(living=IDS.filter(bool), dead=IDS, order=st.sampled_from(list(ORDERS)))
-def test_a13_an_honest_source_proves_every_absence(living: set[int], dead: set[int], order: str) -> None:
+@pytest.mark.fault("A13")
+def test_an_honest_source_proves_every_absence(living: set[int], dead: set[int], order: str) -> None:
     """Where nothing is cut and totals are true, exactly the dead are gone and none is suspect, down to one number."""
     source = Source(sorted(living), LIMIT, "all that match", order)
     proof = _proof(source, sorted(living | dead))
@@ -118,7 +121,8 @@ def test_a13_an_honest_source_proves_every_absence(living: set[int], dead: set[i
     dead=st.sets(st.integers(61, 99), max_size=5),
     owed=st.integers(1, 2),
 )
-def test_a15_as_many_stay_suspect_as_the_listing_owes(living: set[int], dead: set[int], owed: int) -> None:
+@pytest.mark.fault("A15")
+def test_as_many_stay_suspect_as_the_listing_owes(living: set[int], dead: set[int], owed: int) -> None:
     """A listing that announces more numbers than it gives keeps as many of the missing open: the lowest ids."""
     source = Source(sorted(living), LIMIT, "all that match", "as stored", owed=min(owed, len(living)))
     listing = Listing(source, user_id=None, known=sorted(living | dead), limit=LIMIT)  # type: ignore[arg-type]

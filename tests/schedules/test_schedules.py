@@ -18,7 +18,9 @@ from typing import Any
 import pytest
 import yaml
 
-SCHEDULES = Path(__file__).resolve().parents[2] / "schedules"
+from tests.support.checkout import ROOT
+
+SCHEDULES = ROOT / "schedules"
 CRONTAB = SCHEDULES / "vnsync.crontab"
 SERVICE = SCHEDULES / "vnsync.service"
 TIMER = SCHEDULES / "vnsync.timer"

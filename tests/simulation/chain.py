@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from types import ModuleType
 
 from tests.simulation.dump import Reader
+from tests.support.checkout import ROOT
 
-SCRIPT = Path(__file__).parents[2] / "docs" / "verify_chain.py"
+SCRIPT = ROOT / "docs" / "verify_chain.py"
 
 
 @cache

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 from tests.simulation.seed import simulate
 from tests.simulation.stage import Stage
+from tests.support.checkout import ROOT
 
-ROOT = Path(__file__).parents[2]
 SEEDS = (1, 7, 24)
 
 

@@ -19,9 +19,9 @@ from etl.sandbox.api import Api
 from etl.sandbox.world import CustomerPlan, World
 from etl.store import migrations
 from etl.store.engine import open_warehouse
-from tests.faults.peaks import MOST, Measured, measured
-from tests.faults.raw_server import Exchange, RawServer, Request, serving
 from tests.stress.clusters import cluster
+from tests.support.peaks import MOST, Measured, measured
+from tests.support.raw_server import Exchange, RawServer, Request, serving
 from tests.support.secrets import CANARY, write_secret
 
 MIB = 2**20

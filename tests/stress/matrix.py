@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.stress.fault_rows import GROUPS, NOT_HERE, ROWS
+from tests.support.checkout import ROOT
 
-ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "faults.md"
 _ID = re.compile(r"(?<![a-z0-9])([a-z]\d\d)(?![0-9])", re.IGNORECASE)
 
@@ -40,33 +40,42 @@ class Evidence:
         return f"passed: {len(self.outcomes)}"
 
 
-def ids_of(name: str) -> set[str]:
-    """The fault ids in a test's name or parameters."""
-    return {found.upper() for found in _ID.findall(name.replace("_", " "))} & ROWS.keys()
+@dataclass(frozen=True)
+class Case:
+    """A test case of a JUnit file. `faults`: the ids of its markers."""
+
+    file: str
+    name: str
+    outcome: str
+    faults: frozenset[str]
+
+    @property
+    def rows(self) -> set[str]:
+        """The rows that it is evidence for: those of its markers, or where its parameters name some, these."""
+        named = {found.upper() for found in _ID.findall(self.name.partition("[")[2].replace("_", " "))}
+        return (named or self.faults) & ROWS.keys()
 
 
-def evidence(cases: Iterable[tuple[str, str, str]]) -> dict[str, Evidence]:
-    """By row, from (file, test name with parameters, outcome)."""
+def evidence(cases: Iterable[Case]) -> dict[str, Evidence]:
+    """The evidence by row."""
     out: dict[str, Evidence] = defaultdict(Evidence)
-    for file, name, outcome in cases:
-        for row in ids_of(name):
+    for case in cases:
+        for row in case.rows:
             found = out[row]
-            found.tests.add(f"{file}::{name.split('[')[0]}")
-            found.databases |= {d for d in ("sqlite", "postgresql") if d in name}
-            found.outcomes.append(outcome)
+            found.tests.add(f"{case.file}::{case.name.split('[')[0]}")
+            found.databases |= {d for d in ("sqlite", "postgresql") if d in case.name}
+            found.outcomes.append(case.outcome)
     return out
 
 
-def cases_of(junit: Path) -> Iterable[tuple[str, str, str]]:
-    """(file, test name, outcome) of each test case in a JUnit file."""
+def cases_of(junit: Path) -> Iterable[Case]:
+    """The test cases of a JUnit file."""
     for case in ElementTree.parse(junit).iter("testcase"):
-        outcome = "passed"
-        for child in case:
-            if child.tag in ("failure", "error"):
-                outcome = "failed"
-            elif child.tag == "skipped":
-                outcome = "skipped"
-        yield case.get("classname", "").rpartition(".")[2], case.get("name", ""), outcome
+        tags = {child.tag for child in case}
+        outcome = "failed" if tags & {"failure", "error"} else "skipped" if "skipped" in tags else "passed"
+        faults = frozenset(p.get("value", "") for p in case.iter("property") if p.get("name") == "fault")
+        file = case.get("classname", "").removeprefix("tests.").replace(".", "/")
+        yield Case(file, case.get("name", ""), outcome, faults)
 
 
 def page(found: dict[str, Evidence]) -> str:

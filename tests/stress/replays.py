@@ -26,6 +26,7 @@ from etl.snapshot.write import write_snapshot
 from etl.store import migrations
 from etl.store.engine import open_warehouse
 from tests.stress.clusters import cluster
+from tests.support.checkout import ROOT
 from tests.support.rig import Rig
 
 DATABASES = ("sqlite", "postgresql")
@@ -60,7 +61,7 @@ def replayed(archive: Path, url: str) -> Replay:
     """`vnsync replay` in a process of its own."""
     words = [sys.executable, "-m", "etl", "replay", str(archive), "--database-url", url, "--output", "json"]
     started = time.monotonic()
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(words, stdout=subprocess.PIPE, env=environment) as process:
         assert process.stdout is not None
         out = process.stdout.read()

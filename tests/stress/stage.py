@@ -24,8 +24,8 @@ from etl.sandbox.api import Api
 from etl.sandbox.server import serve
 from etl.sandbox.world import CustomerPlan, World
 from tests.support import oracle
+from tests.support.checkout import ROOT
 
-ROOT = Path(__file__).parents[2]
 TOKEN = "c4nary-campaign-0123456789abcdef"
 
 

@@ -28,7 +28,8 @@ def test_regular_file_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["a folder", "a FIFO", "a link"])
-def test_e07_anything_else_is_refused_unopened(tmp_path: Path, kind: str) -> None:
+@pytest.mark.fault("E07")
+def test_anything_else_is_refused_unopened(tmp_path: Path, kind: str) -> None:
     """At once, and by its kind; a link also when it leads to a file."""
     (tmp_path / "elsewhere").write_bytes(b"text")
     _put(tmp_path / "x", kind)
@@ -37,7 +38,8 @@ def test_e07_anything_else_is_refused_unopened(tmp_path: Path, kind: str) -> Non
         pass
 
 
-def test_e07_folder_on_the_way_is_no_link(tmp_path: Path) -> None:
+@pytest.mark.fault("E07")
+def test_folder_on_the_way_is_no_link(tmp_path: Path) -> None:
     """A file that is reached through a link within the folder is not opened."""
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "x").write_bytes(b"text")

@@ -83,7 +83,7 @@ def contradiction_is_proof(right: Any) -> Any:
     AbsenceProof,
     "_leave_open",
     "a proof that fails counts as proof",
-    test="tests/faults/test_p_absence.py::test_p_proof_that_is_none",
+    test="tests/faults/protocol/test_absence.py::test_proof_that_is_none",
 )
 def close_on_failure(right: Any) -> Any:
     return lambda self, rest, proof, exc: proof.gone.extend(rest)

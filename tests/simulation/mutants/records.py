@@ -23,7 +23,7 @@ def quarantine_is_silent(right: Any) -> Any:
     page_processor,
     "refuse_strangers",
     "another customer's numbers are taken in",
-    test="tests/integration/test_agency.py::test_p23_a_row_of_another_customer_stops_its_account",
+    test="tests/integration/test_agency.py::test_a_row_of_another_customer_stops_its_account",
 )
 def strangers_are_welcome(right: Any) -> Any:
     return lambda account_id, roster, numbers: None
@@ -92,7 +92,7 @@ def order_matters(right: Any) -> Any:
     normalize.Normalizer,
     "_keep",
     "of contradicting copies of a shared row the last one wins",
-    test="tests/unit/test_normalize.py::test_d14_of_contradicting_copies_the_same_one_wins_in_any_order",
+    test="tests/unit/transform/test_normalize.py::test_of_contradicting_copies_the_same_one_wins_in_any_order",
 )
 def last_copy_wins(right: Any) -> Any:
     def keep(self: Any, *arguments: Any) -> None:

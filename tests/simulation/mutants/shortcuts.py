@@ -19,7 +19,7 @@ TESTS = "tests/integration/test_shortcuts.py"
     incremental.IncrementalState,
     "take",
     "a record of which an element was refused is remembered, and not read again",
-    test="tests/faults/test_a_elements.py::test_a07_each_run_tells_of_it_anew",
+    test="tests/faults/access/test_elements.py::test_each_run_tells_of_it_anew",
 )
 def the_partly_read_is_as_before(right: Any) -> Any:
     return lambda self, page, numbers, noted, partly_read=(): right(self, page, numbers, noted)

@@ -1,0 +1,158 @@
+"""G08: what a person sees on a real terminal of 40, 60, 80 and 120 columns."""
+
+# ruff: noqa: F811 - a fixture that is imported has its tests' parameters for namesakes
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from etl.report.terminal.paragraphs import folded
+from etl.report.terminal.tables import Table, fitting
+from etl.sandbox import faults
+from etl.sandbox.world import CustomerPlan, World
+from tests.cli.conftest import clean, vnsync  # noqa: F401 - fixtures
+from tests.support.running import Run, Source, listening
+from tests.support.terminals import WIDTHS, figures_in, on_terminal, words_in
+
+SEPARATE = re.compile(r"[─\n]|\s{2,}")
+TIMES = re.compile(r"\b\d+(?:\.\d+)? (?:s|min)\b|\b\d\d:\d\d:\d\d\b|Run \d+|run \d+|\b[0-9a-f]{64}\b")
+"""What differs from one look to the next, and digests, which hold no figures."""
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Source]:
+    """An agency whose figures have four digits and more, and whose names are long, wide or both."""
+    plans = [
+        CustomerPlan(numbers=1_208, name="Окна Плюс и двери для всех", timezone="Europe/Moscow"),
+        CustomerPlan(numbers=64, name="東京 Travel 東京 Travel", timezone="Asia/Tokyo"),
+    ]
+    yield from listening(World(seed=3, customers=plans), tmp_path_factory.mktemp("large"))
+
+
+@pytest.fixture(scope="module")
+def filled(large: Source, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+    """The options of a warehouse that holds two days of that agency."""
+    from etl.cli.main import run
+
+    where = ("--database-url", f"sqlite:///{tmp_path_factory.mktemp('filled') / 'w.db'}")
+    for _ in range(2):
+        assert run(["sync", "-q", *where, *large.options, "--output", "json"]) == 0
+        large.world.pass_day(0.02)
+    return where
+
+
+COMMANDS: dict[str, tuple[tuple[str, ...], bool]] = {
+    "status": (("status",), False),
+    "plan": (("plan", "--details"), True),
+    "changes": (("changes",), False),
+    "verify": (("verify",), False),
+    "config": (("config",), False),
+    "doctor": (("doctor",), True),
+    "accounts": (("accounts",), True),
+    "db current": (("db", "current"), False),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.fault("G08")
+def test_figures_and_words_are_whole(name: str, large: Source, filled: tuple[str, ...], vnsync: Run) -> None:
+    """Whatever the width, every figure, id, instant and word that fits a line stands on one line, as off a terminal."""
+    arguments, asks = COMMANDS[name]
+    arguments = (*arguments, *(large.options if asks else ()), *(filled if name != "accounts" else ()))
+    plain = vnsync(*arguments)
+    assert plain.code == 0
+    told = TIMES.sub(" ", plain.out)
+    for width in WIDTHS:
+        seen = TIMES.sub(" ", "\n".join(on_terminal(width, *arguments)))
+        assert words_in(told, width - 18) - words_in(seen, width) - {"-", "note"} == set()
+        assert figures_in(told) - figures_in(seen) <= {"0"}
+
+
+@pytest.mark.parametrize("width", [40, 80])
+@pytest.mark.fault("G08")
+def test_demo_can_be_read(width: int, tmp_path: Path) -> None:
+    """The first thing that a newcomer sees: every account's figures are whole, each day is told with them."""
+    shown = on_terminal(width, "demo", "--days", "2", "--database-url", f"sqlite:///{tmp_path / 'demo.db'}")
+    text = "\n".join(shown)
+    assert "10 600" in text
+    for account in ("12001", "12002", "12003"):
+        assert account in figures_in(text)
+    assert max(map(len, shown)) <= width
+
+
+@pytest.mark.parametrize("width", [40, 80])
+@pytest.mark.fault("G08")
+def test_remedies_stand_below_the_table(width: int, large: Source, tmp_path: Path) -> None:
+    """Why an account was not published is one sentence below the table, whole words, its command in one piece."""
+    victim = large.world.customer_ids[1]
+    where = ("--database-url", f"sqlite:///{tmp_path / 'w.db'}")
+    assert on_terminal(width, "sync", *where, *large.options)
+    mine = large.world.user_ids(victim)
+    large.api.faults.add(faults.error("forbidden"), times=None, when=lambda r: r.params.get("user_id") in mine)
+    shown = on_terminal(width, "plan", *where, *large.options, code=3)
+    large.api.faults.clear()
+    text = " ".join(" ".join(shown).split())
+    assert "see below" in text
+    assert "give user" in text
+    assert text.index("see below") < text.index("give user")
+
+
+@pytest.mark.fault("G08")
+def test_progress_is_gone_and_warnings_stay(large: Source, tmp_path: Path) -> None:
+    """Runs with a warning in each, on a terminal: the warning is there whole, nothing of the progress is left."""
+    token = large.options[-1]
+    for place in range(5):
+        Path(token).chmod(0o644)
+        shown = on_terminal(80, "sync", "--database-url", f"sqlite:///{tmp_path}/{place}.db", *large.options)
+        text = "".join(shown)
+        assert f"{token} is readable by every user of this machine" in text
+        assert "listing" not in text
+        assert "0:00:0" not in text
+        assert sum(line.startswith("Run ") for line in shown) == 1
+    Path(token).chmod(0o600)
+
+
+# -- the deciding parts, without a terminal
+
+FIGURES = Table(
+    ["account", "numbers", "note"],
+    [[12001, "10 844", "held because more numbers were gone than allowed"]],
+    frozenset({"account", "numbers"}),
+)
+
+
+@pytest.mark.parametrize(
+    ("room", "widths"),
+    [(120, [7, 7, 48]), (66, [7, 7, 48]), (65, [7, 7, 47]), (42, [7, 7, 24]), (41, None), (10, None)],
+)
+@pytest.mark.fault("G08")
+def test_only_text_is_folded(room: int, widths: list[int] | None) -> None:
+    """Columns of figures keep their width; one of text gives way down to 24 cells; with less there is no table."""
+    assert fitting(FIGURES, room) == widths
+
+
+@pytest.mark.fault("G08")
+def test_a_repeated_value_is_shown_once_in_a_table_and_in_every_block() -> None:
+    """The account of several rows stands in the first; a block would be nobody's without it."""
+    table = Table(["account", "what"], [[7, "a"], [7, "b"], [8, "a"]], once=["account"])
+    assert table.lines() == [["7", "a"], ["", "b"], ["8", "a"]]
+    assert table.cells() == [["7", "a"], ["7", "b"], ["8", "a"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("a word or two", ["a word or", "two"]),
+        ("run `vnsync sync --account 7` now", ["run", "`vnsync sync --account 7`", "now"]),
+        ("  deep down below", ["  deep down", "    below"]),
+        ("anunbreakableword x", ["anunbreakableword", "x"]),
+    ],
+)
+@pytest.mark.fault("G08")
+def test_sentences_are_folded_between_words(text: str, lines: list[str]) -> None:
+    """A command in backticks stays in one piece, however long it is."""
+    assert folded(text, 11).split("\n") == lines

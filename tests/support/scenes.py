@@ -1,0 +1,133 @@
+"""A sandbox that listens, a warehouse, the command line between them; and what every row of group B requires."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+
+from etl.cli.main import run
+from etl.clock import SystemClock
+from etl.errors import Usage
+from etl.sandbox.api import Api
+from etl.sandbox.world import CustomerPlan, World
+from etl.store.engine import open_warehouse
+from etl.store.installations import rebind
+from tests.support import oracle
+from tests.support.running import TOKEN, Outcome, Source, listening
+
+Image = dict[str, list[tuple[Any, ...]]]
+
+
+@dataclass
+class Scene:
+    """One world and one warehouse."""
+
+    source: Source
+    url: str
+
+    @property
+    def world(self) -> World:
+        return self.source.world
+
+    @property
+    def api(self) -> Api:
+        return self.source.api
+
+    @property
+    def engine(self) -> Engine:
+        return open_warehouse(self.url)
+
+    def call(self, *arguments: object, url: str | None = None, level: str = "error") -> Outcome:
+        """A command line in this process."""
+        out, err = io.StringIO(), io.StringIO()
+        words = [*(str(a) for a in arguments), "--log-level", level, "--database-url", url or self.url]
+        with redirect_stdout(out), redirect_stderr(err):
+            code = run(words)
+        return Outcome(code, out.getvalue(), err.getvalue())
+
+    def sync(self, *arguments: object, url: str | None = None, level: str = "error") -> Outcome:
+        """`vnsync sync` against the sandbox."""
+        return self.call("sync", *self.source.options, *arguments, url=url, level=level)
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        with self.engine.connect() as connection:
+            return [tuple(row) for row in connection.execute(text(statement))]
+
+    def image(self) -> Image:
+        """All data rows, with their periods."""
+        names = [n for name in oracle.COLUMNS for n in (name, f"{name}_closed")]
+        return {name: sorted(self.rows(f"select * from {name}"), key=str) for name in (*names, "accounts")}
+
+    def take_over(self) -> None:
+        """Bind the warehouse to this scene's source, where another scene has filled it."""
+        with suppress(Usage):
+            rebind(self.engine, self.source.url, now=SystemClock().now())
+
+    # -- what a row requires
+
+    def refused(self, done: Outcome, *codes: int, says: str = "") -> str:
+        """The one line of a failure: cause, remedy, exit code and, once a run began, its id; and no secret."""
+        lines = [line for line in done.err.splitlines() if line.startswith("vnsync: error: ")]
+        assert len(lines) == 1, done.err
+        (line,) = lines
+        assert done.code in codes, f"exit {done.code}: {line}"
+        assert line.endswith(f"exit {done.code})")
+        assert says in line, line
+        assert "Traceback" not in done.err
+        assert TOKEN not in done.out + done.err
+        return line
+
+    def recovers(self) -> None:
+        """The next clean run ends 0, equals the source, leaves no run running; one more writes nothing."""
+        done = self.sync()
+        assert done.code == 0, done.err
+        self.is_true()
+        before = self.image()
+        assert self.sync().code == 0
+        after = self.image()
+        assert {n: r for n, r in before.items() if n != "accounts"} == {
+            n: r for n, r in after.items() if n != "accounts"
+        }
+
+    def is_true(self) -> None:
+        """The warehouse equals the source, every invariant holds, and no run or claim is left over."""
+        self.is_true_of_data()
+        assert self.rows("select run_id from sync_runs where status = 'running'") == []
+        assert self.rows("select * from account_claims") == []
+        assert not [row for row in self.rows("select * from sync_runs") if TOKEN in str(row)]
+
+    def is_true_of_data(self) -> None:
+        """The current tables equal the source, and the history holds its invariants."""
+        for account_id in self.world.customer_ids:
+            wanted = oracle.expected(self.world.truth(account_id))
+            assert not oracle.differences(oracle.current(self.engine, account_id), wanted)
+        assert oracle.broken_invariants(self.engine) == []
+
+    def a_day_passes(self) -> None:
+        """Numbers come, go, move and change."""
+        self.world.pass_day(share=0.1)
+
+
+def others(stage: Scene, *statements: str) -> None:
+    """What other people do in the same database with a tool of their own."""
+    with stage.engine.begin() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+
+
+@contextmanager
+def scene(folder: Path, url: str, *, numbers: int = 40, customers: int = 1) -> Iterator[Scene]:
+    """A scene whose sandbox listens for the length of the block; the environment holds no settings."""
+    plans = [CustomerPlan(numbers=numbers) for _ in range(customers)]
+    world = World(seed=7, customers=plans, role="customer" if customers == 1 else "agent")
+    folder.mkdir(exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch, contextmanager(listening)(world, folder) as source:
+        patch.chdir(folder)
+        yield Scene(source, url)

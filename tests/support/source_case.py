@@ -1,0 +1,203 @@
+"""A warehouse that was synced, a world that has moved on, and a source that misbehaves: the run that meets it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, text
+
+from etl.domain.runs import RunResult
+from etl.errors import VnsyncError
+from etl.extract.connection import Bounds
+from etl.extract.credentials import Credentials, PermanentKey
+from etl.extract.jsonrpc import open_api
+from etl.sandbox.api import Api
+from etl.sandbox.world import CustomerPlan, World
+from etl.store.engine import open_warehouse
+from etl.store.installations import rebind
+from etl.sync.run import SyncOptions, sync
+from tests.support import oracle
+from tests.support.checkout import ROOT
+from tests.support.raw_server import RawServer
+from tests.support.rig import Rig
+from tests.support.secrets import CANARY, in_bytes, in_text, write_secret
+
+NUMBERS = 12
+QUICK = Bounds(connect=1.0, read=0.3, whole=1.0)
+
+
+def one_customer(numbers: int = NUMBERS) -> World:
+    """The same small world each time."""
+    return World(seed=5, customers=[CustomerPlan(numbers=numbers)], role="customer", id_step=7)
+
+
+def move_on(world: World) -> None:
+    """What the next run has to find: a number gone, one edited, one new."""
+    (account,) = world.customer_ids
+    first, second, *_ = world.numbers(account)
+    world.remove(account, first)
+    world.edit(account, second, comment="edited since")
+    world.add(account, 1)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+    peak_mib: float
+
+    @property
+    def line(self) -> str:
+        """The one error line: the last on stderr, after what the log tells of the accounts."""
+        lines = self.err.splitlines()
+        (line,) = [each for each in lines if each.startswith("vnsync: error: ")]
+        assert line == lines[-1]
+        return line
+
+
+def vnsync(*arguments: str, folder: Path, **environment: str) -> Ended:
+    """The real command, in a process of its own with nothing else in its environment."""
+    env = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(ROOT), **environment}
+    out, err, peak = folder / "stdout", folder / "stderr", 0.0
+    with out.open("wb") as stdout, err.open("wb") as stderr:
+        command = [sys.executable, "-m", "etl", *arguments]
+        process = subprocess.Popen(command, cwd=folder, env=env, stdout=stdout, stderr=stderr)
+    for _ in range(12_000):
+        if process.poll() is not None:
+            break
+        peak = max(peak, _memory(process.pid))
+        time.sleep(0.01)
+    else:
+        process.kill()
+    return Ended(process.wait(), out.read_text(), err.read_text(), peak)
+
+
+def _memory(pid: int) -> float:
+    """The most memory that a process ever held, in MiB; 0 when it has just ended."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    return 0.0
+
+
+@dataclass
+class Case:
+    """One account: `engine` holds what the world was, `world` has moved on, `server` stands before it."""
+
+    folder: Path
+    world: World
+    engine: Engine
+    server: RawServer
+
+    def __post_init__(self) -> None:
+        self.rig = Rig(self.world, self.engine, url=self.server.url)
+        self.before = self.current()
+
+    def current(self) -> oracle.Tables:
+        """The current tables of the one account."""
+        return oracle.current(self.engine, self.rig.only)
+
+    def command(self, **environment: str) -> Ended:
+        """`vnsync sync` against the server, with next to no patience."""
+        token = write_secret(self.folder / "token")
+        known = {
+            "VNSYNC_API_URL": self.server.url,
+            "VNSYNC_API_TOKEN_FILE": str(token),
+            "VNSYNC_DATABASE_URL": self.engine.url.render_as_string(hide_password=False),
+            "VNSYNC_RETRY_MAX_SECONDS": "0.2",
+            "VNSYNC_LOG_LEVEL": "error",
+        }
+        return vnsync("sync", folder=self.folder, **{**known, **environment})
+
+    def move_to(self, url: str) -> dict[str, str]:
+        """The setting of another URL, once the warehouse was bound to the installation there."""
+        rebind(self.engine, url, now=self.rig.clock.now())
+        return {"VNSYNC_API_URL": url}
+
+    def sync(
+        self, *, credentials: Credentials | None = None, bounds: Bounds = QUICK, url: str = "", **options: Any
+    ) -> RunResult:
+        """One run in this process on the fake clock, a day later, over real sockets."""
+        clock, report = self.rig.clock, self.rig.events.append
+        clock.pass_time(86_400)
+        key = credentials or PermanentKey(CANARY)
+        where = url or self.server.url
+        with open_api(where, key, clock=clock, random=self.rig.random, report=report, bounds=bounds) as api:
+            chosen = SyncOptions(**options)
+            return sync(api, self.engine, options=chosen, clock=clock, random=self.rig.random, report=report)
+
+    # -- what every row requires
+
+    def check_untouched(self, exit_code: int) -> None:
+        """The data is the before-image, nothing is closed, the run's row says how it ended, the token is nowhere."""
+        assert self.current() == self.before
+        assert oracle.open_versions(self.engine, self.rig.only) == self.before
+        assert oracle.broken_invariants(self.engine) == []
+        last = self.rig.rows("select status, exit_code from sync_runs order by run_id desc limit 1")
+        assert last == [("held" if exit_code == 3 else "failed", exit_code)]
+        self.check_secrets()
+
+    def check_recovers(self) -> None:
+        """The next clean run ends well and equals the world."""
+        self.server.behave()
+        self.move_to(self.server.url)
+        result = self.sync(bounds=Bounds())
+        assert (result.exit_code, result.error) == (0, None)
+        assert not oracle.differences(self.current(), oracle.expected(self.world.truth(self.rig.only)))
+        assert oracle.broken_invariants(self.engine) == []
+
+    def check_secrets(self) -> None:
+        """The token is in no row and in no file beside the database, but for the token's own."""
+        with self.engine.connect() as connection:
+            for table in ("sync_runs", "account_syncs", "quarantine", "source_drift"):
+                for row in connection.execute(text(f"select * from {table}")):
+                    assert not in_text(str(row))
+        assert not [p for p in self.folder.iterdir() if p.is_file() and p.name != "token" and in_bytes(p)]
+
+
+def check_line(ended: Ended, exit_code: int, *words: str) -> None:
+    """One line on stderr with cause, remedy and, as soon as there is one, the run's id; nothing of the token."""
+    assert ended.code == exit_code, ended.err
+    assert ended.line.endswith(f"exit {exit_code})")
+    for word in words:
+        assert word in ended.line
+    assert not in_text(ended.err, ended.out)
+
+
+def new_case(folder: Path, engine: Engine, server: RawServer) -> Case:
+    """A case whose first sync went well; the server serves its world."""
+    world = one_customer()
+    server.api = Api(world, token=CANARY)
+    assert Rig(world, engine, url=server.url).sync().exit_code == 0
+    case = Case(folder, world, engine, server)
+    case.rig.clock.pass_time(86_400)
+    move_on(world)
+    return case
+
+
+def sqlite_case(folder: Path, template: Path, server: RawServer) -> Case:
+    """The same on a SQLite file, made from a migrated one."""
+    shutil.copy(template, folder / "warehouse.db")
+    return new_case(folder, open_warehouse(f"sqlite:///{folder / 'warehouse.db'}"), server)
+
+
+def how_it_ends(run: Callable[[], RunResult]) -> tuple[int, str]:
+    """Exit code and error of a run, be it raised or told."""
+    try:
+        result = run()
+    except VnsyncError as exc:
+        return exc.exit_code, f"{exc}. {exc.remedy}"
+    return result.exit_code, result.error or ""
