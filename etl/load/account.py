@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Set
+from collections.abc import Callable, Collection, Iterator, Sequence, Set
 from datetime import datetime
 from functools import cache, cached_property
 from time import sleep
@@ -19,9 +19,10 @@ from sqlalchemy import Engine, Select, bindparam, func, select
 
 from etl.domain.columns import Row
 from etl.domain.fingerprints import ListingPrint
+from etl.domain.viewer import Viewer
 from etl.errors import UnreadableValue
 from etl.extract.prefetch import Begin
-from etl.load import dry_run, incremental, shared_conflicts, staging
+from etl.load import dry_run, incremental, shared_conflicts, shown, staging
 from etl.load.first import Batch, FirstLoad
 from etl.load.publish import PublishTransaction, Staged, Target
 from etl.load.staging import Rows
@@ -77,6 +78,13 @@ class AccountLoad:
         with contextlib.suppress(UnreadableValue), database_errors():
             return incremental.remembered(self._connection, self._target.account_id)
         return None
+
+    def never_shown(self, viewer: Viewer, ids: Sequence[int]) -> set[int]:
+        """Those of these open numbers that no listing of this viewer held (`shown`)."""
+        if not ids:
+            return set()
+        with database_errors():
+            return shown.never_shown(self._connection, self._target.account_id, viewer, ids)
 
     def stage(self, batch: Batch) -> None:
         """Add rows that were read, by table name; each key once in all calls together."""

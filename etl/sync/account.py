@@ -247,8 +247,8 @@ class AccountSync:
         proof = listing.prove(missing, emptied=self._approved)
         if proof.alive:
             load.stage(self._pages.process_alone(proof.alive.values()))
-        if self._identity.viewer_differs and not self._approved:
-            proof = proof.doubting(set(proof.gone))
+        if not self._approved:
+            proof = proof.doubting(self._identity.cannot_tell(load, proof.gone))
         self._suspects = len(proof.suspects)
         return proof
 

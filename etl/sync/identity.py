@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -26,7 +26,7 @@ class Identity:
         self._run, self._account, self._known = run, account, known
         self._archived = run.options.viewers.get(account.account_id)
         self._described_at, self._compared_at = known.described_at, known.users_compared_at
-        self.viewer = NO_VIEWER
+        self.viewer, self._others_numbers = NO_VIEWER, False
         named = self._archived.user_id if self._archived else run.options.users.get(account.account_id)
         self.users = Users(run.api, account, known.viewer.user_id, named)
 
@@ -41,9 +41,18 @@ class Identity:
         """Whether another viewer, with other rights, listed the account's open numbers."""
         return self._known.synced and not self.viewer.sees_as(self._known.viewer)
 
+    def cannot_tell(self, load: AccountLoad, gone: Sequence[int]) -> set[int]:
+        """Of numbers that are absent from this viewer's answers, those that it may never have seen.
+
+        All of them where another viewer listed the account; else those that appeared while another one listed it.
+        """
+        unseen = set(gone) if self.viewer_differs else load.never_shown(self.viewer, gone)
+        self._others_numbers = bool(unseen)
+        return unseen
+
     def viewer_changed(self, suspects: int) -> bool:
-        """Whether another viewer than the last one listed the account, and did not see some of its numbers."""
-        return bool(suspects) and self.viewer_differs
+        """Whether suspects are open numbers that another viewer listed, and that this one may not see."""
+        return bool(suspects) and (self.viewer_differs or self._others_numbers)
 
     def compare_users(self, listed: int) -> None:
         """Report another user of the customer who sees more than the `listed` numbers."""

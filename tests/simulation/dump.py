@@ -104,8 +104,21 @@ class Dump:
     closed: dict[str, list[Row]]
 
     def viewer_of(self, account_id: int) -> tuple[int | None, str | None] | None:
-        """The user and the credential that listed the account's open numbers; None: it was never published."""
-        return next(((row[3], row[4]) for row in self.accounts if row[0] == account_id), None)
+        """The user and the credential that listed all of the account's open numbers; None: there are none such."""
+        found = next(((row[3], row[4]) for row in self.accounts if row[0] == account_id), None)
+        return found if found is not None and self._listed_all(account_id, *found) else None
+
+    def _listed_all(self, account_id: int, user_id: int | None, credential: str | None) -> bool:
+        """Whether each open number was open at a sync of the viewer without suspects, or has a version of its syncs."""
+        viewer = (account_id, user_id, credential)
+        syncs = [s for s in self.syncs.values() if s.status == "succeeded"]
+        mine = [s for s in syncs if (s.account_id, s.listed_by_user_id, s.listed_by_credential) == viewer]
+        runs, whole = {s.run_id for s in mine}, max((s.observed_at or "" for s in mine if not s.suspects), default="")
+        now = [(row[1], row[-2], row[-1]) for row in self.current["virtual_numbers"] if row[0] == account_id]
+        ended = [row for row in self.closed["virtual_numbers"] if row[0] == account_id]
+        listed = {number for number, since, run in now if since <= whole or run in runs}
+        listed |= {row[1] for row in ended if row[-4] <= whole < row[-2] or row[-3] in runs}
+        return all(number in listed for number, _, _ in now)
 
 
 def _statement(table: str, columns: tuple[str, ...], order: str) -> str:

@@ -14,11 +14,16 @@ def _of_agents(world: World) -> list[Customer]:
 
 
 def user_rights(world: World) -> None:
-    """A viewer of each customer loses a right or gets it back: to list at all (users only), or to some numbers."""
+    """A viewer of each customer loses a right or gets it back: to list at all (users only), or to some numbers.
+
+    Or each key sees some numbers that the other does not.
+    """
     for customer in world.customers.values():
         viewer = world.rng.choice([*customer.users, *KEYS])
-        kind = world.rng.choice(("refused", "fewer", "fewer", "all"))
-        if kind == "fewer":
+        kind = world.rng.choice(("refused", "fewer", "fewer", "all", "apart"))
+        if kind == "apart":
+            customer.unseen |= {key: set(world.rng.sample(customer.heap, len(customer.heap) // 4)) for key in KEYS}
+        elif kind == "fewer":
             some = world.rng.sample(customer.heap, len(customer.heap) // 4)
             customer.unseen.setdefault(viewer, set()).update(some)
         elif kind == "all":

@@ -229,3 +229,57 @@ def test_a_number_of_other_eyes_is_not_lost_to_history(warehouse: Engine) -> Non
     sees = [number(1, comment="new"), *sees[1:5]]
     mine.sync(vendor, credentials=NEW)
     assert mine.rows("select comment from virtual_numbers where virtual_number_id = 1") == [("new",)]
+
+
+@pytest.mark.fault("A02")
+def test_numbers_of_other_eyes_stay_open_when_the_old_key_is_back(warehouse: Engine) -> None:
+    """What appeared through one key stays open while the other lists, day after day, until that one has listed it."""
+    sees = {OLD: range(1, 101), NEW: range(41, 141)}
+    key = OLD
+    vendor, mine = own_account(lambda _: numbers(sees[key])), Warehouse(warehouse)
+    assert mine.sync(vendor, credentials=OLD).exit_code == 0
+    for key in (NEW, OLD, OLD, NEW, OLD):
+        result = mine.sync(vendor, credentials=key)
+        (account,) = result.accounts
+        assert (result.exit_code, account.suspects, account.viewer_changed) == (3, 40, True)
+        assert len(mine.open_ids) == 140
+    sees[OLD] = range(1, 141)
+    assert mine.sync(vendor, credentials=OLD).exit_code == 0
+    sees[OLD] = range(1, 131)
+    assert mine.sync(vendor, credentials=OLD).exit_code == 0
+    assert mine.open_ids == list(range(1, 131))
+
+
+@pytest.mark.fault("A02")
+def test_what_the_old_key_published_itself_closes_as_ever(warehouse: Engine) -> None:
+    """Of numbers that came after the other key, those that the old key brought are its own; the others' stay open."""
+    sees = {OLD: [1, 2, 3], NEW: [1, 2, 4]}
+    key = OLD
+    vendor, mine = own_account(lambda _: numbers(sees[key])), Warehouse(warehouse)
+    mine.sync(vendor, credentials=OLD)
+    key = NEW
+    mine.sync(vendor, credentials=NEW)
+    key, sees[OLD] = OLD, [1, 2, 3, 5, 6]
+    mine.sync(vendor, credentials=OLD)
+    sees[OLD] = [1, 2, 5]
+    result = mine.sync(vendor, credentials=OLD)
+    assert (result.exit_code, result.accounts[0].suspects) == (3, 1)
+    assert mine.open_ids == [1, 2, 4, 5]
+
+
+@pytest.mark.fault("A03")
+def test_numbers_of_another_user_stay_open_when_the_first_is_back(warehouse: Engine) -> None:
+    """A user is refused for a day, and another one stands in, who sees others: none of them is closed afterwards."""
+    both = {511: range(1, 21), 512: range(11, 31)}
+    sees = dict(both)
+    vendor, mine = _agency(sees), Warehouse(warehouse)
+    assert mine.sync(vendor).exit_code == 0
+    del sees[511]
+    assert mine.sync(vendor).exit_code == 3
+    sees.update(both)
+    result = mine.sync(vendor)
+    assert (result.exit_code, result.accounts[0].listed_by_user_id, result.accounts[0].suspects) == (3, 511, 10)
+    assert mine.open_ids == list(range(1, 31))
+    assert mine.sync(vendor, approve_close=frozenset({51})).exit_code == 0
+    assert mine.open_ids == list(range(1, 21))
+    assert mine.sync(vendor).exit_code == 0

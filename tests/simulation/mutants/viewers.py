@@ -38,6 +38,16 @@ def viewer_is_adopted_at_once(right: Any) -> Any:
     return lambda self, suspects: False
 
 
+@mutant(
+    identity.Identity,
+    "cannot_tell",
+    "what appeared through another key is closed when the first is back",
+    under=("other_key", "user_rights"),
+)
+def what_is_open_was_shown(right: Any) -> Any:
+    return lambda self, load, gone: set(gone) if self.viewer_differs else set()
+
+
 @mutant(users, "concerns_user", "a user who is refused takes the whole customer along", under=("user_rights",))
 def one_user_speaks_for_all(right: Any) -> Any:
     return lambda refused: False
