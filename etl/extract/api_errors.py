@@ -100,7 +100,8 @@ class LimitExceeded(TryLater):
 def error_of(error: ErrorBody, redaction: Redaction = NOTHING_SECRET, call: Call = UNNAMED) -> VnsyncError:
     """The error to raise for an error answer, by its mnemonic; an unknown one stops, it is never retried for ever."""
     mnemonic = error.mnemonic
-    cause = redaction.quote(f"the source answers {mnemonic or error.code}: {error.message}{_named_field(error)}")
+    asked = f"{call.method} with " if call.method else ""
+    cause = redaction.quote(f"the source answers {asked}{mnemonic or error.code}: {error.message}{_named_field(error)}")
     if mnemonic in _SESSION:
         return SessionExpired(f"{_SESSION[mnemonic]} ({mnemonic})", remedy=_REMEDIES.get(mnemonic))
     if mnemonic in _REFUSED:
