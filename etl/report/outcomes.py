@@ -8,7 +8,7 @@ from typing import Any
 from etl.domain.causes import causes
 from etl.domain.runs import AccountResult, AccountStatus, RunResult, TableChange, failures
 from etl.report import causes as words
-from etl.report.states import OTHER_VIEWER, approval
+from etl.report.states import OTHER_VIEWER, approval, state
 from etl.report.terminal.event_lines import account_remarks, run_verdict
 from etl.report.terminal.tables import Cell, Table
 from etl.report.values import plain, plain_but
@@ -103,7 +103,12 @@ def published_before(result: RunResult) -> str:
 
 
 def _note(account: AccountResult) -> str:
-    """Remarks in figures; why an account was not published stands below the table, with the remedy."""
+    """Remarks in figures; why an account was not published stands below the table, with the remedy.
+
+    A known state that was reported before stands here, for it is below no more.
+    """
+    if account.unreachable is not None and account.is_told:
+        return state(account.unreachable)
     if account.status is not AccountStatus.SUCCEEDED:
         return "see below"
     return account_remarks(account)

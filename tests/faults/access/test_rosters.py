@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from etl.domain.runs import AccountStatus, RunStatus, Unreachable
 from etl.errors import NotAllowed
 from etl.read.status import read_status, stale
+from etl.report.outcomes import accounts_table
 from tests.support.vendor import (
     FORBIDDEN,
     INACTIVE,
@@ -292,7 +293,7 @@ def test_a_locked_customer_is_told_once(warehouse: Engine, state: str, refusal: 
 
 @pytest.mark.fault("A10")
 def test_another_state_is_told_anew(warehouse: Engine) -> None:
-    """From debt to a manual lock: that is news, once."""
+    """From debt to a manual lock: that is news, once; later the table of the run says it in a few words."""
     state = "debt_lock"
 
     def listing(params: Record) -> list[Record]:
@@ -304,7 +305,9 @@ def test_another_state_is_told_anew(warehouse: Engine) -> None:
     vendor.methods["get.customers"] = lambda _: [ALPHA, customer(52, "Beta", state)]
     assert [mine.sync(vendor).exit_code for _ in range(2)] == [3, 0]
     state = "manual_lock"
-    assert [mine.sync(vendor).exit_code for _ in range(2)] == [3, 0]
+    results = [mine.sync(vendor) for _ in range(2)]
+    assert [result.exit_code for result in results] == [3, 0]
+    assert [accounts_table(result).rows[1][-1] for result in results] == ["see below", "locked by the vendor"]
 
 
 @pytest.mark.fault("A10")
