@@ -139,13 +139,13 @@ def _rights(connection: Connection) -> Finding:
 
     if connection.dialect.name == "sqlite":
         path = Path(str(connection.engine.url.database))
+        if not (os.access(path, os.W_OK) and os.access(path.absolute().parent, os.W_OK)):
+            return failed("rights", LocalTrouble(f"{path} or its folder is not writable"))
         if readable_by_others(path):
             return Finding(
                 check="rights", state="warn", found=f"{path} is readable by other users", remedy=f"chmod 600 {path}"
             )
-        if os.access(path, os.W_OK) and os.access(path.absolute().parent, os.W_OK):
-            return Finding(check="rights", state="ok", found="the file and its folder are writable")
-        return failed("rights", LocalTrouble(f"{path} or its folder is not writable"))
+        return Finding(check="rights", state="ok", found="the file and its folder are writable")
     try:
         with database_errors():
             rights.require_schema(connection)
