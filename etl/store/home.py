@@ -153,29 +153,30 @@ def require_room(connection: Connection) -> None:
             f"{_place(connection)} has vnsync's tables, but their version is missing from the table {VERSION_TABLE}",
             remedy="Restore a backup: the table was emptied or dropped by hand",
         )
-    if others:
-        raise _taken(connection, others)
     if connection.dialect.name == "postgresql":
         _refuse_second(connection)
+    if others:
+        raise _taken(connection, others, remedy=_own_place(connection))
 
 
 def refuse_taken(connection: Connection, names: Sequence[str]) -> None:
     """Raises `Misconfigured` when something is there under one of these names, which are to be made now."""
     others = owners(connection, names)
     if others:
-        raise _taken(connection, others)
+        remedy = f"It stands where a view of the warehouse belongs: rename or drop the {others[0]}, and run this again"
+        raise _taken(connection, others, remedy=remedy)
 
 
 def _place(connection: Connection) -> str:
     return "the database file" if connection.dialect.name == "sqlite" else f"the schema {quoted(connection)}"
 
 
-def _taken(connection: Connection, others: Sequence[Owned]) -> Misconfigured:
+def _taken(connection: Connection, others: Sequence[Owned], *, remedy: str) -> Misconfigured:
     more = f" (nor are {', '.join(map(str, others[1:4]))}{', ...' if len(others) > 4 else ''})" if others[1:] else ""
     article = "an" if others[0].kind[0] in "aeiou" else "a"
     return Misconfigured(
         f"{_place(connection)} already has {article} {others[0]}, which is not vnsync's{more}; nothing was changed",
-        remedy=_own_place(connection),
+        remedy=remedy,
     )
 
 

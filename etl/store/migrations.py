@@ -166,7 +166,7 @@ def _owners_work(found: str | None, target: str, wrong: Sequence[str]) -> Iterat
             cause = f"the view {wrong[0]} is missing or differs, and this role may not create it"
         raise NotAllowed(
             f"{cause} ({exc})",
-            remedy=f"Run `vnsync db upgrade` as the schema's owner ({rights.ROLES}), or Grant this role CREATE on it",
+            remedy=f"Run `vnsync db upgrade` as the schema's owner ({rights.ROLES}), or grant this role CREATE on it",
         ) from exc
     except IntegrityBroken as exc:
         raise IntegrityBroken(f"the schema cannot go from {found or 'nothing'} to {target}: {exc}") from exc

@@ -45,10 +45,12 @@ def upgrade(loaded: Loaded, output: str) -> None:
     from etl.cli.connect import warehouse
     from etl.store import migrations
 
-    engine = warehouse(loaded)
+    engine, head = warehouse(loaded), migrations.head()
+    was = migrations.current(engine)
     changed = migrations.upgrade(engine, thorough=True)
-    verb = "upgraded to" if changed else "already at"
-    _tell(output, f"The warehouse is {verb} version {migrations.head()}.", engine, changed=changed)
+    done = "; views that were missing or differed are made" if changed and was == head else ""
+    verb = "upgraded to" if changed and was != head else "already at"
+    _tell(output, f"The warehouse is {verb} version {head}{done}.", engine, changed=changed)
 
 
 @db.command(short_help="Show the versions.", epilog="Example: vnsync db current --output json")

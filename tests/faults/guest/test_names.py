@@ -207,3 +207,37 @@ def stage_of_both(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sc
     with scene(tmp_path / "scene", url) as made:
         assert made.sync().code == 0
         yield made
+
+
+@pytest.mark.fault("G01")
+def test_names_are_taken_and_the_warehouse_is_elsewhere(stage_of_both: Scene, tmp_path: Path) -> None:
+    """Without the setting a command meets other people's names in PostgreSQL: it names the warehouse that is there, not
+    a schema to make. A SQLite file is one schema, so there is no elsewhere."""
+    if stage_of_both.engine.name == "sqlite":
+        with stage_of_both.engine.connect() as connection:
+            assert home.elsewhere(connection) == []
+        return
+    name = str(make_url(stage_of_both.url).database)
+    for statement in (
+        "alter schema public rename to vnsync",
+        "create schema public",
+        "create table public.accounts (id serial primary key, email text)",
+    ):
+        private().execute(statement, name)
+    for words in (("status",), ("sync", *stage_of_both.source.options)):
+        line = stage_of_both.refused(stage_of_both.call(*words), 78, says='in the schema "vnsync"')
+        assert "Set VNSYNC_DATABASE_SCHEMA=vnsync" in line
+    assert stage_of_both.call("status", "--database-schema", "vnsync").code == 0
+
+
+@pytest.mark.fault("G01")
+def test_table_in_the_place_of_a_view(stage_of_both: Scene) -> None:
+    """A table of others that stands where a view of the warehouse was is to go, not the warehouse."""
+    others(stage_of_both, "drop view changes", "create table changes (x integer)")
+    for words in (("sync", *stage_of_both.source.options), ("db", "upgrade")):
+        line = stage_of_both.refused(stage_of_both.call(*words), 78, says="table changes, which is not vnsync's")
+        assert "rename or drop the table changes" in line
+        assert "VNSYNC_DATABASE" not in line
+    others(stage_of_both, "alter table changes rename to mine")
+    assert "views that were missing or differed are made" in stage_of_both.call("db", "upgrade").out
+    stage_of_both.recovers()
