@@ -10,7 +10,7 @@ Definitions = dict[tuple[str, str], str]
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """`harmful`: additions of others that can make what vnsync reads or writes wrong; `harmless`: other triggers."""
+    """`harmful`: additions of others that can make what vnsync reads or writes wrong; `harmless`: their others."""
 
     definitions: Definitions
     harmful: tuple[str, ...]

@@ -63,6 +63,16 @@ select 'the constraints of ' || c.relname || ' are off' from pg_catalog.pg_class
     select from pg_catalog.pg_trigger t where t.tgrelid = c.oid and t.tgenabled <> 'O' and t.tgisinternal)
 order by 1
 """
+_HELD_FAST = """
+select 'the foreign key ' || k.conname || ' of table ' || n.nspname || '.' || c.relname
+  || ' forbids the deletion of rows that it refers to: once one of them is gone, the sync of its account ends with 78'
+from pg_catalog.pg_constraint k join pg_catalog.pg_class o on o.oid = k.confrelid
+join pg_catalog.pg_class c on c.oid = k.conrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where k.contype = 'f' and k.conparentid = 0 and k.confdeltype in ('a', 'r')
+  and o.relnamespace = {where} and o.relname = any(:names)
+  and not (c.relnamespace = {where} and c.relname = any(:names))
+order by 1
+"""
 _CAN_COMPARE = """
 select has_database_privilege(current_database(), 'TEMP') and not pg_is_in_recovery()
   and current_setting('transaction_read_only') = 'off'
@@ -85,6 +95,7 @@ def found(connection: Connection) -> Found:
         else:
             harmful.append(f"the trigger {name} is not vnsync's, and may change what is written")
     harmful += _ask(connection, _REPLACED).scalars()
+    harmless += _ask(connection, _HELD_FAST).scalars()
     return Found(definitions=definitions, harmful=tuple(harmful), harmless=tuple(harmless))
 
 

@@ -271,3 +271,19 @@ def test_what_a_trigger_passes_on(body: str, deletes: bool, passes: bool) -> Non
     """A trigger that is called before a row is written is harmless only if it surely returns the row as it is."""
     assert triggers.passes_rows_on(body, "plpgsql", deletes=deletes) is passes
     assert not triggers.passes_rows_on(body, "plpython3u", deletes=deletes)
+
+
+@POSTGRESQL
+@pytest.mark.fault("G03")
+def test_a_key_that_holds_rows_fast_is_told(stage: Scene) -> None:
+    """A foreign key of others that forbids deleting what it refers to is no damage yet: `doctor` names it and what
+    follows; one that lets rows go is not worth a word."""
+    number = "account_id bigint, virtual_number_id bigint, constraint {} foreign key (account_id, virtual_number_id)"
+    to = "references virtual_numbers"
+    others(stage, f"create table lax ({number.format('lets_go')} {to} on delete cascade)")
+    assert "foreign key" not in stage.call("doctor", *stage.source.options).out
+    others(stage, f"create table strict ({number.format('holds')} {to})")
+    done = stage.call("doctor", *stage.source.options)
+    assert done.code == 0
+    assert "the foreign key holds of table public.strict forbids the deletion of rows" in done.out
+    assert "lets_go" not in done.out
