@@ -1,34 +1,15 @@
-"""An archive's folder as an argument, and the check that it is this user's: who writes there replaces evidence."""
+"""The check that an archive's folder is this user's: who writes there replaces evidence."""
 
 from __future__ import annotations
 
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import click
 
 from etl.config.secret_file import foreign
 from etl.errors import LocalTrouble
 
 PARTS = ("", "objects", "runs", "erasures")
-
-
-class ArchiveFolder(click.Path):
-    """Argument that names an archive; a leading ~ is the home folder, as in the setting."""
-
-    def __init__(self) -> None:
-        super().__init__(path_type=Path)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The path, written out."""
-        from etl.config.validators import path
-
-        try:
-            return path(str(value))
-        except ValueError as error:
-            self.fail(f"{value!r}: {error}", param, ctx)
 
 
 def refuse_foreign(folder: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from etl.cli.paths import PATH
 from etl.cli.state import State, current_state
 from etl.errors import Usage
 
@@ -88,8 +89,7 @@ def output(command: Command) -> Command:
 
 
 def _with_options(command: Callable[..., Any], names: tuple[str, ...]) -> Callable[..., Any]:
-    config = click.Path(path_type=Path)
-    command = click.option("--config", type=config, metavar="FILE", help="Settings file. Default vnsync.toml.")(command)
+    command = click.option("--config", type=PATH, metavar="FILE", help="Settings file. Default vnsync.toml.")(command)
     for name in reversed(names):
         metavar, text = _HELP[name]
         command = click.option(

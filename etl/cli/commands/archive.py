@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from etl.cli import options
-from etl.cli.archive_folder import ArchiveFolder
 from etl.cli.commands.status import Duration
+from etl.cli.paths import PATH
 
 if TYPE_CHECKING:
     from etl.config.settings import Loaded
@@ -21,7 +21,6 @@ Examples:
   vnsync archive erase /srv/vnsync-archive --account 12001 --number 100037 --yes
   vnsync verify /srv/vnsync-archive
 """
-FOLDER = ArchiveFolder()
 
 
 @click.group(epilog=EPILOG, short_help="Prune an archive; erase one number from it.")
@@ -33,12 +32,12 @@ def archive() -> None:
     short_help="Take out the responses of old runs.",
     epilog="Example: vnsync archive prune /srv/vnsync-archive --keep 90d",
 )
-@click.argument("folder", type=FOLDER)
+@click.argument("folder", type=PATH)
 @click.option("--keep", type=Duration(), required=True, metavar="AGE", help="Keep what is younger: 26h, 90d, 52w.")
 @options.output
 @options.settings(*options.LOG)
 def prune(loaded: Loaded, folder: Path, keep: timedelta, output: str) -> None:
-    """Remove the responses of the runs of FOLDER that began longer ago than AGE, where no other run needs them.
+    """Remove the responses of the runs of PATH that began longer ago than AGE, where no other run needs them.
 
     Manifests stay, and a tombstone for each run says what is gone. The newest run keeps its own, whatever its age.
     """
@@ -60,14 +59,14 @@ def prune(loaded: Loaded, folder: Path, keep: timedelta, output: str) -> None:
     short_help="Erase one number's personal content.",
     epilog="Example: vnsync archive erase /srv/vnsync-archive --account 12001 --number 100037 --yes",
 )
-@click.argument("folder", type=FOLDER)
+@click.argument("folder", type=PATH)
 @click.option("--account", type=int, required=True, metavar="ID", help="The account's id.")
 @click.option("--number", type=int, required=True, metavar="ID", help="The number's id.")
 @click.option("--yes", is_flag=True, help="Do it. Without it nothing is erased.")
 @options.output
 @options.settings(*options.LOG)
 def erase(loaded: Loaded, folder: Path, account: int, number: int, yes: bool, output: str) -> None:
-    """Make the number's phone numbers, comment, name and unknown fields null in every response of FOLDER.
+    """Make the number's phone numbers, comment, name and unknown fields null in every response of PATH.
 
     A response that seems to tell of the number and cannot be taken apart is erased as a whole, and named. The archive
     says that it happened. `vnsync erase` does the same in the warehouse.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from etl.cli import options, reading
-from etl.cli.archive_folder import ArchiveFolder
+from etl.cli.paths import PATH
 from etl.cli.state import current_state
 from etl.errors import IntegrityBroken
 
@@ -37,7 +37,7 @@ a database that stands elsewhere.
 
 
 @click.command(epilog=EPILOG, short_help="Rebuild a warehouse from archived responses.")
-@click.argument("archive", type=ArchiveFolder())
+@click.argument("archive", type=PATH)
 @click.option("--run", "runs", type=int, multiple=True, metavar="ID", help="Replay this run only. Repeatable.")
 @click.option("--to", "until", type=reading.InstantParam(), metavar="T", help="Replay runs begun not later than T.")
 @click.option("--diff", is_flag=True, help="Compare with the warehouse, and write nothing.")

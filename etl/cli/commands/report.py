@@ -11,6 +11,7 @@ import click
 import etl
 from etl.cli import options, reading
 from etl.cli.commands.status import Duration
+from etl.cli.paths import PATH
 from etl.errors import Usage
 
 if TYPE_CHECKING:
@@ -31,9 +32,7 @@ and printed. A file is replaced only when it is an earlier report.
 
 
 @click.command(epilog=EPILOG, short_help="One HTML page to look at: freshness, changes, what needs attention.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), metavar="FILE", required=True, help="Where the page goes, mode 0600."
-)
+@click.option("--out", type=PATH, metavar="FILE", required=True, help="Where the page goes, mode 0600.")
 @click.option(
     "--max-age", type=Duration(), metavar="AGE", default="26h", show_default=True, help="What is older is called stale."
 )

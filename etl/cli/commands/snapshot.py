@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from etl.cli import options, reading
+from etl.cli.paths import PATH
 
 if TYPE_CHECKING:
     from etl.config.settings import Loaded
@@ -46,7 +47,7 @@ class Formats(click.ParamType[tuple[str, ...]]):
 
 @click.command(epilog=EPILOG, short_help="Every table as known at a moment, in files.")
 @reading.as_of(required=True)
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", required=True, help="A new or empty folder.")
+@click.option("--out", type=PATH, metavar="DIR", required=True, help="A new or empty folder.")
 @click.option(
     "--format",
     "formats",

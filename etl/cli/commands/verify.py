@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from etl.cli import options, reading
+from etl.cli.paths import PATH
 from etl.cli.state import current_state
 from etl.errors import IntegrityBroken, Usage
 
@@ -63,7 +64,7 @@ class KeptHead(click.ParamType[Kept]):
 
 
 @click.command(epilog=EPILOG, short_help="Prove the history: invariants, references, hash chains.")
-@click.argument("folder", required=False, type=click.Path(path_type=Path), metavar="[DIR]")
+@click.argument("folder", required=False, type=PATH, metavar="[DIR]")
 @click.option(
     "--head", type=KeptHead(), multiple=True, metavar="HEX", help="A digest kept elsewhere; ACCOUNT=HEX, RUN:HEX."
 )

@@ -124,3 +124,20 @@ def test_a_key_from_windows_works(customer: Source, vnsync: Run, clean: Path) ->
     file.chmod(0o600)
     assert vnsync("sync", *url, VNSYNC_API_TOKEN_FILE=f"{file}\r").code == 0
     file.unlink()
+
+
+@pytest.mark.fault("G07")
+def test_home_is_written_out_on_the_command_line(customer: Source, vnsync: Run, clean: Path) -> None:
+    """Shells leave the ~ of `--out=~/x` alone: every path on the command line means what it means in a setting."""
+    home = clean / "home"
+    home.mkdir()
+    (home / "v.toml").write_text('log_level = "warning"\n')
+    (home / "v.toml").chmod(0o600)
+    here = {"HOME": str(home), "VNSYNC_DATABASE_URL": "sqlite:///~/w.db"}
+    assert vnsync("sync", "--config=~/v.toml", *customer.options, **here).code == 0
+    assert vnsync("report", "--out=~/page.html", **here).code == 0
+    observed = vnsync("status", "--output", "json", **here).json["accounts"][0]["observed_at"]
+    assert vnsync("snapshot", "--as-of", observed, "--out=~/snap", "--format", "csv", **here).code == 0
+    assert vnsync("verify", "~/snap", **here).code == 0
+    assert sorted(p.name for p in home.iterdir()) == ["page.html", "snap", "v.toml", "w.db"]
+    assert not (clean / "~").exists()

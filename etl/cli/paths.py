@@ -1,0 +1,27 @@
+"""Paths on the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+class PathType(click.Path):
+    """The path of a file or folder. A leading ~ is the home folder, as in settings: shells leave it in `--out=~/x`."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path, written out."""
+        from etl.config.validators import path
+
+        try:
+            return path(str(value))
+        except ValueError as error:
+            self.fail(f"{value!r}: {error}", param, ctx)
+
+
+PATH = PathType()
