@@ -22,6 +22,7 @@ from etl.archive.order import first_line, proved
 from etl.archive.response_check import ResponseCheck
 from etl.archive.strangers import strangers
 from etl.archive.tombstones import Tombstone, read_tombstone
+from etl.domain.figures import counted
 from etl.errors import IntegrityBroken
 
 
@@ -253,14 +254,14 @@ class _Check:
     def _tell_left(self, left: int) -> None:
         """Responses without a run may be a crash's leavings, and may be all that is left of a run taken away."""
         if not self._ids and (left or self._tombstones):
-            what = f"{left} responses and {len(self._tombstones)} tombstones"
+            what = f"{counted(left, 'response')} and {counted(len(self._tombstones), 'tombstone')}"
             self._problem(f"the archive holds no run, but {what}: its runs were taken away")
         elif left and self._found.problems:
-            self._note(f"{left} responses belong to no run that can be read")
+            self._note(f"responses that belong to no run that can be read: {left}")
         elif left:
             self._note(
-                f"{left} responses belong to no run: a crash left them, or their run was taken away; only a head that"
-                f" was kept elsewhere tells which (--head RUN:HEX)"
+                f"responses that belong to no run: {left}. A crash left them, or their run was taken away; only a head"
+                f" that was kept elsewhere tells which (--head RUN:HEX)"
             )
 
 

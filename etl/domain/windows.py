@@ -11,6 +11,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from etl.domain.figures import counted
+
 FILL = 0.8
 """How full a planned window is: room for the numbers added since the ids were learnt."""
 
@@ -234,7 +236,7 @@ class WindowPlan:
         came = len(set(answer.ids)) + answer.unreadable
         if answer.ids and not (window.holds(min(answer.ids)) and window.holds(max(answer.ids))):
             outside = sum(not window.holds(i) for i in answer.ids)
-            return self._refuse(f"{outside} rows outside the ids asked for: the source ignores the filter")
+            return self._refuse(f"{counted(outside, 'row')} outside the ids asked for: the source ignores the filter")
         if answer.total is None:
             return self._refuse("no usable total_items: nothing says whether the answer is whole")
         if answer.total > self.limit:

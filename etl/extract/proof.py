@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
+from etl.domain.figures import counted
 from etl.errors import SOURCE_FAILURES, FilterRefused, TimedOut, TooMuchAsked, VnsyncError
 from etl.extract.page import Page, Record
 
@@ -130,7 +131,9 @@ class AbsenceProof:
     def _leave_open(self, rest: Sequence[int], proof: Proof, exc: VnsyncError) -> None:
         """No proof, no close: a question that fails leaves its numbers open; the listing is still whole."""
         proof.suspects.extend(rest)
-        self._notice(f"could not find out whether {len(rest)} numbers are gone, so they stay open: {exc}")
+        those, stay = ("is", "it stays") if len(rest) == 1 else ("are", "they stay")
+        gone = f"{counted(len(rest), 'number')} {those} gone"
+        self._notice(f"could not find out whether {gone}, so {stay} open: {exc}")
 
     # -- by id
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Select, insert, select
 
+from etl.domain.figures import counted
 from etl.domain.viewer import NO_VIEWER, Viewer
 from etl.extract.accounts import UnusableRow
 from etl.store import schema
@@ -109,7 +110,7 @@ def save_unusable(engine: Engine, run_id: int, rows: Sequence[UnusableRow], noti
             drift = Drift(f"{row.method}[]{row.path[1:]}", DriftKind.CHANGED_TYPE, row.reason)
             _save_drift(connection, run_id, ROSTER, drift)
             if (drift.path, drift.value) not in known:
-                notice(f"{row.method}: {row.rows} rows cannot be used and are left out ({drift.path}: {row.reason})")
+                notice(f"{row.method}: {counted(row.rows, 'row')} left out as unusable ({drift.path}: {row.reason})")
 
 
 def _known_drift() -> Select[Any]:

@@ -14,6 +14,7 @@ from etl.archive.lines import Account as Outcome
 from etl.archive.lines import Publishes, Response
 from etl.archive.manifest import Manifest
 from etl.archive.responses import Responses
+from etl.domain.figures import counted
 from etl.domain.runs import Unreachable
 from etl.errors import AccountRefused, Held, SourceUnusable, VnsyncError
 from etl.extract.page import METHOD
@@ -125,7 +126,7 @@ class ArchivedSource(httpx.BaseTransport):
                 told |= _asked_ids(params) or set()
                 found.update(rows(self._responses.get(line.sha256)))
         if not ids <= told:
-            raise NotArchived(f"the archive tells nothing of {len(ids - told)} numbers that are missing")
+            raise NotArchived(f"the archive tells nothing of {counted(len(ids - told), 'missing number')}")
         data = [found[i] for i in sorted(ids & found.keys())]
         result = {"data": data, "metadata": {"total_items": len(data)}}
         return _encoder.encode({"jsonrpc": "2.0", "id": asked.id, "result": result})

@@ -5,6 +5,9 @@ from __future__ import annotations
 import unicodedata
 from datetime import MAXYEAR, UTC, datetime, timedelta
 
+from etl.domain.figures import counted as counted
+from etl.domain.figures import thousands as thousands
+
 _UNSAFE = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 """Unicode categories that can move the cursor, hide or reorder text, end a line, or show as anybody likes."""
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
@@ -58,16 +61,6 @@ def sentence(text: str) -> str:
     """The text with a full stop at its end."""
     text = text.strip()
     return text if text.endswith((".", "!", "?")) else f"{text}."
-
-
-def thousands(number: int | None) -> str:
-    """A whole number in groups of three: `10 000`; a dash when there is none."""
-    return "-" if number is None else f"{number:,}".replace(",", " ")
-
-
-def counted(number: int, singular: str, plural: str | None = None) -> str:
-    """A number with its noun: `1 row`, `12 000 rows`."""
-    return f"{thousands(number)} {singular if number == 1 else plural or singular + 's'}"
 
 
 def lasting(seconds: float) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from etl.domain.events import Notice
+from etl.domain.figures import counted
 from etl.domain.ports import Report
 from etl.errors import SourceUnusable, Usage
 from etl.extract.accounts import Account, Roster
@@ -46,5 +47,5 @@ def in_this_run(
 def report_undescribed(shared: SyncContext) -> None:
     """Report how many customers could not be asked for name and time zone, once for each cause."""
     for problem, count in shared.undescribed.most_common():
-        customers = f"{count} customer{'' if count == 1 else 's'}"
+        customers = counted(count, "customer")
         shared.notice(f"{problem} ({customers}): names are those of get.customers, time zones stay as they are known")

@@ -11,6 +11,7 @@ import click
 from etl.cli import options, reading
 from etl.cli.paths import PATH
 from etl.cli.state import current_state
+from etl.domain.figures import counted, thousands
 from etl.errors import IntegrityBroken
 
 if TYPE_CHECKING:
@@ -99,7 +100,8 @@ def _tell_difference(found: Restated, output: str) -> int:
 def _difference(found: Restated) -> IntegrityBroken | None:
     if found.failed:
         account = found.replayed.accounts[found.failed[0]]
-        more = f" (and {len(found.failed) - 1} more accounts)" if len(found.failed) > 1 else ""
+        others = len(found.failed) - 1
+        more = f" (and {counted(others, 'more account')})" if others else ""
         return IntegrityBroken(
             f"account {account.account_id} could not be replayed, and is not compared{more}: {account.failure}",
             remedy="The table shows how the other accounts compare",
@@ -107,9 +109,10 @@ def _difference(found: Restated) -> IntegrityBroken | None:
     if not found.differing:
         return None
     first = found.differing[0]
+    here, there = counted(first.only_warehouse, "version"), thousands(first.only_replay)
     return IntegrityBroken(
         f"the archive holds another history: account {first.account_id}, {first.table}, key {first.first_key}"
-        f" ({first.only_warehouse} versions in the warehouse only, {first.only_replay} in the replay only)",
+        f" ({here} in the warehouse only, {there} in the replay only)",
         remedy=_advice(found),
     )
 

@@ -67,7 +67,10 @@ def test_a_refused_proof_publishes_the_rest(warehouse: Engine, refusal: Refused)
     assert (result.accounts[0].suspects, result.accounts[0].listed_numbers) == (5, 25)
     assert len(mine.open_ids) == 30
     assert mine.rows("select comment from virtual_numbers where virtual_number_id = 1") == [("new",)]
-    assert any("could not find out whether 5 numbers are gone" in n for n in mine.notices)
+    assert any("whether 5 numbers are gone, so they stay open" in n for n in mine.notices)
+    sees[:] = numbers(range(1, 30))
+    mine.sync(vendor)
+    assert any("whether 1 number is gone, so it stays open" in n for n in mine.notices)
 
 
 # -- A13

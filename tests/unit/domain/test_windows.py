@@ -132,7 +132,7 @@ def test_a_row_outside_the_window_is_no_answer_to_it() -> None:
     machine = WindowPlan(limit=10, pending=[Window(5, 9)])
     verdicts = [machine.judge(Answer([6, 10], 2)) for _ in range(REREADS + 1)]
     assert [type(v) for v in verdicts] == [Again, Again, Refuse]
-    assert verdicts[-1] == Refuse("1 rows outside the ids asked for: the source ignores the filter")
+    assert verdicts[-1] == Refuse("1 row outside the ids asked for: the source ignores the filter")
 
 
 @pytest.mark.parametrize(
