@@ -172,20 +172,24 @@ class Replayed:
         shown = " (expected {}, found {})".format(*first.shown) if first.compares else ""
         return IntegrityBroken(
             f"the replay differs in run {first.run_id}, account {first.account_id}{table}: {first.what}{shown}",
-            remedy=self._without_undone()
+            remedy=self.without_undone()
             or "Compare with `vnsync replay --diff`; `vnsync verify` on the archive shows whether it is complete",
         )
 
-    def _without_undone(self) -> str:
-        """How to replay what counts, where the archive holds runs that a restored backup undid; empty where not."""
+    def without_undone(self, *, comparing: bool = False) -> str:
+        """How to replay what counts, where the archive holds runs that a restored backup undid; empty where not.
+
+        `comparing`: how to compare with that, instead of rebuilding it.
+        """
         kept = [run_id for run_id in self.whole if run_id not in self.undone]
+        where, option = ("", " --diff") if comparing else (", in a new database", "")
         if not self.undone:
             return ""
         if len(kept) <= MOST_NAMED:
             runs = " ".join(f"--run {run_id}" for run_id in kept)
-            return f"Leave out what the backup undid, in a new database: `vnsync replay ARCHIVE {runs}`"
+            return f"Leave out what the backup undid{where}: `vnsync replay{option} ARCHIVE {runs}`"
         runs = ", ".join(map(str, self.undone))
-        return f"Leave out what the backup undid, in a new database: name every run with --run, but {runs}"
+        return f"Leave out what the backup undid{where}: name every run with --run, but {runs}"
 
 
 def differ(expected: str | None, found: str | None) -> bool:

@@ -126,6 +126,8 @@ def _advice(found: Restated) -> str:
         )
     if found.erased_archive:
         return "Content was erased from the archive, and a replay would lack it: keep this warehouse"
+    if undone := found.replayed.without_undone(comparing=True):
+        return undone
     return "If this vnsync reads the responses better, replay into a new database and use that"
 
 

@@ -72,7 +72,7 @@ def test_an_empty_file_sqlite(tmp_path: Path) -> None:
 @pytest.mark.fault("G09")
 def test_an_archive_that_went_on_after_a_restored_backup(database: str, tmp_path: Path) -> None:
     """The archive has runs that the backup undid: its replay says so, and the command that it tells rebuilds the
-    warehouse, to the same chain head."""
+    warehouse, to the same chain head. `--diff` tells the command that compares with what counts."""
     url = f"sqlite:///{tmp_path / 'w.db'}" if database == "sqlite" else private().url(private().new_database())
     archive = tmp_path / "archive"
     with scene(tmp_path / "scene", url, customers=2) as stage:
@@ -93,6 +93,9 @@ def test_an_archive_that_went_on_after_a_restored_backup(database: str, tmp_path
         assert told is not None, line
         kept = told[1].split()
         assert kept[1::2] == [str(i) for (i,) in stage.rows("select run_id from sync_runs order by run_id")]
+        line = stage.refused(stage.call("replay", "--diff", archive), 70, says="the archive holds another history")
+        assert f"`vnsync replay --diff ARCHIVE {told[1]}`" in line
+        assert stage.call("replay", "--diff", archive, *kept).code == 0
         again = f"sqlite:///{tmp_path / 'again.db'}"
         done = stage.call("replay", archive, *kept, url=again)
         assert done.code == 0, done.err
