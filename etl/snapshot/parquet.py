@@ -31,9 +31,14 @@ def how_to_install() -> str:
 
 
 def require(remedy: str = "") -> None:
-    """Raises `Misconfigured` where pyarrow is not installed; `remedy`: what would do without it."""
+    """Raises `Misconfigured` where pyarrow is not installed, or is broken; `remedy`: what would do without it."""
     if not is_installed():
         raise Misconfigured("Parquet needs pyarrow, which is not installed", remedy=how_to_install() + remedy)
+    try:
+        import pyarrow.parquet  # noqa: F401
+    except ImportError as exc:  # made for another Python, or without a library of the system
+        again = "Install it anew (`pip install --force-reinstall pyarrow`)"
+        raise Misconfigured(f"Parquet needs pyarrow, which cannot be loaded: {exc}", remedy=again + remedy) from exc
 
 
 class Unreadable(Exception):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
+from etl.errors import Misconfigured
+from etl.snapshot import parquet
 from etl.store.engine import open_warehouse
 from tests.faults.database.test_storage import back_up, fill, restore, small_disk
 from tests.support.checkout import ROOT
@@ -107,6 +110,15 @@ def test_an_archive_that_went_on_after_a_restored_backup(database: str, tmp_path
             for one in (url, again)
         ]
         assert heads[0] == heads[1] != {}
+
+
+@pytest.mark.fault("G09")
+def test_a_pyarrow_that_cannot_be_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pyarrow that is there and broken, as after an upgrade of Python, is a matter of this machine and no bug."""
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with pytest.raises(Misconfigured, match="pyarrow, which cannot be loaded") as caught:
+        parquet.require(", or choose --format csv,ndjson")
+    assert "--force-reinstall pyarrow`), or choose --format csv,ndjson" in caught.value.remedy
 
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
