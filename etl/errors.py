@@ -16,7 +16,7 @@ VnsyncError
 ├── TryLater            75    a limit, a lock, a busy database, stale data
 │   └── NoConnectionFree 75   the database has no connection left for this role: fewer at once may do
 ├── NotAllowed          77    token, whitelist, rights, database permission
-│   ├── SessionExpired  77    the session key is no longer valid: logging in again may help
+│   ├── SessionExpired  77    the key is not accepted; in a session logging in again may help
 │   └── AccountRefused  77    one customer of an agent is out of reach; the others are not
 ├── Misconfigured       78    a setting is wrong
 │   ├── OtherInstallation 78  the warehouse holds the accounts of another installation of the API
@@ -178,9 +178,9 @@ class NotAllowed(VnsyncError):
 
 
 class SessionExpired(NotAllowed):
-    """The session key is no longer valid."""
+    """The source does not accept the key: it is expired, blocked or wrong."""
 
-    code = "session_expired"
+    code = "key_refused"
 
 
 class AccountRefused(NotAllowed):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+from etl.domain.figures import counted
 
 NOT_TRIED = "not tried: "
 """How the error of an account begins that was not reached, because of another account's error."""
@@ -49,6 +51,11 @@ def causes(failures: Iterable[Failure]) -> list[Cause]:
     for failure in failures:
         found.setdefault(cause_of(failure), []).append(failure)
     return [_cause(error, several) for (_, error), several in found.items()]
+
+
+def others(stopped: Sequence[Cause]) -> str:
+    """How many causes there are beside the one that is told: `; 2 other causes`, or nothing."""
+    return f"; {counted(len(stopped) - 1, 'other cause')}" if len(stopped) > 1 else ""
 
 
 def _cause(shared: str, several: list[Failure]) -> Cause:

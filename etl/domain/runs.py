@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from etl.domain.causes import Failure, causes
+from etl.domain.causes import Failure, causes, others
+from etl.domain.figures import counted
 from etl.errors import VnsyncError
 
 
@@ -180,8 +181,8 @@ def reason(accounts: Sequence[AccountResult], exit_code: int) -> str | None:
         return None
     worst = max(told, key=lambda cause: len(cause.failures))
     several = len(worst.failures)
-    who = f"account {worst.failures[0].account_id}" if several == 1 else f"{several} accounts"
-    return f"{who}: {worst.error}"
+    who = f"account {worst.failures[0].account_id}" if several == 1 else counted(several, "account")
+    return f"{who}: {worst.error.rstrip('.')}{others(stopped)}"
 
 
 def failures(accounts: Iterable[AccountResult]) -> list[Failure]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from etl.domain.causes import causes
+from etl.domain.causes import causes, others
 from etl.domain.runs import AccountStatus
 from etl.read.status import UNPUBLISHED as STATES
 from etl.read.status import AccountState, LastRun, Status
@@ -106,8 +106,7 @@ def failure_sentence(found: Status) -> tuple[str, str]:
         run = found.last_run
         return f"the last run failed: {run.error if run and run.error else 'no reason is on record'}", advice
     worst = max(stopped, key=lambda cause: len(cause.failures))
-    more = f"; {counted(len(stopped) - 1, 'other cause')}" if len(stopped) > 1 else ""
-    return f"{words.who(worst)} {worst.status}: {worst.error.rstrip('.')}{more}", advice
+    return f"{words.who(worst)} {worst.status}: {worst.error.rstrip('.')}{others(stopped)}", advice
 
 
 def _remarks(account: AccountState, *, stale: bool) -> Iterator[str]:

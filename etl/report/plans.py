@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from etl.domain.causes import Failure, causes
+from etl.domain.causes import Failure, causes, others
 from etl.domain.runs import AccountResult, AccountStatus, failures
 from etl.report import causes as words
 from etl.report.outcomes import figures
@@ -91,7 +91,7 @@ def incomplete_because(found: Plan) -> str:
     """Why a run would not end well."""
     if stopped := causes(_failures(found)):
         first = max(stopped, key=lambda cause: len(cause.failures))
-        return f"{words.who(first)} would be {first.status}: {first.error}"
+        return f"{words.who(first)} would be {first.status}: {first.error.rstrip('.')}{others(stopped)}"
     lacking = next(p.result for p in found.accounts if p.result.quarantined or p.result.suspects)
     return f"{named(lacking.account_id, lacking.account_name)} would not be whole: {account_remarks(lacking)}"
 

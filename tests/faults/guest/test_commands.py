@@ -52,7 +52,7 @@ def test_a_key_that_dies_gives_its_own_code_and_one_line(many: Source, warehouse
     assert done.code == told["exit_code"] == told["error"]["exit_code"] == 77
     assert 0 < told["published"] < 12
     assert (cause["status"], len(cause["accounts"])) == ("failed", 12 - told["published"])
-    assert told["error"]["code"] == "session_expired"
+    assert told["error"]["code"] == "key_refused"
     assert told["error"]["message"].startswith(f"{len(cause['accounts'])} accounts: the API key is blocked (")
     assert sum("the API key is blocked" in line for line in done.err.splitlines()) <= 3, "first, all, and the error"
     status = vnsync("status", *where)
@@ -117,10 +117,12 @@ def test_the_code_of_a_cause_that_concerns_all(stopped_by: errors.VnsyncError | 
 
 @pytest.mark.fault("G06")
 def test_the_reason_is_the_cause_of_most_accounts() -> None:
-    """The run's one line counts them."""
+    """The run's one line counts them, and the causes beside it."""
     results = [_failed(1, "a"), _failed(2, "dead"), _failed(3, "dead"), _failed(4, "busy", 75)]
-    assert reason(results, 77) == "2 accounts: dead"
-    assert reason(results, 75) == "account 4: busy"
+    assert reason(results, 77) == "2 accounts: dead; 2 other causes"
+    assert reason(results, 75) == "account 4: busy; 2 other causes"
+    assert reason(results[:2], 77) == "account 1: a; 1 other cause"
+    assert reason(results[1:3], 77) == "2 accounts: dead"
 
 
 def _state(status: str) -> AccountState:
