@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -103,7 +104,7 @@ def _of_folder(loaded: Loaded, folder: Path, heads: tuple[Kept, ...]) -> Verdict
 
     if not folder.is_dir():
         raise Usage(f"there is no folder {folder}", remedy="Name a snapshot or an archive, or leave DIR out.")
-    if (folder / MARKER).is_file():
+    if os.path.lexists(folder / MARKER):  # whatever it is: a FIFO or a link there is the archive's problem
         return _of_archive(folder, heads)
     if is_snapshot(folder):
         if heads:
