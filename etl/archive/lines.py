@@ -76,6 +76,10 @@ class Response(
     redacted: bool = False
     error: str | None = None
 
+    def __post_init__(self) -> None:
+        if not bytes(self.params).startswith(b"{"):
+            raise ValueError("params is no object")
+
     def asked(self) -> dict[str, Any]:
         """`params`, decoded; they are kept as they stand, for a run may have a hundred thousand of them."""
         found: dict[str, Any] = msgspec.json.decode(self.params, type=dict[str, Any])

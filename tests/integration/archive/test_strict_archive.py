@@ -78,6 +78,10 @@ LINES: dict[str, tuple[bytes, bytes]] = {
     "an instant with a fraction of zero": (b"06:00:00Z", b"06:00:00.000000Z"),
     "an integer with a fraction": (b'"quarantined":0', b'"quarantined":0.0'),
     "an integer as text": (b'"quarantined":0', b'"quarantined":"0"'),
+    "params that are a list": (b'{"user_id":1}', b"[1]"),
+    "params that are null": (b'{"user_id":1}', b"null"),
+    "a number beyond any float": (b'"max_close_share":0.5', b'"max_close_share":1e999'),
+    "half a surrogate pair": (b'"account_name":"A"', b'"account_name":"\\ud800"'),
     "a missing field": (b'"listed_by_credential":null,', b""),
     "no JSON": (b'"quarantined":0', b'"quarantined":00'),
 }
