@@ -33,6 +33,7 @@ _OF_OTHERS = frozenset({"id", "campaigns", "scenarios"})
 _EMPTY = frozenset({NULL, UNUSABLE})
 _NAME = re.compile(rb'"[a-z_]{1,32}"[ \t\r\n]*:')
 _BARE_NUMBER = re.compile(rb"-?[0-9]{1,19}")
+_EXPONENT = re.compile(rb"[0-9.][eE][+-]?[0-9]")
 _ENVELOPE = frozenset({"jsonrpc", "id", "result", "error"})
 _VERSION = b'"2.0"'
 
@@ -223,8 +224,10 @@ def _learnt(record: bytes, sought: Sought) -> bool:
 
 
 def _may_hold(text: bytes, number_id: int) -> bool:
-    """Whether the digits of the id can stand in the text, as they are or in an escape of JSON, a URL or HTML."""
-    return b"%d" % number_id in text or any(escape in text for escape in (b"\\u003", b"%3", b"&#"))
+    """Whether the id can stand in the text: its digits, an escape of JSON, a URL or HTML, an exponent."""
+    if b"%d" % number_id in text or any(escape in text for escape in (b"\\u003", b"%3", b"&#")):
+        return True
+    return _EXPONENT.search(text) is not None
 
 
 # -- what is around the records, and answers that have none

@@ -50,6 +50,7 @@ IN_RECORDS = {
     "an id with a fraction": PLAIN.replace(":100037", ":100037.0"),
     "an id with an exponent": PLAIN.replace(":100037", ":1.00037e5"),
     "the id first of two": PLAIN.replace('"id":100037', '"id":100037,"id":7'),
+    "the id with an exponent first of two": PLAIN.replace('"id":100037', '"id":1.00037e5,"id":7'),
     "a list of lists": _answer(f"[{NEIGHBOUR},[{RECORD}]]"),
     "a row of values": _answer(f'[{NEIGHBOUR},[{NUMBER},"{PHONE}","{SECRET}"]]'),
     "a record that cannot be divided": _answer(f"[{NEIGHBOUR},{RECORD[:-1]},}}]"),
@@ -227,6 +228,15 @@ def test_number_that_stands_in_one_odd_answer_only_is_not_refused(tmp_path: Path
     with pytest.raises(Usage, match="holds no number 100039"):
         _erase(tmp_path, 100039)
     assert _everything(tmp_path) == body
+
+
+@pytest.mark.parametrize("shape", ["an id with an exponent", "the id with an exponent first of two"])
+@pytest.mark.fault("E03")
+def test_number_that_is_named_with_an_exponent_only_is_not_refused(tmp_path: Path, shape: str) -> None:
+    """`1.00037e5` is the number 100037, where no answer has its digits in a row."""
+    recorded(tmp_path, [(IN_RECORDS[shape].encode(), {})])
+    assert _erase(tmp_path).responses == 1
+    assert _telling(_everything(tmp_path)) == []
 
 
 def _forge(folder: Path, body: bytes, records: list[list[object]], **more: object) -> list[str]:
