@@ -21,7 +21,7 @@ from sqlalchemy import Engine, text
 from benchmarks.aged import build
 from benchmarks.attribution import attribute
 from etl.read.changes import TimeRange, count_changes
-from etl.read.history import read_lives
+from etl.read.history import read_histories
 from etl.snapshot.write import write_snapshot
 from etl.store.engine import begin_reading, open_warehouse
 
@@ -129,8 +129,8 @@ def _seconds(work: Callable[[], object], rounds: int = 3) -> float:
 
 def _commands(engine: Engine, about: Sample) -> dict[str, Callable[[], object]]:
     return {
-        "history by phone": lambda: read_lives(engine, about.phone),
-        "history by id": lambda: read_lives(engine, str(about.number)),
+        "history by phone": lambda: read_histories(engine, about.phone),
+        "history by id": lambda: read_histories(engine, str(about.number)),
         "changes, totals of the last day": lambda: _count(engine, TimeRange(start=about.last)),
         "changes, totals of a day amid": lambda: _count(engine, TimeRange(start=about.amid, end=about.following)),
         "snapshot amid, ndjson": lambda: _snapshot(engine, about.amid, "ndjson"),

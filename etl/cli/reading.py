@@ -50,12 +50,12 @@ def readable(loaded: Loaded) -> Engine:
     """The warehouse, which is there and has this program's schema. Raises `Misconfigured` otherwise."""
     from etl.store import migrations
 
-    engine = there(loaded)
+    engine = existing(loaded)
     migrations.check(engine)
     return engine
 
 
-def there(loaded: Loaded) -> Engine:
+def existing(loaded: Loaded) -> Engine:
     """The warehouse, whatever its schema. Raises `Misconfigured` when it is a file that does not exist."""
     from etl.cli.connect import is_there, warehouse, warehouse_name
 

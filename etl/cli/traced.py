@@ -36,7 +36,7 @@ def traced(state: State) -> Iterator[None]:
 
 def _broken(state: State) -> IntegrityBroken | None:
     """What `verify` finds first in the warehouse, in a table if it can; None when it finds nothing, or fails itself."""
-    from etl.report.evidence import told
+    from etl.report.evidence import problem_line
     from etl.verify.warehouse import verify_warehouse
 
     if state.warehouse is None:
@@ -51,4 +51,4 @@ def _broken(state: State) -> IntegrityBroken | None:
         return None
     first = next((problem for problem in problems if problem.table), problems[0])
     remedy = "Restore a backup from before the edit; `vnsync verify` lists all that does not fit"
-    return IntegrityBroken(f"the warehouse was edited by hand: {told(first)}", remedy=remedy)
+    return IntegrityBroken(f"the warehouse was edited by hand: {problem_line(first)}", remedy=remedy)

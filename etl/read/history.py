@@ -19,7 +19,7 @@ from etl.errors import Usage
 from etl.read import as_of
 from etl.read.erased import erased_versions
 from etl.read.first_reported import first_reported
-from etl.read.moves import passages
+from etl.read.moves import moves_of_number
 from etl.read.quarantined import Quarantined, of_number
 from etl.read.timeline import Gap, Names, Span, Version, gaps, spans, with_known
 from etl.store import schema
@@ -32,7 +32,7 @@ Known = dict[Any, list[Version]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Passage:
+class NumberMove:
     """A number came from another account (`came`), or went to it, not later than `at`."""
 
     at: datetime
@@ -42,7 +42,7 @@ class Passage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Life:
+class NumberHistory:
     """A number of an account. `observed_at`: the account's last observation that counts here; `listed`: in it.
 
     `number`: its own versions; the others: links with what names them. All ascending by `valid_from`. `moves`: where it
@@ -59,16 +59,16 @@ class Life:
     listed: bool
     number: tuple[Span, ...]
     gaps: tuple[Gap, ...]
-    moves: tuple[Passage, ...]
+    moves: tuple[NumberMove, ...]
     campaigns: tuple[Span, ...]
     site_blocks: tuple[Span, ...]
     scenarios: tuple[Span, ...]
     quarantined: tuple[Quarantined, ...] = ()
 
 
-def read_lives(
+def read_histories(
     engine: Engine, wanted: str, *, moment: datetime | None = None, accounts: frozenset[int] = frozenset()
-) -> list[Life]:
+) -> list[NumberHistory]:
     """The lives of all numbers that `wanted` can mean, a phone number or an id, as known at `moment` (None: now).
 
     Ordered by account and id. Raises `Usage` when there is none, or `wanted` is neither.
@@ -145,12 +145,12 @@ def _ending_alike(connection: Connection, wanted: str, moment: datetime | None) 
 # -- one of them
 
 
-def _life(connection: Connection, seen: as_of.Observed, number_id: int, moment: datetime | None) -> Life:
+def _life(connection: Connection, seen: as_of.Observed, number_id: int, moment: datetime | None) -> NumberHistory:
     account_id = seen.account_id
     observed = _observations(connection, account_id, moment)
     told = _Told(connection, account_id, number_id, moment, observed)
     own = told.versions(_NUMBERS)
-    return Life(
+    return NumberHistory(
         account_id=account_id,
         account_name=seen.account_name,
         timezone=seen.timezone,
@@ -175,16 +175,16 @@ def _observations(connection: Connection, account_id: int, moment: datetime | No
 
 def _passages(
     connection: Connection, account_id: int, own: Sequence[Version], moment: datetime | None
-) -> Iterator[Passage]:
+) -> Iterator[NumberMove]:
     """Moves at the ends of a number's lives in an account."""
     breaks = gaps(own)
     began = {own[0].valid_from, *(gap.valid_to for gap in breaks)}
     ended = {own[-1].valid_to, *(gap.valid_from for gap in breaks)}
     names: dict[int, str | None] = {}
-    for at, came, other in sorted(passages(connection, account_id, own[0].values["virtual_number_id"], moment)):
+    for at, came, other in sorted(moves_of_number(connection, account_id, own[0].values["virtual_number_id"], moment)):
         names = names or {seen.account_id: seen.account_name for seen in as_of.observed(connection, moment)}
         if at in (began if came else ended):
-            yield Passage(at=at, came=came, account_id=other, account_name=names.get(other))
+            yield NumberMove(at=at, came=came, account_id=other, account_name=names.get(other))
 
 
 class _Told:
@@ -236,7 +236,7 @@ class _Told:
         return found
 
     def links(self) -> dict[str, tuple[Span, ...]]:
-        """What held it: campaigns with their sites, site blocks, scenarios, by the names of `Life`."""
+        """What held it: campaigns with their sites, site blocks, scenarios, by the names of `NumberHistory`."""
         campaigns = self._known(declared.CAMPAIGNS, self.versions(declared.NUMBER_CAMPAIGNS))
         sites = self._known(declared.SITES, (v for each in campaigns.values() for v in each))
         blocks = self._known(declared.SITE_BLOCKS, self.versions(declared.NUMBER_SITE_BLOCKS))

@@ -100,7 +100,7 @@ def moves_of_run(connection: Connection, run_id: int, accounts: Collection[int],
         yield Move(virtual_number_id=row.virtual_number_id, account_id=row.account_id, to_account_id=row.target)
 
 
-def passages(
+def moves_of_number(
     connection: Connection, account_id: int, number_id: int, until: datetime | None
 ) -> Iterator[tuple[datetime, bool, int]]:
     """Where a number was when a version of it began in an account (True) or ended there (False): instant and account.

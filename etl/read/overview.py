@@ -28,7 +28,7 @@ RUNS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunStory:
+class RunSummary:
     """A run, and what became of its accounts; rows opened and closed are those of all its accounts."""
 
     run: LastRun
@@ -89,7 +89,7 @@ class Overview:
 
     moment: datetime
     status: Status
-    runs: tuple[RunStory, ...]
+    runs: tuple[RunSummary, ...]
     holdings: Mapping[int, Holding]
     sizes: Mapping[str, int]
     statuses: tuple[tuple[str | None, int], ...]
@@ -128,7 +128,7 @@ def read_overview(engine: Engine, now: datetime, *, moment: datetime | None = No
 # -- runs
 
 
-def _runs(connection: Connection, now: datetime) -> tuple[RunStory, ...]:
+def _runs(connection: Connection, now: datetime) -> tuple[RunSummary, ...]:
     rows = connection.execute(last_runs(now).limit(RUNS)).all()
     syncs = schema.account_syncs.c
     counts = select(syncs.run_id, syncs.status, func.count(), func.sum(syncs.rows_opened), func.sum(syncs.rows_closed))
@@ -145,10 +145,10 @@ def _ended_by(now: datetime) -> tuple[Any, ...]:
     return (syncs.started_at <= now, or_(syncs.observed_at.is_(None), syncs.observed_at <= now))
 
 
-def _story(row: Any, now: datetime, told: Mapping[tuple[int, str], list[int]]) -> RunStory:
+def _story(row: Any, now: datetime, told: Mapping[tuple[int, str], list[int]]) -> RunSummary:
     nothing = [0, 0, 0]
     ended = {status: told.get((row.run_id, status.value), nothing) for status in AccountStatus}
-    return RunStory(
+    return RunSummary(
         run=run_then(row, now),
         source_url=row.source_url,
         version=row.version,

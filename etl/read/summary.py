@@ -66,7 +66,7 @@ def run_changes(engine: Engine, run_id: int) -> dict[int, AccountChanges]:
     return {i: _changes(i, counts.get(i, {}), moved.get(i, 0)) for i in sorted(counts.keys() | moved.keys())}
 
 
-def travelled_number(engine: Engine) -> tuple[int, list[Period]] | None:
+def moved_number(engine: Engine) -> tuple[int, list[Period]] | None:
     """A number that was in more than one campaign, with its periods; None when there is none."""
     links = schema.closed[NUMBER_CAMPAIGNS.name].c
     now = schema.current[NUMBER_CAMPAIGNS.name].c

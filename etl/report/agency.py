@@ -66,7 +66,7 @@ def sizes_table(sizes: Sequence[TableSize]) -> Table:
     )
 
 
-def way_table(number: int, periods: Sequence[Period]) -> Table:
+def campaigns_table(number: int, periods: Sequence[Period]) -> Table:
     """The campaigns that one number was in."""
     rows: list[list[Cell]] = [[p.phone, p.campaign, _shown(p.valid_from), _shown(p.valid_to)] for p in periods]
     columns = ["phone", "campaign", "from (UTC)", "to"]

@@ -84,7 +84,7 @@ def verdict_sentence(verdict: Verdict) -> str:
     return f"{counted(count, 'problem')} found{more}"
 
 
-def told(problem: Problem) -> str:
+def problem_line(problem: Problem) -> str:
     """A problem in one line."""
     place = [problem.table or "", problem.key or ""]
     whose = [f"{word} {value}" for word, value in (("account", problem.account_id), ("run", problem.run_id)) if value]

@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import starmap
 from typing import Any
 
-from etl.read.history import Life
+from etl.read.history import NumberHistory
 from etl.read.newly_known import without
 from etl.read.timeline import Gap, Span
 from etl.report.fields import described, differences, known_now, noun
@@ -18,13 +18,13 @@ from etl.report.wording import asked, counted, moment, named, printable, quoted
 EXPLAINED = "Each change happened between the previous sync and the time shown."
 
 
-def several(wanted: str, lives: Sequence[Life]) -> str:
+def several(wanted: str, lives: Sequence[NumberHistory]) -> str:
     """What to say when more than one number is meant."""
     accounts = counted(len({life.account_id for life in lives}), "account")
     return f"{printable(wanted)} is {counted(len(lives), 'number')} in {accounts}, one after the other."
 
 
-def heading(life: Life, as_of: datetime | None) -> str:
+def heading(life: NumberHistory, as_of: datetime | None) -> str:
     """Which number this is, whether the last observation listed it, and whether all of its record could be used."""
     zone = f" ({printable(life.timezone)})" if life.timezone else ""
     who = f"number {life.virtual_number_id} of {named(life.account_id, life.account_name)}{zone}"
@@ -34,7 +34,7 @@ def heading(life: Life, as_of: datetime | None) -> str:
     return f"{phone}: {who}\n{_state(life)}{_doubt(life)}{known}"
 
 
-def _state(life: Life) -> str:
+def _state(life: NumberHistory) -> str:
     first = f"First seen {moment(life.number[0].valid_from)} UTC"
     if life.listed:
         return f"{first}; listed at the last observation, {moment(life.observed_at)}."
@@ -43,7 +43,7 @@ def _state(life: Life) -> str:
     return f"{first}; {gone} since {moment(last.valid_to)}; last observation {moment(life.observed_at)}."
 
 
-def _moved(life: Life, at: datetime | None, *, came: bool) -> str | None:
+def _moved(life: NumberHistory, at: datetime | None, *, came: bool) -> str | None:
     """Where the number came from, or went, at that moment; None where it did not move."""
     passage = next((p for p in life.moves if p.at == at and p.came is came), None)
     if passage is None:
@@ -51,7 +51,7 @@ def _moved(life: Life, at: datetime | None, *, came: bool) -> str | None:
     return f"moved {'from' if came else 'to'} {named(passage.account_id, passage.account_name)}"
 
 
-def _doubt(life: Life) -> str:
+def _doubt(life: NumberHistory) -> str:
     """A line about what of its record is in quarantine; empty when nothing is."""
     if not life.quarantined:
         return ""
@@ -63,7 +63,7 @@ def _doubt(life: Life) -> str:
     )
 
 
-def tables(life: Life, *, then: bool) -> Iterator[Table]:
+def tables(life: NumberHistory, *, then: bool) -> Iterator[Table]:
     """What it was, and what held it; `then`: as of an earlier moment, so what is open is open then, not now."""
     open_end = "then" if then else "now"
     yield _table("What it was", "what it was", _own_rows(life, open_end))
@@ -85,7 +85,7 @@ def _row(span: Span | Gap, words: str, open_end: str) -> list[Cell]:
     return [moment(span.valid_from), moment(span.valid_to) if span.valid_to else open_end, words]
 
 
-def _own_rows(life: Life, open_end: str) -> list[list[Cell]]:
+def _own_rows(life: NumberHistory, open_end: str) -> list[list[Cell]]:
     """Its versions: the first of each life in full, the others by what changed; and the gaps between lives."""
     after_gap = {gap.valid_to for gap in life.gaps}
     rows: list[list[Cell]] = []
@@ -142,7 +142,7 @@ def _scenario(span: Span) -> str:
 # -- for machines
 
 
-def as_object(wanted: str, lives: Sequence[Life], as_of: datetime | None) -> dict[str, Any]:
+def as_object(wanted: str, lives: Sequence[NumberHistory], as_of: datetime | None) -> dict[str, Any]:
     """The answer as one object: each span is its columns, `valid_from`, `after`, `valid_to`, and `known`.
 
     `known`: fields that were reported for the first time when the span began. Spans of the number itself have
@@ -151,7 +151,7 @@ def as_object(wanted: str, lives: Sequence[Life], as_of: datetime | None) -> dic
     return {"number": wanted, "as_of": plain(as_of), "matches": [_life(life) for life in lives]}
 
 
-def _life(life: Life) -> dict[str, Any]:
+def _life(life: NumberHistory) -> dict[str, Any]:
     told = {name: _spans(value) if _is_spans(value) else plain(value) for name, value in vars(life).items()}
     for span, own in zip(told["number"], life.number, strict=True):
         span["erased_at"] = plain(own.erased_at)

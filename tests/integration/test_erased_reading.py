@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from etl.erasure.warehouse import erase_number
 from etl.read.change_kinds import Kind
 from etl.read.changes import TimeRange, read_changes
-from etl.read.history import read_lives
+from etl.read.history import read_histories
 from etl.report import history as words
 from etl.report.changes import sentence
 from etl.report.terminal.tables import aligned
@@ -40,7 +40,7 @@ def _number(rig: Rig) -> int:
 
 def test_history_says_what_was_erased_and_when(rig: Rig) -> None:
     """The erased versions say so; the new one is told in full, not as the change of a phone from none."""
-    (life,) = read_lives(rig.engine, str(_number(rig)))
+    (life,) = read_histories(rig.engine, str(_number(rig)))
     assert [span.erased_at for span in life.number] == [ERASED] * 3 + [None]
     told = next(words.tables(life, then=False))
     text = aligned(told)
@@ -54,8 +54,8 @@ def test_history_says_what_was_erased_and_when(rig: Rig) -> None:
 
 def test_the_heading_of_an_erased_number(rig: Rig) -> None:
     """As of a moment whose version was erased, its phone number is erased, not missing."""
-    (now,) = read_lives(rig.engine, str(_number(rig)))
-    (then,) = read_lives(rig.engine, str(_number(rig)), moment=now.number[0].valid_from)
+    (now,) = read_histories(rig.engine, str(_number(rig)))
+    (then,) = read_histories(rig.engine, str(_number(rig)), moment=now.number[0].valid_from)
     assert words.heading(then, now.number[0].valid_from).startswith("phone number erased: number ")
 
 

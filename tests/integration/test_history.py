@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine
 
 from etl.errors import Usage
-from etl.read.history import Life, read_lives
+from etl.read.history import NumberHistory, read_histories
 from etl.read.timeline import Span
 from tests.support.story import campaign, number, scenario, tell
 
@@ -22,8 +22,8 @@ def _spans(spans: tuple[Span, ...], *columns: str) -> list[tuple[Any, ...]]:
     return [(_day(s.valid_from), _day(s.valid_to), *(s.values[c] for c in columns)) for s in spans]
 
 
-def _one(engine: Engine, wanted: str, **options: Any) -> Life:
-    (life,) = read_lives(engine, wanted, **options)
+def _one(engine: Engine, wanted: str, **options: Any) -> NumberHistory:
+    (life,) = read_histories(engine, wanted, **options)
     return life
 
 
@@ -134,29 +134,29 @@ def phones(warehouse: Engine) -> Engine:
 @pytest.mark.fault("A12")
 def test_numbers_are_found_in_any_spelling_and_by_id(phones: Engine, wanted: str, ids: list[int]) -> None:
     """By phone number, redirection number and id, in any spelling; all that it can mean, also in the past, in order."""
-    assert [life.virtual_number_id for life in read_lives(phones, wanted)] == ids
+    assert [life.virtual_number_id for life in read_histories(phones, wanted)] == ids
 
 
 @pytest.mark.parametrize("wanted", ["999", "+7 495 000-00-00", "99999999999999999999", "1234"])
 def test_an_unknown_number_is_a_usage_error(phones: Engine, wanted: str) -> None:
     """One line that names it, exit 2."""
     with pytest.raises(Usage, match="was ever listed") as caught:
-        read_lives(phones, wanted)
+        read_histories(phones, wanted)
     assert caught.value.exit_code == 2
 
 
 def test_what_is_no_number_and_an_unknown_account(phones: Engine) -> None:
     """Neither is looked for in vain: each has its own line."""
     with pytest.raises(Usage, match="neither a phone number nor an id"):
-        read_lives(phones, "abc")
+        read_histories(phones, "abc")
     with pytest.raises(Usage, match="account 8 was never published"):
-        read_lives(phones, "10", accounts=frozenset({8}))
+        read_histories(phones, "10", accounts=frozenset({8}))
 
 
 def test_a_moment_before_the_first_sync(phones: Engine) -> None:
     """What was so then nobody knows, and the line says from when on somebody does."""
     with pytest.raises(Usage, match="before the first observation") as caught:
-        read_lives(phones, "10", moment=datetime(2026, 1, 5, tzinfo=UTC))
+        read_histories(phones, "10", moment=datetime(2026, 1, 5, tzinfo=UTC))
     assert "2026-01-06T06:00:00Z" in caught.value.remedy
 
 

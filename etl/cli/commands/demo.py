@@ -139,16 +139,16 @@ def _write_text(lived: list[DemoDay], engine: Engine, path: Path) -> None:
     import shutil
 
     from etl.cli.output import write_line, write_table
-    from etl.read.summary import table_sizes, travelled_number
-    from etl.report.agency import days_table, headline, next_commands, sizes_table, way_table
+    from etl.read.summary import moved_number, table_sizes
+    from etl.report.agency import campaigns_table, days_table, headline, next_commands, sizes_table
     from etl.report.wording import printable
 
     write_line(printable(headline(lived, path), 1000))
     write_table(days_table(lived))
     write_table(sizes_table(table_sizes(engine)))
-    travelled = travelled_number(engine)
+    travelled = moved_number(engine)
     if travelled:
-        write_table(way_table(*travelled))
+        write_table(campaigns_table(*travelled))
     write_line("\nLook further:")
     number = travelled[0] if travelled else None
     for command in next_commands(path, number, sqlite_shell=shutil.which("sqlite3") is not None):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from etl.config.settings import Loaded
-    from etl.read.history import Life
+    from etl.read.history import NumberHistory
 
 EPILOG = """\b
 Examples:
@@ -38,14 +38,14 @@ def history(loaded: Loaded, number: str, account: tuple[int, ...], as_of: dateti
     """Tell a number's life: status, names and campaigns from when to when, by the names of the time."""
     from etl.clock import SystemClock
     from etl.read.as_of import refuse_future
-    from etl.read.history import read_lives
+    from etl.read.history import read_histories
 
     refuse_future(as_of, SystemClock().now(), "--as-of")
-    lives = read_lives(reading.readable(loaded), number, moment=as_of, accounts=frozenset(account))
+    lives = read_histories(reading.readable(loaded), number, moment=as_of, accounts=frozenset(account))
     _write(number, lives, as_of, output)
 
 
-def _write(number: str, lives: Sequence[Life], as_of: datetime | None, output: str) -> None:
+def _write(number: str, lives: Sequence[NumberHistory], as_of: datetime | None, output: str) -> None:
     from etl.cli.output import write_json, write_line, write_table
     from etl.report import history as words
 

@@ -75,7 +75,7 @@ def _read(loaded: Loaded, as_of: datetime | None) -> Status:
 
     now = SystemClock().now()
     refuse_future(as_of, now, "--as-of")
-    engine = reading.there(loaded)
+    engine = reading.existing(loaded)
     if as_of is None and migrations.current(engine) is None:
         migrations.require_room(engine)
         return Status()

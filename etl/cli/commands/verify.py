@@ -190,6 +190,6 @@ def _sentence(verdict: Verdict) -> str:
 
 
 def _told(problem: Any) -> str:
-    from etl.report.evidence import told
+    from etl.report.evidence import problem_line
 
-    return told(problem)
+    return problem_line(problem)

@@ -6,9 +6,9 @@ from collections import Counter
 
 from etl.domain import tables as declared
 from etl.read.activity import Activity, Day
-from etl.read.overview import Overview, RunStory
+from etl.read.overview import Overview, RunSummary
 from etl.report.html.charts import days_chart, layered, legend
-from etl.report.html.markup import Element, element, told
+from etl.report.html.markup import Element, element, safe_text
 from etl.report.html.parts import Cell, chip, figure, last_days, remark, section, small, table, when
 from etl.report.wording import counted, lasting, moment, thousands
 
@@ -82,7 +82,7 @@ def runs_section(seen: Overview) -> Element:
     return section("runs", "Last runs", body)
 
 
-def _run(story: RunStory) -> list[Cell]:
+def _run(story: RunSummary) -> list[Cell]:
     run = story.run
     took = "–" if run.finished_at is None else lasting((run.finished_at - run.started_at).total_seconds())
     return [
@@ -93,11 +93,11 @@ def _run(story: RunStory) -> list[Cell]:
         Cell(_accounts(story)),
         figure(story.rows_opened),
         figure(story.rows_closed),
-        Cell([element("small", told(run.error, 400))] if run.error else None),
+        Cell([element("small", safe_text(run.error, 400))] if run.error else None),
     ]
 
 
-def _accounts(story: RunStory) -> str:
+def _accounts(story: RunSummary) -> str:
     counts = [
         (story.succeeded, "published"),
         (story.held, "held"),

@@ -12,7 +12,7 @@ from etl.read.overview import Overview
 from etl.read.status import AccountState, stale
 from etl.report.causes import listed, standing, who
 from etl.report.freshness import RUN_ADVICE
-from etl.report.html.markup import Element, element, told
+from etl.report.html.markup import Element, element, safe_text
 from etl.report.states import state
 from etl.report.wording import counted, lasting, moment, quoted, thousands
 
@@ -103,7 +103,7 @@ def _runs(seen: Overview) -> Iterator[Item]:
     elif run.status in (RunStatus.FAILED, RunStatus.INTERRUPTED):
         code = "" if run.exit_code is None else f" (exit {run.exit_code})"
         title = f"The last run {'failed' if run.status == RunStatus.FAILED else 'was interrupted'}{code}"
-        cases = [told(run.error, 500)] if run.error else []
+        cases = [safe_text(run.error, 500)] if run.error else []
         yield Item(level="bad", title=title, remedy=RUN_ADVICE[run.status], cases=cases)
     elif run.status == RunStatus.RUNNING:
         title = f"A run is under way since {moment(run.started_at)} UTC"
@@ -128,16 +128,16 @@ def _unpublished(accounts: Sequence[AccountState]) -> Iterator[Item]:
         title = f"{counted(len(held), 'account')} held: too many numbers would be closed at once"
         remedy = "Nothing was published for it. If the numbers are really gone, approve it:"
         command = f"vnsync sync --account {held[0].account_id} --approve-close {held[0].account_id}"
-        yield _item("bad", title, held, [told(a.error, 400) for a in held], remedy, command)
+        yield _item("bad", title, held, [safe_text(a.error, 400) for a in held], remedy, command)
 
 
 def _cause(cause: Cause) -> str:
     """A cause with the accounts that it stopped: one line, however many they are."""
     first = cause.failures[0]
     if len(cause.failures) > 1:
-        return f"{who(cause)} ({listed(cause.account_ids)}): {told(cause.error, 400)}"
+        return f"{who(cause)} ({listed(cause.account_ids)}): {safe_text(cause.error, 400)}"
     name = "" if first.account_name is None else f" {quoted(first.account_name)}"
-    return f"{first.account_id}{name}: {told(first.error, 400)}"
+    return f"{first.account_id}{name}: {safe_text(first.error, 400)}"
 
 
 def _late(accounts: Sequence[AccountState], max_age: timedelta) -> Iterator[Item]:
@@ -195,7 +195,8 @@ def _quarantine(seen: Overview) -> Iterator[Item]:
     records = sum(a.quarantined for a in seen.status.accounts)
     if records:
         reasons = [
-            f"{told(r.path)}: {told(r.reason, 200)} ({counted(r.records, 'record')}, {counted(r.accounts, 'account')})"
+            f"{safe_text(r.path)}: {safe_text(r.reason, 200)}"
+            f" ({counted(r.records, 'record')}, {counted(r.accounts, 'account')})"
             for r in seen.rejected
         ]
         yield Item(
@@ -219,7 +220,7 @@ def _sum(accounts: Sequence[AccountState], column: str, noun: str) -> str:
 def _source(seen: Overview) -> Iterator[Item]:
     if seen.drift:
         told_of = [
-            f"{told(d.path)}: {told(d.kind.replace('_', ' '))}{f' {quoted(d.value)}' if d.value else ''}, "
+            f"{safe_text(d.path)}: {safe_text(d.kind.replace('_', ' '))}{f' {quoted(d.value)}' if d.value else ''}, "
             f"{counted(d.accounts, 'account')}, first {moment(d.first_seen)} UTC"
             for d in seen.drift[:SHOWN]
         ]

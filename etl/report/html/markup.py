@@ -73,7 +73,7 @@ def _value(value: str | float) -> str:
     return value if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def told(text: str | None, limit: int = 120) -> str:
+def safe_text(text: str | None, limit: int = 120) -> str:
     """Text from outside for a cell or a sentence: one safe line; quoted when a spreadsheet would calculate it."""
     if text is None or not text.strip():
         return "–" if text is None else quoted(text)

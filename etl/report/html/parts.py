@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from etl.report.html.markup import Element, Node, element, told
+from etl.report.html.markup import Element, Node, element, safe_text
 from etl.report.wording import thousands
 
 NAME = 80
@@ -26,7 +26,7 @@ class Cell:
         """What the cell holds, its text safe."""
         content = [self.content] if self.content is None or isinstance(self.content, str) else self.content
         nodes = content if isinstance(content, Sequence) else [content]
-        return [told(n, 600) if isinstance(n, str) else n for n in nodes if n is not None and n != ""]
+        return [safe_text(n, 600) if isinstance(n, str) else n for n in nodes if n is not None and n != ""]
 
 
 def figure(number: int | None) -> Cell:
@@ -79,7 +79,7 @@ def when(text: str) -> Element:
 
 def small(text: str, limit: int = 300) -> Element:
     """A second line in a cell, safe, not longer than `limit` characters."""
-    return element("small", told(text, limit))
+    return element("small", safe_text(text, limit))
 
 
 def shortened(name: str) -> str:

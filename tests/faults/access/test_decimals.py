@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 
 from etl.domain.canonical import comparable, json_text
 from etl.domain.decimals import MOST_DIGITS, decimal, plain_notation, shortest_notation
-from etl.read.history import read_lives
+from etl.read.history import read_histories
 from etl.report.history import as_object
 from etl.report.values import as_json
 from etl.snapshot.write import write_snapshot
@@ -199,7 +199,7 @@ def test_history_and_snapshots_tell_every_digit(case: DataCase, tmp_path: Path) 
     number_id = case.numbers[0]
     _send(case, number_id, "0.1234567890123456789")
     case.ends(0)
-    lives = read_lives(case.engine, str(number_id))
+    lives = read_histories(case.engine, str(number_id))
     told = as_json(as_object(str(number_id), lives, None))
     assert '"extra": {"price": 0.1234567890123456789}' in told
     assert '"extra": {"of": [0.1234567890123456789]}' in told

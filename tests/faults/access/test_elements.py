@@ -16,7 +16,7 @@ from etl.domain.runs import AccountResult, RunStatus
 from etl.erasure.warehouse import erase_number
 from etl.extract.credentials import PermanentKey
 from etl.extract.jsonrpc import open_api
-from etl.read.history import read_lives
+from etl.read.history import read_histories
 from etl.read.status import read_status
 from etl.report.freshness import doubts
 from etl.report.history import as_object, heading
@@ -382,7 +382,7 @@ def test_history_and_status_say_that_what_is_shown_may_be_older(account: Account
     """As long as the last observation could not use all of the record, text and JSON name the place; then no more."""
     account.send(scenarios=[NULL_SCENARIO])
     account.sync()
-    (life,) = read_lives(account.engine, str(account.number))
+    (life,) = read_histories(account.engine, str(account.number))
     (refused,) = life.quarantined
     assert refused.path == "$.scenarios[0].scenario_id"
     told = heading(life, None)
@@ -396,10 +396,10 @@ def test_history_and_status_say_that_what_is_shown_may_be_older(account: Account
     moment = account.rig.clock.now()
     account.rig.world.clear_raw(account.rig.only)
     account.sync()
-    (life,) = read_lives(account.engine, str(account.number))
+    (life,) = read_histories(account.engine, str(account.number))
     assert (life.quarantined, list(doubts(read_status(account.engine, moment).accounts)) != []) == ((), True)
     assert list(doubts(read_status(account.engine, account.rig.clock.now()).accounts)) == []
-    (then,) = read_lives(account.engine, str(account.number), moment=moment)
+    (then,) = read_histories(account.engine, str(account.number), moment=moment)
     assert then.quarantined == (refused,)
 
 
@@ -408,7 +408,7 @@ def test_history_tells_of_a_record_that_was_refused_whole(account: Account) -> N
     """The number is shown as it was known before, and the heading says why."""
     account.send(status=5)
     account.sync()
-    (life,) = read_lives(account.engine, str(account.number))
+    (life,) = read_histories(account.engine, str(account.number))
     assert [q.path for q in life.quarantined] == ["$.status"]
     assert "may be older" in heading(life, None)
 

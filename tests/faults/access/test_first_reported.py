@@ -10,7 +10,7 @@ from sqlalchemy import Engine, text
 
 from etl.read.change_kinds import Kind
 from etl.read.changes import TimeRange, count_changes, read_changes
-from etl.read.history import Life, read_lives
+from etl.read.history import NumberHistory, read_histories
 from etl.read.overview import read_overview
 from etl.report import history
 from etl.report.changes import as_object, headline, sentence
@@ -240,8 +240,8 @@ def test_shared_things_and_undocumented_fields(warehouse: Engine) -> None:
     ]
 
 
-def _life(engine: Engine) -> Life:
-    (life,) = read_lives(engine, "1")
+def _life(engine: Engine) -> NumberHistory:
+    (life,) = read_histories(engine, "1")
     return life
 
 
@@ -275,7 +275,7 @@ def test_history_of_an_earlier_moment_knows_nothing_later(warehouse: Engine) -> 
     """As of the day before the newer edition, nothing is known of it."""
     new = [_number(1, "L1")]
     tell(warehouse, _days(list(map(older, new)), new))
-    (life,) = read_lives(warehouse, "1", moment=_life(warehouse).number[0].valid_from)
+    (life,) = read_histories(warehouse, "1", moment=_life(warehouse).number[0].valid_from)
     assert [span.known for span in (*life.number, *life.scenarios)] == [{}, {}]
 
 

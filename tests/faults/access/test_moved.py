@@ -11,7 +11,7 @@ from sqlalchemy import Engine, event
 from etl.domain.events import Event, Notice
 from etl.read.change_kinds import Kind
 from etl.read.changes import TimeRange, count_changes, read_changes
-from etl.read.history import Life, read_lives
+from etl.read.history import NumberHistory, read_histories
 from etl.read.moves import Move
 from etl.read.overview import read_overview
 from etl.report import history
@@ -128,7 +128,7 @@ def test_there_and_back_again(warehouse: Engine) -> None:
     here, there = {A: _numbers(1, 7), B: _numbers(2)}, {A: _numbers(1), B: _numbers(2, 7)}
     told = tell_agency(warehouse, _days(here, there, here))
     assert _notices(told[2]) == ["number 7 moved from account 52 to account 51"]
-    own, other = read_lives(warehouse, "7")
+    own, other = read_histories(warehouse, "7")
     assert _words(own) == [
         "7495007, active, usual, va",
         'not listed: moved to account 52 "Beta", and came back',
@@ -147,7 +147,7 @@ def test_there_and_back_again(warehouse: Engine) -> None:
     ]
 
 
-def _words(life: Life) -> list[str]:
+def _words(life: NumberHistory) -> list[str]:
     own = next(history.tables(life, then=False))
     return [str(row[2]) for row in own.rows]
 
@@ -162,7 +162,7 @@ def test_as_of_knows_nothing_later(warehouse: Engine) -> None:
     assert ended < began
     (told,) = _sentences(warehouse, TimeRange(end=ended))
     assert told == (7, A, "7495007 (7): removed; it was active, usual, va")
-    (life,) = read_lives(warehouse, "7", moment=ended)
+    (life,) = read_histories(warehouse, "7", moment=ended)
     assert life.moves == ()
     assert "gone since" in history.heading(life, ended)
 
