@@ -1,3 +1,3 @@
-"""vnsync: every virtual number of a CallGear, UIS, CoMagic or Novofon account in SQL tables, with its whole history."""
+"""vnsync: every virtual number of a CallGear, UIS, CoMagic or Novofon account in SQL tables, with its full history."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""The machine's own clock: the only place that reads it."""
+"""Clock of this machine. No other module reads it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 
 
 class SystemClock:
-    """Time and waiting as the operating system gives them."""
+    """Clock of the operating system: wall clock, monotonic clock and sleep."""
 
     def now(self) -> datetime:
-        """The wall clock, aware, UTC."""
+        """The current time, aware, in UTC."""
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Seconds from some start; never goes back."""
+        """Seconds since an unspecified start; the value never decreases."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:

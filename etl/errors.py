@@ -1,27 +1,27 @@
-"""The error tree, by what is to be done about it. Each error carries its exit code and its remedy.
+"""Error tree, ordered by the remedy. Each error has its exit code and its remedy.
 
 VnsyncError
-├── Usage                2    the command's words are off
+├── Usage                2    the command line is wrong
 ├── Incomplete           3    some accounts are published, others failed, were skipped or are held
-├── SourceUnusable      65    the source sent what cannot be used
-│   ├── BrokenAnswer    65    an answer breaks the contract: asked once more, then believed
+├── SourceUnusable      65    the source sent an unusable answer
+│   ├── BrokenAnswer    65    an answer breaks the contract: requested once more, then reported
 │   ├── FilterRefused   65    the id filter is not supported: the listing falls back to offsets
-│   └── TooMuchAsked    65    a request or the list in its filter is too long: asked again in parts
+│   └── TooMuchAsked    65    a request or the list in its filter is too long: split into several requests
 ├── Unavailable         69    source or database unavailable after retries
-│   └── Transient       69    worth another try right now
+│   └── Transient       69    a temporary fault, to be retried at once
 │       └── TimedOut    69    the answer did not come in time
 ├── IntegrityBroken     70    a check of the warehouse failed
 │   └── UnreadableValue 70    a stored value is not of its column's type
-├── LocalTrouble        74    disk or file trouble
+├── LocalTrouble        74    a disk or file error of this machine
 ├── TryLater            75    a limit, a lock, a busy database, stale data
-│   └── NoConnectionFree 75   the database has no connection left for this role: fewer at once may do
+│   └── NoConnectionFree 75   the database has no connection left for this role: fewer at once may help
 ├── NotAllowed          77    token, whitelist, rights, database permission
-│   ├── SessionExpired  77    the key is not accepted; in a session logging in again may help
-│   └── AccountRefused  77    one customer of an agent is out of reach; the others are not
+│   ├── SessionExpired  77    the key is not accepted; in a session, a new login may help
+│   └── AccountRefused  77    one customer of an agent cannot be read; the others can
 ├── Misconfigured       78    a setting is wrong
 │   ├── OtherInstallation 78  the warehouse holds the accounts of another installation of the API
 │   ├── MethodUnknown   78    the source does not know the method, or not for this token
-│   └── BeyondServer    78    a value or statement is larger than the database can take
+│   └── BeyondServer    78    a value or statement is larger than the database accepts
 └── Stopped       130, 143    SIGINT or SIGTERM
 """
 
@@ -29,10 +29,11 @@ from __future__ import annotations
 
 
 class VnsyncError(Exception):
-    """Something went wrong that vnsync knows; `str()` is the cause in one line, `remedy` what to do about it.
+    """A known kind of failure; `str()` is the cause in one line, `remedy` the way to fix it.
 
-    `code` names the kind of error for programs, and stays the same whatever the class is called; `retry_after`: seconds
-    after which another try is worth it, where that is known; `concerns_all`: no other account fares better.
+    `code`: stable name of the kind for programs, independent of the class name; `retry_after`: seconds after which a
+    retry may succeed, None if unknown; `concerns_all`: every other account would fail in the same way. The first line
+    of a class docstring is the cause if none is given.
     """
 
     code = "bug"
@@ -53,11 +54,11 @@ class VnsyncError(Exception):
         self.run_id = run_id
         self.retry_after = retry_after
         self.run: object | None = None
-        """The `RunResult` of the run that it ended: what was published before."""
+        """`RunResult` of the run that this error ended, with the accounts that were published before."""
 
 
 class Usage(VnsyncError):
-    """The command's words are off."""
+    """The command line is wrong."""
 
     code = "usage"
     exit_code = 2
@@ -65,7 +66,7 @@ class Usage(VnsyncError):
 
 
 class Incomplete(VnsyncError):
-    """Published for some accounts; others failed, were skipped or are held."""
+    """Some accounts are published; others failed, were skipped or are held."""
 
     code = "incomplete"
     exit_code = 3
@@ -79,11 +80,11 @@ class Held(Incomplete):
 
 
 class SourceUnusable(VnsyncError):
-    """The source sent what cannot be used."""
+    """The source sent an unusable answer."""
 
     code = "source_unusable"
     exit_code = 65
-    default_remedy = "Check that the URL is the Data API's; if it is, its answer has changed: report this."
+    default_remedy = "Check that the URL is that of the Data API; if it is, its answers have changed: report this."
 
 
 class BrokenAnswer(SourceUnusable):
@@ -113,7 +114,7 @@ class Unavailable(VnsyncError):
 
 
 class Transient(Unavailable):
-    """A passing fault: worth another try after a pause (`retry_after`: seconds asked for by the other side)."""
+    """A temporary fault; a retry after a pause may succeed (`retry_after`: seconds that the server asks for)."""
 
     code = "transient"
 
@@ -140,7 +141,7 @@ class UnreadableValue(IntegrityBroken):
 
 
 class LocalTrouble(VnsyncError):
-    """A disk or a file of this machine is in the way."""
+    """A disk or file error of this machine."""
 
     code = "local_trouble"
     exit_code = 74
@@ -148,11 +149,11 @@ class LocalTrouble(VnsyncError):
 
 
 class TryLater(VnsyncError):
-    """Not now: a limit is used up, another run is on, or the database is busy."""
+    """A limit is used up, another run is in progress, or the database is busy."""
 
     code = "try_later"
     exit_code = 75
-    default_remedy = "Run again later; what was published stays."
+    default_remedy = "Run again later; published data stays."
 
 
 class DayLimit(TryLater):
@@ -184,7 +185,7 @@ class SessionExpired(NotAllowed):
 
 
 class AccountRefused(NotAllowed):
-    """The source refuses access to this account; `mnemonic` is its own word for why."""
+    """The source refuses access to this account; `mnemonic` is the API's name of the reason."""
 
     code = "account_refused"
     concerns_all = False
@@ -199,7 +200,7 @@ class Misconfigured(VnsyncError):
 
     code = "misconfigured"
     exit_code = 78
-    default_remedy = "See `vnsync config` for what is in force."
+    default_remedy = "`vnsync config` shows the settings in force."
 
 
 class OtherInstallation(Misconfigured):
@@ -215,25 +216,25 @@ class MethodUnknown(Misconfigured):
 
 
 class BeyondServer(Misconfigured):
-    """A value or a statement is larger than the database can take."""
+    """A value or a statement is larger than the database accepts."""
 
     code = "beyond_server"
 
     default_remedy = (
-        "If the message names an index of your own on vnsync's tables, drop it or let it hold a digest (md5(column));"
+        "If the message names an index of your own on vnsync's tables, drop it or index a digest (md5(column));"
         " else report this. Nothing was half-published."
     )
 
 
 SOURCE_FAILURES = (Unavailable, SourceUnusable, NotAllowed, TryLater, Misconfigured)
-"""Errors with which the source may end one question, while answers to others still count."""
+"""Errors with which one request to the source may end, while the answers to other requests remain usable."""
 
 
 class Stopped(VnsyncError):
     """Stopped by a signal."""
 
     code = "stopped"
-    default_remedy = "Nothing was half-published; run again to go on."
+    default_remedy = "Nothing was half-published; run again to continue."
 
     def __init__(self, signal_number: int, name: str) -> None:
         super().__init__(f"stopped by {name}")
@@ -241,7 +242,7 @@ class Stopped(VnsyncError):
 
 
 def tree() -> list[type[VnsyncError]]:
-    """Every kind of error that vnsync itself distinguishes, families before their members."""
+    """Every error class of this module, parents before their subclasses."""
     found: list[type[VnsyncError]] = [VnsyncError]
     for kind in found:
         found += [sub for sub in kind.__subclasses__() if sub.__module__ == __name__]
@@ -249,7 +250,7 @@ def tree() -> list[type[VnsyncError]]:
 
 
 def with_exit_code(exit_code: int, cause: str, remedy: str | None = None, *, run_id: int | None = None) -> VnsyncError:
-    """The error of the family that has the exit code."""
+    """An error of the first class that has the exit code; a `VnsyncError` if none has it."""
     family = next((kind for kind in tree() if kind.exit_code == exit_code and kind is not Stopped), VnsyncError)
     error = family(cause, remedy=remedy, run_id=run_id)
     error.exit_code = exit_code

@@ -1,4 +1,4 @@
-"""Regular files opened in folders that others may have written to: no link followed, no FIFO or device opened."""
+"""Safe opening of regular files in folders that other users may write to: follows no link, opens no FIFO or device."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class WrongKind(OSError):
-    """Error for a path that is not a regular file, or that leads through a link; `strerror` says what is there."""
+    """Error for a path that is not a regular file, or that leads through a link; `strerror` names the kind."""
 
 
 class TooLarge(OSError):
@@ -31,23 +31,23 @@ class TooLarge(OSError):
 
 
 def kind_of(path: Path) -> str | None:
-    """Kind of the thing at `path` when it is not a regular file ("a link", "a FIFO"); None for a regular file.
+    """Kind of the entry at `path` if it is not a regular file ("a link", "a FIFO"); None for a regular file.
 
-    Raises `OSError` when nothing is there.
+    Raises `OSError` when there is no entry.
     """
-    return _named(path.lstat().st_mode)
+    return _kind(path.lstat().st_mode)
 
 
-def _named(mode: int) -> str | None:
-    return None if stat.S_ISREG(mode) else next((name for test, name in _KINDS if test(mode)), "no regular file")
+def _kind(mode: int) -> str | None:
+    return None if stat.S_ISREG(mode) else next((name for test, name in _KINDS if test(mode)), "not a regular file")
 
 
 @contextlib.contextmanager
 def open_regular(path: Path, *, below: Path) -> Iterator[BufferedReader]:
-    """Binary stream of the regular file at `path`; folders between `below` and the file may be no links either.
+    """Binary stream of the regular file at `path`; neither it nor a folder between `below` and it may be a link.
 
-    `below` itself may be a link: its name comes from the operator. Raises `WrongKind` before anything special is
-    opened, and other `OSError` as the system has them, `FileNotFoundError` among them.
+    `below` itself may be a link: its name comes from the operator. Raises `WrongKind` before it opens a special file,
+    and the system's other errors, such as `FileNotFoundError`.
     """
     *folders, name = path.relative_to(below).parts
     descriptor = os.open(below, _DIRECTORY)
@@ -67,9 +67,9 @@ def open_regular(path: Path, *, below: Path) -> Iterator[BufferedReader]:
 
 @contextlib.contextmanager
 def open_followed(path: Path) -> Iterator[BufferedReader]:
-    """Binary stream of the regular file at `path`, or where links lead from there: the operator chose them.
+    """Binary stream of the regular file at `path`. Follows links, for paths that the operator chose.
 
-    Raises `WrongKind` before a folder, FIFO or device is opened, which could keep its reader waiting for ever.
+    Raises `WrongKind` before it opens a folder, FIFO or device, on which a reader could wait forever.
     """
     refuse_special(path.stat().st_mode, path)
     file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -83,18 +83,18 @@ def _opened(name: str, flags: int, folder: int, path: Path) -> int:
         return os.open(name, flags, dir_fd=folder)
     except OSError as exc:
         if exc.errno in (errno.ELOOP, errno.ENOTDIR):
-            raise WrongKind(exc.errno, f"{name} is a link or no folder", str(path)) from exc
+            raise WrongKind(exc.errno, f"{name} is a link or not a folder", str(path)) from exc
         raise
 
 
 def refuse_special(mode: int, path: Path) -> None:
     """Raises `WrongKind` unless `mode` is that of a regular file."""
-    if (kind := _named(mode)) is not None:
+    if (kind := _kind(mode)) is not None:
         raise WrongKind(errno.EINVAL, f"it is {kind}, not a file", str(path))
 
 
 def read_regular(path: Path, *, below: Path, most: int) -> bytes:
-    """Content of the regular file at `path`. Raises `TooLarge` above `most` bytes, and what `open_regular` raises."""
+    """Content of the regular file at `path`. Raises `TooLarge` above `most` bytes, and the errors of `open_regular`."""
     with open_regular(path, below=below) as stream:
         content = stream.read(most + 1)
     if len(content) > most:

@@ -1,1 +1,1 @@
-"""The demo: a made-up agency whose days are synced into a SQLite file."""
+"""Demo: a made-up agency, synced day by day into a SQLite file."""

@@ -1,4 +1,4 @@
-"""The demo's own SQLite file, which it may replace, and its own calendar."""
+"""SQLite file of the demo, which a later demo may replace, and clock of its days."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 MARK = 0x766E6465
-"""SQLite's application id of a demo file ("vnde"): only a file that carries it is ever replaced."""
+"""SQLite application id of a demo file ("vnde"): no file without it is ever replaced, unless it is empty."""
 
 
 class DaysAgo(SystemClock):
-    """The machine's clock, some days back."""
+    """Clock that is some days behind the machine's clock."""
 
     def __init__(self, days: int) -> None:
         self._back = timedelta(days=days)
 
     def now(self) -> datetime:
-        """The wall clock of that day, at this time of day."""
+        """The current time, minus the days."""
         return super().now() - self._back
 
 
 def fresh_warehouse(url: str) -> tuple[Engine, Path]:
-    """An empty warehouse, and its file. Replaces the file of an earlier demo.
+    """(engine of an empty warehouse, its file). Replaces the file of an earlier demo.
 
-    Raises Misconfigured for anything but a SQLite file, LocalTrouble when the file is not a demo's.
+    Raises Misconfigured for any URL but that of a SQLite file, LocalTrouble if the file was not created by a demo.
     """
     from etl.store import migrations
     from etl.store.engine import database_errors, open_warehouse
@@ -70,18 +70,18 @@ def _remove_own(path: Path) -> None:
             remedy="Choose another file with --database-url, or remove it.",
         )
     try:
-        for each in (path, *_beside(path)):
+        for each in (path, *_companions(path)):
             each.unlink(missing_ok=True)
     except OSError as error:
         raise LocalTrouble(f"the earlier demo's {path} cannot be removed: {error.strerror}") from error
 
 
-def _beside(path: Path) -> Iterator[Path]:
+def _companions(path: Path) -> Iterator[Path]:
     yield from (path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "-journal"))
 
 
 def _is_own(path: Path) -> bool:
-    """Whether a demo made the file, by the mark inside it. An empty file holds nothing to lose."""
+    """Whether a demo created the file, by the mark in it; also True for an empty file, which has no data to lose."""
     if path.is_file() and not path.stat().st_size:
         return True
     with contextlib.suppress(sqlite3.Error), contextlib.closing(_reader(path)) as connection:
