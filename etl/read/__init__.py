@@ -1,1 +1,1 @@
-"""What people ask of the warehouse afterwards. Reads only."""
+"""Queries of the warehouse for people and reports. Nothing here writes."""

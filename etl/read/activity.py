@@ -1,4 +1,4 @@
-"""How much changed on each of the last days that were observed: counts, by account and kind of row."""
+"""Counts of changes on each of the last observed days, by account and kind of row."""
 
 from __future__ import annotations
 
@@ -36,18 +36,19 @@ from etl.store import schema
 from etl.store.streams import stream
 
 DAYS = 30
-"""How many observed days are told."""
+"""How many observed days are read."""
 
 Kind = tuple[str, str]
-"""An entity (`number`, `campaign of a number`) and what became of it: added, changed, moved or removed."""
+"""An entity (`number`, `campaign of a number`) and its change: added, changed, moved or removed."""
 _MOVES = (ChangeKind.NUMBER_MOVED_IN, ChangeKind.NUMBER_MOVED_OUT)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Day:
-    """A day in UTC on which something was observed. `counts`: what its observations found, over all accounts.
+    """A day in UTC with at least one observation. `counts`: changes that its observations found, over all accounts.
 
-    `known`: rows by entity that only got values of fields which were reported for the first time; no changes.
+    `known`: count by entity of rows in which only fields that were reported for the first time got a value; these are
+    not changes.
     """
 
     day: date
@@ -61,7 +62,7 @@ class Day:
 class Activity:
     """The last observed days, ascending; `per_account`: changes of any kind by account, in the order of `days`.
 
-    What an account's very first observation found is not counted: it was new to the warehouse, not to the account.
+    Rows that an account's first observation found are not counted: they were new to the warehouse, not to the account.
     """
 
     days: tuple[Day, ...] = ()
@@ -69,7 +70,7 @@ class Activity:
 
 
 class utc_day(FunctionElement[str]):  # noqa: N801 - a function of SQL
-    """The day of an instant in UTC, as text `YYYY-MM-DD`."""
+    """SQL function: the day of an instant in UTC, as text `YYYY-MM-DD`."""
 
     inherit_cache = True
     type = Text()
@@ -91,20 +92,20 @@ def read_activity(connection: Connection, now: datetime) -> Activity:
     if not observed:
         return Activity(per_account={})
     since = datetime.combine(date.fromisoformat(observed[0][0]), time(), UTC)
-    found = _Found()
+    counts = _Counts()
     several = (connection.scalar(select(func.count()).select_from(schema.accounts)) or 0) > 1
     for table in declared.TABLES:
         for statement in (_opened(table, since, now, several), _ended(table, since, now, several)):
             for row in stream(connection, statement):
-                found.add(row.account_id, row.day, (table.entity, row.change), row.rows)
+                counts.add(row.account_id, row.day, (table.entity, row.change), row.rows)
     for account_id, observed_at in first_reported(connection):
         if since <= observed_at <= now:
-            found.tell(read_changes(connection, TimeRange.of_one(account_id, observed_at, now), names=False))
-    return found.activity(observed)
+            counts.add_each(read_changes(connection, TimeRange.of_one(account_id, observed_at, now), names=False))
+    return counts.activity(observed)
 
 
-class _Found:
-    """Counts of changes by day and account, and of rows that are known since."""
+class _Counts:
+    """Counts of changes by day and account, and of rows with newly known fields."""
 
     def __init__(self) -> None:
         self._counts: dict[str, Counter[Kind]] = defaultdict(Counter)
@@ -112,24 +113,24 @@ class _Found:
         self._per_account: dict[int, Counter[str]] = defaultdict(Counter)
 
     def add(self, account_id: int, day: str, kind: Kind, rows: int = 1) -> None:
-        """So many rows of an account changed on a day."""
+        """Add rows of an account that changed on a day."""
         self._counts[day][kind] += rows
         self._per_account[account_id][day] += rows
 
-    def tell(self, changes: Iterable[Change]) -> None:
-        """Count the changes of an observation one by one, as databases cannot tell those that are none."""
+    def add_each(self, changes: Iterable[Change]) -> None:
+        """Add an observation's changes one by one: SQL cannot tell changed fields from newly known ones."""
         for change in changes:
-            day, told = str(change.observed_at.astimezone(UTC).date()), change.change_event
-            entities = [declared.BY_NAME[pair.table].entity for pair in told.pairs]
-            if told.kind is ChangeKind.KNOWN:
+            day, event = str(change.observed_at.astimezone(UTC).date()), change.change_event
+            entities = [declared.BY_NAME[pair.table].entity for pair in event.pairs]
+            if event.kind is ChangeKind.KNOWN:
                 self._known[day].update(entities[:1])
                 continue
-            for entity, pair in zip(entities, told.pairs, strict=True):
-                own = told.kind in _MOVES and pair.table == declared.VIRTUAL_NUMBERS.name
+            for entity, pair in zip(entities, event.pairs, strict=True):
+                own = event.kind in _MOVES and pair.table == declared.VIRTUAL_NUMBERS.name
                 self.add(change.account_id, day, (entity, "moved" if own else pair.change))
 
     def activity(self, observed: Sequence[tuple[str, int, int]]) -> Activity:
-        """All of it, for these days."""
+        """The counts as `Activity`, for these days."""
         return Activity(
             days=tuple(
                 Day(
@@ -159,7 +160,7 @@ def _observed_days(connection: Connection, now: datetime) -> list[tuple[str, int
 
 
 def _opened(table: declared.Table, since: datetime, now: datetime, several: bool) -> Select[Any]:
-    """Versions that began: changed where they follow one that ended then, else added, or moved here.
+    """Counts of versions that began: `changed` if they follow one that ended then, else `moved` or `added`.
 
     `several`: there is more than one account, so that numbers can move from one to another.
     """
@@ -171,7 +172,7 @@ def _opened(table: declared.Table, since: datetime, now: datetime, several: bool
 
 
 def _ended(table: declared.Table, since: datetime, now: datetime, several: bool) -> Select[Any]:
-    """Versions that ended and were followed by none: moved, where another account has the number, else removed."""
+    """Counts of versions that ended and have no successor: `moved` if another account has the number, else removed."""
     closed = schema.closed[table.name]
     ended = next(iter(_versions(table, "valid_to", since, now))).subquery("version")
     followers = (t.alias(f"after_{t.name}") for t in (schema.current[table.name], closed))
@@ -181,7 +182,7 @@ def _ended(table: declared.Table, since: datetime, now: datetime, several: bool)
 
 
 def _moved(table: declared.Table, versions: Any, now: datetime, several: bool, *, opened: bool) -> ColumnElement[bool]:
-    """Whether a version is of a number that came from another account, or went there."""
+    """Whether a version belongs to a number that came from another account, or went to one."""
     if not several or table is not declared.VIRTUAL_NUMBERS:
         return false()
     columns = versions.c
@@ -196,9 +197,9 @@ def _moved(table: declared.Table, versions: Any, now: datetime, several: bool, *
 
 
 def _versions(table: declared.Table, edge: str, since: datetime, now: datetime) -> Iterator[Select[Any]]:
-    """The keys of versions whose `edge` lies in the time told, but not on their account's first observation.
+    """Keys of versions whose `edge` is from `since` to `now`, but not at their account's first observation.
 
-    Those of an observation that reported fields for the first time are counted one by one instead.
+    Versions of an observation that reported fields for the first time are left out: `add_each` counts them.
     """
     syncs, reported = schema.account_syncs.c, schema.first_reported
     first = (
@@ -212,8 +213,8 @@ def _versions(table: declared.Table, edge: str, since: datetime, now: datetime) 
             instant = each.c[edge]
             key = (each.c[name] for name in ("account_id", *table.key_names))
             run = each.c.opened_run_id if edge == "valid_from" else each.c.closed_run_id
-            told = exists().where(reported.c.account_id == each.c.account_id, reported.c.run_id == run)
-            within = and_(instant >= since, instant <= now, instant > first.c.instant, ~told)
+            new_fields = exists().where(reported.c.account_id == each.c.account_id, reported.c.run_id == run)
+            within = and_(instant >= since, instant <= now, instant > first.c.instant, ~new_fields)
             yield (
                 select(*key, instant.label("instant"), run.label("run_id"))
                 .join(first, first.c.account_id == each.c.account_id)

@@ -1,7 +1,7 @@
-"""The warehouse as it was known at a moment: every declared table, and the accounts, by one rule.
+"""Warehouse as known at a moment: every declared table, and the accounts, by one rule.
 
-A version holds at T when `valid_from <= T < valid_to`. All that an account sync changed carries its `observed_at`, so
-the state of an account at T is that of its last observation not later than T, and holds nothing learnt after T.
+A version holds at T when `valid_from <= T < valid_to`. Every change of an account sync has its `observed_at`, so the
+state of an account at T is that of its last observation not later than T, and has no data observed after T.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from etl.store import schema
 
 @dataclass(frozen=True, kw_only=True)
 class Observed:
-    """An account as its last published sync, as of the moment asked for, saw it."""
+    """An account as its last published sync, not later than the requested moment, observed it."""
 
     account_id: int
     account_name: str | None
@@ -36,9 +36,9 @@ class Observed:
 def rows(
     table: declared.Table, moment: datetime | None, accounts: Collection[int] = ()
 ) -> Select[Any] | CompoundSelect[Any]:
-    """The rows of `table` as of `moment` (None: now), ordered by key: account_id, its columns, valid_from.
+    """Query of the rows of `table` as of `moment` (None: now), ordered by key: account_id, its columns, valid_from.
 
-    `accounts`: only these; none: all.
+    `accounts`: only these; empty: all.
     """
     now, ended = schema.current[table.name], schema.closed[table.name]
     columns = ["account_id", *(c.name for c in table.columns), "valid_from"]
@@ -57,9 +57,9 @@ def _of(table: Table, columns: Sequence[str], accounts: Collection[int]) -> Sele
 
 
 def history(table: declared.Table, moment: datetime | None) -> FromClause:
-    """The versions of `table` as they were known at `moment`: what ended later is still open, what began later is not.
+    """Query of the versions of `table` that had begun by `moment` (None: now); the versions that ended later included.
 
-    Columns: those of the contract's history view.
+    Columns: those of the contract's history view. A reader must take a later `valid_to` as open.
     """
     now, ended = schema.current[table.name], schema.closed[table.name]
     names = ["account_id", *(c.name for c in table.columns), "valid_from", "opened_run_id"]
@@ -72,15 +72,15 @@ def history(table: declared.Table, moment: datetime | None) -> FromClause:
 
 
 def as_value(column: declared.Column, stored: Any) -> Any:
-    """A stored value as Python's: JSON decoded, its decimals digit for digit."""
+    """A stored value as a Python object: JSON is decoded, decimals keep every digit."""
     return decimals.loads(stored) if column.kind is declared.Kind.JSON and isinstance(stored, str) else stored
 
 
-# -- who was known
+# -- accounts
 
 
 def observed(connection: Connection, moment: datetime | None, accounts: Collection[int] = ()) -> list[Observed]:
-    """The accounts that had been published by `moment` (None: now), by id, each as its last sync saw it."""
+    """The accounts that had been published by `moment` (None: now), by id, each as its last sync observed it."""
     syncs = schema.account_syncs
     published = _published(moment, accounts)
     newest = select(syncs.c.account_id, func.max(syncs.c.observed_at).label("instant")).where(published)
@@ -108,11 +108,11 @@ def _observed(row: Row[Any]) -> Observed:
     )
 
 
-# -- moments nobody can answer for
+# -- moments without an answer
 
 
 def refuse_future(moment: datetime | None, now: datetime, option: str) -> None:
-    """Raises `Usage` for a moment that has not come: what is known of it may still change."""
+    """Raises `Usage` for a moment in the future: the answer for it could still change."""
     if moment is not None and moment > now:
         raise Usage(f"{option} {_text(moment)} lies in the future", remedy=f"It is {_text(now)} now.")
 
@@ -124,8 +124,8 @@ def refuse_unknown(connection: Connection, moment: datetime | None, option: str,
     begun = {row[0]: row[1] for row in connection.execute(first.group_by(syncs.c.account_id))}
     unknown = sorted(set(accounts) - begun.keys())
     if unknown:
-        known = "`vnsync status` lists those that are"
-        raise Usage(f"account {unknown[0]} was never published into this warehouse", remedy=f"{known}.")
+        remedy = "`vnsync status` lists the accounts of this warehouse."
+        raise Usage(f"account {unknown[0]} was never published into this warehouse", remedy=remedy)
     if not begun:
         raise Usage("nothing was ever published into this warehouse", remedy="Run `vnsync sync` first.")
     earliest = min(begun.values())

@@ -1,4 +1,4 @@
-"""Vocabulary of changes: their kinds, the version pairs that they are read from, and what they happened to."""
+"""Types of changes: their kinds, the version pairs that they are read from, change events and their subjects."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Kind(StrEnum):
-    """What can happen: part of the JSON and CSV that people rely on. In the order in which totals are told."""
+    """Kinds of change events. They are stable: users rely on them in JSON and CSV. Totals are in this order."""
 
     NUMBER_FIRST_SEEN = "number_first_seen"
     NUMBER_ADDED = "number_added"
@@ -55,12 +55,13 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """One key of a table, before and after an observation: at least one of the two is there.
+    """Values of one key of a table before and after an observation; at least one of the two is not None.
 
-    `names`: what each id in the key, and `virtual_phone_number`, was called: after, or just before where it ended.
-    `came_back`: the key had a version that ended earlier. `first`: the account had not been observed before.
-    `erased`: the personal content of one of the two, or of both, was erased since. `reported`: paths of the fields that
-    the source reported for the first time in this observation. `elsewhere`: the other account of a number that moved.
+    `names`: the name of each id in the key, and the phone number under `virtual_phone_number`: after the observation,
+    or just before it if the row ended. `came_back`: the key had a version that ended earlier. `first`: the account had
+    not been observed before. `erased`: personal content of one of the two, or of both, was erased later. `reported`:
+    paths of the fields that this observation reported for the first time. `elsewhere`: the other account of a number
+    that moved.
     """
 
     table: str
@@ -82,7 +83,7 @@ class Pair:
 
 @dataclass(frozen=True, kw_only=True)
 class Thing:
-    """Something with an id and the name that it had; `of`: the campaign of a block, the rule of a scenario."""
+    """Subject or object of a change: id and name then; `of`: the campaign of a block, the rule of a scenario."""
 
     entity: str
     id: int
@@ -92,10 +93,10 @@ class Thing:
 
 @dataclass(frozen=True, kw_only=True)
 class ChangeEvent:
-    """One thing that happened: to a number (`number`), or to a campaign, site, block or scenario (`thing`).
+    """One change in the users' words: of a number (`number`), or of a campaign, site, block or scenario (`thing`).
 
-    `thing` of a number that moved: the other account. `field`: the one field that it is about. `before` and `after`:
-    values of the field, or the things left and joined. `pairs`: the version changes that it tells.
+    `thing` of a number that moved: the other account. `field`: the changed field, if it is one field. `before` and
+    `after`: values of the field, or the things left and joined. `pairs`: the version changes that belong to it.
     """
 
     kind: Kind

@@ -1,6 +1,6 @@
-"""What changed between two moments, streamed: version pairs in order, and the happenings that tell them.
+"""Changes between two moments as a stream: version pairs in order, and the change events made from them.
 
-Memory holds a number's pairs and a batch of rows of each table, however many changes there are.
+Memory use does not depend on the count of changes: one number's pairs, and a batch of rows of each table.
 """
 
 from __future__ import annotations
@@ -45,15 +45,15 @@ from etl.store.streams import stream
 from etl.store.types import ID
 
 NAMED = {t.key_names[0]: t for t in (declared.VIRTUAL_NUMBERS, *declared.shared_tables())}
-"""By the column that refers to it: a table whose rows have names, the first of its values but for a number's phone."""
+"""Tables with named rows, by the column that refers to them; the name is the first value, of a number its phone."""
 PHONE = "virtual_phone_number"
 
 
 @dataclass(frozen=True, kw_only=True)
 class TimeRange:
-    """What was observed after `start` (None: ever) and not later than `end` (None: now), in `accounts` (none: all).
+    """Observations after `start` (None: all) and not later than `end` (None: now), of `accounts` (empty: all).
 
-    `known_by`: what other accounts' later observations found is not used; None: what was observed later than `end`.
+    `known_by`: later observations of other accounts are not used; None stands for `end`.
     """
 
     start: datetime | None = None
@@ -63,21 +63,21 @@ class TimeRange:
 
     @classmethod
     def of_one(cls, account_id: int, observed_at: datetime, known_by: datetime) -> TimeRange:
-        """One observation of an account."""
+        """The range of one observation of an account."""
         start = observed_at - timedelta(microseconds=1)
         return cls(start=start, end=observed_at, accounts={account_id}, known_by=known_by)
 
     @property
     def horizon(self) -> datetime | None:
-        """The moment up to which other accounts are known; None: now."""
+        """The moment up to which observations of other accounts are used; None: now."""
         return self.known_by or self.end
 
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """A happening with its account, and the observations between which it happened.
+    """A change event with its account, and the observations between which it happened.
 
-    After `previous_observed_at` (None: nobody had looked before), and not later than `observed_at`.
+    It happened after `previous_observed_at` (None: there was no earlier observation), and not after `observed_at`.
     """
 
     account_id: int
@@ -88,7 +88,7 @@ class Change:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Seen:
+class _ObservedPair:
     """A pair and the observation that found it."""
 
     account_id: int
@@ -102,21 +102,21 @@ class _Seen:
 
 
 def read_changes(connection: Connection, window: TimeRange, *, names: bool = True) -> Iterator[Change]:
-    """All changes of the window, by account, observation, numbers first, then what numbers share.
+    """All changes of the time range, by account and observation; those of numbers come before those of shared rows.
 
-    `names`: look up what the things of links are called; counting needs no names.
+    `names`: whether to look up the names of the rows that links refer to; counting does not need them.
     """
     observations = _Observations(connection, window)
     numbers = heapq.merge(
         *(_pairs(connection, t, window, observations, names) for t in declared.TABLES if t.per_number),
-        key=lambda seen: (*seen.when, seen.pair.key[0]),
+        key=lambda found: (*found.when, found.pair.key[0]),
     )
     shared = heapq.merge(
         *(_pairs(connection, t, window, observations, names) for t in declared.TABLES if not t.per_number),
-        key=lambda seen: seen.when,
+        key=lambda found: found.when,
     )
-    told = heapq.merge(_of_numbers(numbers), _of_shared(shared), key=lambda change: change[0])
-    for (account_id, observed_at), run_id, change_event in told:
+    events = heapq.merge(_of_numbers(numbers), _of_shared(shared), key=lambda event: event[0])
+    for (account_id, observed_at), run_id, change_event in events:
         yield Change(
             account_id=account_id,
             observed_at=observed_at,
@@ -127,37 +127,38 @@ def read_changes(connection: Connection, window: TimeRange, *, names: bool = Tru
 
 
 def count_changes(connection: Connection, window: TimeRange) -> dict[int, Counter[tuple[Kind, str]]]:
-    """How often each kind of thing happened to which entity, by account."""
+    """Count of changes by account, then by (kind, entity)."""
     counts: dict[int, Counter[tuple[Kind, str]]] = {}
     for change in read_changes(connection, window, names=False):
-        told = change.change_event
-        entity = "number" if told.number else told.thing.entity if told.thing else ""
-        counts.setdefault(change.account_id, Counter())[told.kind, entity] += 1
+        event = change.change_event
+        entity = "number" if event.number else event.thing.entity if event.thing else ""
+        counts.setdefault(change.account_id, Counter())[event.kind, entity] += 1
     return counts
 
 
-_Told = tuple[tuple[int, datetime], int, ChangeEvent]
+_Dated = tuple[tuple[int, datetime], int, ChangeEvent]
+"""((account_id, observed_at), run_id, change event)."""
 
 
-def _of_numbers(pairs: Iterable[_Seen]) -> Iterator[_Told]:
-    for (account_id, observed_at, _), several in groupby(pairs, key=lambda s: (*s.when, s.pair.key[0])):
-        seen = list(several)
-        for change_event in of_number(s.pair for s in seen):
-            yield (account_id, observed_at), seen[0].run_id, change_event
+def _of_numbers(pairs: Iterable[_ObservedPair]) -> Iterator[_Dated]:
+    for (account_id, observed_at, _), group in groupby(pairs, key=lambda p: (*p.when, p.pair.key[0])):
+        found = list(group)
+        for change_event in of_number(p.pair for p in found):
+            yield (account_id, observed_at), found[0].run_id, change_event
 
 
-def _of_shared(pairs: Iterable[_Seen]) -> Iterator[_Told]:
-    for seen in pairs:
-        for change_event in of_shared(seen.pair):
-            yield seen.when, seen.run_id, change_event
+def _of_shared(pairs: Iterable[_ObservedPair]) -> Iterator[_Dated]:
+    for found in pairs:
+        for change_event in of_shared(found.pair):
+            yield found.when, found.run_id, change_event
 
 
 class _Observations:
-    """The accounts as they were observed, one of them observation by observation."""
+    """Names and observations of the accounts; instants are read for one account at a time."""
 
     def __init__(self, connection: Connection, window: TimeRange) -> None:
         self._connection = connection
-        self._names = {seen.account_id: seen.account_name for seen in as_of.observed(connection, window.horizon)}
+        self._names = {known.account_id: known.account_name for known in as_of.observed(connection, window.horizon)}
         self._reported = first_reported(connection, window.accounts)
         self._account_id: int | None = None
         self._instants: list[datetime] = []
@@ -177,7 +178,7 @@ class _Observations:
         return len(self._names) > 1
 
     def account(self, account_id: int | None) -> Thing | None:
-        """An account under its name."""
+        """An account with its name; None for None."""
         return None if account_id is None else Thing(entity="account", id=account_id, name=self._names.get(account_id))
 
     def reported(self, account_id: int, moment: datetime) -> frozenset[str]:
@@ -190,7 +191,7 @@ class _Observations:
 
 def _pairs(
     connection: Connection, table: declared.Table, window: TimeRange, observations: _Observations, names: bool
-) -> Iterator[_Seen]:
+) -> Iterator[_ObservedPair]:
     """The table's pairs by account, observation and key."""
     width = len(table.key)
     rows = stream(connection, version_events(table, window, names=names, moves=observations.several))
@@ -211,11 +212,11 @@ def _pairs(
             elsewhere=None if ended and opened else observations.account(events[0].elsewhere),
             reported=observations.reported(account_id, at),
         )
-        yield _Seen(account_id=account_id, observed_at=at, run_id=events[0].run_id, pair=pair)
+        yield _ObservedPair(account_id=account_id, observed_at=at, run_id=events[0].run_id, pair=pair)
 
 
 def _values(table: declared.Table, row: Row[Any] | None) -> dict[str, Any] | None:
-    """The row by column, its key too, so that a link without values is something."""
+    """The row's values by column; with its key, so that a link without value columns is not empty."""
     return None if row is None else {c.name: as_of.as_value(c, row._mapping[c.name]) for c in table.columns}
 
 
@@ -229,10 +230,10 @@ def _named_columns(table: declared.Table) -> tuple[str, ...]:
 
 
 def version_events(table: declared.Table, window: TimeRange, *, names: bool, moves: bool) -> CompoundSelect[Any]:
-    """Every version of `table` that the window ended or opened, by account, instant and key, what ended first.
+    """Query of the versions of `table` that ended or began in the time range, by account, instant and key, ends first.
 
-    account_id, at, key, values, opened, run_id, earlier, erased, elsewhere; `names`: and `name_of_<column>` for each id
-    of links. `moves`: look up the other account of a number that moved.
+    Columns: account_id, at, key, values, opened, run_id, earlier, erased, elsewhere; with `names` also
+    `name_of_<column>` for each id of a link. `moves`: whether to look up the other account of a number that moved.
     """
     now, ended = schema.current[table.name], schema.closed[table.name]
     events = union_all(
@@ -274,7 +275,7 @@ def _inside(at: ColumnElement[datetime], window: TimeRange) -> Iterator[ColumnEl
 
 
 def _earlier(table: declared.Table, source: Table, opened: bool) -> ColumnElement[Any]:
-    """Whether the thing had a version that ended before this one began. Links are told by what they link."""
+    """Whether the row had a version that ended before this one began; False for links, which do not need it."""
     if not opened or len(table.key) > 1:
         return false()
     other = schema.closed[table.name].alias("earlier")
@@ -292,7 +293,7 @@ def _elsewhere(
 
 
 def _name_at(column: str, source: Table, at: ColumnElement[datetime], opened: bool) -> ColumnElement[Any]:
-    """What `column` refers to was called: when the link was opened, or just before it ended."""
+    """Name of the row that `column` refers to: when the link was opened, or just before it ended."""
     table = NAMED[column]
     name = PHONE if table is declared.VIRTUAL_NUMBERS else table.value_names[0]
     found = []

@@ -1,4 +1,4 @@
-"""Which versions of numbers had their personal content erased, and when."""
+"""Versions of numbers whose personal content was erased, and the time of the erasure."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ Version = tuple[int, int, datetime]
 
 
 def erased_versions(connection: Connection, *numbers: tuple[int, int]) -> Mapping[Version, datetime]:
-    """When each erased version was erased: of these numbers (account_id, virtual_number_id), of all when none is named.
+    """Time of erasure by version: of these numbers (account_id, virtual_number_id); of all numbers if none is given.
 
-    What was erased is so for every moment asked for, so no moment is taken.
+    Erased content is missing in the answer for every moment, so there is no parameter for a moment.
     """
     log = schema.erasures.c
-    told = select(log.account_id, log.virtual_number_id, log.valid_from, log.erased_at)
+    erasures = select(log.account_id, log.virtual_number_id, log.valid_from, log.erased_at)
     found: dict[Version, datetime] = {}
     for account_id, number_id in numbers:
-        mine = told.where(log.account_id == account_id, log.virtual_number_id == number_id)
+        mine = erasures.where(log.account_id == account_id, log.virtual_number_id == number_id)
         found |= {(a, n, valid_from): erased_at for a, n, valid_from, erased_at in connection.execute(mine)}
     if not numbers:
-        found = {(a, n, valid_from): erased_at for a, n, valid_from, erased_at in connection.execute(told)}
+        found = {(a, n, valid_from): erased_at for a, n, valid_from, erased_at in connection.execute(erasures)}
     return found
 
 
 def is_erased(table: declared.Table, version: Table) -> ColumnElement[bool]:
-    """Whether a version of `table`, a row of `version`, was erased."""
+    """Condition that a version of `table`, a row of `version`, was erased; false for tables other than numbers."""
     if table is not declared.VIRTUAL_NUMBERS:
         return false()
     key = ("account_id", "virtual_number_id", "valid_from")

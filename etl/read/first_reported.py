@@ -1,4 +1,4 @@
-"""Fields that were reported for the first time: at which observation of which account."""
+"""Fields that were reported for the first time, by account and observation."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from sqlalchemy import Connection, and_, select
 from etl.store import schema
 
 Reported = Mapping[tuple[int, datetime], frozenset[str]]
-"""Paths by account and the instant of its observation; an observation that reported nothing new is left out."""
+"""Paths of fields by account and instant of its observation; observations without new fields are left out."""
 
 
 def first_reported(connection: Connection, accounts: Collection[int] = ()) -> Reported:
-    """All of it, or that of `accounts`. What is asked for an earlier moment is found by the instant."""
+    """First reports of all accounts, or of `accounts`. A reader as of an earlier moment selects by the instant."""
     fields, syncs = schema.first_reported, schema.account_syncs
     same = and_(syncs.c.account_id == fields.c.account_id, syncs.c.run_id == fields.c.run_id)
     wanted = select(fields.c.account_id, syncs.c.observed_at, fields.c.path).join(syncs, same)

@@ -1,4 +1,4 @@
-"""One number's life: what it was, and what held it from when to when, with the names of the time."""
+"""History of one number: its values, campaigns, site blocks and scenarios with their periods and names of the time."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Known = dict[Any, list[Version]]
 
 @dataclass(frozen=True, kw_only=True)
 class NumberMove:
-    """A number came from another account (`came`), or went to it, not later than `at`."""
+    """Move of a number from another account (`came`), or to it, not later than `at`."""
 
     at: datetime
     came: bool
@@ -43,11 +43,12 @@ class NumberMove:
 
 @dataclass(frozen=True, kw_only=True)
 class NumberHistory:
-    """A number of an account. `observed_at`: the account's last observation that counts here; `listed`: in it.
+    """History of one number in one account.
 
-    `number`: its own versions; the others: links with what names them. All ascending by `valid_from`. `moves`: where it
-    came from when a life of it began here, and where it went when one ended. `quarantined`: what of its record that
-    observation could not use; where there is some, the rest may be older than it.
+    `observed_at`: the account's last observation by the requested moment; `listed`: whether it listed the number.
+    `number`: its own versions; `campaigns`, `site_blocks`, `scenarios`: its links, with names. All are ascending by
+    `valid_from`. `moves`: the accounts that it came from and went to, at the ends of its continuous periods here.
+    `quarantined`: parts of its record that the observation could not use; if any, other values may be older than it.
     """
 
     account_id: int
@@ -69,19 +70,19 @@ class NumberHistory:
 def read_histories(
     engine: Engine, wanted: str, *, moment: datetime | None = None, accounts: frozenset[int] = frozenset()
 ) -> list[NumberHistory]:
-    """The lives of all numbers that `wanted` can mean, a phone number or an id, as known at `moment` (None: now).
+    """Histories of all numbers that match `wanted`, a phone number or an id, as known at `moment` (None: now).
 
-    Ordered by account and id. Raises `Usage` when there is none, or `wanted` is neither.
+    Ordered by account and id. Raises `Usage` when no number matches, or `wanted` is neither.
     """
     if not phones.is_phone(wanted):
         raise Usage("NUMBER is neither a phone number nor an id", remedy="Write 74951234567, '+7 (495) 123-45-67' or 1")
     with database_errors(), begin_reading(engine) as connection:
         as_of.refuse_unknown(connection, moment, "--as-of", accounts)
-        seen = {o.account_id: o for o in as_of.observed(connection, moment, accounts)}
-        found = [(a, n) for a, n in find(connection, wanted, moment) if a in seen]
+        known = {o.account_id: o for o in as_of.observed(connection, moment, accounts)}
+        found = [(a, n) for a, n in find(connection, wanted, moment) if a in known]
         if not found:
             raise Usage(f"no number {wanted.strip()} was ever listed{_scope(moment, accounts)}", remedy=_SEARCHED)
-        return [_life(connection, seen[account_id], number_id, moment) for account_id, number_id in found]
+        return [_number_history(connection, known[account_id], number_id, moment) for account_id, number_id in found]
 
 
 _SEARCHED = "Numbers are found by id, or by phone or redirection number, with or without its country code."
@@ -92,21 +93,21 @@ def _scope(moment: datetime | None, accounts: frozenset[int]) -> str:
     return where + (f" by {moment.replace(tzinfo=None)} UTC" if moment else "")
 
 
-# -- which numbers are meant
+# -- search
 
 
 def find(connection: Connection, wanted: str, moment: datetime | None) -> list[tuple[int, int]]:
     """(account_id, virtual_number_id) of numbers that had this id, phone or redirection number at any time, ascending.
 
-    A spelling that the source may have used is looked up by index. When that finds nothing, or the country's code may
-    be missing, those that end alike are found too.
+    Spellings that the source may have used are looked up by index. If that finds nothing, or the country code may be
+    missing, numbers with the same last digits are found too.
     """
     conditions: list[dict[str, Sequence[Any]]] = [{name: phones.spellings(wanted)} for name in _NUMBERS.sought]
     if wanted.strip().isdecimal() and int(wanted) <= HIGHEST_ID:
         conditions.append({"virtual_number_id": (int(wanted),)})
     found = {key for condition in conditions for key in _having(connection, condition, moment)}
     if not found or phones.is_national(wanted):
-        found |= _ending_alike(connection, wanted, moment)
+        found |= _with_same_end(connection, wanted, moment)
     return sorted(found)
 
 
@@ -122,11 +123,11 @@ def _begun(table: Any, moment: datetime | None) -> list[ColumnElement[bool]]:
     return [] if moment is None else [table.c.valid_from <= moment]
 
 
-def _ending_alike(connection: Connection, wanted: str, moment: datetime | None) -> set[Any]:
-    """By digits alone, whatever stands between them, with the country or area left out.
+def _with_same_end(connection: Connection, wanted: str, moment: datetime | None) -> set[Any]:
+    """Numbers whose last digits are those of `wanted`, without its country or area code, in any punctuation.
 
-    The database looks through all phone numbers for those that have these digits in this order, most of them in an
-    index; their ends are compared here.
+    The database scans all phone numbers, most of them in an index, for these digits in this order; their ends are
+    compared here.
     """
     tail = phones.tail(wanted)
     if tail is None:
@@ -142,14 +143,16 @@ def _ending_alike(connection: Connection, wanted: str, moment: datetime | None) 
     return found
 
 
-# -- one of them
+# -- one number
 
 
-def _life(connection: Connection, seen: as_of.Observed, number_id: int, moment: datetime | None) -> NumberHistory:
+def _number_history(
+    connection: Connection, seen: as_of.Observed, number_id: int, moment: datetime | None
+) -> NumberHistory:
     account_id = seen.account_id
     observed = _observations(connection, account_id, moment)
-    told = _Told(connection, account_id, number_id, moment, observed)
-    own = told.versions(_NUMBERS)
+    reader = _Reader(connection, account_id, number_id, moment, observed)
+    own = reader.versions(_NUMBERS)
     return NumberHistory(
         account_id=account_id,
         account_name=seen.account_name,
@@ -158,11 +161,11 @@ def _life(connection: Connection, seen: as_of.Observed, number_id: int, moment: 
         virtual_number_id=number_id,
         virtual_phone_number=own[-1].values["virtual_phone_number"],
         listed=own[-1].valid_to is None,
-        number=told.spans(_NUMBERS, {}, _NUMBERS.value_names),
+        number=reader.spans(_NUMBERS, {}, _NUMBERS.value_names),
         gaps=tuple(gaps(own)),
-        moves=tuple(_passages(connection, account_id, own, moment)),
+        moves=tuple(_moves(connection, account_id, own, moment)),
         quarantined=of_number(connection, seen, number_id),
-        **told.links(),
+        **reader.links(),
     )
 
 
@@ -173,22 +176,22 @@ def _observations(connection: Connection, account_id: int, moment: datetime | No
     return list(connection.scalars(select(syncs.c.observed_at).where(mine, *until).order_by(syncs.c.observed_at)))
 
 
-def _passages(
+def _moves(
     connection: Connection, account_id: int, own: Sequence[Version], moment: datetime | None
 ) -> Iterator[NumberMove]:
-    """Moves at the ends of a number's lives in an account."""
+    """Moves at the ends of a number's continuous periods in an account."""
     breaks = gaps(own)
     began = {own[0].valid_from, *(gap.valid_to for gap in breaks)}
     ended = {own[-1].valid_to, *(gap.valid_from for gap in breaks)}
     names: dict[int, str | None] = {}
     for at, came, other in sorted(moves_of_number(connection, account_id, own[0].values["virtual_number_id"], moment)):
-        names = names or {seen.account_id: seen.account_name for seen in as_of.observed(connection, moment)}
+        names = names or {known.account_id: known.account_name for known in as_of.observed(connection, moment)}
         if at in (began if came else ended):
             yield NumberMove(at=at, came=came, account_id=other, account_name=names.get(other))
 
 
-class _Told:
-    """Reads a number's versions and links, and the names that its links had."""
+class _Reader:
+    """Reader of a number's versions and links, and of the names that its links had."""
 
     def __init__(
         self,
@@ -205,7 +208,7 @@ class _Told:
         self._reported = {observed_at: paths for (_, observed_at), paths in reported.items()}
 
     def versions(self, table: declared.Table, ids: Mapping[str, Iterable[Any]] | None = None) -> list[Version]:
-        """Versions by key and time; of this number, or of the rows whose columns are among `ids`."""
+        """Versions by key and time: of this number, or of the rows whose columns have one of `ids`."""
         known = as_of.history(table, self._moment)
         among = ids or {"virtual_number_id": (self._number_id,)}
         chosen = [known.c.account_id == self._account_id]
@@ -223,9 +226,9 @@ class _Told:
         return Version(valid_from=began, valid_to=end, values=values, erased_at=erased_at)
 
     def spans(self, table: declared.Table, names: Names, shown: Sequence[str]) -> tuple[Span, ...]:
-        """The number's rows of `table`, cut where their names changed."""
-        told = _spread(self.versions(table), names, self._observed, shown)
-        return with_known(told, [table, *(_NAMED[column] for column in names)], self._reported)
+        """The number's rows of `table` as spans, cut where their names changed."""
+        cut = _all_spans(self.versions(table), names, self._observed, shown)
+        return with_known(cut, [table, *(_NAMED[column] for column in names)], self._reported)
 
     def _known(self, table: declared.Table, referring: Iterable[Version]) -> Known:
         (column,) = table.key_names
@@ -236,7 +239,7 @@ class _Told:
         return found
 
     def links(self) -> dict[str, tuple[Span, ...]]:
-        """What held it: campaigns with their sites, site blocks, scenarios, by the names of `NumberHistory`."""
+        """Links of the number: campaigns with their sites, site blocks, scenarios, by field of `NumberHistory`."""
         campaigns = self._known(declared.CAMPAIGNS, self.versions(declared.NUMBER_CAMPAIGNS))
         sites = self._known(declared.SITES, (v for each in campaigns.values() for v in each))
         blocks = self._known(declared.SITE_BLOCKS, self.versions(declared.NUMBER_SITE_BLOCKS))
@@ -257,9 +260,9 @@ _BLOCK = ("campaign_id", "campaign_name", "site_block_id", "site_block_name", "i
 _SCENARIO = ("scenario_id", "scenario_name", "call_processing_rule_id", "is_active", "extra")
 
 
-def _spread(
+def _all_spans(
     links: Iterable[Version], names: Names, observed: Sequence[datetime], shown: Sequence[str]
 ) -> tuple[Span, ...]:
-    """The spans of several links, in the order of time."""
-    told = [span for link in links for span in spans(link, names, observed, shown=shown)]
-    return tuple(sorted(told, key=lambda s: s.valid_from))
+    """The spans of several links, ascending by time."""
+    unsorted = [span for link in links for span in spans(link, names, observed, shown=shown)]
+    return tuple(sorted(unsorted, key=lambda s: s.valid_from))

@@ -1,6 +1,6 @@
-"""Numbers that left one account of the warehouse and are another one's: one rule, in SQL, for whoever reads versions.
+"""Moves of numbers from one account of the warehouse to another: one rule, in SQL, for all readers of versions.
 
-Ids of numbers are unique in an installation, and a warehouse holds one installation. So a number that ends in an
+Ids of numbers are unique in an installation, and a warehouse holds one installation. So a number that ends in one
 account while it is open in another one, or begins in another one in the same run, has moved.
 """
 
@@ -31,7 +31,7 @@ class Move:
 
 @dataclass(frozen=True, kw_only=True)
 class Edge:
-    """Columns of the moment at which a number's version began (`opened`) or ended, and of the run that saw it."""
+    """Start (`opened`) or end of a number's version, as SQL columns: its key, its instant and its run."""
 
     account_id: ColumnElement[int]
     virtual_number_id: ColumnElement[int]
@@ -41,7 +41,7 @@ class Edge:
 
     @classmethod
     def of(cls, version: Any, *, opened: bool) -> Edge:
-        """One end of a row of current or closed numbers."""
+        """Start or end of a row of current or closed numbers."""
         at, run_id = ("valid_from", "opened_run_id") if opened else ("valid_to", "closed_run_id")
         return cls(
             account_id=version.c.account_id,
@@ -53,25 +53,25 @@ class Edge:
 
 
 def elsewhere(edge: Edge, until: datetime | None = None) -> ColumnElement[int | None]:
-    """Account that had the number when it began here, or has it since it ended here; null where no other one did.
+    """Other account that had the number when it began here, or has it when it ended here; null if there is none.
 
-    It counts where the number is open in the other account at that moment, and where the same run ended or opened it
-    there, whichever account came first. `until`: what began later is not known yet. Meaningful for a version that is
-    the first or the last of a life; of one that another version follows, it is to be ignored.
+    The number must be open in the other account at that moment, or the same run must have ended or opened it there, in
+    any order of the accounts. `until`: versions that began later are ignored. Valid only for the first or the last
+    version of a continuous period: the result for a version that follows or precedes another has no meaning.
     """
-    there = _came_from if edge.opened else _went_to
+    condition = _came_from if edge.opened else _went_to
     found = []
     for versions in (_NOW.alias("open_elsewhere"), _ENDED.alias("ended_elsewhere")):
         same = and_(versions.c.virtual_number_id == edge.virtual_number_id, versions.c.account_id != edge.account_id)
         known = [] if until is None else [versions.c.valid_from <= until]
         found.append(
-            select(func.min(versions.c.account_id)).where(same, *known, there(edge, versions)).scalar_subquery()
+            select(func.min(versions.c.account_id)).where(same, *known, condition(edge, versions)).scalar_subquery()
         )
     return func.coalesce(*found)
 
 
 def _came_from(edge: Edge, other: Any) -> ColumnElement[bool]:
-    """A version of an earlier run that was open when the number began here, or ended in that same run."""
+    """Condition: a version of an earlier run that was open when the number began here, or ended in the same run."""
     earlier = and_(other.c.valid_from < edge.at, other.c.opened_run_id != edge.run_id)
     if "valid_to" not in other.c:
         return earlier
@@ -79,13 +79,13 @@ def _came_from(edge: Edge, other: Any) -> ColumnElement[bool]:
 
 
 def _went_to(edge: Edge, other: Any) -> ColumnElement[bool]:
-    """A version that is open when the number ends here, or that the same run opened."""
+    """Condition: a version that is open when the number ends here, or that the same run opened."""
     holds = [other.c.valid_from <= edge.at, *([other.c.valid_to > edge.at] if "valid_to" in other.c else [])]
     return or_(and_(*holds), other.c.opened_run_id == edge.run_id)
 
 
 def moves_of_run(connection: Connection, run_id: int, accounts: Collection[int], since: datetime) -> Iterator[Move]:
-    """Numbers that the run ended in one of `accounts` and that are another one's, by account and number.
+    """Numbers that the run ended in one of `accounts` and that another account has, by account and number.
 
     `since`: the earliest observation of these accounts in the run.
     """
@@ -103,9 +103,10 @@ def moves_of_run(connection: Connection, run_id: int, accounts: Collection[int],
 def moves_of_number(
     connection: Connection, account_id: int, number_id: int, until: datetime | None
 ) -> Iterator[tuple[datetime, bool, int]]:
-    """Where a number was when a version of it began in an account (True) or ended there (False): instant and account.
+    """(instant, came, other account) for each version that began or ended in an account with a move.
 
-    `until`: what was observed later is not known.
+    `came`: the version began, and the number came from the other account; else it ended, and the number went there.
+    `until`: later observations are ignored.
     """
     for versions, opened in ((_NOW, True), (_ENDED, True), (_ENDED, False)):
         edge = Edge.of(versions, opened=opened)

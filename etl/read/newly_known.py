@@ -1,4 +1,4 @@
-"""Pure: fields of a version pair that the source reported for the first time, apart from those that changed."""
+"""Fields of a version pair that the source reported for the first time, apart from changed ones. Pure functions."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ EXTRA = "extra"
 
 
 def newly_known(pair: Pair) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Values of a changed pair that are known now, by field, and its `after` as it were without them."""
+    """(newly known values of a changed pair, by field; its `after` without them)."""
     return known_values(declared.BY_NAME[pair.table], pair.before or {}, pair.after or {}, pair.reported)
 
 
 def known_values(
     table: declared.Table, before: Mapping[str, Any], after: Mapping[str, Any], reported: Collection[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The same of two states of a row. `reported`: paths that the later observation reported for the first time.
+    """As `newly_known`, for two states of a row. `reported`: paths that the later observation reported first.
 
-    A value is known now where there was none, which is null, or 0 in a key, and its field is among `reported`. Fields
-    that are not documented go by their names within `extra`.
+    A value is newly known if it was empty before (null, or 0 in a key) and its field is among `reported`. Undocumented
+    fields have their names within `extra`.
     """
     known: dict[str, Any] = {}
     if not reported:
         return known, dict(after)
     for column in table.columns:
-        name, nothing = column.name, 0 if column in table.key else None
-        if before.get(name) == nothing != after.get(name) and table.path_of(name) in reported:
+        name, empty = column.name, 0 if column in table.key else None
+        if before.get(name) == empty != after.get(name) and table.path_of(name) in reported:
             known[name] = after[name]
     had, has = before.get(EXTRA) or {}, after.get(EXTRA) or {}
     known |= {name: value for name, value in has.items() if name not in had and table.path_of(name) in reported}
@@ -37,7 +37,7 @@ def known_values(
 
 
 def without(values: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
-    """A row's values with null for the fields that are `known`, those within `extra` left out."""
+    """A row's values with null for the fields `known`; those within `extra` are left out."""
     rest = {name: None if name in known else value for name, value in values.items()}
     if extra := rest.get(EXTRA):
         rest[EXTRA] = {name: value for name, value in extra.items() if name not in known} or None

@@ -1,6 +1,6 @@
-"""Everything that the report shows, read in one moment: runs, freshness, what is held now, what changed lately.
+"""Data of the report, read in one transaction: runs, freshness, current numbers and campaigns, recent changes.
 
-The lists are bounded, whatever the agency's size; the totals count all of it.
+Lists have an upper limit, for agencies of any size; totals include everything.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from etl.store import schema
 from etl.store.engine import begin_reading, database_errors
 
 MOST = 12
-"""Entries of each top list."""
+"""Upper limit of the entries of each list."""
 RUNS = 10
-"""How many runs are told."""
+"""Upper limit of the runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunSummary:
-    """A run, and what became of its accounts; rows opened and closed are those of all its accounts."""
+    """A run with the counts of its accounts by status; rows opened and closed are sums over all its accounts."""
 
     run: LastRun
     source_url: str
@@ -44,7 +44,7 @@ class RunSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class Holding:
-    """What an account holds: numbers, those of them in no campaign, campaigns."""
+    """Counts of an account: its numbers, those of them that are in no campaign (`unplaced`), and its campaigns."""
 
     numbers: int = 0
     unplaced: int = 0
@@ -53,7 +53,7 @@ class Holding:
 
 @dataclass(frozen=True, kw_only=True)
 class TopCampaign:
-    """A campaign, by how many numbers it holds."""
+    """A campaign and the count of its numbers."""
 
     account_id: int
     campaign_id: int
@@ -64,7 +64,7 @@ class TopCampaign:
 
 @dataclass(frozen=True, kw_only=True)
 class Rejected:
-    """Records in quarantine since the last observation of their accounts, by reason."""
+    """Count of records that the last observations of their accounts put into quarantine, for one path and reason."""
 
     path: str
     reason: str
@@ -74,7 +74,7 @@ class Rejected:
 
 @dataclass(frozen=True, kw_only=True)
 class DriftSummary:
-    """Something that the source sends and its documentation does not foresee, and when it was first met."""
+    """A difference between the source and its documentation, and the time of the run that first found it."""
 
     path: str
     kind: str
@@ -85,7 +85,10 @@ class DriftSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class Overview:
-    """The whole answer, as of `moment`. `holdings`: by account id; `statuses`: numbers by status, most first."""
+    """Data of the report as of `moment`. `holdings`: by account id; `statuses`: count of numbers by status, descending.
+
+    `sizes`: rows by table; `drift_kinds_known`: count of all differences, of which `drift` has the most widespread.
+    """
 
     moment: datetime
     status: Status
@@ -101,27 +104,27 @@ class Overview:
 
 
 def read_overview(engine: Engine, now: datetime, *, moment: datetime | None = None) -> Overview:
-    """The overview as of `now` (aware), or as it would have been told at the earlier `moment`.
+    """The overview as of `now` (aware), or as it would have been at the earlier `moment`.
 
     Raises `Usage` when `moment` lies before the first observation.
     """
-    told_at = moment or now
+    at = moment or now
     with database_errors(), begin_reading(engine) as connection:
         if moment is not None:
             as_of.refuse_unknown(connection, moment, "--as-of", ())
-        drift, known = _drift(connection, told_at)
+        drift, known = _drift(connection, at)
         return Overview(
-            moment=told_at,
-            status=status_at(connection, told_at),
-            runs=_runs(connection, told_at),
+            moment=at,
+            status=status_at(connection, at),
+            runs=_runs(connection, at),
             holdings=_holdings(connection, moment),
             sizes={t.name: _size(connection, t, moment) for t in declared.TABLES},
             statuses=_statuses(connection, moment),
             campaigns=_top_campaigns(connection, moment),
-            rejected=_rejected(connection, told_at),
+            rejected=_rejected(connection, at),
             drift=drift,
             drift_kinds_known=known,
-            activity=read_activity(connection, told_at),
+            activity=read_activity(connection, at),
         )
 
 
@@ -135,19 +138,19 @@ def _runs(connection: Connection, now: datetime) -> tuple[RunSummary, ...]:
     counts = counts.where(syncs.run_id.in_([r.run_id for r in rows]), *_ended_by(now)).group_by(
         syncs.run_id, syncs.status
     )
-    told = {(run_id, status): figures for run_id, status, *figures in connection.execute(counts)}
-    return tuple(_story(row, now, told) for row in rows)
+    by_status = {(run_id, status): figures for run_id, status, *figures in connection.execute(counts)}
+    return tuple(_run_summary(row, now, by_status) for row in rows)
 
 
 def _ended_by(now: datetime) -> tuple[Any, ...]:
-    """A sync that was observed later than `now` was not known then."""
+    """Conditions for account syncs that were known at `now`: those with a later observation were not."""
     syncs = schema.account_syncs.c
     return (syncs.started_at <= now, or_(syncs.observed_at.is_(None), syncs.observed_at <= now))
 
 
-def _story(row: Any, now: datetime, told: Mapping[tuple[int, str], list[int]]) -> RunSummary:
-    nothing = [0, 0, 0]
-    ended = {status: told.get((row.run_id, status.value), nothing) for status in AccountStatus}
+def _run_summary(row: Any, now: datetime, counts: Mapping[tuple[int, str], list[int]]) -> RunSummary:
+    zeros = [0, 0, 0]
+    ended = {status: counts.get((row.run_id, status.value), zeros) for status in AccountStatus}
     return RunSummary(
         run=run_then(row, now),
         source_url=row.source_url,
@@ -161,7 +164,7 @@ def _story(row: Any, now: datetime, told: Mapping[tuple[int, str], list[int]]) -
     )
 
 
-# -- what is held
+# -- numbers and campaigns
 
 
 def _known(table: declared.Table, moment: datetime | None) -> Subquery:
@@ -212,7 +215,7 @@ def _top_campaigns(connection: Connection, moment: datetime | None) -> tuple[Top
     return tuple(TopCampaign(**row._mapping) for row in connection.execute(wanted))
 
 
-# -- what is not as it should be
+# -- quarantine and drift
 
 
 def _rejected(connection: Connection, now: datetime) -> tuple[Rejected, ...]:
@@ -226,7 +229,7 @@ def _rejected(connection: Connection, now: datetime) -> tuple[Rejected, ...]:
 
 
 def _drift(connection: Connection, now: datetime) -> tuple[tuple[DriftSummary, ...], int]:
-    """The most widespread ones, and how many there are."""
+    """(the most widespread differences, count of all)."""
     kinds = _kinds_of_drift(now).subquery()
     order = (kinds.c.accounts.desc(), kinds.c.first_seen.desc(), kinds.c.path, kinds.c.kind, kinds.c.value)
     rows = connection.execute(select(kinds).order_by(*order).limit(MOST))
@@ -236,7 +239,7 @@ def _drift(connection: Connection, now: datetime) -> tuple[tuple[DriftSummary, .
 
 def _kinds_of_drift(now: datetime) -> Select[Any]:
     drift, runs = schema.source_drift, schema.sync_runs
-    what = (drift.c.path, drift.c.kind, drift.c.value)
+    key = (drift.c.path, drift.c.kind, drift.c.value)
     accounts, first = func.count().label("accounts"), func.min(runs.c.started_at).label("first_seen")
-    met = select(*what, accounts, first).join(runs, runs.c.run_id == drift.c.first_run_id)
-    return met.where(runs.c.started_at <= now).group_by(*what)
+    found = select(*key, accounts, first).join(runs, runs.c.run_id == drift.c.first_run_id)
+    return found.where(runs.c.started_at <= now).group_by(*key)

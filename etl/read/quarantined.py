@@ -1,4 +1,4 @@
-"""Quarantined records and elements of one number, as its account's last observation left them."""
+"""Quarantined records and elements of one number, from its account's last observation."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from etl.store import schema
 
 @dataclass(frozen=True, kw_only=True)
 class Quarantined:
-    """A record, or an element of one, that could not be used: the path in the record, and the reason."""
+    """A record, or an element of one, that could not be used: its path in the record, and the reason."""
 
     path: str
     reason: str
 
 
 def of_number(connection: Connection, seen: Observed, number_id: int) -> tuple[Quarantined, ...]:
-    """Those of the number at this observation, in the order in which they were met."""
+    """The quarantined parts of the number at this observation, in the order in which they were found."""
     kept = schema.quarantine.c
     mine = (kept.account_id == seen.account_id) & (kept.run_id == seen.run_id) & (kept.virtual_number_id == number_id)
     found = connection.execute(select(kept.path, kept.reason).where(mine).order_by(kept.quarantine_id))

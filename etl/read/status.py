@@ -1,4 +1,4 @@
-"""How fresh each account is, what its last observation lacks, and how the last run went."""
+"""Freshness of each account, gaps in its last observation, and the result of the last run."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from etl.store import schema
 from etl.store.engine import begin_reading, database_errors
 
 UNPUBLISHED = (AccountStatus.FAILED.value, AccountStatus.HELD.value)
-"""States of an account whose last sync published nothing, for a reason that somebody has to act upon."""
+"""Statuses of an account whose last sync published nothing, for a reason that needs action."""
 GAP_WINDOW = timedelta(days=30)
-"""How far back the longest gap between two observations is looked for."""
+"""Time range, up to now, in which the longest gap between two observations is determined."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AccountState:
-    """One account: its last observation, and how its last sync ended (which may be a later, failed one).
+    """One account: its last observation, and the status of its last sync (which may be a later, failed one).
 
-    `observed_at` to `chain_digest` belong to the last sync that was published, None before the first; `status`,
-    `error` and `last_run_id` to the last one tried. `longest_gap_seconds`: within the last 30 days, until now.
-    `unreachable_since`: when a sync found the account in the state that it is in since then; `status` names that state
-    then (`domain.runs.Unreachable`), else None. `viewer_changed`: the last published sync looked through another key,
-    login or user than the one before, and its suspects are numbers that it did not see.
+    `observed_at` to `chain_digest` belong to the last published sync, and are None before the first; `status`, `error`
+    and `last_run_id` belong to the last attempted sync. `longest_gap_seconds`: within the last 30 days, until now.
+    `unreachable_since`: start of the first sync that found the account in its present unreachable state, which `status`
+    then names (`domain.runs.Unreachable`); None if it is reachable. `viewer_changed`: the last published sync listed
+    through another key, login or user than the one before, and its suspects are numbers that it could not see.
     """
 
     account_id: int
@@ -50,7 +50,7 @@ class AccountState:
 
     @property
     def is_unreachable(self) -> bool:
-        """Whether it is in a known state in which no observation is expected."""
+        """Whether the account is in a known state in which no observation is expected."""
         return self.unreachable_since is not None
 
 
@@ -68,16 +68,16 @@ class LastRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """The whole answer; `last_run` is None before the first run."""
+    """Status of the warehouse; `last_run` is None before the first run."""
 
     accounts: tuple[AccountState, ...] = ()
     last_run: LastRun | None = None
 
 
 def read_status(engine: Engine, now: datetime, *, moment: datetime | None = None) -> Status:
-    """The state of every account that was ever synced or tried, by id, as of `now` (aware).
+    """The state of every account that was ever synced or attempted, by id, as of `now` (aware) or an earlier `moment`.
 
-    Or as it would have been told at the earlier `moment`; raises `Usage` when that lies before the first observation.
+    Raises `Usage` when `moment` lies before the first observation.
     """
     with database_errors(), begin_reading(engine) as connection:
         if moment is not None:
@@ -86,7 +86,7 @@ def read_status(engine: Engine, now: datetime, *, moment: datetime | None = None
 
 
 def status_at(connection: Connection, now: datetime) -> Status:
-    """The state as of `now`, through a connection that sees one moment of the warehouse."""
+    """The status as of `now`, through a connection whose transaction has one snapshot of the warehouse."""
     tried = {row.account_id: row for row in connection.execute(last_syncs(now, published=False))}
     published = {row.account_id: row for row in connection.execute(last_syncs(now, published=True))}
     gaps = _longest_gaps(connection, now)
@@ -101,16 +101,16 @@ def status_at(connection: Connection, now: datetime) -> Status:
 
 
 def stale(accounts: Sequence[AccountState], max_age: timedelta) -> list[AccountState]:
-    """The accounts whose last observation is older than `max_age` or missing, but for those that are unreachable."""
+    """The reachable accounts whose last observation is older than `max_age`, or missing."""
     limit = max_age.total_seconds()
     return [a for a in accounts if not a.is_unreachable and (a.age_seconds is None or a.age_seconds > limit)]
 
 
 def failure_code(found: Status) -> int:
-    """The exit code for a monitor: that of the last run's failure while an account is failed or held, else 0.
+    """Exit code for a monitor: that of the last run's failure while an account is failed or held, else 0.
 
-    A last run that failed as a whole counts too, whatever the accounts were before it; one that is under way or was
-    stopped by a signal does not. 3 where accounts failed in an earlier run than the last.
+    A last run that failed as a whole counts too, whatever the accounts' statuses; one that is in progress or was
+    stopped by a signal does not. 3 if accounts failed in a run before the last.
     """
     run = found.last_run
     if run is not None and run.status == RunStatus.FAILED:
@@ -122,9 +122,9 @@ def failure_code(found: Status) -> int:
 
 
 def last_syncs(now: datetime, *, published: bool) -> Select[Any]:
-    """The newest row of `account_syncs` of each account, of all or of the published ones.
+    """Query of the newest row of `account_syncs` of each account, among all rows or the published ones.
 
-    Times decide, not run ids: two runs of one second have ids in any order.
+    Times decide, not run ids: two runs that start in the same second may have ids in any order.
     """
     syncs = schema.account_syncs
     instant = syncs.c.observed_at if published else syncs.c.started_at
@@ -137,13 +137,13 @@ def last_syncs(now: datetime, *, published: bool) -> Select[Any]:
 
 
 def last_runs(now: datetime) -> Select[Any]:
-    """The rows of `sync_runs` that had begun by `now`, newest first."""
+    """Query of the rows of `sync_runs` that had begun by `now`, newest first."""
     runs = schema.sync_runs
     return select(runs).where(runs.c.started_at <= now).order_by(runs.c.started_at.desc(), runs.c.run_id.desc())
 
 
 def _longest_gaps(connection: Connection, now: datetime) -> dict[int, float]:
-    """Seconds of the longest time without an observation, by account, within the window that ends now."""
+    """Longest time without an observation, in seconds, by account, within `GAP_WINDOW` before `now`."""
     syncs = schema.account_syncs
     within = syncs.c.observed_at.between(now - GAP_WINDOW, now)
     observed = (
@@ -189,7 +189,7 @@ def _state(
 
 
 def _unreachable_since(connection: Connection, now: datetime, account_ids: Sequence[int]) -> dict[int, datetime]:
-    """When each of these accounts came into the state that it is in, by the rows of its syncs."""
+    """Start of the first sync that found each of these accounts in its present unreachable state."""
     if not account_ids:
         return {}
     syncs = schema.account_syncs
@@ -205,7 +205,7 @@ def _unreachable_since(connection: Connection, now: datetime, account_ids: Seque
 
 
 def run_then(row: Row[Any], now: datetime) -> LastRun:
-    """The run as it was: one that finished after `now` was running then."""
+    """The run as known at `now`: a run that finished later was still running."""
     if row.finished_at is not None and row.finished_at > now:
         running = RunStatus.RUNNING.value
         return LastRun(

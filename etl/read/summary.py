@@ -1,4 +1,4 @@
-"""What the tables hold, and what one run changed, in figures."""
+"""Counts of rows in the tables, and of the changes of one run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from etl.store.engine import database_errors
 
 @dataclass(frozen=True, kw_only=True)
 class TableSize:
-    """A table: its rows now, and the versions of it that ended."""
+    """Size of a table: its current rows, and its versions that have ended."""
 
     table: str
     rows: int
@@ -24,10 +24,10 @@ class TableSize:
 
 @dataclass(frozen=True, kw_only=True)
 class AccountChanges:
-    """What one run changed in one account. `moved`: numbers that stayed, in other campaigns than before.
+    """Counts of the changes of one run in one account. `moved`: numbers that stayed and changed their campaigns.
 
-    `edited`: numbers with another status, name, comment and the like; `switched`: their scenarios on or off;
-    `renamed`: campaigns, sites, blocks and scenarios under another name.
+    `edited`: numbers with a changed field, such as status, name or comment; `switched`: links to scenarios with a
+    changed field, such as on or off; `renamed`: campaigns, sites, blocks and scenarios with a changed field.
     """
 
     account_id: int
@@ -41,7 +41,7 @@ class AccountChanges:
 
 @dataclass(frozen=True, kw_only=True)
 class Period:
-    """A time that a number spent in a campaign, as the warehouse writes times; `valid_to` is None while it lasts."""
+    """Period of a number in a campaign, with times as the warehouse writes them; `valid_to` is None while it lasts."""
 
     phone: str | None
     campaign: str | None
@@ -50,7 +50,7 @@ class Period:
 
 
 def table_sizes(engine: Engine) -> list[TableSize]:
-    """The eight tables with history, in the contract's order."""
+    """Sizes of the eight tables with history, in the contract's order."""
     with database_errors(), engine.connect() as connection:
         return [
             TableSize(table=name, rows=_count(connection, table), ended=_count(connection, schema.closed[name]))
@@ -59,7 +59,7 @@ def table_sizes(engine: Engine) -> list[TableSize]:
 
 
 def run_changes(engine: Engine, run_id: int) -> dict[int, AccountChanges]:
-    """What the run changed, by account; accounts in which nothing changed are left out."""
+    """Counts of the run's changes by account; accounts without changes are left out."""
     with database_errors(), engine.connect() as connection:
         counts = _counts_by_entity(connection, run_id)
         moved = {row.account_id: row.numbers for row in connection.execute(_moved(run_id))}
@@ -67,7 +67,7 @@ def run_changes(engine: Engine, run_id: int) -> dict[int, AccountChanges]:
 
 
 def moved_number(engine: Engine) -> tuple[int, list[Period]] | None:
-    """A number that was in more than one campaign, with its periods; None when there is none."""
+    """(id, periods) of a number that was in more than one campaign; None if there is no such number."""
     links = schema.closed[NUMBER_CAMPAIGNS.name].c
     now = schema.current[NUMBER_CAMPAIGNS.name].c
     again = exists().where(now.account_id == links.account_id, now.virtual_number_id == links.virtual_number_id)
@@ -91,7 +91,7 @@ def _count(connection: Connection, table: Table) -> int:
 
 
 def _counts_by_entity(connection: Connection, run_id: int) -> dict[int, dict[tuple[str, str], int]]:
-    """How many changes of each entity and kind, by account: the view `changes`, counted."""
+    """Counts of the rows of the view `changes`, by account, then by (entity, change)."""
     counted = text("select account_id, entity, change, count(*) from changes where run_id = :run group by 1, 2, 3")
     counts: dict[int, dict[tuple[str, str], int]] = {}
     for account_id, entity, change, number in connection.execute(counted, {"run": run_id}):
@@ -113,7 +113,7 @@ def _changes(account_id: int, counts: dict[tuple[str, str], int], moved: int) ->
 
 
 def _moved(run_id: int) -> Select[Any]:
-    """Numbers per account whose campaigns changed in the run, but which were there before and still are."""
+    """Query of the count of numbers, by account, whose campaigns the run changed and which existed before and after."""
     changed = union(*_links_changed(run_id)).subquery()
     numbers, ended = schema.current[VIRTUAL_NUMBERS.name], schema.closed[VIRTUAL_NUMBERS.name]
     same = (numbers.c.account_id == changed.c.account_id) & (numbers.c.virtual_number_id == changed.c.virtual_number_id)

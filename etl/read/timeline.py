@@ -1,4 +1,4 @@
-"""Pure: what held, from when to when, under the names of the time. Versions in, spans out."""
+"""Spans of a row's versions and links, cut where a name changed. Pure functions."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Version:
-    """A row as it was on `[valid_from, valid_to)`; `valid_to` is None while it lasts. `values`: by column, key too.
+    """A row as it was on `[valid_from, valid_to)`; `valid_to` is None while it lasts. `values`: by column, with key.
 
-    `erased_at`: when its personal content was erased, None where it was not.
+    `erased_at`: when its personal content was erased; None if it was not.
     """
 
     valid_from: datetime
@@ -30,10 +30,10 @@ class Version:
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """A time on which something held unchanged. It began after `after` (None: unknown), not later than `valid_from`.
+    """A period without a change. It began after `after` (None: unknown) and not later than `valid_from`.
 
-    `erased_at`: as in `Version`. `known`: values of fields that the source reported for the first time when it began,
-    and of which nothing was known before.
+    `erased_at`: as in `Version`. `known`: values of fields that the source reported for the first time when the span
+    began, and that were unknown before.
     """
 
     valid_from: datetime
@@ -46,21 +46,21 @@ class Span:
 
 @dataclass(frozen=True, kw_only=True)
 class Gap:
-    """A time between two lives of a number, on which the source did not list it."""
+    """A period between two versions of a number in which the source did not list it."""
 
     valid_from: datetime
     valid_to: datetime
 
 
 Names = Mapping[str, Mapping[Any, Sequence[Version]]]
-"""For a column that refers to something: its versions, by the id that the column holds."""
+"""For each column that refers to a shared row: the versions of the shared rows, by id."""
 
 
 def spans(link: Version, names: Names, observed: Sequence[datetime], *, shown: Sequence[str]) -> Iterator[Span]:
-    """The link cut where anything that it refers to changed its name; neighbours that read alike are one.
+    """Spans of the link, cut where a shared row that it refers to changed; equal neighbours are one span.
 
-    `names`: looked up in this order, each with what those before it told (a campaign tells its site); `observed`: the
-    account's observations, ascending; `shown`: the columns that count.
+    `names`: looked up in this order, with the values found before (a campaign has the id of its site); `observed`: the
+    account's observations, ascending; `shown`: the columns of a span, which decide whether neighbours are equal.
     """
     versions = (v for known in names.values() for each in known.values() for v in each)
     cuts = {link.valid_from, *(v.valid_from for v in versions if link.valid_from < v.valid_from)}
@@ -89,39 +89,39 @@ def holds(version: Version, moment: datetime) -> bool:
 
 
 def previous(moment: datetime, observed: Sequence[datetime]) -> datetime | None:
-    """The last observation before the moment; None when there is none. `observed`: ascending."""
-    place = bisect_left(observed, moment)
-    return observed[place - 1] if place else None
+    """The last observation before the moment; None if there is none. `observed`: ascending."""
+    index = bisect_left(observed, moment)
+    return observed[index - 1] if index else None
 
 
-def gaps(lives: Sequence[Version]) -> list[Gap]:
-    """The times between versions of one row, ascending, that do not touch."""
+def gaps(versions: Sequence[Version]) -> list[Gap]:
+    """Gaps between the versions of one row. `versions`: ascending."""
     return [
         Gap(valid_from=one.valid_to, valid_to=two.valid_from)
-        for one, two in pairwise(lives)
+        for one, two in pairwise(versions)
         if one.valid_to is not None and one.valid_to < two.valid_from
     ]
 
 
 def with_known(
-    told: Sequence[Span], tables: Sequence[declared.Table], reported: Mapping[datetime, Collection[str]]
+    spans: Sequence[Span], tables: Sequence[declared.Table], reported: Mapping[datetime, Collection[str]]
 ) -> tuple[Span, ...]:
-    """The spans with the fields that are known since each of them began.
+    """The spans with the fields that became known when each of them began.
 
-    `tables`: the one that the spans are of, then those that name what it refers to; `reported`: paths by the instant of
-    the observation that reported them for the first time. A span goes on from one of the same key that ended when it
-    began, and a link with a rule also from the link without one.
+    `tables`: the table of the spans, then the shared tables with their names; `reported`: paths by the instant of the
+    observation that reported them for the first time. A span continues one with the same key that ended when it began;
+    a link with a rule may also continue the link without one.
     """
-    key = [name for name in tables[0].key_names if all(name in span.values for span in told)]
-    ended = {(span.valid_to, *(span.values[name] for name in key)): span for span in told}
+    key = [name for name in tables[0].key_names if all(name in span.values for span in spans)]
+    ended = {(span.valid_to, *(span.values[name] for name in key)): span for span in spans}
 
     def before(span: Span) -> Span | None:
         values = {name: span.values[name] for name in key}
         unnamed = values | {_RULE: 0} if _RULE in key else values
-        places = ((span.valid_from, *each.values()) for each in (values, unnamed))
-        return next((ended[place] for place in places if place in ended), None)
+        starts = ((span.valid_from, *each.values()) for each in (values, unnamed))
+        return next((ended[start] for start in starts if start in ended), None)
 
-    return tuple(_with_known(before(span), span, tables, reported.get(span.valid_from, ())) for span in told)
+    return tuple(_with_known(before(span), span, tables, reported.get(span.valid_from, ())) for span in spans)
 
 
 _RULE = "call_processing_rule_id"
