@@ -1,1 +1,1 @@
-"""What a person sees: tables, progress and log lines; on a terminal drawn, elsewhere plain."""
+"""Output for people and programs: tables, sentences, progress, log lines, JSON values and the HTML report."""

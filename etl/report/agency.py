@@ -1,4 +1,4 @@
-"""What the demo shows: an agency's days, its warehouse, one number's way, and what to try next."""
+"""Output of the demo: changes by day, sizes of the tables, one number's campaigns, and commands to try next."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from etl.report.wording import counted, lasting, moment, thousands
 
 @dataclass(frozen=True, kw_only=True)
 class DemoDay:
-    """A day of the demo: its run, and what that changed by account (empty on the first day, when all is new)."""
+    """A day of the demo: its run, and the changes by account (empty on the first day, when every row is new)."""
 
     day: int
     result: RunResult
@@ -27,7 +27,7 @@ KINDS = ("added", "removed", "edited", "moved", "switched", "renamed")
 
 
 def headline(days: Sequence[DemoDay], file: Path) -> str:
-    """What was done, in one sentence."""
+    """Summary of the demo in one sentence."""
     numbers = sum(a.listed_numbers or 0 for a in days[-1].result.accounts)
     took = sum((d.result.finished_at - d.result.started_at).total_seconds() for d in days)
     agency = counted(len(days[-1].result.accounts), "customer")
@@ -38,11 +38,11 @@ def headline(days: Sequence[DemoDay], file: Path) -> str:
 
 
 def days_table(days: Sequence[DemoDay]) -> Table:
-    """One row for each day and account: how many numbers it listed, and what became of them."""
+    """Table with one row for each day and account: how many numbers it listed, and how many changed in which way."""
     rows = [row for day in days for row in _rows(day)]
     columns = ["day", "account", "name", "numbers", *KINDS]
     right = frozenset(columns) - {"day", "name"}
-    return Table(columns, rows, right, title="What each day changed, in numbers", once=["day"])
+    return Table(columns, rows, right, title="Changes by day, in numbers", once=["day"])
 
 
 def _rows(day: DemoDay) -> Iterator[list[Cell]]:
@@ -58,19 +58,19 @@ def _rows(day: DemoDay) -> Iterator[list[Cell]]:
 
 
 def sizes_table(sizes: Sequence[TableSize]) -> Table:
-    """One row for each table: what exists now, and the versions that ended."""
+    """Table with one row for each table of the warehouse: its current rows, and its versions that have ended."""
     rows: list[list[Cell]] = [[s.table, thousands(s.rows), thousands(s.ended)] for s in sizes]
     columns = ["table", "rows now", "ended versions"]
     return Table(
-        columns, rows, frozenset(columns[1:]), title="What the warehouse holds (both together: <table>_history)"
+        columns, rows, frozenset(columns[1:]), title="Tables of the warehouse (<table>_history has both kinds)"
     )
 
 
 def campaigns_table(number: int, periods: Sequence[Period]) -> Table:
-    """The campaigns that one number was in."""
+    """Table of the campaigns that one number was in, with their periods."""
     rows: list[list[Cell]] = [[p.phone, p.campaign, _shown(p.valid_from), _shown(p.valid_to)] for p in periods]
     columns = ["phone", "campaign", "from (UTC)", "to"]
-    return Table(columns, rows, title=f"Where number {number} was, when (view number_campaign_periods)")
+    return Table(columns, rows, title=f"Campaigns of number {number} (view number_campaign_periods)")
 
 
 def _shown(instant: str | None) -> str:
@@ -78,7 +78,7 @@ def _shown(instant: str | None) -> str:
 
 
 def next_commands(file: Path, number: int | None, *, sqlite_shell: bool) -> Iterator[str]:
-    """Commands that look further, each to be run as it stands."""
+    """Commands to try next; each can be copied as it is."""
     where = f"virtual_number_id = {number}" if number else "valid_to is null limit 20"
     query = f"""select campaign_name, valid_from, valid_to
     from number_campaign_periods where {where}"""  # noqa: S608 - a whole number, for people to run

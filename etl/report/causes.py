@@ -1,4 +1,4 @@
-"""Causes for people: one line for all accounts that one cause stopped, with the remedy."""
+"""Causes in words: one line for all accounts that one cause stopped, with the remedy."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     from etl.read.status import AccountState
 
 NAMED = 5
-"""So many accounts are named; of more there is the number."""
+"""Accounts listed by id; of the others only the count is shown."""
 
 
 def standing(accounts: Iterable[AccountState]) -> list[Failure]:
-    """The accounts of the warehouse whose last sync was not published."""
-    from etl.read.status import UNPUBLISHED  # here, for a log has no use for the database
+    """Failures that still stand: those of the accounts whose last sync was not published."""
+    from etl.read.status import UNPUBLISHED  # imported here: log lines need no database
 
     return [
         Failure(
             account_id=account.account_id,
             account_name=account.account_name,
             status=account.status,
-            error=account.error or "no reason is on record",
+            error=account.error or "no reason was recorded",
         )
         for account in accounts
         if account.status in UNPUBLISHED
@@ -32,7 +32,7 @@ def standing(accounts: Iterable[AccountState]) -> list[Failure]:
 
 
 def who(cause: Cause) -> str:
-    """Whom it concerns: `account 101 "Acme"`, or `172 accounts`."""
+    """The accounts of a cause as the subject of a sentence: `account 101 "Acme"`, or `172 accounts`."""
     first = cause.failures[0]
     if len(cause.failures) == 1:
         return named(first.account_id, first.account_name)
@@ -48,12 +48,12 @@ def line(cause: Cause) -> str:
 
 
 def listed(account_ids: Sequence[int]) -> str:
-    """The first ids, and how many more there are."""
+    """The first ids, and the count of the others: `51, 52, 53, 54, 55 and 167 more`."""
     first = ", ".join(map(str, account_ids[:NAMED]))
     more = len(account_ids) - NAMED
     return f"{first} and {more} more" if more > 0 else first
 
 
 def facts(causes: Collection[Cause]) -> list[dict[str, Any]]:
-    """The causes for machines, each with its accounts."""
+    """The causes as plain values for JSON, each with its accounts."""
     return [{"status": c.status, "error": c.error, "exit_code": c.exit_code, "accounts": c.account_ids} for c in causes]

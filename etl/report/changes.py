@@ -1,4 +1,4 @@
-"""What changed, in sentences for people, and as rows and objects for machines."""
+"""Changes in sentences for people, and as CSV cells and JSON objects for programs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ TOTALS = {
     Kind.ACTIVATION_CHANGED: "activation date changed",
     Kind.CUSTOMER_CHANGED: "customer changed",
     Kind.FIELDS_CHANGED: "other fields changed",
-    Kind.CONTENT_ERASED: "changed in content that was erased since",
+    Kind.CONTENT_ERASED: "changed in content that was erased later",
     Kind.RULE_SWITCHED_ON: "{rules} switched on",
     Kind.RULE_SWITCHED_OFF: "{rules} switched off",
     Kind.RULE_CHANGED: "{rules} changed",
@@ -64,25 +64,25 @@ _ORDER = {kind: place for place, kind in enumerate(Kind)}
 
 
 def total_words(kind: Kind, entity: str, count: int) -> str:
-    """What a total counts: `numbers added`, `campaign renamed`."""
+    """Words after a total: `numbers added`, `campaign renamed`."""
     nouns = {"numbers": "number", "rules": "rule", "fields": "field", "things": entity}
     return TOTALS[kind].format(**{name: noun if count == 1 else f"{noun}s" for name, noun in nouns.items()})
 
 
 def totals_table(counts: Mapping[int, Counter[tuple[Kind, str]]], known: Mapping[int, Observed]) -> Table:
-    """One row for each account and kind of change; the account is named in its first row."""
+    """Table with one row for each account and kind of change; the account is named in its first row."""
     rows: list[list[Cell]] = []
     for account_id, found in sorted(counts.items()):
         first: list[Cell] = [account_id, known[account_id].account_name if account_id in known else None]
         for kind, entity in sorted(found, key=lambda k: (_ORDER[k[0]], k[1])):
             count = found[kind, entity]
             rows.append([*first, thousands(count), total_words(kind, entity, count)])
-    columns = ["account", "name", "count", "what"]
+    columns = ["account", "name", "count", "change"]
     return Table(columns, rows, frozenset({"account", "count"}), once=["account", "name"])
 
 
 def headline(window: TimeRange, counts: Mapping[int, Counter[tuple[Kind, str]]]) -> str:
-    """How much changed in which time, in one sentence; fields that became known are no changes."""
+    """Count of changes and their time range, in one sentence; fields that became known are not counted as changes."""
     known = sum(n for found in counts.values() for (kind, _), n in found.items() if kind is Kind.KNOWN)
     number = sum(sum(found.values()) for found in counts.values()) - known
     many = counted(number, "change") if number else "Nothing changed"
@@ -96,23 +96,23 @@ def headline(window: TimeRange, counts: Mapping[int, Counter[tuple[Kind, str]]])
 
 
 def interval(change: Change, known: Mapping[int, Observed]) -> str:
-    """Whose change it is, and between which observations it happened."""
+    """The account of a change, and the observations between which it happened."""
     name = known[change.account_id].account_name if change.account_id in known else None
     after = change.previous_observed_at
-    began = f"after {moment(after)}, not later than " if after else "seen by the first observation, "
+    began = f"after {moment(after)}, not later than " if after else "found by the first observation, "
     return f"{named(change.account_id, name)}: {began}{moment(change.observed_at)} UTC"
 
 
-def sentence(told: ChangeEvent) -> str:
-    """What happened, in one line that nothing in it can forge: `74951234567 (100037): moved from ... to ...`."""
-    subject = told.number or told.thing
+def sentence(event: ChangeEvent) -> str:
+    """A change event in one line: `74951234567 (100037): moved from ... to ...`. Quoted data cannot forge its words."""
+    subject = event.number or event.thing
     if subject is None:
-        return printable(told.kind.value)
-    if told.number:
-        return f"{_number(subject)}: {_of_number(told)}"
-    of_the_name = told.kind is Kind.RENAMED or (told.kind is Kind.KNOWN and told.after == subject.name)
+        return printable(event.kind.value)
+    if event.number:
+        return f"{_number(subject)}: {_of_number(event)}"
+    of_the_name = event.kind is Kind.RENAMED or (event.kind is Kind.KNOWN and event.after == subject.name)
     name = str(subject.id) if of_the_name else _name(subject)
-    return f"{subject.entity} {name}: {_of_thing(told)}"
+    return f"{subject.entity} {name}: {_of_thing(event)}"
 
 
 def _number(number: Thing) -> str:
@@ -127,12 +127,12 @@ def _names(things: Sequence[Thing]) -> str:
     return ", ".join(_name(thing) for thing in things)
 
 
-def _whole(told: Mapping[str, Any]) -> str:
-    parts = [described(told, phone=False)]
-    if told["campaigns"]:
-        parts.append(f"in {_names(told['campaigns'])}")
-    if told["scenarios"]:
-        parts.append("processed by " + ", ".join(_scenario(s) for s in told["scenarios"]))
+def _whole(values: Mapping[str, Any]) -> str:
+    parts = [described(values, phone=False)]
+    if values["campaigns"]:
+        parts.append(f"in {_names(values['campaigns'])}")
+    if values["scenarios"]:
+        parts.append("processed by " + ", ".join(_scenario(s) for s in values["scenarios"]))
     return "; ".join(parts)
 
 
@@ -148,27 +148,27 @@ def _block(thing: Thing | None) -> str:
     return f"site block {_name(thing)}" + (f" of campaign {_name(thing.of)}" if thing.of else "")
 
 
-def _of_number(told: ChangeEvent) -> str:
-    thing = told.thing
-    if told.kind is Kind.KNOWN:
-        return known_now(told.field or "", told.after, of=_owner(thing, told.field))
-    if told.field and not thing:
-        return _field(told, told.field)
-    match told.kind:
+def _of_number(event: ChangeEvent) -> str:
+    thing = event.thing
+    if event.kind is Kind.KNOWN:
+        return known_now(event.field or "", event.after, of=_owner(thing, event.field))
+    if event.field and not thing:
+        return _field(event, event.field)
+    match event.kind:
         case Kind.NUMBER_FIRST_SEEN:
-            return f"seen for the first time: {_whole(told.after)}"
+            return f"seen for the first time: {_whole(event.after)}"
         case Kind.NUMBER_ADDED:
-            return f"added: {_whole(told.after)}"
+            return f"added: {_whole(event.after)}"
         case Kind.NUMBER_CAME_BACK:
-            return f"came back: {_whole(told.after)}"
+            return f"came back: {_whole(event.after)}"
         case Kind.NUMBER_MOVED_IN:
-            return f"moved from {_account(thing)}: {_whole(told.after)}"
+            return f"moved from {_account(thing)}: {_whole(event.after)}"
         case Kind.NUMBER_MOVED_OUT:
-            return f"moved to {_account(thing)}; it was {_whole(told.before)}"
+            return f"moved to {_account(thing)}; it was {_whole(event.before)}"
         case Kind.NUMBER_REMOVED:
-            return f"removed; it was {_whole(told.before)}"
+            return f"removed; it was {_whole(event.before)}"
         case Kind.MOVED:
-            return f"moved from campaign {_names(told.before)} to {_names(told.after)}"
+            return f"moved from campaign {_names(event.before)} to {_names(event.after)}"
         case Kind.CAMPAIGN_JOINED:
             return f"added to campaign {_name(thing)}" if thing else "added to a campaign"
         case Kind.CAMPAIGN_LEFT:
@@ -178,19 +178,19 @@ def _of_number(told: ChangeEvent) -> str:
         case Kind.BLOCK_LEFT:
             return f"removed from {_block(thing)}"
         case Kind.TRACKING_SWITCHED_ON | Kind.TRACKING_SWITCHED_OFF:
-            return f"tracking switched {'on' if told.after else 'off'} in {_block(thing)}"
+            return f"tracking switched {'on' if event.after else 'off'} in {_block(thing)}"
         case Kind.TRACKING_CHANGED:
-            return f"tracking in {_block(thing)}: {switch(told.before)} -> {switch(told.after)}"
+            return f"tracking in {_block(thing)}: {switch(event.before)} -> {switch(event.after)}"
         case Kind.SCENARIO_GIVEN:
             return f"added to scenario {_scenario(thing)}"
         case Kind.SCENARIO_TAKEN:
             return f"removed from scenario {_scenario(thing)}"
         case Kind.RULE_SWITCHED_ON | Kind.RULE_SWITCHED_OFF:
-            return f"rule switched {'on' if told.after else 'off'}: scenario {_scenario(thing)}"
+            return f"rule switched {'on' if event.after else 'off'}: scenario {_scenario(thing)}"
         case Kind.CONTENT_ERASED:
-            return "changed in personal content that was erased since"
+            return "changed in personal content that was erased later"
         case _:
-            return f"scenario {_scenario(thing)} changed: {_compared(told.before, told.after)}"
+            return f"scenario {_scenario(thing)} changed: {_compared(event.before, event.after)}"
 
 
 def _account(thing: Thing | None) -> str:
@@ -198,7 +198,7 @@ def _account(thing: Thing | None) -> str:
 
 
 def _owner(thing: Thing | None, field: str | None) -> str:
-    """What a known field belongs to, beside the number: a block, or a scenario by its rule where that is not news."""
+    """The block or scenario that a known field belongs to; a scenario with its rule, unless the field is the rule."""
     if thing is None:
         return ""
     if thing.entity == "site block":
@@ -206,9 +206,9 @@ def _owner(thing: Thing | None, field: str | None) -> str:
     return f"scenario {_name(thing) if field == 'call_processing_rule_id' else _scenario(thing)}"
 
 
-def _field(told: ChangeEvent, column: str) -> str:
-    change = f"{value(column, told.before)} -> {value(column, told.after)}"
-    verb = {Kind.LOCKED: "locked, status", Kind.UNLOCKED: "unlocked, status"}.get(told.kind, LABELS[column])
+def _field(event: ChangeEvent, column: str) -> str:
+    change = f"{value(column, event.before)} -> {value(column, event.after)}"
+    verb = {Kind.LOCKED: "locked, status", Kind.UNLOCKED: "unlocked, status"}.get(event.kind, LABELS[column])
     return f"{verb} {change}"
 
 
@@ -222,10 +222,10 @@ def _compared(before: Any, after: Any) -> str:
     return f"{value('', before)} -> {value('', after)}"
 
 
-def _of_thing(told: ChangeEvent) -> str:
-    match told.kind:
+def _of_thing(event: ChangeEvent) -> str:
+    match event.kind:
         case Kind.KNOWN:
-            return known_now(told.field or "", told.after)
+            return known_now(event.field or "", event.after)
         case Kind.FIRST_SEEN:
             return "seen for the first time"
         case Kind.APPEARED:
@@ -235,34 +235,34 @@ def _of_thing(told: ChangeEvent) -> str:
         case Kind.DISAPPEARED:
             return "no longer used by any number"
         case Kind.RENAMED:
-            return f"renamed from {_compared(told.before, told.after).replace(' -> ', ' to ', 1)}"
+            return f"renamed from {_compared(event.before, event.after).replace(' -> ', ' to ', 1)}"
         case Kind.SITE_CHANGED:
-            return f"moved to another site: {_compared(told.before, told.after)}"
+            return f"moved to another site: {_compared(event.before, event.after)}"
         case _:
-            return f"other fields {_compared(told.before, told.after)}"
+            return f"other fields {_compared(event.before, event.after)}"
 
 
-# -- for machines
+# -- for programs
 
 
 def as_object(change: Change) -> dict[str, Any]:
-    """One change as an object."""
-    told = change.change_event
+    """One change as a JSON object with the members `COLUMNS`."""
+    event = change.change_event
     return {
         "account_id": change.account_id,
         "previous_observed_at": plain(change.previous_observed_at),
         "observed_at": iso(change.observed_at),
         "run_id": change.run_id,
-        "kind": told.kind.value,
-        "virtual_number_id": told.number.id if told.number else None,
-        "virtual_phone_number": told.number.name if told.number else None,
-        "entity": told.thing.entity if told.thing else "number",
-        "entity_id": told.thing.id if told.thing else told.number.id if told.number else None,
-        "entity_name": told.thing.name if told.thing else None,
-        "field": told.field,
-        "before": plain(told.before),
-        "after": plain(told.after),
-        "sentence": sentence(told),
+        "kind": event.kind.value,
+        "virtual_number_id": event.number.id if event.number else None,
+        "virtual_phone_number": event.number.name if event.number else None,
+        "entity": event.thing.entity if event.thing else "number",
+        "entity_id": event.thing.id if event.thing else event.number.id if event.number else None,
+        "entity_name": event.thing.name if event.thing else None,
+        "field": event.field,
+        "before": plain(event.before),
+        "after": plain(event.after),
+        "sentence": sentence(event),
     }
 
 
@@ -270,19 +270,19 @@ COLUMNS = (
     "account_id", "previous_observed_at", "observed_at", "run_id", "kind", "virtual_number_id", "virtual_phone_number",
     "entity", "entity_id", "entity_name", "field", "before", "after", "sentence",
 )  # fmt: skip
-"""The columns of the CSV, and the names of an object's members."""
+"""Columns of the CSV, and names of the members of an object."""
 
 
 def as_cells(change: Change) -> Iterator[CsvCell]:
-    """One change as the fields of a CSV line; values that are neither text nor figures are JSON."""
-    for told in as_object(change).values():
-        yield told if told is None or isinstance(told, str | int) else as_json(told)
+    """One change as the cells of a CSV line; values that are neither text nor integers are written as JSON."""
+    for cell in as_object(change).values():
+        yield cell if cell is None or isinstance(cell, str | int) else as_json(cell)
 
 
 def totals_object(
     counts: Mapping[int, Counter[tuple[Kind, str]]], known: Mapping[int, Observed]
 ) -> list[dict[str, Any]]:
-    """Each account with what happened in it how often."""
+    """The accounts as JSON objects, each with its count of changes by kind and entity."""
     return [
         {
             "account_id": account_id,

@@ -1,4 +1,4 @@
-"""An error as plain values, for machines."""
+"""Errors as plain values for JSON."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from etl.errors import VnsyncError
 from etl.report.wording import printable, sentence
 
 LONGEST = 2000
-"""Characters of an error's sentences; causes quote what came from outside."""
+"""Upper limit of the characters of an error's sentences: causes quote text from outside."""
 
 
 def facts(error: VnsyncError) -> dict[str, Any]:
-    """The error: `code` is stable (docs/errors.md lists them), `message` says why, `remedy` what to do."""
+    """Members of an error: `code` is stable (docs/errors.md lists them), `message` is the cause, `remedy` the fix."""
     return {
         "code": error.code,
         "message": printable(str(error), LONGEST),

@@ -1,4 +1,4 @@
-"""What a verification found, as tables and sentences."""
+"""Results of a verification as tables and sentences."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from etl.report.wording import counted, moment, printable, thousands
 
 FIGURES = frozenset({"account", "syncs", "versions", "erased"})
 MOST_SHOWN = 50
-"""So many problems are shown to people; `--output json` has more."""
+"""Upper limit of the problems in the table; `--output json` has more."""
 
 
 def for_machines(verdict: Verdict) -> dict[str, Any]:
-    """The verdict as plain values, its instants written as everywhere else; one that was damaged is escaped."""
-    told: dict[str, Any] = plain(verdict)
-    for account in told["accounts"]:
+    """The verdict as plain values for JSON, with ISO 8601 instants; the text of a damaged instant is escaped."""
+    values: dict[str, Any] = plain(verdict)
+    for account in values["accounts"]:
         for name in ("observed_at", "last_erased_at"):
             account[name] = _instant(account[name])
-    return told
+    return values
 
 
 def _instant(stored: str | None) -> str | None:
@@ -33,7 +33,7 @@ def _instant(stored: str | None) -> str | None:
 
 
 def accounts_table(verdict: Verdict) -> Table:
-    """One row for each account's chain."""
+    """Table with one row for each account's chain."""
     rows: list[list[Cell]] = [
         [a.account_id, *map(thousands, (a.syncs, a.versions, a.erased)), _to_the_second(a.observed_at), a.chain_digest]
         for a in verdict.accounts
@@ -49,7 +49,7 @@ def _to_the_second(stored: str | None) -> str:
 
 
 def problems_table(verdict: Verdict) -> Table:
-    """One row for each problem, the first ones."""
+    """Table with one row for each of the first problems."""
     rows: list[list[Cell]] = [
         [p.table, p.key, _id(p.account_id), _id(p.run_id), p.what] for p in verdict.problems[:MOST_SHOWN]
     ]
@@ -57,27 +57,27 @@ def problems_table(verdict: Verdict) -> Table:
 
 
 def remarks(verdict: Verdict) -> Iterator[str]:
-    """What to know beside the problems: erasures, and where the kept heads stand."""
+    """Sentences about erasures, about the position of the kept heads, and the notes of the verdict."""
     for account in verdict.accounts:
         if account.erased:
-            what = counted(account.erased, "version")
+            erased = counted(account.erased, "version")
             when = _to_the_second(account.last_erased_at)
-            yield f"Account {account.account_id}: {what} of numbers erased, the last at {when} UTC."
-    yield from (_place(head) for head in verdict.heads if head.syncs_since is not None)
+            yield f"Account {account.account_id}: {erased} of numbers erased, the last at {when} UTC."
+    yield from (_position(head) for head in verdict.heads if head.syncs_since is not None)
     yield from map(printable, verdict.notes)
 
 
-def _place(head: Head) -> str:
+def _position(head: Head) -> str:
     where = "the last" if not head.syncs_since else f"followed by {counted(head.syncs_since, 'sync')}"
     return f"Head {head.digest[:12]}... is in the chain of account {head.account_id}, {where}."
 
 
 def verdict_sentence(verdict: Verdict) -> str:
-    """The verdict in words, without a last full stop."""
+    """The verdict in words, without a full stop at its end."""
     if verdict.ok:
-        believed = verdict.accounts and not verdict.heads
+        without_head = verdict.accounts and not verdict.heads
         return "OK: no problems" + (
-            ". (Without --head, a completely rewritten history would also pass.)" if believed else ""
+            ". (Without --head, a completely rewritten history would also pass.)" if without_head else ""
         )
     count = verdict.problem_count
     more = f", {thousands(MOST_SHOWN)} of them shown" if count > MOST_SHOWN else ""
@@ -85,10 +85,10 @@ def verdict_sentence(verdict: Verdict) -> str:
 
 
 def problem_line(problem: Problem) -> str:
-    """A problem in one line."""
-    place = [problem.table or "", problem.key or ""]
-    whose = [f"{word} {value}" for word, value in (("account", problem.account_id), ("run", problem.run_id)) if value]
-    where = " ".join(filter(None, [*place, f"({', '.join(whose)})" if whose else ""]))
+    """A problem in one line: table, key, account and run, as far as they are known, and the problem itself."""
+    row = [problem.table or "", problem.key or ""]
+    ids = [f"{word} {value}" for word, value in (("account", problem.account_id), ("run", problem.run_id)) if value]
+    where = " ".join(filter(None, [*row, f"({', '.join(ids)})" if ids else ""]))
     return printable(f"{where}: {problem.what}" if where else problem.what)
 
 

@@ -1,4 +1,4 @@
-"""A number's fields in words, as its history and its changes tell them."""
+"""Fields of a number in words, for its history and its changes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LABELS = {
     "child_customer_id": "customer",
     "extra": "other fields",
 }
-"""What people call a number's columns, in the order in which they ask."""
+"""Labels of a number's columns, in the order in which they are shown."""
 _NOUNS = LABELS | {
     "redirection_phone_number": "redirection",
     "activation_date": "activation date",
@@ -33,24 +33,25 @@ _NOUNS = LABELS | {
     "call_processing_rule_id": "rule",
     "is_active": "state of the rule",
 }
-"""Fields as the subject of a sentence; one that is not documented goes by its own name."""
+"""Nouns for fields as the subject of a sentence; an undocumented field has its own name."""
 _SWITCHES = frozenset({"is_tracking", "is_active"})
 _BARE = frozenset({"virtual_phone_number", "status", "category", "type", "redirection_phone_number", "activation_date"})
-"""Columns of codes and figures: quoted only when they hold anything else."""
+"""Columns of codes and figures: their values are quoted only if they are neither."""
 
 
-def value(column: str, told: Any) -> str:
-    """A field's value: codes as they are, free text in quotes, other JSON as JSON."""
-    if told is None:
+def value(column: str, content: Any) -> str:
+    """A field's content in words: codes as they are, free text in quotes, all else as JSON; `none` for None."""
+    if content is None:
         return "none"
-    if not isinstance(told, str):
-        return as_json(told)
-    plain = told.isascii() and told.isprintable() and told == told.strip() and not set(told) & set('",;\\') and told
-    return told if column in _BARE and plain else quoted(told, 200)
+    if not isinstance(content, str):
+        return as_json(content)
+    code = content.isascii() and content.isprintable() and content == content.strip() and content
+    plain = code and not set(content) & set('",;\\')
+    return content if column in _BARE and plain else quoted(content, 200)
 
 
 def described(values: Mapping[str, Any], *, phone: bool = True) -> str:
-    """All that is known of a number, in one line; with its phone number, unless that has been said."""
+    """All known fields of a number in one line; without its phone number if `phone` is False."""
     bare = [value(c, values[c]) for c in ("status", "category", "type") if values.get(c) is not None]
     rest = [c for c in LABELS if c not in ("virtual_phone_number", "status", "category", "type")]
     more = [f"{LABELS[c]} {value(c, values[c])}" for c in rest if values.get(c) is not None]
@@ -59,23 +60,23 @@ def described(values: Mapping[str, Any], *, phone: bool = True) -> str:
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
-    """Each field that is not what it was: `status active -> manual_lock`."""
+    """Each field whose value changed: `status active -> manual_lock`."""
     for column, label in LABELS.items():
         if before.get(column) != after.get(column):
             yield f"{label} {value(column, before.get(column))} -> {value(column, after.get(column))}"
 
 
 def noun(field: str) -> str:
-    """A field as the subject of a sentence."""
+    """Noun for a field as the subject of a sentence."""
     return _NOUNS.get(field) or printable(field)
 
 
-def known_now(field: str, told: Any, *, of: str = "") -> str:
+def known_now(field: str, content: Any, *, of: str = "") -> str:
     """A field that was reported for the first time: `name is known now: "Ann"`. `of`: the thing that it belongs to."""
     subject = f"{noun(field)} of {of}" if of else noun(field)
-    return f"{subject} is known now: {switch(told) if field in _SWITCHES else value(field, told)}"
+    return f"{subject} is known now: {switch(content) if field in _SWITCHES else value(field, content)}"
 
 
-def switch(told: Any) -> str:
-    """What can be on or off, or neither where it is not known."""
-    return {True: "on", False: "off"}.get(told, "unknown")
+def switch(state: Any) -> str:
+    """A state in words: `on`, `off`, or `unknown` for any other value."""
+    return {True: "on", False: "off"}.get(state, "unknown")

@@ -1,4 +1,4 @@
-"""The warehouse's freshness, as a table and as sentences that say what to do."""
+"""Freshness of the warehouse, as a table and as sentences with remedies."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from etl.report.wording import counted, lasting, moment, named, printable, thous
 FIGURES = frozenset({"account", "age", "numbers"})
 
 UNPUBLISHED = {
-    "held": "What was published before stays.",
-    "failed": "What was published before stays; `vnsync doctor` shows whether the cause persists.",
+    "held": "Data that was published before stays.",
+    "failed": "Data that was published before stays; `vnsync doctor` shows whether the cause persists.",
 }
-"""What it means that an account's last sync ended so; the error itself brings its remedy."""
+"""Consequence of a last sync that ended so; the error itself has its remedy."""
 RUN_ADVICE = {
-    "running": "It is under way, or its process was killed; the next `vnsync sync` settles that.",
+    "running": "It is in progress. If its process was killed, the next `vnsync sync` corrects this status.",
     "interrupted": "It was stopped; nothing was half-published. Run `vnsync sync` again.",
     "failed": "Run `vnsync doctor`, then `vnsync sync`.",
 }
 
 
 def accounts_table(accounts: Sequence[AccountState], stale_ids: frozenset[int]) -> Table:
-    """One row for each account: its last observation, how the last sync ended, and what to know about it."""
+    """Table with one row for each account: its last observation, the status of its last sync, and remarks."""
     rows: list[list[Cell]] = [
         [
             a.account_id,
@@ -47,12 +47,12 @@ def accounts_table(accounts: Sequence[AccountState], stale_ids: frozenset[int]) 
 
 
 def facts(found: Status) -> dict[str, Any]:
-    """The status for machines; `failures`: each cause that kept last syncs from being published, with its accounts."""
+    """The status for JSON; `failures`: each cause that kept last syncs from being published, with its accounts."""
     return {**plain_but(found), "failures": words.facts(causes(words.standing(found.accounts)))}
 
 
 def advice(accounts: Sequence[AccountState]) -> Iterator[str]:
-    """For each cause that kept last syncs from being published: which accounts, what to do, and what that means."""
+    """One line for each cause that kept last syncs from being published, and for numbers that a viewer cannot see."""
     for cause in causes(words.standing(accounts)):
         yield f"{words.line(cause)} {UNPUBLISHED[cause.status]}"
     for account in accounts:
@@ -64,28 +64,28 @@ def advice(accounts: Sequence[AccountState]) -> Iterator[str]:
 
 
 def doubts(accounts: Sequence[AccountState]) -> Iterator[str]:
-    """For each account of which records or elements are in quarantine: what that means for what is shown."""
+    """One line for each account with records or elements in quarantine, as the data of its numbers may be old."""
     for account in accounts:
         if account.quarantined:
-            what = f"{counted(account.quarantined, 'record or part of one', 'records or parts of records')}"
+            records = f"{counted(account.quarantined, 'record or part of one', 'records or parts of records')}"
             yield (
-                f"{named(account.account_id, account.account_name)}: {what} could not be used at the last observation"
-                " (table quarantine); what is shown of these numbers may be older than that."
+                f"{named(account.account_id, account.account_name)}: {records} could not be used at the last"
+                " observation (table quarantine); the data of these numbers may be older than that."
             )
 
 
 def run_line(run: LastRun, accounts: Sequence[AccountState]) -> str:
-    """The last run in one or two sentences; what stopped single accounts is told with them."""
+    """The last run in one or two sentences; errors of single accounts are left to `advice`."""
     ended = f"finished {moment(run.finished_at)} UTC" if run.finished_at else f"started {moment(run.started_at)} UTC"
     code = "" if run.exit_code is None else f", exit {run.exit_code}"
     whole = run.status in ("failed", "interrupted") and run.error
     reason = f": {printable(str(run.error)).rstrip('.')}" if whole else ""
-    came_to = RUN_ADVICE.get(run.status) or _published(run, accounts)
-    return f"Last run {run.run_id} {run.status}, {ended}{code}{reason}. {came_to}".rstrip()
+    result = RUN_ADVICE.get(run.status) or _published(run, accounts)
+    return f"Last run {run.run_id} {run.status}, {ended}{code}{reason}. {result}".rstrip()
 
 
 def _published(run: LastRun, accounts: Sequence[AccountState]) -> str:
-    """What became of the accounts of the run: `1 of 4 accounts published; 3 held (52, 53, 54).`"""
+    """Counts of the run's accounts by their end: `1 of 4 accounts published; 3 held (52, 53, 54).`"""
     tried = [a for a in accounts if a.last_run_id == run.run_id]
     published = [a for a in tried if a.status == AccountStatus.SUCCEEDED]
     groups = [
@@ -93,18 +93,18 @@ def _published(run: LastRun, accounts: Sequence[AccountState]) -> str:
         ("unreachable", [a for a in tried if a.is_unreachable]),
         ("published in part", [a for a in published if a.quarantined or a.suspects]),
     ]
-    told = [f"{thousands(len(g))} {what} ({words.listed([a.account_id for a in g])})" for what, g in groups if g]
+    others = [f"{thousands(len(g))} {name} ({words.listed([a.account_id for a in g])})" for name, g in groups if g]
     done = f"{thousands(len(published))} of {counted(len(tried), 'account')} published"
-    return f"{'; '.join([done, *told])}." if told else ""
+    return f"{'; '.join([done, *others])}." if others else ""
 
 
 def failure_sentence(found: Status) -> tuple[str, str]:
-    """What failed last, and what to do: the cause that stopped most accounts, or the run's own."""
+    """(cause, remedy) of the last failure: of the cause that stopped most accounts, or of the run itself."""
     stopped = causes(words.standing(found.accounts))
     advice = "`vnsync status` shows every account, `vnsync doctor` whether the cause persists."
     if not stopped:
         run = found.last_run
-        return f"the last run failed: {run.error if run and run.error else 'no reason is on record'}", advice
+        return f"the last run failed: {run.error if run and run.error else 'no reason was recorded'}", advice
     worst = max(stopped, key=lambda cause: len(cause.failures))
     return f"{words.who(worst)} {worst.status}: {worst.error.rstrip('.')}{others(stopped)}", advice
 
@@ -115,7 +115,7 @@ def _remarks(account: AccountState, *, stale: bool) -> Iterator[str]:
     elif account.observed_at is None:
         yield "never observed"
     elif stale:
-        yield "older than asked"
+        yield "older than --max-age"
     counts = [
         (account.quarantined, "quarantined"),
         (account.suspects, "not proven gone"),
@@ -128,12 +128,12 @@ def _remarks(account: AccountState, *, stale: bool) -> Iterator[str]:
 
 
 def stale_sentence(late: Sequence[AccountState], asked: float) -> str:
-    """Which accounts are older than `asked` seconds, in one sentence."""
+    """The accounts whose data is older than `asked` seconds, in one sentence."""
     old, never = [a for a in late if a.observed_at], [a for a in late if not a.observed_at]
-    told = ((old, f"last synced more than {lasting(asked)} ago"), (never, "never synced"))
-    return "; ".join(_were(accounts, what) for accounts, what in told if accounts)
+    groups = ((old, f"last synced more than {lasting(asked)} ago"), (never, "never synced"))
+    return "; ".join(_were(accounts, state) for accounts, state in groups if accounts)
 
 
-def _were(accounts: Sequence[AccountState], what: str) -> str:
+def _were(accounts: Sequence[AccountState], state: str) -> str:
     was, ids = "was" if len(accounts) == 1 else "were", words.listed([a.account_id for a in accounts])
-    return f"{counted(len(accounts), 'account')} {was} {what}: {ids}"
+    return f"{counted(len(accounts), 'account')} {was} {state}: {ids}"

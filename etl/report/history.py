@@ -1,4 +1,4 @@
-"""One number's life for the terminal and for machines."""
+"""History of one number, as tables for people and as an object for programs."""
 
 from __future__ import annotations
 
@@ -18,90 +18,88 @@ from etl.report.wording import asked, counted, moment, named, printable, quoted
 EXPLAINED = "Each change happened between the previous sync and the time shown."
 
 
-def several(wanted: str, lives: Sequence[NumberHistory]) -> str:
-    """What to say when more than one number is meant."""
-    accounts = counted(len({life.account_id for life in lives}), "account")
-    return f"{printable(wanted)} is {counted(len(lives), 'number')} in {accounts}, one after the other."
+def several(wanted: str, histories: Sequence[NumberHistory]) -> str:
+    """Sentence above the histories when more than one number matches."""
+    accounts = counted(len({history.account_id for history in histories}), "account")
+    return f"{printable(wanted)} matches {counted(len(histories), 'number')} in {accounts}."
 
 
-def heading(life: NumberHistory, as_of: datetime | None) -> str:
-    """Which number this is, whether the last observation listed it, and whether all of its record could be used."""
-    zone = f" ({printable(life.timezone)})" if life.timezone else ""
-    who = f"number {life.virtual_number_id} of {named(life.account_id, life.account_name)}{zone}"
-    nothing = "phone number erased" if life.number[-1].erased_at else "without a phone number"
-    phone = printable(life.virtual_phone_number or nothing)
+def heading(history: NumberHistory, as_of: datetime | None) -> str:
+    """The number and its account, whether the last observation listed it, and whether its whole record was usable."""
+    zone = f" ({printable(history.timezone)})" if history.timezone else ""
+    who = f"number {history.virtual_number_id} of {named(history.account_id, history.account_name)}{zone}"
+    without_phone = "phone number erased" if history.number[-1].erased_at else "without a phone number"
+    phone = printable(history.virtual_phone_number or without_phone)
     known = f"\nAs known at {asked(as_of)} UTC." if as_of else ""
-    return f"{phone}: {who}\n{_state(life)}{_doubt(life)}{known}"
+    return f"{phone}: {who}\n{_state(history)}{_doubt(history)}{known}"
 
 
-def _state(life: NumberHistory) -> str:
-    first = f"First seen {moment(life.number[0].valid_from)} UTC"
-    if life.listed:
-        return f"{first}; listed at the last observation, {moment(life.observed_at)}."
-    last = life.number[-1]
-    gone = _moved(life, last.valid_to, came=False) or "gone"
-    return f"{first}; {gone} since {moment(last.valid_to)}; last observation {moment(life.observed_at)}."
+def _state(history: NumberHistory) -> str:
+    first = f"First seen {moment(history.number[0].valid_from)} UTC"
+    if history.listed:
+        return f"{first}; listed at the last observation, {moment(history.observed_at)}."
+    last = history.number[-1]
+    gone = _moved(history, last.valid_to, came=False) or "gone"
+    return f"{first}; {gone} since {moment(last.valid_to)}; last observation {moment(history.observed_at)}."
 
 
-def _moved(life: NumberHistory, at: datetime | None, *, came: bool) -> str | None:
-    """Where the number came from, or went, at that moment; None where it did not move."""
-    passage = next((p for p in life.moves if p.at == at and p.came is came), None)
-    if passage is None:
+def _moved(history: NumberHistory, at: datetime | None, *, came: bool) -> str | None:
+    """The account that the number came from (`came`), or went to, at that moment; None if it did not move then."""
+    move = next((m for m in history.moves if m.at == at and m.came is came), None)
+    if move is None:
         return None
-    return f"moved {'from' if came else 'to'} {named(passage.account_id, passage.account_name)}"
+    return f"moved {'from' if came else 'to'} {named(move.account_id, move.account_name)}"
 
 
-def _doubt(life: NumberHistory) -> str:
-    """A line about what of its record is in quarantine; empty when nothing is."""
-    if not life.quarantined:
+def _doubt(history: NumberHistory) -> str:
+    """Line about the parts of its record in quarantine; empty if there are none."""
+    if not history.quarantined:
         return ""
-    first, *more = life.quarantined
+    first, *more = history.quarantined
     others = f", and {len(more)} more" if more else ""
-    what = f"{printable(first.path)}: {printable(first.reason)}{others}"
-    return (
-        f"\nNot all of its record could be used at the last observation ({what}): what is shown may be older than that."
-    )
+    reason = f"{printable(first.path)}: {printable(first.reason)}{others}"
+    return f"\nParts of its record could not be used at the last observation ({reason}): values may be older than that."
 
 
-def tables(life: NumberHistory, *, then: bool) -> Iterator[Table]:
-    """What it was, and what held it; `then`: as of an earlier moment, so what is open is open then, not now."""
+def tables(history: NumberHistory, *, then: bool) -> Iterator[Table]:
+    """Tables of its values, campaigns, site blocks and scenarios; `then`: as of an earlier moment, not of now."""
     open_end = "then" if then else "now"
-    yield _table("What it was", "what it was", _own_rows(life, open_end))
+    yield _table("Values", "values", _own_rows(history, open_end))
     kinds: list[tuple[str, Sequence[Span], Callable[[Span], str]]] = [
-        ("Campaigns", life.campaigns, _campaign),
-        ("Site blocks", life.site_blocks, _block),
-        ("Scenarios and their rules", life.scenarios, _scenario),
+        ("Campaigns", history.campaigns, _campaign),
+        ("Site blocks", history.site_blocks, _block),
+        ("Scenarios and their rules", history.scenarios, _scenario),
     ]
     for title, spans, words in kinds:
         if spans:
-            yield _table(title, "what held it", [_row(s, words(s) + _known(s), open_end) for s in spans])
+            yield _table(title, "assigned to", [_row(s, words(s) + _known(s), open_end) for s in spans])
 
 
-def _table(title: str, what: str, rows: Sequence[Sequence[Cell]]) -> Table:
-    return Table(["from (UTC)", "until", what], rows, title=title)
+def _table(title: str, column: str, rows: Sequence[Sequence[Cell]]) -> Table:
+    return Table(["from (UTC)", "until", column], rows, title=title)
 
 
 def _row(span: Span | Gap, words: str, open_end: str) -> list[Cell]:
     return [moment(span.valid_from), moment(span.valid_to) if span.valid_to else open_end, words]
 
 
-def _own_rows(life: NumberHistory, open_end: str) -> list[list[Cell]]:
-    """Its versions: the first of each life in full, the others by what changed; and the gaps between lives."""
-    after_gap = {gap.valid_to for gap in life.gaps}
+def _own_rows(history: NumberHistory, open_end: str) -> list[list[Cell]]:
+    """Rows for its versions and gaps: the first version, and the first after a gap, in full; of others the changes."""
+    after_gap = {gap.valid_to for gap in history.gaps}
     rows: list[list[Cell]] = []
-    gaps = {gap.valid_from: gap for gap in life.gaps}
-    for i, span in enumerate(life.number):
-        before = None if i == 0 or span.valid_from in after_gap else life.number[i - 1]
-        came = None if before else _moved(life, span.valid_from, came=True)
+    gaps = {gap.valid_from: gap for gap in history.gaps}
+    for i, span in enumerate(history.number):
+        before = None if i == 0 or span.valid_from in after_gap else history.number[i - 1]
+        came = None if before else _moved(history, span.valid_from, came=True)
         rows.append(_row(span, (f"{came}: " if came else "") + _own_words(before, span), open_end))
         if span.valid_to in gaps:
-            left = _moved(life, span.valid_to, came=False) or "deleted"
+            left = _moved(history, span.valid_to, came=False) or "deleted"
             rows.append(_row(gaps[span.valid_to], f"not listed: {left}, and came back", open_end))
     return rows
 
 
 def _own_words(before: Span | None, span: Span) -> str:
-    """A version in full, or what changed. Beside one whose content was erased nobody knows what changed in it."""
+    """A version in full, or its changes. After a version with erased content it is in full: its changes are unknown."""
     if before is None or (before.erased_at and not span.erased_at):
         parts = [described(span.values, phone=span.erased_at is None)]
     else:
@@ -111,7 +109,7 @@ def _own_words(before: Span | None, span: Span) -> str:
 
 
 def _known(span: Span) -> str:
-    """The fields of a link that are known since then: their values stand before."""
+    """The fields of a link that became known when the span began; their values are in the text before."""
     return f"; known now: {', '.join(map(noun, span.known))}" if span.known else ""
 
 
@@ -139,23 +137,23 @@ def _scenario(span: Span) -> str:
     return _named("scenario", at["scenario_id"], at["scenario_name"]) + rule + state
 
 
-# -- for machines
+# -- for programs
 
 
-def as_object(wanted: str, lives: Sequence[NumberHistory], as_of: datetime | None) -> dict[str, Any]:
-    """The answer as one object: each span is its columns, `valid_from`, `after`, `valid_to`, and `known`.
+def as_object(wanted: str, histories: Sequence[NumberHistory], as_of: datetime | None) -> dict[str, Any]:
+    """The histories as one JSON object: a span has its columns, `valid_from`, `after`, `valid_to`, and `known`.
 
-    `known`: fields that were reported for the first time when the span began. Spans of the number itself have
-    `erased_at` besides.
+    `known`: fields that were reported for the first time when the span began. Spans of the number itself also have
+    `erased_at`.
     """
-    return {"number": wanted, "as_of": plain(as_of), "matches": [_life(life) for life in lives]}
+    return {"number": wanted, "as_of": plain(as_of), "matches": [_number_history(history) for history in histories]}
 
 
-def _life(life: NumberHistory) -> dict[str, Any]:
-    told = {name: _spans(value) if _is_spans(value) else plain(value) for name, value in vars(life).items()}
-    for span, own in zip(told["number"], life.number, strict=True):
+def _number_history(history: NumberHistory) -> dict[str, Any]:
+    members = {name: _spans(value) if _is_spans(value) else plain(value) for name, value in vars(history).items()}
+    for span, own in zip(members["number"], history.number, strict=True):
         span["erased_at"] = plain(own.erased_at)
-    return {**told, "gaps": plain(life.gaps)}
+    return {**members, "gaps": plain(history.gaps)}
 
 
 def _is_spans(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""What a run did, as tables and sentences: for the end of `sync`, and for the days of `demo`."""
+"""Result of a run as tables and sentences, for `sync` and `demo`."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ FIGURES = frozenset({"account", "numbers", "added", "changed", "removed"})
 
 
 def facts(result: RunResult) -> dict[str, Any]:
-    """The run for machines; `failures`: each cause that stopped accounts, with their ids."""
-    told = plain_but(result, "accounts", "stopped_by")
+    """The run for JSON; `failures`: each cause that stopped accounts, with their ids."""
+    run = plain_but(result, "accounts", "stopped_by")
     stopped = words.facts(causes(failures(result.accounts)))
-    return {**told, "published": result.published, "failures": stopped, "accounts": plain(result.accounts)}
+    return {**run, "published": result.published, "failures": stopped, "accounts": plain(result.accounts)}
 
 
 def accounts_table(result: RunResult) -> Table:
-    """One row for each account: how many numbers it has, what was published, and what to know about it."""
+    """Table with one row for each account: its status, count of numbers, changed rows, and remarks."""
     rows: list[list[Cell]] = [
         [
             a.account_id,
@@ -47,7 +47,7 @@ def figures(change: TableChange) -> list[str]:
 
 
 def details_table(result: RunResult) -> Table:
-    """One row for each account and table in which something changed."""
+    """Table with one row for each account and table with changes."""
     rows: list[list[Cell]] = [
         [a.account_id, table, *figures(change)]
         for a in result.accounts
@@ -64,12 +64,12 @@ def unpublished(result: RunResult) -> Iterator[str]:
 
 
 def closing_line(result: RunResult) -> str:
-    """The run in one sentence, with its id."""
+    """Summary of the run in one sentence, with its id."""
     return f"Run {result.run_id} {printable(run_verdict(result))}."
 
 
 def incomplete_because(result: RunResult) -> str:
-    """Why a run whose accounts were all published is not whole."""
+    """Cause why a run is incomplete although all its accounts were published: quarantined records or suspects."""
     lacking = [a for a in result.accounts if a.quarantined or a.suspects]
     if not lacking:
         return f"the run ended {result.status.value}"
@@ -78,9 +78,9 @@ def incomplete_because(result: RunResult) -> str:
         (first.quarantined, "quarantined (see the table quarantine)"),
         (first.suspects, _suspects(first)),
     ]
-    what = ", ".join(f"{thousands(n)} {words}" for n, words in parts if n)
+    problems = ", ".join(f"{thousands(n)} {words}" for n, words in parts if n)
     more = f"; and {counted(len(lacking) - 1, 'account')} more" if len(lacking) > 1 else ""
-    return f"{named(first.account_id, first.account_name)} is not whole: {what}{more}"
+    return f"{named(first.account_id, first.account_name)} is incomplete: {problems}{more}"
 
 
 def _suspects(account: AccountResult) -> str:
@@ -90,22 +90,22 @@ def _suspects(account: AccountResult) -> str:
 
 
 def published_line(result: RunResult) -> str:
-    """How much of the run is published, in one sentence."""
+    """Count of the published accounts in one sentence."""
     if not result.published:
         return "Nothing was published."
     return f"{thousands(result.published)} of {counted(len(result.accounts), 'account')} published."
 
 
 def published_before(result: RunResult) -> str:
-    """How much of a run that was broken off is published, in one sentence; empty when nothing is."""
+    """Count of the published accounts of a run that an error ended, in one sentence; empty if there are none."""
     done = sum(a.status is AccountStatus.SUCCEEDED for a in result.accounts)
     return f"{counted(done, 'account')} of this run {'is' if done == 1 else 'are'} published." if done else ""
 
 
 def _note(account: AccountResult) -> str:
-    """Remarks in figures; why an account was not published stands below the table, with the remedy.
+    """Remarks about a published account; the cause why one was not published is below the table, with the remedy.
 
-    A known state that was reported before stands here, for it is below no more.
+    A known state that an earlier run reported is a remark, too: it has no line below the table.
     """
     if account.unreachable is not None and account.is_told:
         return state(account.unreachable)

@@ -1,4 +1,4 @@
-"""What a run would do, as tables and sentences."""
+"""Result of a plan as tables and sentences."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WORDS = {AccountStatus.SUCCEEDED: "ok", AccountStatus.HELD: "held", AccountStatu
 
 
 def facts(found: Plan, *, new_warehouse: bool) -> dict[str, Any]:
-    """The plan for machines: an account's row as `account_syncs` would have it, and its tables."""
+    """The plan for JSON: for each account its row as `account_syncs` would have it, and its tables."""
     return {
         "exit_code": found.exit_code,
         "requests": found.requests,
@@ -32,17 +32,17 @@ def facts(found: Plan, *, new_warehouse: bool) -> dict[str, Any]:
 
 
 def _account(planned: PlannedAccount) -> dict[str, Any]:
-    told = plain(planned.result)
+    result = plain(planned.result)
     left_out = ("run_id", "changes", "started_at", "observed_at", "chain_digest")
     tables = {
         name: {"opened": t.opened, "closed": t.closed, "added": t.added, "changed": t.changed, "removed": t.removed}
         for name, t in planned.tables.items()
     }
-    return {**{k: v for k, v in told.items() if k not in left_out}, "tables": tables}
+    return {**{k: v for k, v in result.items() if k not in left_out}, "tables": tables}
 
 
 def accounts_table(found: Plan) -> Table:
-    """One row for each account: what it takes, and how many rows would come, change and go."""
+    """Table with one row for each account: its requests, and how many rows would be added, changed and removed."""
     rows: list[list[Cell]] = [
         [
             p.result.account_id,
@@ -50,7 +50,7 @@ def accounts_table(found: Plan) -> Table:
             WORDS.get(p.result.status, p.result.status.value),
             thousands(p.requests),
             thousands(p.result.listed_numbers),
-            *(thousands(sum(getattr(t, what) for t in p.tables.values())) for what in ("added", "changed", "removed")),
+            *(thousands(sum(getattr(t, kind) for t in p.tables.values())) for kind in ("added", "changed", "removed")),
             _note(p.result),
         ]
         for p in found.accounts
@@ -60,7 +60,7 @@ def accounts_table(found: Plan) -> Table:
 
 
 def details_table(found: Plan) -> Table:
-    """One row for each account and table in which something would change."""
+    """Table with one row for each account and table that would change."""
     rows: list[list[Cell]] = [
         [p.result.account_id, name, *figures(t)]
         for p in found.accounts
@@ -77,27 +77,27 @@ def details_table(found: Plan) -> Table:
 
 
 def sentences(found: Plan, *, new_warehouse: bool) -> Iterator[str]:
-    """Causes that would stop accounts, with their remedies, and what the plan comes to."""
+    """Causes that would stop accounts, with their remedies, and the requests that the plan took."""
     yield from map(words.line, causes(_failures(found)))
     if not any(t.opened or t.closed for p in found.accounts for t in p.tables.values()) and not _failures(found):
         yield "Nothing would change."
     left = "" if found.points_left is None else f", {thousands(found.points_left)} points are left"
-    yield f"{counted(found.requests, 'request')}, a point each{left}. Nothing was written."
+    yield f"{counted(found.requests, 'request')}, 1 point each{left}. Nothing was written."
     if new_warehouse:
         yield "There is no warehouse yet: a sync creates it."
 
 
 def incomplete_because(found: Plan) -> str:
-    """Why a run would not end well."""
+    """Cause why a sync would not succeed."""
     if stopped := causes(_failures(found)):
         first = max(stopped, key=lambda cause: len(cause.failures))
         return f"{words.who(first)} would be {first.status}: {first.error.rstrip('.')}{others(stopped)}"
     lacking = next(p.result for p in found.accounts if p.result.quarantined or p.result.suspects)
-    return f"{named(lacking.account_id, lacking.account_name)} would not be whole: {account_remarks(lacking)}"
+    return f"{named(lacking.account_id, lacking.account_name)} would be incomplete: {account_remarks(lacking)}"
 
 
 def _failures(found: Plan) -> list[Failure]:
-    """The accounts that a sync would not publish, in the plan's words."""
+    """Failures of the accounts that a sync would not publish, with the status in the plan's words."""
     return [
         replace(failure, status="held" if failure.status == AccountStatus.HELD else "left as it is")
         for failure in failures(p.result for p in found.accounts)

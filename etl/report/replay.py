@@ -1,4 +1,4 @@
-"""What a replay came to, as tables and as plain values."""
+"""Result of a replay as tables, sentences and plain values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHORT_DIGEST = 16
 
 
 def facts(done: Replayed) -> dict[str, Any]:
-    """The replay for machines."""
+    """The replay as plain values for JSON."""
     error = done.error()
     return {
         "exit_code": error.exit_code if error else 0,
@@ -27,7 +27,7 @@ def facts(done: Replayed) -> dict[str, Any]:
 
 
 def accounts_table(done: Replayed) -> Table:
-    """One row for each account: how many of its syncs were replayed, where it stands, whether its chain is the same."""
+    """Table with one row for each account: its replayed syncs, its last observation, and whether its chain is equal."""
     rows: list[list[Cell]] = [
         [a.account_id, thousands(a.published), thousands(a.unpublished), moment(a.observed_at), *_head(a)]
         for _, a in sorted(done.accounts.items())
@@ -37,7 +37,7 @@ def accounts_table(done: Replayed) -> Table:
 
 
 def _head(account: AccountReplay) -> tuple[str, str]:
-    """The chain's head, and whether the archive has the same."""
+    """(head of the chain, head in the archive); "the same" instead of the second if they are equal."""
     if account.chain_digest is None or account.archived_digest is None:
         return "-", "no chain"
     same = account.chain_digest == account.archived_digest
@@ -45,28 +45,30 @@ def _head(account: AccountReplay) -> tuple[str, str]:
 
 
 def mismatches_table(done: Replayed) -> Table:
-    """Where each account first departs."""
+    """Table with the first mismatch of each account."""
     rows: list[list[Cell]] = [
         [d.run_id, d.account_id, d.table, *_both(d), d.what] for _, d in sorted(done.mismatches.items())
     ]
-    return Table(["run", "account", "table", "expected", "found", "what"], rows, frozenset({"account"}), "Differences")
+    return Table(
+        ["run", "account", "table", "expected", "found", "difference"], rows, frozenset({"account"}), "Differences"
+    )
 
 
 def _both(mismatch: Mismatch) -> tuple[str | None, str | None]:
-    """What was expected and found, where either is something."""
+    """(expected, found) of a mismatch that compares two values; (None, None) for any other."""
     expected, found = mismatch.shown
     return (expected, found) if mismatch.compares else (None, None)
 
 
 def closing_line(done: Replayed) -> str:
-    """The replay in one sentence."""
+    """Summary of the replay in one sentence."""
     left = f", {thousands(len(done.skipped))} left out (already there, or without a result)" if done.skipped else ""
     ended = "the result differs from the archive" if done.mismatches else "the result is the same"
     return f"{counted(done.runs, 'run')} replayed{left}: {ended}."
 
 
 def compared_line(found: Restated) -> str:
-    """The comparison in one sentence."""
+    """Summary of the comparison in one sentence."""
     accounts = len({t.account_id for t in found.tables})
     same = counted(sum(t.same for t in found.tables), "version")
     left = f"; {counted(len(found.failed), 'account')} not replayed, and left out" if found.failed else ""
@@ -77,7 +79,7 @@ def compared_line(found: Restated) -> str:
 
 
 def difference_table(tables: Sequence[TableDifference]) -> Table:
-    """One row for each account and table."""
+    """Table with one row for each account and table."""
     rows: list[list[Cell]] = [
         [t.account_id, t.table, *map(thousands, (t.same, t.only_warehouse, t.only_replay, t.erased)), t.first_key]
         for t in tables

@@ -1,4 +1,4 @@
-"""What a snapshot holds, as a table and a sentence."""
+"""Content of a snapshot as a table and sentences."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from etl.snapshot.manifest import Manifest, sealed
 
 
 def files_table(manifest: Manifest) -> Table:
-    """One row for each file."""
+    """Table with one row for each file."""
     rows: list[list[Cell]] = [[f.path, thousands(f.rows), thousands(f.bytes), f.sha256[:16]] for f in manifest.files]
     return Table(["file", "rows", "bytes", "sha256"], rows, frozenset({"rows", "bytes"}))
 
 
 def closing_line(out: Path, manifest: Manifest) -> str:
-    """Where it is, what it is of, and the digest to keep elsewhere."""
+    """Folder of the snapshot, its accounts and moment, and the digest of its manifest, to be kept elsewhere."""
     accounts = counted(len(manifest.accounts), "account")
     return f"{printable(str(out))}: {accounts} as known at {manifest.as_of}; manifest digest {sealed(manifest)}."
 
 
 def formats_line(manifest: Manifest, how: str) -> str:
-    """Which formats were written where not all could be, and what brings the other one."""
+    """The formats that were written, and `how` to get Parquet, which could not be written."""
     return f"Written as {' and '.join(sorted(manifest.notes))}; Parquet needs pyarrow, which is not installed. {how}."
 
 
 def check_notes(checked: Checked, warehouse: str | None) -> Iterator[str]:
-    """What was looked at, what it was compared with (None: no warehouse), and what it holds that was erased."""
+    """The snapshot that was checked, the warehouse it was compared with (None: none), and erased content in it."""
     manifest = checked.manifest
     rows = sum(file.rows for file in manifest.files)
     files = f"{counted(len(manifest.files), 'file')}, {counted(rows, 'row')}"
     yield f"As known at {printable(manifest.as_of)}: {counted(len(manifest.accounts), 'account')}, {files}."
     if warehouse is None:
-        yield "Compared with its own manifest only, for there is no warehouse at hand."
+        yield "Compared only with its own manifest: there is no warehouse to compare with."
     else:
         yield f"Compared with its manifest and with {warehouse}."
     if checked.still_held:
@@ -43,7 +43,7 @@ def check_notes(checked: Checked, warehouse: str | None) -> Iterator[str]:
         named = ", ".join(f"{number_id} of account {account_id}" for account_id, number_id in numbers[:5])
         last = moment(max(checked.still_held.values()))
         yield (
-            f"It is from before an erasure and still holds what was erased, the last at {last} UTC: "
+            f"It is from before an erasure and still has the erased content, the last erased at {last} UTC: "
             f"{counted(len(numbers), 'number')} ({named}{', ...' if len(numbers) > 5 else ''}). "
-            "Delete it and take it anew."
+            "Delete it and create it again."
         )

@@ -1,4 +1,4 @@
-"""States of accounts that cannot be listed, and other viewers, in words for people."""
+"""Words for the states of accounts that cannot be listed, and for numbers that the current viewer does not see."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ UNREACHABLE = {
     Unreachable.DEBT_LOCK: "locked at the vendor for debt",
     Unreachable.INACTIVE: "switched off at the vendor",
 }
-"""Each state as it follows the name of an account."""
-OTHER_VIEWER = "not visible to the present key, login or user"
-"""Numbers that another viewer listed, as they follow their count."""
+"""Words for each state, to follow the name of an account."""
+OTHER_VIEWER = "not visible to the current key, login or user"
+"""Words for numbers that another viewer listed, to follow their count."""
 
 
 def state(status: str) -> str:
-    """The words for an unreachable account's status; the status itself where it is none of these."""
+    """Words for an unreachable account's status; any other status unchanged."""
     return UNREACHABLE[Unreachable(status)] if status in set(Unreachable) else status
 
 
 def approval(account_id: int) -> str:
-    """The command that approves what the mass-close guard held, or closes what another viewer does not see."""
+    """Command that approves the close that the mass-close guard held, or closes numbers that the viewer cannot see."""
     return f"vnsync sync --account {account_id} --approve-close {account_id}"

@@ -1,4 +1,4 @@
-"""Results as plain values, ready to be written as JSON."""
+"""Results as plain values that JSON can hold."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from etl.report.wording import is_unsafe
 
 
 def plain(value: Any) -> Any:
-    """Dataclasses as objects, instants as ISO 8601 in UTC with a Z, enumerations as their text."""
-    if value is None or type(value) in (int, str, bool):  # most are
+    """A value for JSON: dataclasses as objects, instants as ISO 8601 in UTC with a Z, enumerations as their text."""
+    if value is None or type(value) in (int, str, bool):  # the usual case, first for speed
         return value
     if is_dataclass(value) and not isinstance(value, type):
         return plain_but(value)
@@ -31,35 +31,35 @@ def plain(value: Any) -> Any:
 
 
 def plain_but(value: Any, *left_out: str) -> dict[str, Any]:
-    """A dataclass as an object, without some of its fields."""
+    """A dataclass as an object, without the fields `left_out`."""
     return {f.name: plain(getattr(value, f.name)) for f in fields(value) if f.name not in left_out}
 
 
 def as_json(value: Any) -> str:
-    """JSON on one line that is as safe to show as it is to read: what could forge a line or a terminal is escaped."""
-    told = plain(value)
+    """JSON on one line that is safe to show: characters that could forge a line or control a terminal are escaped."""
+    content = plain(value)
     try:
-        text = json.dumps(told, ensure_ascii=False)
+        text = json.dumps(content, ensure_ascii=False)
     except TypeError:
-        text = _with_decimals(told)
+        text = _with_decimals(content)
     return "".join(json.dumps(c)[1:-1] if is_unsafe(c) else c for c in text)
 
 
-def _with_decimals(told: Any) -> str:
-    """The same JSON of a plain value that holds a `Decimal`, which Python's own encoder does not write."""
-    if isinstance(told, Decimal):
-        return format(told, "f")
-    if isinstance(told, dict):
+def _with_decimals(value: Any) -> str:
+    """JSON of a plain value that has a `Decimal` in it, which Python's own encoder refuses."""
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, dict):
         return (
-            "{" + ", ".join(f"{json.dumps(k, ensure_ascii=False)}: {_with_decimals(v)}" for k, v in told.items()) + "}"
+            "{" + ", ".join(f"{json.dumps(k, ensure_ascii=False)}: {_with_decimals(v)}" for k, v in value.items()) + "}"
         )
-    if isinstance(told, list):
-        return "[" + ", ".join(map(_with_decimals, told)) + "]"
-    return json.dumps(told, ensure_ascii=False)
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_with_decimals, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def with_strings(value: Any, change: Callable[[str], str]) -> Any:
-    """A plain value with every string of it, but no name, changed."""
+    """A plain value with every string in it changed, except the names of members."""
     if isinstance(value, str):
         return change(value)
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Words and figures for people; and the one function that makes text from outside safe to print."""
+"""Words and figures for people, and the functions that make text from outside safe to print."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from etl.domain.figures import counted as counted
 from etl.domain.figures import thousands as thousands
 
 _UNSAFE = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
-"""Unicode categories that can move the cursor, hide or reorder text, end a line, or show as anybody likes."""
+"""Unicode categories that can move the cursor, hide or reorder text, end a line, or have no defined look."""
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
-"""Letters, marks and symbols that show nothing at all."""
+"""Letters, marks and symbols that are invisible."""
 
 
 def printable(text: str, limit: int = 300) -> str:
-    """Untrusted text in one line that shows as it is read: control, bidi and invisible characters are escaped.
+    """Untrusted text in one line, safe to print: control, bidi and invisible characters are escaped.
 
-    More than `limit` characters are cut off, with an ellipsis.
+    Text beyond `limit` characters is cut off, with an ellipsis.
     """
     if len(text) > limit:
         text = text[: limit - 1] + "…"
@@ -28,14 +28,14 @@ def printable(text: str, limit: int = 300) -> str:
 
 
 def harmless(text: str) -> str:
-    """Text of any number of lines for a terminal: all that `printable` escapes, but for line ends."""
+    """Text of any number of lines, safe for a terminal: escapes the characters that `printable` does, but line ends."""
     if text.isascii() and text.replace("\n", "").isprintable():
         return text
     return "".join(_escaped(c) if c != "\n" and is_unsafe(c) else c for c in text)
 
 
 def is_unsafe(character: str) -> bool:
-    """Whether the character can forge what is shown: by moving, hiding, reordering or ending text, or showing none."""
+    """Whether the character can forge output: it moves, hides, reorders or ends text, or is invisible."""
     return unicodedata.category(character) in _UNSAFE or character in _INVISIBLE
 
 
@@ -52,7 +52,7 @@ def named(account_id: int, name: str | None) -> str:
 
 
 def quoted(name: str, limit: int = 80) -> str:
-    """A name in double quotes that nothing in it can close; what is longer than `limit` is cut off."""
+    """A name in double quotes, escaped so that it cannot close them; text beyond `limit` characters is cut off."""
     escaped = printable(name.replace("\\", "\\\\").replace('"', '\\"'), limit)
     return f'"{escaped}"'
 
@@ -64,7 +64,7 @@ def sentence(text: str) -> str:
 
 
 def lasting(seconds: float) -> str:
-    """A length of time, in the two units that matter: `0.4 s`, `75 s`, `12 min`, `26 h 5 min`, `3 d 2 h`."""
+    """A length of time in at most two units: `0.4 s`, `75 s`, `12 min`, `26 h 5 min`, `3 d 2 h`."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     if seconds < 120:
@@ -80,9 +80,9 @@ def lasting(seconds: float) -> str:
 
 
 def moment(instant: datetime | None) -> str:
-    """When something was observed, in UTC, rounded up to the second; a dash when there is none.
+    """The instant of an observation, given in UTC, rounded up to the second; a dash for None.
 
-    Up, so that the warehouse as of the time that is shown holds what stands beside it.
+    Up, so that the warehouse as of the time shown includes that observation.
     """
     if instant is None:
         return "-"
@@ -91,5 +91,5 @@ def moment(instant: datetime | None) -> str:
 
 
 def asked(instant: datetime) -> str:
-    """A moment that somebody asked for, in UTC, as exactly as it was asked for."""
+    """A moment that the user gave, in UTC, with the precision that it was given in."""
     return str(instant.astimezone(UTC).replace(tzinfo=None))

@@ -29,8 +29,8 @@ def test_demo_fits_one_page(vnsync: Run) -> None:
     assert len(lines) <= 45
     assert max(map(len, lines)) <= 100
     assert any("10 6" in line and "Окна Плюс" in line for line in lines)
-    assert "What each day changed, in numbers" in lines
-    assert any(line.startswith("Where number ") for line in lines)
+    assert "Changes by day, in numbers" in lines
+    assert any(line.startswith("Campaigns of number ") for line in lines)
 
 
 @pytest.mark.usefixtures("small")
@@ -70,7 +70,7 @@ def test_printed_commands_work(shell: bool, vnsync: Run, clean: Path, monkeypatc
     """Each command on the page runs as it stands, with the sqlite3 shell and without."""
     monkeypatch.setattr("shutil.which", lambda name: "/usr/bin/sqlite3" if shell else None)
     out = vnsync("demo").out
-    commands = out.split("Look further:\n")[1].splitlines()
+    commands = out.split("Next steps:\n")[1].splitlines()
     status, query = commands[0].strip(), "\n".join(commands[1:3])
     assert vnsync(*status.split()[1:]).code == 0
     assert status.split()[:2] == ["vnsync", "status"]

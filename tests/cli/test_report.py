@@ -89,7 +89,7 @@ def test_what_is_stale_is_said(synced: Source, vnsync: Run, clean: Path) -> None
     assert {n: "2 accounts not observed within 26 h" in page for n, page in told.items()} == {
         "now": True, "loose": False, "then": False,
     }  # fmt: skip
-    assert "As known at 2026-01-05 07:00:00 UTC, told at 2026-01-07 06:00:00 UTC" in told["then"]
+    assert "As known at 2026-01-05 07:00:00 UTC, created at 2026-01-07 06:00:00 UTC" in told["then"]
     assert synced.url in told["now"]
 
 

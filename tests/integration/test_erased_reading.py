@@ -67,4 +67,4 @@ def test_changes_tell_no_change_of_what_was_erased(rig: Rig) -> None:
     kinds = [change_event.kind for change_event in mine]
     assert kinds == [Kind.NUMBER_FIRST_SEEN, Kind.CONTENT_ERASED, Kind.LOCKED, Kind.CONTENT_ERASED]
     assert all(h.pairs for h in mine)
-    assert sentence(mine[-1]).endswith("changed in personal content that was erased since")
+    assert sentence(mine[-1]).endswith("changed in personal content that was erased later")

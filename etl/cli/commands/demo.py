@@ -1,4 +1,4 @@
-"""`vnsync demo`: the whole way, without an account: a made-up agency, synced day after day into a SQLite file."""
+"""`vnsync demo`: a made-up agency, synced day after day into a SQLite file; it needs no account."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from etl.sandbox.world import World
 
 EPILOG = """\b
-Uses no network and none of your settings but the log's; it never touches your own warehouse.
+It uses no network, and of your settings only those of the log. It never touches your warehouse.
 
 \b
 Examples:
@@ -30,16 +30,16 @@ Examples:
 
 SEED = 7
 SHARE_CHANGED = 0.02
-"""About this share of the agency's numbers changes in a day."""
+"""Approximate share of the agency's numbers that changes in a day."""
 SOURCE = "http://127.0.0.1/v2.0"
-"""What stands for the vendor's address; nothing is sent there."""
+"""URL in place of the vendor's; nothing is sent there."""
 TOKEN = "sandbox-key"  # noqa: S105 - opens nothing but the sandbox in this process
 AGENCY = (
     ("Café Zoë", "Europe/Madrid", 64),
     ("Окна Плюс", "Europe/Moscow", 10_600),
     ("東京 Travel", "Asia/Tokyo", 220),
 )
-"""Name, time zone and numbers of each customer: one of them has more than one response of the API can hold."""
+"""Name, time zone and count of numbers of each customer; one has more numbers than one API response can hold."""
 
 
 @click.command(epilog=EPILOG, short_help="See what vnsync does, with a made-up agency. No account needed.")
@@ -49,7 +49,7 @@ AGENCY = (
     metavar="N",
     default=3,
     show_default=True,
-    help="How many days to live through.",
+    help="How many days to sync.",
 )
 @click.option(
     "--database-url",
@@ -61,36 +61,36 @@ AGENCY = (
 @options.output
 @options.settings(*options.LOG)
 def demo(loaded: Loaded, days: int, database_url: str, output: str) -> int:
-    """See what vnsync does, with no account: sync a small agency for some days and show what changed."""
+    """Sync a small made-up agency for some days, and show what changed. No account is needed."""
     from etl.demo.file import fresh_warehouse
 
     state = current_state()
     state.outcome = 1  # until the work is done
     engine, path = fresh_warehouse(database_url)
-    lived = _live(loaded, engine, days)
+    synced = _sync_days(loaded, engine, days)
     state.outcome = 0
     if output == "json":
-        _write_json(lived, engine, database_url)
+        _write_json(synced, engine, database_url)
     else:
-        _write_text(lived, engine, path)
+        _write_text(synced, engine, path)
     return 0
 
 
-def _live(loaded: Loaded, engine: Engine, days: int) -> list[DemoDay]:
-    """Sync, let a day pass, sync again: ending now."""
+def _sync_days(loaded: Loaded, engine: Engine, days: int) -> list[DemoDay]:
+    """Sync the agency on each of the days, of which the last is today; the agency changes between two days."""
     from etl.demo.file import DaysAgo
     from etl.read.summary import run_changes
     from etl.report.agency import DemoDay
 
     world = _agency()
-    lived: list[DemoDay] = []
+    synced: list[DemoDay] = []
     for day in range(1, days + 1):
-        if lived:
+        if synced:
             world.pass_day(SHARE_CHANGED)
         result = _sync(loaded, engine, world, DaysAgo(days - day))
-        changes = run_changes(engine, result.run_id) if lived else {}
-        lived.append(DemoDay(day=day, result=result, changes=changes))
-    return lived
+        changes = run_changes(engine, result.run_id) if synced else {}
+        synced.append(DemoDay(day=day, result=result, changes=changes))
+    return synced
 
 
 def _agency() -> World:
@@ -125,17 +125,17 @@ def _sync(loaded: Loaded, engine: Engine, world: World, clock: DaysAgo) -> RunRe
     return result
 
 
-def _write_json(lived: list[DemoDay], engine: Engine, url: str) -> None:
+def _write_json(synced: list[DemoDay], engine: Engine, url: str) -> None:
     from etl.cli.output import write_json
     from etl.read.summary import table_sizes
     from etl.report.outcomes import facts
 
     tables = {size.table: {"rows": size.rows, "ended": size.ended} for size in table_sizes(engine)}
-    days = [{"day": d.day, "run": facts(d.result), "changes": list(d.changes.values())} for d in lived]
+    days = [{"day": d.day, "run": facts(d.result), "changes": list(d.changes.values())} for d in synced]
     write_json({"database_url": url, "exit_code": 0, "tables": tables, "days": days})
 
 
-def _write_text(lived: list[DemoDay], engine: Engine, path: Path) -> None:
+def _write_text(synced: list[DemoDay], engine: Engine, path: Path) -> None:
     import shutil
 
     from etl.cli.output import write_line, write_table
@@ -143,13 +143,13 @@ def _write_text(lived: list[DemoDay], engine: Engine, path: Path) -> None:
     from etl.report.agency import campaigns_table, days_table, headline, next_commands, sizes_table
     from etl.report.wording import printable
 
-    write_line(printable(headline(lived, path), 1000))
-    write_table(days_table(lived))
+    write_line(printable(headline(synced, path), 1000))
+    write_table(days_table(synced))
     write_table(sizes_table(table_sizes(engine)))
-    travelled = moved_number(engine)
-    if travelled:
-        write_table(campaigns_table(*travelled))
-    write_line("\nLook further:")
-    number = travelled[0] if travelled else None
+    moved = moved_number(engine)
+    if moved:
+        write_table(campaigns_table(*moved))
+    write_line("\nNext steps:")
+    number = moved[0] if moved else None
     for command in next_commands(path, number, sqlite_shell=shutil.which("sqlite3") is not None):
         click.echo(f"  {command}")

@@ -1,1 +1,1 @@
-"""The report as one HTML page: pure, from what was read to text."""
+"""HTML report: pure functions from an `Overview` to the text of one page."""

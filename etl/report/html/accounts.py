@@ -1,4 +1,4 @@
-"""The accounts: how fresh each is, what it holds, how much changed; and the largest campaigns."""
+"""Sections of the report on accounts: freshness, numbers and changes of each; and the largest campaigns."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from etl.report.states import OTHER_VIEWER, state
 from etl.report.wording import counted, lasting, moment, thousands
 
 SHOWN = 150
-"""Accounts that stand on the page; the totals count all of them."""
+"""Upper limit of the accounts on the page; totals include all accounts."""
 HEADS = ("account", "last sync", "observed (UTC)", "numbers", "campaigns", "in no campaign", "changes", "by day")
 
 
 def accounts_section(seen: Overview, max_age: timedelta) -> Element:
-    """A row for each account, those that need attention first, then the largest."""
+    """Section with a row for each account: those that need attention first, then the largest."""
     late = frozenset(a.account_id for a in stale(seen.status.accounts, max_age))
     ordered = sorted(seen.status.accounts, key=lambda a: (*rank(a, late), a.account_id))
     rows = [_row(seen, account, late) for account in ordered[:SHOWN]]
@@ -30,8 +30,8 @@ def accounts_section(seen: Overview, max_age: timedelta) -> Element:
 def _explained(seen: Overview, rows: int) -> str:
     known = len(seen.status.accounts)
     first = "Those that need attention first, then the largest."
-    which = first if rows == known else f"{thousands(rows)} of {thousands(known)}: {first} `vnsync status` lists all."
-    return f"{which} Changes: those of {last_days(len(seen.activity.days))}."
+    order = first if rows == known else f"{thousands(rows)} of {thousands(known)}: {first} `vnsync status` lists all."
+    return f"{order} Changes are those of {last_days(len(seen.activity.days))}."
 
 
 def _row(seen: Overview, account: AccountState, late: frozenset[int]) -> list[Cell]:
@@ -75,11 +75,11 @@ def _observed(account: AccountState, *, is_late: bool) -> Cell:
     return Cell([when(moment(account.observed_at)), chip(age, "warn") if is_late else small(age)])
 
 
-# -- what is held
+# -- numbers and campaigns
 
 
 def held_section(seen: Overview) -> Element:
-    """Numbers by status, and the largest campaigns."""
+    """Section with the numbers by status, and the largest campaigns."""
     return section(
         "held",
         "Numbers and campaigns",

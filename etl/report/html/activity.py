@@ -1,4 +1,4 @@
-"""What changed lately, and how the last runs went."""
+"""Sections of the report on recent changes and on the last runs."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ from etl.report.wording import counted, lasting, moment, thousands
 
 KINDS = ("added", "changed", "removed")
 MOVED, KNOWN = "moved", "known now"
-"""Kinds that have a column where there are such rows."""
+"""Kinds that have a column only if there are such rows."""
 DAYS = 10
-"""Days that are told in figures."""
+"""Upper limit of the days in the table."""
 
 
 def changes_section(activity: Activity) -> Element:
-    """A bar for each day, and the figures behind them."""
-    title = "What changed lately"
+    """Section with a bar for each day, and tables with the figures."""
+    title = "Recent changes"
     if not activity.days:
         return section("changes", title, remark("Nothing was observed yet."))
     if not any(day.counts or day.known for day in activity.days):
-        return section("changes", title, remark(f"Nothing, on {counted(len(activity.days), 'observed day')}. {_FIRST}"))
+        return section(
+            "changes", title, remark(f"No changes on {counted(len(activity.days), 'observed day')}. {_FIRST}")
+        )
     words = f"Rows added, changed or removed on {last_days(len(activity.days))} (UTC). {_FIRST}"
     explained = [
         remark(_MOVED) if any(kind == MOVED for day in activity.days for _, kind in day.counts) else None,
@@ -40,9 +42,9 @@ def changes_section(activity: Activity) -> Element:
     return section("changes", title, remark(words), days_chart(activity), legend(), tables)
 
 
-_FIRST = "An account's first observation is not counted: it was new to the warehouse only."
-_MOVED = "Moved: numbers that left one account and are another one's, counted in both."
-_KNOWN = "Known now: rows with fields that the source reported for the first time. Nothing of them changed."
+_FIRST = "An account's first observation is not counted: all its rows were new to the warehouse."
+_MOVED = "Moved: numbers that went from one account to another, counted in both."
+_KNOWN = "Known now: rows with fields that the source reported for the first time. These are not changes."
 
 
 def _by_kind(activity: Activity) -> Element:
@@ -57,7 +59,7 @@ def _by_kind(activity: Activity) -> Element:
         for t in declared.TABLES
         if any(total[t.entity, kind] for kind in kinds)
     ]
-    return table(["what", *kinds], rows)
+    return table(["rows", *kinds], rows)
 
 
 def _by_day(activity: Activity) -> Element:
@@ -75,33 +77,33 @@ def _day(day: Day) -> list[Cell]:
 
 
 def runs_section(seen: Overview) -> Element:
-    """The last runs, newest first."""
+    """Section with the last runs, newest first."""
     heads = ["run", "started (UTC)", "took", "status", "accounts", "opened", "closed", "note"]
-    rows = [_run(story) for story in seen.runs]
-    body = table(heads, rows, cards=True) if rows else remark("There was none.")
+    rows = [_run(summary) for summary in seen.runs]
+    body = table(heads, rows, cards=True) if rows else remark("No run yet.")
     return section("runs", "Last runs", body)
 
 
-def _run(story: RunSummary) -> list[Cell]:
-    run = story.run
+def _run(summary: RunSummary) -> list[Cell]:
+    run = summary.run
     took = "–" if run.finished_at is None else lasting((run.finished_at - run.started_at).total_seconds())
     return [
-        Cell([str(run.run_id), small(f"vnsync {story.version}")]),
+        Cell([str(run.run_id), small(f"vnsync {summary.version}")]),
         Cell([when(moment(run.started_at))]),
         Cell(took),
         Cell([chip(run.status), small(f"exit {run.exit_code}") if run.exit_code else None]),
-        Cell(_accounts(story)),
-        figure(story.rows_opened),
-        figure(story.rows_closed),
+        Cell(_accounts(summary)),
+        figure(summary.rows_opened),
+        figure(summary.rows_closed),
         Cell([element("small", safe_text(run.error, 400))] if run.error else None),
     ]
 
 
-def _accounts(story: RunSummary) -> str:
+def _accounts(summary: RunSummary) -> str:
     counts = [
-        (story.succeeded, "published"),
-        (story.held, "held"),
-        (story.failed, "failed"),
-        (story.unreachable, "unreachable"),
+        (summary.succeeded, "published"),
+        (summary.held, "held"),
+        (summary.failed, "failed"),
+        (summary.unreachable, "unreachable"),
     ]
-    return ", ".join(f"{thousands(n)} {what}" for n, what in counts if n) or "none"
+    return ", ".join(f"{thousands(n)} {status}" for n, status in counts if n) or "none"

@@ -1,4 +1,4 @@
-"""What needs attention first, and what to do about it."""
+"""Items of the report that need attention, worst first, with their remedies."""
 
 from __future__ import annotations
 
@@ -17,15 +17,18 @@ from etl.report.states import state
 from etl.report.wording import counted, lasting, moment, quoted, thousands
 
 SHOWN = 8
-"""Accounts or reasons named under each heading."""
+"""Upper limit of the accounts or reasons under each heading."""
 LONG_GAP = 2 * 86_400
-"""Seconds without an observation after which it is worth saying that changes cannot be dated more closely."""
+"""Seconds without an observation above which the report warns that changes cannot be dated more closely."""
 _STATES = {"failed": 0, "held": 1}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """Something to look at. `level`: bad, warn or note; `remedy`: what to do; `command`: with what; `cases`: where."""
+    """A problem or note. `level`: bad, warn or note; `remedy`: the fix, with its `command`.
+
+    `cases`: accounts or reasons that it concerns; `more`: count of the cases that are not shown.
+    """
 
     level: str
     title: str
@@ -36,7 +39,7 @@ class Item:
 
 
 def items(seen: Overview, max_age: timedelta) -> list[Item]:
-    """All of it, what is broken before what is only incomplete; empty when all is well."""
+    """All items: failures before incomplete data, notes last; empty if there is no problem."""
     accounts = [a for a in seen.status.accounts if not a.is_unreachable]
     found = [*_runs(seen), *_unpublished(accounts), *_late(accounts, max_age), *_incomplete(seen, accounts)]
     found += [*_unreachable(seen), *_source(seen)]
@@ -44,7 +47,7 @@ def items(seen: Overview, max_age: timedelta) -> list[Item]:
 
 
 def rank(account: AccountState, late: frozenset[int]) -> tuple[int, int]:
-    """The order of accounts: those that need somebody first, then the largest, those that have left at the end."""
+    """Sort key of accounts: those that need attention first, then the largest; unreachable ones are at the end."""
     counts = (account.quarantined, account.suspects, account.unaccounted)
     problems = [
         account.status in _STATES,
@@ -57,7 +60,7 @@ def rank(account: AccountState, late: frozenset[int]) -> tuple[int, int]:
 
 
 def shown(item: Item) -> Element:
-    """The item as it stands on the page."""
+    """The item as an element of the page."""
     cases = [element("li", case) for case in item.cases]
     if item.more:
         cases.append(element("li", f"and {thousands(item.more)} more"))
@@ -73,11 +76,11 @@ def shown(item: Item) -> Element:
 
 
 def _cases(accounts: Sequence[AccountState], words: Sequence[str]) -> tuple[list[str], int]:
-    told_of = [f"{_who(a)}{': ' if w else ''}{w}" for a, w in zip(accounts[:SHOWN], words[:SHOWN], strict=True)]
-    return told_of, max(0, len(accounts) - SHOWN)
+    cases = [f"{_account(a)}{': ' if w else ''}{w}" for a, w in zip(accounts[:SHOWN], words[:SHOWN], strict=True)]
+    return cases, max(0, len(accounts) - SHOWN)
 
 
-def _who(account: AccountState) -> str:
+def _account(account: AccountState) -> str:
     return f"{account.account_id}{f' {quoted(account.account_name)}' if account.account_name is not None else ''}"
 
 
@@ -93,7 +96,7 @@ def _item(
     return Item(level=level, title=title, remedy=remedy, command=command, cases=cases, more=more)
 
 
-# -- what is broken
+# -- failures
 
 
 def _runs(seen: Overview) -> Iterator[Item]:
@@ -106,14 +109,14 @@ def _runs(seen: Overview) -> Iterator[Item]:
         cases = [safe_text(run.error, 500)] if run.error else []
         yield Item(level="bad", title=title, remedy=RUN_ADVICE[run.status], cases=cases)
     elif run.status == RunStatus.RUNNING:
-        title = f"A run is under way since {moment(run.started_at)} UTC"
+        title = f"A run has been in progress since {moment(run.started_at)} UTC"
         yield Item(level="note", title=title, remedy=RUN_ADVICE[run.status])
 
 
 def _unpublished(accounts: Sequence[AccountState]) -> Iterator[Item]:
     failed = [a for a in accounts if a.status == "failed"]
     if failed:
-        remedy = "What was published before stays. To see whether the cause persists:"
+        remedy = "Data that was published before stays. To see whether the cause persists:"
         cases = [_cause(cause) for cause in causes(standing(failed))]
         yield Item(
             level="bad",
@@ -126,13 +129,13 @@ def _unpublished(accounts: Sequence[AccountState]) -> Iterator[Item]:
     held = [a for a in accounts if a.status == "held"]
     if held:
         title = f"{counted(len(held), 'account')} held: too many numbers would be closed at once"
-        remedy = "Nothing was published for it. If the numbers are really gone, approve it:"
+        remedy = "Nothing of this sync was published. If the numbers are really gone, approve the close:"
         command = f"vnsync sync --account {held[0].account_id} --approve-close {held[0].account_id}"
         yield _item("bad", title, held, [safe_text(a.error, 400) for a in held], remedy, command)
 
 
 def _cause(cause: Cause) -> str:
-    """A cause with the accounts that it stopped: one line, however many they are."""
+    """A cause with the accounts that it stopped, in one line for any count of accounts."""
     first = cause.failures[0]
     if len(cause.failures) > 1:
         return f"{who(cause)} ({listed(cause.account_ids)}): {safe_text(cause.error, 400)}"
@@ -158,7 +161,7 @@ def _unreachable(seen: Overview) -> Iterator[Item]:
         yield _item("note", title, left, cases, remedy)
 
 
-# -- what is incomplete
+# -- incomplete data
 
 
 def _incomplete(seen: Overview, accounts: Sequence[AccountState]) -> Iterator[Item]:
@@ -167,8 +170,8 @@ def _incomplete(seen: Overview, accounts: Sequence[AccountState]) -> Iterator[It
     if suspects:
         title = f"{_sum(suspects, 'suspects', 'number')} not listed, but not proven gone"
         remedy = (
-            "They were left open, and the next sync asks again. If they are really gone (after another user of the "
-            "customer took over, for example), approve it:"
+            "They stay open, and the next sync asks for them again. If they are really gone (for example, because "
+            "another user of the customer took over), approve the close:"
         )
         first = suspects[0].account_id
         command = f"vnsync sync --account {first} --approve-close {first}"
@@ -177,7 +180,8 @@ def _incomplete(seen: Overview, accounts: Sequence[AccountState]) -> Iterator[It
     if missing:
         title = f"{_sum(missing, 'unaccounted', 'number')} counted by the source but not sent"
         remedy = (
-            "The source's own total disagrees with its list. What it sent is published; if it stays, tell its support."
+            "The source's total differs from its list. The numbers that it sent are published; if the difference "
+            "persists, ask the vendor's support."
         )
         yield _item("warn", title, missing, [thousands(a.unaccounted) for a in missing], remedy)
     gaps = sorted(
@@ -185,9 +189,7 @@ def _incomplete(seen: Overview, accounts: Sequence[AccountState]) -> Iterator[It
     )
     if gaps:
         title = f"{counted(len(gaps), 'account')} with more than {lasting(LONG_GAP)} between observations"
-        remedy = (
-            "Within the last 30 days. What changed in between is dated by the observation after it, not more closely."
-        )
+        remedy = "Within the last 30 days. A change in such a gap has the time of the observation after the gap."
         yield _item("note", title, gaps, [f"longest {lasting(a.longest_gap_seconds or 0)}" for a in gaps], remedy)
 
 
@@ -202,7 +204,7 @@ def _quarantine(seen: Overview) -> Iterator[Item]:
         yield Item(
             level="warn",
             title=f"{counted(records, 'record')} in quarantine",
-            remedy="They could not be used and are kept as they were sent; what was known before stays. Look:",
+            remedy="They could not be used and are kept as received; earlier values stay. To see them:",
             command="select account_id, virtual_number_id, path, reason, record from quarantine order by run_id desc",
             cases=reasons[:SHOWN],
             more=max(0, len(reasons) - SHOWN),
@@ -217,18 +219,22 @@ def _sum(accounts: Sequence[AccountState], column: str, noun: str) -> str:
     return counted(sum(int(getattr(a, column)) for a in accounts), noun)
 
 
+def _fields(count: int) -> str:
+    return counted(count, "field or value", "fields or values")
+
+
 def _source(seen: Overview) -> Iterator[Item]:
     if seen.drift:
-        told_of = [
-            f"{safe_text(d.path)}: {safe_text(d.kind.replace('_', ' '))}{f' {quoted(d.value)}' if d.value else ''}, "
-            f"{counted(d.accounts, 'account')}, first {moment(d.first_seen)} UTC"
+        cases = [
+            f"{safe_text(d.path)}: {safe_text(d.kind.replace('_', ' '))}{f' {quoted(d.value)}' if d.value else ''}"
+            f", {counted(d.accounts, 'account')}, first {moment(d.first_seen)} UTC"
             for d in seen.drift[:SHOWN]
         ]
         yield Item(
             level="note",
-            title=f"The source sends {counted(seen.drift_kinds_known, 'thing')} that its documentation omits",
-            remedy="Nothing is lost: unknown fields are kept in the column extra, unknown values as text. All of them:",
+            title=f"The source differs from its documentation in {_fields(seen.drift_kinds_known)}",
+            remedy="No data is lost: unknown fields are kept in the column extra, unknown values as text. To see all:",
             command="select * from source_drift",
-            cases=told_of,
-            more=seen.drift_kinds_known - len(told_of),
+            cases=cases,
+            more=seen.drift_kinds_known - len(cases),
         )

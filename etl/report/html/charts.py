@@ -1,4 +1,4 @@
-"""Small pictures in SVG: changes by day, a line of them in a table, a share."""
+"""Small charts in SVG: changes by day, a sparkline for a table, a bar for a share."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from etl.report.wording import counted, thousands
 WIDTH, HEIGHT = 900.0, 150.0
 LAYERS = (
     ("one", "numbers"),
-    ("two", "what numbers are assigned to"),
+    ("two", "assignments of numbers"),
     ("three", "names of campaigns, sites, scenarios"),
 )
-"""The colours of the bars from the axis up, and what each counts."""
+"""Layers of the bars from the axis up: colour, and the rows that it counts."""
 
 
 def layer(entity: str) -> int:
-    """Which of the layers a kind of row belongs to."""
+    """Index of the layer that an entity belongs to."""
     if entity == "number":
         return 0
     return 1 if entity.endswith(" of a number") else 2
 
 
 def layered(day: Day) -> tuple[int, ...]:
-    """A day's changes by layer."""
+    """Count of a day's changes for each layer."""
     sums = [0] * len(LAYERS)
     for (entity, _), count in day.counts.items():
         sums[layer(entity)] += count
@@ -35,7 +35,7 @@ def layered(day: Day) -> tuple[int, ...]:
 
 
 def days_chart(activity: Activity) -> Element:
-    """A bar for each observed day; a dashed line stands where days without an observation lie between."""
+    """Chart with a bar for each observed day; a dashed line marks days without an observation between two bars."""
     days = activity.days
     most = max([sum(layered(day)) for day in days] + [1])
     step = min(WIDTH / max(len(days), 1), 60.0)
@@ -75,7 +75,7 @@ def _gaps(days: Sequence[date], step: float) -> Iterator[Element]:
 
 
 def legend() -> Element:
-    """What the colours mean."""
+    """Legend of the colours."""
     return element("ul", (element("li", _swatch(colour), words) for colour, words in LAYERS), class_="key")
 
 
@@ -85,7 +85,7 @@ def _swatch(colour: str) -> Element:
 
 
 def spark(counts: Sequence[int]) -> Node:
-    """A row of bars as high as its own highest; nothing where nothing changed."""
+    """Sparkline: a row of bars, scaled to the highest; None if all counts are 0."""
     most = max(counts, default=0)
     if not most:
         return None
@@ -102,7 +102,7 @@ def spark(counts: Sequence[int]) -> Node:
 
 
 def meter(part: int, whole: int) -> Element:
-    """A share as a filled line."""
+    """Bar that is filled to the share of `part` in `whole`."""
     filled = round(100 * part / whole, 1) if whole else 0
     back = element("rect", width=100, height=8, class_="back")
     front = element("rect", width=max(filled, 0.6), height=8, class_="one")

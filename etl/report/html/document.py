@@ -1,4 +1,4 @@
-"""The whole page: one file that fetches nothing and runs nothing."""
+"""Complete page of the report: one file that loads nothing and runs no script."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from etl.report.html.style import CSS, policy
 from etl.report.wording import asked, counted, lasting, moment, printable, thousands
 
 OPENING = '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="generator" content="vnsync">'
-"""How every report begins: by this a file is known as one that may be replaced."""
+"""First bytes of every report: a file that begins with them is an earlier report and may be replaced."""
 
 
 def report_page(seen: Overview, *, made_at: datetime, max_age: timedelta, version: str, hide: Hide) -> str:
-    """The page, ending in a newline. The same for the same overview, instant and version.
+    """The page as text that ends in a newline. The same overview, instant and version give the same page.
 
-    `max_age`: what is older is called stale; `hide`: masks in all text what must never be shown.
+    `max_age`: accounts with older data are stale; `hide`: function that masks secrets in all text.
     """
     return f"<!doctype html>\n{written(_html(seen, made_at, max_age, version), hide)}\n"
 
@@ -67,8 +67,8 @@ def _head() -> Element:
 
 def _header(seen: Overview, made_at: datetime, found: list[attention.Item]) -> Element:
     known = f"As known at {_known_at(seen, made_at)} UTC"
-    told = known if seen.moment == made_at else f"{known}, told at {moment(made_at)} UTC"
-    return element("header", element("h1", "Virtual numbers ", _verdict(found)), element("p", told, class_="soft"))
+    times = known if seen.moment == made_at else f"{known}, created at {moment(made_at)} UTC"
+    return element("header", element("h1", "Virtual numbers ", _verdict(found)), element("p", times, class_="soft"))
 
 
 def _known_at(seen: Overview, made_at: datetime) -> str:
@@ -79,13 +79,13 @@ def _verdict(found: list[attention.Item]) -> Element:
     levels = [item.level for item in found]
     bad, warn = levels.count("bad"), levels.count("warn")
     if bad or warn:
-        return chip(f"{thousands(bad + warn)} to look at", "bad" if bad else "warn")
-    return chip("all well", "good")
+        return chip(counted(bad + warn, "problem"), "bad" if bad else "warn")
+    return chip("no problems", "good")
 
 
 def _tiles(seen: Overview, max_age: timedelta) -> Element:
     tiles = [*_figures(seen, max_age)]
-    return element("ul", (element("li", element("b", n), element("span", what)) for n, what in tiles), class_="tiles")
+    return element("ul", (element("li", element("b", n), element("span", label)) for n, label in tiles), class_="tiles")
 
 
 def _figures(seen: Overview, max_age: timedelta) -> Iterator[tuple[str, str]]:
@@ -105,7 +105,7 @@ def _hours(age: timedelta) -> str:
 
 
 def _attention_section(found: list[attention.Item]) -> Element:
-    body = element("ul", map(attention.shown, found), class_="items") if found else remark("Nothing does.")
+    body = element("ul", map(attention.shown, found), class_="items") if found else remark("Nothing needs attention.")
     return section("attention", "What needs attention", body)
 
 
@@ -115,10 +115,10 @@ def _footer(seen: Overview, made_at: datetime, version: str) -> Element:
     known = f"as known at {_known_at(seen, made_at)} UTC"
     return element(
         "footer",
-        element("p", f"Made by vnsync {version} at {moment(made_at)} UTC, {known}.{source}"),
+        element("p", f"Created by vnsync {version} at {moment(made_at)} UTC, {known}.{source}"),
         element(
             "p",
-            f"Times are UTC. A change happened after the observation before the one that found it; {days} told. "
-            "Look further with vnsync status, vnsync history NUMBER, and in the tables.",
+            f"Times are UTC. Each change happened between the previous observation and the time shown; {days} shown. "
+            "For more, see vnsync status, vnsync history NUMBER, and the tables.",
         ),
     )

@@ -1,7 +1,7 @@
-"""HTML and SVG as values. Text is escaped when it is written out, so nothing that is told can become markup.
+"""HTML and SVG as values. Text is escaped when it is written out, so no data can become markup.
 
-Tags and attributes are named by code only. Text may come from anywhere: markup characters become references, control,
-bidi and invisible characters show as escapes, and a cell that a spreadsheet would take for a formula is quoted.
+Only code names tags and attributes. Text may come from anywhere: markup characters become references, control, bidi
+and invisible characters become visible escapes, and text that a spreadsheet could take for a formula is quoted.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from dataclasses import dataclass
 from etl.report.wording import printable, quoted
 
 LONGEST = 2_000
-"""Characters of one piece of text; whoever tells of more than a sentence cuts it shorter."""
+"""Upper limit of the characters of one text; callers set lower limits for text that is not a sentence."""
 VOID = frozenset({"meta", "br"})
 _FORMULA = frozenset("=+-@|%＝＋－＠−")
-"""Beginnings that a spreadsheet may take for a formula when a table is pasted or opened there."""
+"""First characters of text that a spreadsheet may take for a formula when a table is pasted or opened there."""
 
 Hide = Callable[[str], str]
-"""Masks what must never be shown."""
+"""Function that masks secrets in a text."""
 
 
 @dataclass(frozen=True)
 class Element:
-    """An element with its attributes and what it holds."""
+    """An element with its attributes and its children."""
 
     tag: str
     attributes: tuple[tuple[str, str], ...]
@@ -33,26 +33,26 @@ class Element:
 
 @dataclass(frozen=True)
 class Style:
-    """A style sheet: the only text that is written as it is, so it is a constant of the program's and no data."""
+    """A style sheet: the only text that is written without escapes, so it must be a constant of the program."""
 
     text: str
 
 
 Node = Element | Style | str | None
-"""What an element may hold; None is nothing."""
+"""Child of an element; None is written as nothing."""
 
 
 def element(tag: str, *children: Node | Iterable[Node], **attributes: str | float | None) -> Element:
-    """An element. `class_` stands for class, `data_label` for data-label, `_` inside names for `-`; None is left out.
+    """An element. `class_` is the attribute class, `data_label` is data-label (`_` in a name is `-`); None is left out.
 
-    Raises ValueError for what could run or fetch anything: handlers, inline styles, addresses outside the page.
+    Raises ValueError for attributes that could run or load anything: handlers, inline styles, URLs outside the page.
     """
     named = tuple((_name(k), _value(v)) for k, v in attributes.items() if v is not None)
     for name, value in named:
         if name.startswith("on") or name in ("style", "src", "srcdoc", "action"):
             raise ValueError(f"no attribute {name} in the page")
         if name == "href" and not value.startswith("#"):
-            raise ValueError("links lead to places of the page only")
+            raise ValueError("a link may lead only to a part of the page")
     return Element(tag, named, tuple(_flat(children)))
 
 
@@ -65,7 +65,7 @@ def _flat(children: Iterable[Node | Iterable[Node]]) -> Iterator[Node]:
 
 
 def _name(keyword: str) -> str:
-    """`view_box` keeps SVG's own spelling."""
+    """Attribute name for a keyword; `view_box` becomes SVG's own spelling."""
     return {"view_box": "viewBox", "http_equiv": "http-equiv"}.get(keyword, keyword.rstrip("_").replace("_", "-"))
 
 
@@ -74,7 +74,7 @@ def _value(value: str | float) -> str:
 
 
 def safe_text(text: str | None, limit: int = 120) -> str:
-    """Text from outside for a cell or a sentence: one safe line; quoted when a spreadsheet would calculate it."""
+    """Text from outside as one safe line for a cell or a sentence; quoted if a spreadsheet could take it as formula."""
     if text is None or not text.strip():
         return "–" if text is None else quoted(text)
     safe = printable(text, limit)

@@ -1,4 +1,4 @@
-"""The page's one style sheet: light and dark, wide and narrow, screen and paper."""
+"""Style sheet of the page, for light and dark, wide and narrow screens, and for print."""
 
 from __future__ import annotations
 
@@ -111,6 +111,6 @@ svg,.chip{-webkit-print-color-adjust:exact;print-color-adjust:exact}
 
 
 def policy() -> str:
-    """The page's Content-Security-Policy: this style sheet by its digest, and nothing else of any kind."""
+    """Content-Security-Policy of the page: it allows this style sheet, by its digest, and nothing else."""
     digest = base64.b64encode(hashlib.sha256(CSS.encode()).digest()).decode()
     return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"

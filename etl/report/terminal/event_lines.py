@@ -1,4 +1,4 @@
-"""Each event as one line: a sentence for people, a name and fields for machines."""
+"""Events as log lines: a sentence for people, a name and fields for programs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from etl.report.wording import counted, lasting, named, printable, thousands
 
 
 class EventName(StrEnum):
-    """The names under which events appear in JSON logs: part of what log queries rely on."""
+    """Names of events in JSON logs. They are stable: log queries rely on them."""
 
     RUN_PREPARED = "run_prepared"
     RUN_STARTED = "run_started"
@@ -34,7 +34,7 @@ class EventName(StrEnum):
 
 
 LEVELS = {"debug": DEBUG, "info": INFO, "warning": WARNING, "error": ERROR}
-"""Log levels by the names that the setting takes."""
+"""Log levels by the names that the setting accepts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +50,10 @@ class Line:
 
 
 class Narrator:
-    """Turns events into lines; remembers the run's id and the accounts' names, which later events leave out.
+    """Converter of events into lines. It keeps the run's id and the accounts' names, which later events do not repeat.
 
-    A cause that stops several accounts is told at its own level for the first one, and once for all at the end.
+    A cause that stops several accounts has a line at its own level for the first account, lines at debug for the
+    others, and one line for all of them at the end of the run.
     """
 
     def __init__(self) -> None:
@@ -96,7 +97,7 @@ class Narrator:
 
     def _run_prepared(self, event: events.RunPrepared) -> Line:
         self.run_id = event.run_id
-        return self._line(DEBUG, EventName.RUN_PREPARED, f"run {event.run_id} has its row")
+        return self._line(DEBUG, EventName.RUN_PREPARED, f"run {event.run_id} recorded in sync_runs")
 
     def _run_started(self, event: events.RunStarted) -> Line:
         self.run_id = event.run_id
@@ -128,26 +129,26 @@ class Narrator:
         return self._line(INFO, EventName.PUBLISHING, message, event.account_id, listed=event.listed)
 
     def _account_finished(self, result: AccountResult) -> Line:
-        level = self._loudness(result)
+        level = self._level(result)
         self._names.setdefault(result.account_id, result.account_name)
         message = f"{self.account(result.account_id)}: {account_verdict(result)}"
         changes = {table: change for table, change in result.changes.items() if change.opened or change.closed}
         fields = plain_but(replace(result, changes=changes), "run_id", "account_id")
         return self._line(level, EventName.ACCOUNT_FINISHED, message, result.account_id, **fields)
 
-    def _loudness(self, result: AccountResult) -> int:
+    def _level(self, result: AccountResult) -> int:
         for failure in failures([result]):
             cause = cause_of(failure)
             if cause in self._causes:
                 return DEBUG
             self._causes.add(cause)
-        return INFO if result.is_told else _LOUDNESS[result.status]
+        return INFO if result.is_told else _LEVELS[result.status]
 
     def _stopped(self, result: RunResult) -> Iterator[Line]:
-        """Causes of which only the first account was told until now."""
+        """Lines for causes that stopped several accounts: until now only the first one had a line."""
         for cause in causes(failures(result.accounts)):
             if len(cause.failures) > 1:
-                level = _LOUDNESS[AccountStatus(cause.status)]
+                level = _LEVELS[AccountStatus(cause.status)]
                 fields: dict[str, Any] = {"accounts": cause.account_ids, "exit_code": cause.exit_code}
                 yield self._line(level, EventName.ACCOUNTS_STOPPED, words.line(cause), **fields)
 
@@ -156,23 +157,23 @@ class Narrator:
         return self._line(WARNING, EventName.NOTICE, about + printable(event.message), event.account_id)
 
     def _run_finished(self, result: RunResult) -> Line:
-        """How it ended; an end that is not well has its error line besides, so this one only informs."""
+        """Line for the end of the run, at info: a run that does not succeed has an error line, too."""
         message = run_verdict(result)
         fields = plain_but(result, "run_id", "accounts", "stopped_by")
         return self._line(INFO, EventName.RUN_FINISHED, message, **fields)
 
 
-_LOUDNESS = {
+_LEVELS = {
     AccountStatus.SUCCEEDED: INFO,
     AccountStatus.HELD: WARNING,
     AccountStatus.FAILED: ERROR,
     AccountStatus.UNREACHABLE: WARNING,
 }
-"""The log level of an account's end."""
+"""Log level of the end of an account sync, by its status."""
 
 
 def numbers_read(event: events.NumbersRead) -> str:
-    """How far a listing is: `10 000 of 25 000 numbers`."""
+    """Progress of a listing: `10 000 of 25 000 numbers`."""
     if event.expected:
         return f"{thousands(event.read)} of {counted(event.expected, 'number')}"
     return counted(event.read, "number")
@@ -185,26 +186,26 @@ def waiting(event: events.Waiting) -> str:
 
 
 def account_verdict(result: AccountResult) -> str:
-    """How an account sync ended, in one sentence."""
+    """End of an account sync in one sentence."""
     if result.status is not AccountStatus.SUCCEEDED:
-        return f"{result.status.value}: {printable(result.error or 'no reason is on record')}"
+        return f"{result.status.value}: {printable(result.error or 'no reason was recorded')}"
     listed = counted(result.listed_numbers or 0, "number")
     remarks = account_remarks(result)
     return f"{listed} listed, {rows_changed(result.rows)}" + (f" ({remarks})" if remarks else "")
 
 
 def rows_changed(change: TableChange) -> str:
-    """What was published, in words: `8 rows added, 4 changed, 3 removed`."""
+    """Published changes in words: `8 rows added, 4 changed, 3 removed`."""
     counts = [(change.added, "added"), (change.changed, "changed"), (change.removed, "removed")]
-    several = [(n, what) for n, what in counts if n]
-    if not several:
+    nonzero = [(n, kind) for n, kind in counts if n]
+    if not nonzero:
         return "nothing changed"
-    (first, what), *rest = several
-    return ", ".join([f"{counted(first, 'row')} {what}", *(f"{thousands(n)} {what}" for n, what in rest)])
+    (first, kind), *rest = nonzero
+    return ", ".join([f"{counted(first, 'row')} {kind}", *(f"{thousands(n)} {kind}" for n, kind in rest)])
 
 
 def account_remarks(result: AccountResult) -> str:
-    """What the operator should know of an account sync that was published; empty when there is nothing."""
+    """Remarks for the operator on a published account sync; empty if there are none."""
     counts = [
         (result.quarantined, "quarantined"),
         (result.suspects, "not proven gone, left open" if not result.viewer_changed else f"{OTHER_VIEWER}, left open"),
@@ -221,7 +222,7 @@ def account_remarks(result: AccountResult) -> str:
 
 
 def run_verdict(result: RunResult) -> str:
-    """How a run ended, in one sentence."""
+    """End of a run in one sentence."""
     if not result.accounts:
         return f"{result.status.value}: no account was tried"
     of = counted(len(result.accounts), "account")

@@ -1,4 +1,4 @@
-"""Log lines on stderr: plain text, or one JSON object a line. A log that cannot be written never stops the work."""
+"""Log on stderr: lines of plain text, or of one JSON object each. An error while writing it never stops the work."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from etl.report.values import iso, with_strings
 
 
 class Log:
-    """Takes events, and lines, as a log; `now` gives a line's time, aware; `redact` takes secrets out of its text."""
+    """Log of events and lines; `now` gives the time of a line, aware; `redact` removes secrets from its text."""
 
     def __init__(
         self,
@@ -35,14 +35,14 @@ class Log:
         self._lock, self._narrating = threading.Lock(), threading.Lock()
 
     def __call__(self, event: Event) -> None:
-        """Write the event's lines whose level is asked for. From any thread."""
+        """Write the event's lines at or above the log level. Safe to call from any thread."""
         with self._narrating:
             lines = list(self._narrator.lines(event))
         for line in lines:
             self.write(line)
 
     def write(self, line: Line) -> None:
-        """Write the line, if its level is asked for."""
+        """Write the line if it is at or above the log level."""
         if self._stream is None or line.level < self._level:
             return
         text = self._format(self._redacted(line), self._now().astimezone(UTC)) + "\n"
@@ -51,7 +51,7 @@ class Log:
             self._stream.flush()
 
     def _redacted(self, line: Line) -> Line:
-        """The line without secrets, taken out before they can change their looks by being quoted."""
+        """The line without secrets. They are removed before JSON encoding, which could change their spelling."""
         return replace(line, message=self._redact(line.message), fields=with_strings(line.fields, self._redact))
 
 
@@ -62,7 +62,7 @@ def as_text(line: Line, at: datetime) -> str:
 
 
 def as_json(line: Line, at: datetime) -> str:
-    """One object: ts, level, event, run_id, account_id, message, then the event's own fields."""
+    """One JSON object: ts, level, event, run_id, account_id, message, then the event's own fields."""
     head = {
         "ts": iso(at),
         "level": logging.getLevelName(line.level).lower(),

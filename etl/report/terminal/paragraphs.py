@@ -1,4 +1,4 @@
-"""Sentences on a terminal: folded between words, with commands in one piece."""
+"""Sentences on a terminal, folded between words; commands are not split."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import re
 from etl.report.terminal.tables import width_of
 
 _WORD = re.compile(r"[^\s`]*`[^`]*`\S*|\S+")
-"""A word, or a command in backticks with what stands at it: whoever copies it gets all of it."""
+"""A word, or a command in backticks with the characters next to it: a split command could not be copied."""
 
 
 def folded(text: str, room: int) -> str:
-    """Each line of the text in lines of at most `room` cells; a word or command that is longer stays whole."""
+    """The text with each line folded to at most `room` cells; a longer word or command is not split."""
     return "\n".join(_folded(line, room) for line in text.split("\n"))
 
 

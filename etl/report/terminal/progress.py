@@ -1,4 +1,4 @@
-"""Progress on a terminal: one line for the run, one for each account in work; warnings stay above them."""
+"""Progress on a terminal: a line for the run, and one for each account in progress; warnings stay above them."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from etl.report.terminal.tables import console
 from etl.report.wording import counted, printable
 
 REDRAWN = 0.2
-"""Seconds after which the times that have passed are drawn anew."""
+"""Seconds between two updates of the elapsed times."""
 WIDE = 100
-"""Columns of a terminal that have room for bars."""
+"""Least width of a terminal, in columns, that has room for bars."""
 
 
 @contextmanager
 def progress(stream: TextIO, *, now: Callable[[], datetime], redact: Callable[[str], str] = str) -> Iterator[Report]:
-    """A report that draws on the stream, a terminal; what it drew is gone at the end, except for warnings."""
+    """Report that draws on the stream, a terminal; at the end it removes all lines but the warnings."""
     with _bars(stream) as bars:
         display = Display(bars, now, redact)
         with display.ticking():
@@ -38,14 +38,14 @@ def progress(stream: TextIO, *, now: Callable[[], datetime], redact: Callable[[s
 
 @contextmanager
 def status_line(stream: TextIO) -> Iterator[Callable[[str], None]]:
-    """A line on the stream, a terminal, that says what is being done; gone at the end."""
+    """Function that sets a line on the stream, a terminal, to the current step; the line is removed at the end."""
     with _bars(stream) as bars:
         task = bars.add_task("", state="")
         yield lambda text: bars.update(task, description=printable(text), refresh=True)
 
 
 def _bars(stream: TextIO) -> Progress:
-    """Lines that only we draw: rich's own thread would write between a warning and the lines below it."""
+    """rich's progress lines without its own thread, which would write between a warning and the lines below it."""
     out = console(stream)
     one_line = {"no_wrap": True, "overflow": "ellipsis"}
     columns: list[ProgressColumn] = [
@@ -59,9 +59,9 @@ def _bars(stream: TextIO) -> Progress:
 
 
 class Display:
-    """The state of what is drawn: a task for the run and one for each account in work.
+    """State of the progress lines: a task for the run, and one for each account in progress.
 
-    Whatever is written on the terminal is written under one lock.
+    One lock guards every write to the terminal.
     """
 
     def __init__(self, bars: Progress, now: Callable[[], datetime], redact: Callable[[str], str] = str) -> None:
@@ -73,7 +73,7 @@ class Display:
         self._lock = threading.Lock()
 
     def __call__(self, event: events.Event) -> None:
-        """Draw what the event changes; print its lines above when they are warnings or worse. From any thread."""
+        """Update the progress; print lines at warning or above over it. Safe to call from any thread."""
         with self._lock:
             for line in self._narrator.lines(event):
                 if line.level >= WARNING:
@@ -83,23 +83,23 @@ class Display:
 
     @contextmanager
     def ticking(self) -> Iterator[None]:
-        """Within it, the times that have passed are drawn again and again."""
-        over = threading.Event()
-        thread = threading.Thread(target=self._tick, args=(over,), name="progress", daemon=True)
+        """Context in which a thread updates the elapsed times."""
+        done = threading.Event()
+        thread = threading.Thread(target=self._tick, args=(done,), name="progress", daemon=True)
         thread.start()
         try:
             yield
         finally:
-            over.set()
+            done.set()
             thread.join()
 
-    def _tick(self, over: threading.Event) -> None:
-        while not over.wait(REDRAWN):
+    def _tick(self, done: threading.Event) -> None:
+        while not done.wait(REDRAWN):
             with self._lock:
                 self._bars.refresh()
 
     def _print(self, line: Line) -> None:
-        """A line that stays, not folded, so that it can be copied as it is."""
+        """Print a line that stays; it is not folded, so that it can be copied."""
         text = Text(self._redact(as_text(line, self._now().astimezone(UTC))))
         self._bars.console.print(text, soft_wrap=True)
 

@@ -1,7 +1,7 @@
 """Tables: drawn by rich on a terminal, aligned plain text elsewhere. Every cell is treated as untrusted.
 
-On a terminal a figure, an instant or an id is whole or the table is not drawn: where the columns do not fit, each row
-becomes a block of lines.
+Figures, instants and ids are never cut or folded: if the columns do not fit on a terminal, each row becomes a block of
+lines.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ STYLES = {
     "fail": "red",
     "never": "red",
 }
-"""Words that show in a colour of their own, on a terminal."""
+"""Colours of words on a terminal."""
 SHORT = 20
-"""Columns no wider than this are never folded, on a terminal."""
+"""Width up to which a column is never folded on a terminal."""
 NARROWEST = 24
-"""Cells of a terminal that a column of longer text has at least; with fewer, each word would be a line of its own."""
+"""Least width of a column of longer text on a terminal; a narrower one would have one word a line."""
 GAP = 2
 """Blanks between two columns."""
 _GAP = re.compile(r"(?<=\s)\s")
@@ -42,10 +42,10 @@ _GAP = re.compile(r"(?<=\s)\s")
 
 @dataclass(frozen=True)
 class Table:
-    """A table to show. Columns whose name is in `right` hold figures; the last column takes long text.
+    """A table to show. Columns whose name is in `right` hold figures; the last column may have long text.
 
-    `once`: columns that are shown once for several rows in a row that share them, in that order. `apart`: an empty line
-    stands before the title.
+    `once`: columns whose value is shown only in the first of consecutive rows that share it, in that order; `apart`:
+    whether an empty line precedes the title.
     """
 
     columns: Sequence[str]
@@ -58,21 +58,21 @@ class Table:
     def cells(self) -> list[list[str]]:
         """Every cell as text that is safe to print; a missing value is a dash.
 
-        Two blanks separate columns, so no cell holds two: a name cannot pass for several cells.
+        Two blanks separate columns, so a second blank within a cell is escaped: a name cannot look like two cells.
         """
         return [["-" if c is None else _one_cell(printable(str(c))) for c in row] for row in self.rows]
 
     def lines(self) -> list[list[str]]:
-        """The cells as the lines of a table show them: of those in `once`, what the row above says is left out."""
+        """The cells as the lines of the table: a cell of a column in `once` is empty if it repeats the row above."""
         before: list[str] | None = None
         out = []
         for cells in self.cells():
             shown = list(cells)
             for name in self.once if before else ():
-                place = self.columns.index(name)
-                if before is None or cells[place] != before[place]:
+                column = self.columns.index(name)
+                if before is None or cells[column] != before[column]:
                     break
-                shown[place] = ""
+                shown[column] = ""
             out.append(shown)
             before = cells
         return out
@@ -99,12 +99,12 @@ def show(table: Table, stream: TextIO | None) -> None:
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Whether a person looks at the stream."""
+    """Whether the stream is a terminal; False for None."""
     return stream is not None and stream.isatty()
 
 
 def console(stream: TextIO) -> Console:
-    """A rich console on the stream that interprets nothing in what it is given."""
+    """A rich console on the stream that interprets no markup in its text."""
     from rich.console import Console
 
     return Console(file=stream, highlight=False, markup=False, emoji=False)
@@ -124,9 +124,9 @@ def _draw(table: Table, out: Console) -> None:
 
 
 def fitting(table: Table, room: int) -> list[int] | None:
-    """The width of each column where all of them fit into `room` cells of a terminal; None where they do not.
+    """Width of each column if all fit into `room` cells of a terminal; None if they do not.
 
-    Columns of longer text may be folded between words, all others are whole.
+    Columns of longer text may be folded between words, the others may not.
     """
     body = [list(table.columns), *table.cells()]
     columns = [[row[i] for row in body] for i in range(len(table.columns))]
@@ -144,7 +144,7 @@ def fitting(table: Table, room: int) -> list[int] | None:
 
 
 def _least(column: Sequence[str], natural: int) -> int:
-    """The width below which a column is not folded: that of its longest word, and no less than is pleasant to read."""
+    """Least width of a column: that of its longest word, and at least `NARROWEST` for longer text."""
     if natural <= SHORT:
         return natural
     words = max((width_of(word) for cell in column for word in cell.split()), default=0)
@@ -165,7 +165,7 @@ def _drawn(table: Table, widths: Sequence[int]) -> RichTable:
 
 
 def _draw_blocks(table: Table, out: Console) -> None:
-    """Each row as lines of a name and a value, with an empty line after it; what is empty is left out."""
+    """Print each row as lines of a column's name and its cell, and an empty line; empty cells are left out."""
     from rich.text import Text
 
     label = max(map(width_of, table.columns)) + GAP
@@ -178,7 +178,7 @@ def _draw_blocks(table: Table, out: Console) -> None:
                 lines = value.wrap(out, out.width - label)
                 for i, line in enumerate(lines):
                     out.print(Text.assemble((f"{'' if i else name:<{label}}", "bold"), line), soft_wrap=True)
-            else:  # a word that is longer than the line stays in one piece for whoever copies it
+            else:  # a word longer than the line is not split, so that it can be copied
                 out.print(Text(name, style="bold"))
                 out.print(value, soft_wrap=True)
         out.print()
@@ -192,7 +192,7 @@ def _folds(cell: str, room: int) -> bool:
 
 
 def aligned(table: Table) -> str:
-    """The table as plain lines: columns padded with blanks, nothing cut off, no trailing blanks."""
+    """The table as plain lines: columns padded with blanks, no cell cut off, no trailing blanks."""
     body = [list(table.columns), *table.lines()]
     widths = [max(width_of(row[i]) for row in body) for i in range(len(table.columns))]
     right = [name in table.right for name in table.columns]
@@ -210,7 +210,7 @@ def _padded(text: str, width: int, right: bool) -> str:
 
 
 def width_of(text: str) -> int:
-    """How many cells of a terminal the text takes."""
+    """Width of the text in cells of a terminal."""
     if text.isascii():
         return len(text)
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)

@@ -291,4 +291,4 @@ def test_the_report_counts_what_is_known_apart(warehouse: Engine) -> None:
     assert seen.activity.per_account == {7: (0, 3)}
     page = report_page(seen, made_at=seen.moment, max_age=timedelta(days=1), version="1", hide=str)
     assert ">known now</th>" in page
-    assert "Nothing of them changed" in page
+    assert "These are not changes" in page

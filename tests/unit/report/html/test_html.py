@@ -189,7 +189,7 @@ def test_all_well_is_said() -> None:
     """Fresh, whole accounts and a run that succeeded: nothing needs anybody."""
     seen = _seen(_account(1))
     assert [item.title for item in attention.items(seen, timedelta(hours=26))] == ["Nothing was ever synced"]
-    assert "all well" not in _page(seen)
+    assert "no problems" not in _page(seen)
 
 
 def test_thousands_of_accounts_stay_small() -> None:
