@@ -1,4 +1,4 @@
-"""The command line: parse, call, print, exit code. Modules here import click and the standard library only.
+"""Command line: parse, call, print, exit with a code. Modules here import click and the standard library only.
 
-What a command needs beyond that is imported when it runs, so that `--help` and `--version` are quick.
+Each command imports everything else when it runs, so that `--help` and `--version` are quick.
 """

@@ -1,4 +1,4 @@
-"""The checks of `vnsync doctor`. Each yields findings; an error of vnsync's own tree becomes a finding, not an end."""
+"""Checks of `vnsync doctor`. Each yields findings; a `VnsyncError` becomes a finding and does not end the command."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What a check found. `remedy` says how to fix it; `exit_code` is 0 unless the state is `fail`."""
+    """Result of a check: `found` describes it, `remedy` says how to fix it; `exit_code` is 0 unless it is a `fail`."""
 
     check: str
     state: Literal["ok", "warn", "fail"]
@@ -29,10 +29,10 @@ class Finding:
 
 @dataclass
 class Reached:
-    """What the source's checks found out for those of the database.
+    """Facts from the checks of the source that the checks of the database need.
 
-    `accounts`: the ids that the token reaches; `credential`: names the credentials in use, one of the given names where
-    they are the same; None where the source could not be asked.
+    `accounts`: the ids that the token reaches; `credential`: function that names the credentials in use, by one of the
+    given names where they are the same; None if the source could not be asked.
     """
 
     accounts: set[int] = field(default_factory=set)
@@ -51,7 +51,7 @@ def _host(url: str) -> str:
 
 
 def check_settings(loaded: Loaded) -> Iterator[Finding]:
-    """Settings are readable, as they were loaded; what is left are habits that let secrets out."""
+    """Settings: they were loaded, so they are well-formed; warnings are about secrets that other users could read."""
     from etl.config.secret_file import risk_of
     from etl.config.urls import HOSTS, has_password, is_loopback
 
@@ -70,7 +70,7 @@ def check_settings(loaded: Loaded) -> Iterator[Finding]:
 
 
 def check_archive(loaded: Loaded) -> Iterator[Finding]:
-    """The archive's folders, where one is set and there: only this user may write to them."""
+    """Folders of the archive, if it is set and exists: only this user may write to them."""
     from etl.cli.archive_folder import group_writable, refuse_foreign
 
     if loaded.settings.archive is None or not (folder := loaded.settings.archive.expanduser()).is_dir():
@@ -88,9 +88,9 @@ def check_archive(loaded: Loaded) -> Iterator[Finding]:
 
 
 def check_database(loaded: Loaded, reached: Reached) -> Iterator[Finding]:
-    """The database is reachable, this user may write, and the schema is the one that this vnsync needs.
+    """Database: it is reachable, this user may write, and the schema is the one that this vnsync needs.
 
-    Accounts of the warehouse that are not `reached` are named, unless none is.
+    Names the accounts of the warehouse that are not `reached`, unless no account is reached at all.
     """
     from etl.cli.connect import is_there, warehouse, warehouse_name
     from etl.store.engine import database_errors
@@ -130,7 +130,7 @@ def _new_file(loaded: Loaded) -> Finding:
 
 
 def _rights(connection: Connection) -> Finding:
-    """Whether this user may make tables, or write rows into those that are there."""
+    """Whether this user may create tables, or write rows into existing ones."""
     from sqlalchemy import text
 
     from etl.config.secret_file import readable_by_others
@@ -180,7 +180,7 @@ def _migrations(engine: Engine) -> Finding:
 
 
 def _installation(engine: Engine, url: str) -> Finding:
-    """Whether the warehouse belongs to the installation of the API URL, or to none yet."""
+    """Whether the warehouse belongs to the installation that the API URL names, or to none yet."""
     from etl.store.installations import Installation
 
     try:
@@ -192,19 +192,19 @@ def _installation(engine: Engine, url: str) -> Finding:
 
 
 def _tables(engine: Engine) -> Iterator[Finding]:
-    """Whether every table, index, constraint and view still is what the migrations made."""
+    """Whether every table, index, constraint and view still is as the migrations created it."""
     from etl.store import inspection, schema_check
 
     try:
-        looked = inspection.inspect(engine)
-        exposed = [inspection.Difference(told=told) for told in inspection.exposures(engine)]
-        for each in (*looked.problems, *exposed):
-            remedy = "Run `vnsync db upgrade`, which makes it anew." if each.view else _UNDO
+        inspected = inspection.inspect(engine)
+        exposed = [inspection.Difference(told=exposure) for exposure in inspection.exposures(engine)]
+        for each in (*inspected.problems, *exposed):
+            remedy = "Run `vnsync db upgrade`, which creates it again." if each.view else _UNDO
             yield failed("tables", IntegrityBroken(each.told, remedy=remedy))
-        if not looked.problems and not exposed:
+        if not inspected.problems and not exposed:
             for warning in schema_check.check(engine):
                 yield Finding(check="tables", state="warn", found=warning, remedy="Put the file on a local disk.")
-            also = f" ({'; '.join(looked.notes)})" if looked.notes else ""
+            also = f" ({'; '.join(inspected.notes)})" if inspected.notes else ""
             yield Finding(check="tables", state="ok", found=f"every definition is as vnsync creates it{also}")
     except VnsyncError as error:
         yield failed("tables", error)
@@ -214,7 +214,7 @@ _UNDO = "Undo the change, or restore a backup."
 
 
 def _accounts(engine: Engine, reached: Reached) -> Iterator[Finding]:
-    """Accounts of the warehouse that the token does not reach, and those that another viewer has listed."""
+    """Accounts of the warehouse that the token does not reach, and accounts that another viewer listed last."""
     from etl.clock import SystemClock
     from etl.read.status import read_status
     from etl.report.states import state
@@ -236,7 +236,7 @@ def _accounts(engine: Engine, reached: Reached) -> Iterator[Finding]:
 
 
 def _viewers(engine: Engine, reached: Reached) -> Iterator[Finding]:
-    """Whether the accounts were last listed through the same key or login as now."""
+    """Whether the accounts were last listed through the key or login that is in use now."""
     from etl.report.wording import counted
     from etl.store.accounts import known_accounts
 
@@ -257,5 +257,5 @@ def _viewers(engine: Engine, reached: Reached) -> Iterator[Finding]:
         yield Finding(check="viewer", state="ok", found="the same key or login as the last sync's")
 
 
-def _first(told: Sequence[str]) -> str:
-    return ", ".join(told[:5]) + (", ..." if len(told) > 5 else "")
+def _first(items: Sequence[str]) -> str:
+    return ", ".join(items[:5]) + (", ..." if len(items) > 5 else "")

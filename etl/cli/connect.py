@@ -1,4 +1,4 @@
-"""From settings to what a command works with: the API, the warehouse, and somebody to report to."""
+"""Objects that commands build from settings: the API client, the warehouse's engine, the recorder and the report."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _DATABASES = "Use sqlite:///FILE or postgresql://USER@HOST/DATABASE"
 def data_api(
     loaded: Loaded, *, clock: Clock, report: Report, patience: float = math.inf, tap: Tap | None = None
 ) -> Iterator[DataApi]:
-    """The Data API as the settings say; `patience`: seconds of retries at most, whatever they say.
+    """Client of the Data API that the settings name.
 
-    `tap`: takes every exchange.
+    `patience`: upper limit of seconds for retries, over the setting; `tap`: receives every exchange.
     """
     from random import SystemRandom
 
@@ -53,7 +53,7 @@ def data_api(
 
 
 def _loose_files(settings: Settings) -> Iterator[str]:
-    """What to say of secret files that everybody on this machine may read, or others write."""
+    """One warning for each secret file that every user of this machine may read, or another user may write."""
     from etl.config.secret_file import risk_of
 
     for file in (settings.api_token_file, settings.api_password_file):
@@ -62,7 +62,7 @@ def _loose_files(settings: Settings) -> Iterator[str]:
 
 
 def recording(loaded: Loaded, report: Report) -> tuple[RunRecorder, Tap | None]:
-    """Who keeps evidence of a run, and the tap to the source that goes with it; nobody where no archive is set."""
+    """Recorder of a run and its exchange tap; `NO_RECORDER` and None when no archive is set."""
     from etl.domain.recorder import NO_RECORDER
 
     folder = loaded.settings.archive
@@ -80,7 +80,7 @@ def recording(loaded: Loaded, report: Report) -> tuple[RunRecorder, Tap | None]:
 
 
 def credentials(settings: Settings) -> Credentials:
-    """The key, or login and password. Raises Misconfigured when neither is set."""
+    """Credentials: the key, or login and password. Raises Misconfigured when neither is set."""
     from etl.extract.credentials import Login, PermanentKey
 
     secrets = current_state().secrets
@@ -100,7 +100,7 @@ def credentials(settings: Settings) -> Credentials:
 
 
 def warehouse(loaded: Loaded) -> Engine:
-    """The warehouse as the settings say; a SQLite file that is not there yet is made."""
+    """Engine of the warehouse that the settings name; creates a SQLite file that does not exist yet."""
     from etl.store.engine import open_warehouse
 
     now = loaded.settings
@@ -126,16 +126,16 @@ def is_there(loaded: Loaded) -> bool:
 
     try:
         url = make_url(loaded.settings.database_url.get_secret_value())
-    except (ArgumentError, ValueError):  # what they quote may be a part of a password
+    except (ArgumentError, ValueError):  # their text may quote a part of a password
         raise Misconfigured("the database URL cannot be read", remedy=_DATABASES) from None
     return url.get_backend_name() != "sqlite" or url.database is None or Path(url.database).exists()
 
 
 @contextmanager
 def reporting(loaded: Loaded, *, clock: Clock, level: str | None = None) -> Iterator[Report]:
-    """Progress when stderr is a terminal and nothing else is asked for; else log lines.
+    """Report of a command: progress when stderr is a terminal and the log's settings are the defaults, else log lines.
 
-    `level` stands for the log level where nobody set one.
+    `level`: log level to use when no log level is set.
     """
     from etl.report.terminal.log import Log
     from etl.report.terminal.tables import is_terminal
@@ -154,7 +154,7 @@ def reporting(loaded: Loaded, *, clock: Clock, level: str | None = None) -> Iter
 
 @contextmanager
 def in_a_run(report: Report) -> Iterator[Report]:
-    """Reports of a run's preparation, held back until the run has its id: every line of the log bears it."""
+    """Report that holds a run's first events back until the run has its id, so that every log line carries the id."""
     from etl.domain.events import Event, RunPrepared
 
     early, begun = list[Event](), False
@@ -171,6 +171,6 @@ def in_a_run(report: Report) -> Iterator[Report]:
 
     try:
         yield held_back
-    finally:  # of a run that never began
+    finally:  # events are left only if the run did not start
         for event in early:
             report(event)

@@ -1,4 +1,4 @@
-"""An error as one line on stderr: cause, remedy, run id and exit code; the traceback only when debugging."""
+"""Errors as one line on stderr: cause, remedy, run id and exit code; the traceback only at log level debug."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MORE_THREADS = "let the process have more threads or memory (ulimit -u, ulimit -
 
 
 def report_error(error: VnsyncError, state: State) -> int:
-    """Write the error's line, and for machines its object; returns its exit code."""
+    """Write the error's line, and its JSON object for `--output json`; returns its exit code."""
     with contextlib.suppress(OSError, ValueError):
         end_json(state, error)
     _write(one_line(error, state), state, code=error.code, exit_code=error.exit_code, run_id=error.run_id)
@@ -32,9 +32,9 @@ def report_error(error: VnsyncError, state: State) -> int:
 
 
 def report_bug(error: BaseException, state: State) -> int:
-    """Write one line that asks for a report. Its text is left out unless debugging: it may quote data.
+    """Write one line that asks for a bug report, without the error's own text, which may quote data.
 
-    Running out of memory or threads is no bug, and says so.
+    A lack of memory or threads is not a bug; its line names the lack. At log level debug a traceback follows.
     """
     if isinstance(error, MemoryError):
         return report_error(_short_of("out of memory", MORE_MEMORY, error), state)
@@ -75,7 +75,7 @@ def _write(message: str, state: State, **fields: Any) -> None:
 
 
 def _trace(error: BaseException, state: State) -> None:
-    """The way to the error, when debugging: files, lines and messages, never the values of variables."""
+    """Write the traceback at log level debug: files, lines and messages, never the values of variables."""
     if not state.debug or sys.stderr is None:
         return
     for part in traceback.format_exception(error):
@@ -85,7 +85,7 @@ def _trace(error: BaseException, state: State) -> None:
 
 
 def _place(error: BaseException) -> str:
-    """The innermost line of vnsync's own that the error went through."""
+    """File and line of the innermost frame of vnsync's own code in the traceback."""
     home = str(Path(etl.__file__).parent)
     own = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(home)]
     return f"{Path(own[-1].filename).relative_to(home)}:{own[-1].lineno}" if own else "an unknown place"

@@ -1,4 +1,4 @@
-"""What a process that knows secrets does about itself: files for their owner alone, and no core dump."""
+"""Hardening of a process that holds secrets: new files are for their owner alone, and there is no core dump."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PRIVATE = 0o077
 
 @contextlib.contextmanager
 def private() -> Iterator[None]:
-    """Within it new files are for their owner alone, whatever the umask was, and a crash leaves no image of memory."""
+    """Context in which new files are for their owner alone, whatever the umask was, and a crash writes no core dump."""
     before = os.umask(PRIVATE)
     soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, hard))

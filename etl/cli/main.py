@@ -1,4 +1,4 @@
-"""The command `vnsync`: its families, loaded when asked for, and the one place that turns errors into exit codes."""
+"""Command `vnsync`: its subcommands, imported on demand, and the one place that turns errors into exit codes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from etl.cli.traced import traced
 from etl.errors import LocalTrouble, Usage, VnsyncError
 
 COLLECT_AFTER = (250_000, 50, 100)
-"""Allocations after which Python looks for cycles, and how seldom it looks further than at the newest objects."""
+"""Thresholds of the garbage collector: allocations before a collection, and collections before one of older objects."""
 
 COMMANDS = {
     "demo": "etl.cli.commands.demo",
@@ -45,18 +45,18 @@ COMMANDS = {
     "config": "etl.cli.commands.config",
     "doctor": "etl.cli.commands.doctor",
 }
-"""Each command and the module that holds it, under the command's own name."""
+"""Module of each command; the module has the command under its own name."""
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command's module when the command, or its help, is asked for."""
+    """Group that imports a command's module when the command, or its help, is requested."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names, in the order in which a newcomer meets them."""
+        """The names, in the order in which a new user needs them."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name. Raises `NoSuchCommand` when there is none, and None for an option."""
+        """The command of that name; None for an option. Raises `NoSuchCommand` when there is no such command."""
         if cmd_name not in COMMANDS:
             if ctx.resilient_parsing or cmd_name.startswith("-"):
                 return None
@@ -87,7 +87,7 @@ def main() -> None:
     code = run(sys.argv[1:])
     if code > signals.STOPPED:
         signals.ignore()
-    gc.freeze()  # at its end Python would look through all that was imported for cycles; the memory goes anyway
+    gc.freeze()  # or Python would search all imported objects for cycles at exit, though the memory is freed anyway
     sys.exit(code)
 
 
@@ -98,20 +98,20 @@ def run(arguments: Sequence[str]) -> int:
     with private(), signals.stoppable():
         try:
             code = _invoke(arguments, state)
-        except (BrokenPipeError, SystemExit):  # the reader of the pipe has gone; click exits by itself then
+        except (BrokenPipeError, SystemExit):  # the pipe's reader has closed it; click exits by itself then
             code = state.outcome
         except OSError as error:
             code = report_error(_local(error), state)
         except VnsyncError as error:
             code = report_error(error, state)
-        except Exception as error:  # noqa: BLE001 - the one catch: whatever is left is a bug
+        except Exception as error:  # noqa: BLE001 - the top-level handler: any other error is a bug
             code = report_bug(error, state)
-    _let_go_of(sys.stdout, sys.stderr)
+    _flush_or_discard(sys.stdout, sys.stderr)
     return code
 
 
 def _invoke(arguments: Sequence[str], state: State) -> int:
-    """The command's own exit code; click's errors become this program's."""
+    """Run the command; returns its exit code. click's usage errors become `Usage`."""
     try:
         with traced(state):
             code: Any = cli.main(list(arguments), prog_name="vnsync", standalone_mode=False, obj=state)
@@ -127,20 +127,20 @@ def _invoke(arguments: Sequence[str], state: State) -> int:
 
 
 def _local(error: OSError) -> VnsyncError:
-    """An operating system's error that reached the top: a disk or a file of this machine."""
+    """`LocalTrouble` for an operating system's error that no other code handled: a disk or a file of this machine."""
     where = f" ({error.filename})" if error.filename else ""
     return LocalTrouble(f"{error.strerror or type(error).__name__}{where}")
 
 
 def _never_fail_to_encode() -> None:
-    """A terminal that cannot show a character gets its escape instead of a crash."""
+    """Make the streams escape characters that their encoding lacks, instead of raising an error."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
-def _let_go_of(*streams: TextIO | None) -> None:
-    """What cannot be written any more goes nowhere, so that leaving the process does not fail over it again."""
+def _flush_or_discard(*streams: TextIO | None) -> None:
+    """Flush the streams; discard output that cannot be written, so that Python does not fail on it again at exit."""
     for stream in streams:
         if stream is None:
             continue
@@ -148,6 +148,6 @@ def _let_go_of(*streams: TextIO | None) -> None:
             stream.flush()
         except (OSError, ValueError):
             with contextlib.suppress(OSError, ValueError):
-                nowhere = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(nowhere, stream.fileno())
-                os.close(nowhere)
+                null = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(null, stream.fileno())
+                os.close(null)

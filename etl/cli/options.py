@@ -1,4 +1,4 @@
-"""The options that commands share. `settings` reads them, the environment and the config file into one argument."""
+"""Options that commands share. `settings` reads them, the environment and the config file into one argument."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _HELP = {
     "retry_max_seconds": ("SECONDS", "How long one request may be retried before its account fails. Default 300."),
     "database_url": ("URL", "sqlite:///FILE or postgresql://... Default sqlite:///vnsync.db."),
     "database_schema": ("NAME", "The PostgreSQL schema. Default: the search path's."),
-    "archive": ("DIR", "Keep every response there as it was received. Default off."),
+    "archive": ("DIR", "Keep every response in this folder, as received. Default: off."),
     "max_close_share": ("SHARE", "Hold an account when more than this share of its numbers is gone. Default 0.5."),
-    "concurrency": ("N", "How many of an agent's accounts are listed side by side, from 1 to 32. Default 4."),
+    "concurrency": ("N", "How many of an agent's accounts are listed at once, from 1 to 32. Default 4."),
     "users": ("CUSTOMER=USER", "List an agent's customer through this user. Repeatable."),
-    "log_format": ("text|json", "How the log on stderr looks."),
+    "log_format": ("text|json", "Format of the log on stderr."),
     "log_level": ("LEVEL", "debug, info, warning or error. Debug adds tracebacks."),
 }
 
@@ -45,47 +45,45 @@ def settings(*names: str) -> Callable[[Command], Command]:
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
         def run(config: Path | None, **arguments: Any) -> Any:
-            loudness = _loudness(arguments.pop("quiet", False), arguments.pop("verbose", False))
+            level = _level(arguments.pop("quiet", False), arguments.pop("verbose", False))
             given = {name: _given(arguments.pop(name)) for name in names}
-            return command(loaded=_load(_with_loudness(given, loudness), config), **arguments)
+            return command(loaded=_load(_with_level(given, level), config), **arguments)
 
-        return _with_options(_loud(run) if "log_level" in names else run, names)  # type: ignore[return-value]
+        return _with_options(_with_verbosity(run) if "log_level" in names else run, names)  # type: ignore[return-value]
 
     return decorate
 
 
-def _loud(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`-q` and `-v`, short for two log levels."""
+def _with_verbosity(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The command with `-q` and `-v`, short options for two log levels."""
     quiet = click.option("-q", "--quiet", is_flag=True, help="Warnings and errors only, no progress.")
     verbose = click.option("-v", "--verbose", is_flag=True, help="Each step as a log line, and tracebacks.")
     return quiet(verbose(command))
 
 
-def _loudness(quiet: bool, verbose: bool) -> str | None:
+def _level(quiet: bool, verbose: bool) -> str | None:
     if quiet and verbose:
         raise Usage("-q and -v are given both", remedy="Leave one of them out.")
     return "warning" if quiet else "debug" if verbose else None
 
 
-def _with_loudness(given: Mapping[str, Any], loudness: str | None) -> Mapping[str, Any]:
-    if loudness is None:
+def _with_level(given: Mapping[str, Any], level: str | None) -> Mapping[str, Any]:
+    if level is None:
         return given
     if given.get("log_level") is not None:
         raise Usage("-q and -v stand for a --log-level, which is given too", remedy="Leave one of them out.")
-    return {**given, "log_level": loudness}
+    return {**given, "log_level": level}
 
 
 def _given(value: Any) -> Any:
-    """A repeatable option that was not given is an empty tuple; for settings, what was not given is None."""
+    """The option's value, None if it was not given: click passes an empty tuple for a repeatable option, then."""
     return None if value == () else value
 
 
 def output(command: Command) -> Command:
-    """`--output text|json`: for people, or one object for machines."""
+    """The command with `--output text|json`: text for people, or one JSON object for programs."""
     choice = click.Choice(["text", "json"])
-    return click.option("--output", type=choice, default="text", help="What stdout gets: text, or one JSON object.")(
-        command
-    )
+    return click.option("--output", type=choice, default="text", help="Print text, or one JSON object.")(command)
 
 
 def _with_options(command: Callable[..., Any], names: tuple[str, ...]) -> Callable[..., Any]:
@@ -114,7 +112,7 @@ def _load(given: Mapping[str, Any], config: Path | None) -> Loaded:
 
 
 def remember(loaded: Loaded, state: State) -> None:
-    """Tell the one catch how to show errors, and what must never be shown."""
+    """Keep in `state` how errors are shown, and the secrets that must never be shown."""
     from etl.config.secret_file import known
     from etl.config.urls import passwords_of
 

@@ -1,4 +1,4 @@
-"""Results on stdout: JSON for machines, text for people. A key that the source sends back is not shown either."""
+"""Results on stdout: JSON for programs, text for people. Secrets are masked, also where the source sent them back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from etl.report.terminal.tables import Table
 
 CERTAIN = 16
-"""Secrets of so many characters are masked in results; a shorter one may be part of what was asked for."""
+"""Least length of the secrets that are masked in results: a shorter one may also be a part of the data."""
 
 
 def json_text(value: Any) -> str:
@@ -23,13 +23,13 @@ def json_text(value: Any) -> str:
 
 
 def write_json(value: Any) -> None:
-    """Make the value the command's one JSON object, printed when the command has ended, with its error if it fails."""
+    """Keep the value as the command's one JSON object; it is printed when the command ends, with its error if any."""
     state = current_state()
     state.result = _shown(value, state)
 
 
 def write_json_now(value: Any) -> None:
-    """One JSON object on one line of stdout, flushed, so that a reader sees it at once."""
+    """Write one JSON object on one line of stdout, and flush it, so that a reader gets it at once."""
     write_text(f"{json_text(value)}\n")
     current_state().streamed = True
     if sys.stdout is not None:
@@ -37,7 +37,7 @@ def write_json_now(value: Any) -> None:
 
 
 def end_json(state: State, error: VnsyncError | None = None) -> None:
-    """Print the object of a command that has ended; `error`: what it failed with, None where it did not.
+    """Print the JSON object of a command that has ended; `error`: the error that ended it, None if there was none.
 
     A command that failed before it had a result prints the error alone.
     """
@@ -46,8 +46,8 @@ def end_json(state: State, error: VnsyncError | None = None) -> None:
 
     if state.output != "json" or state.streamed or sys.stdout is None or (error is None and state.result is None):
         return
-    told = {} if error is None else {"error": _shown(facts(error), state)}
-    sys.stdout.write(as_json({**(state.result or {}), **told}) + "\n")
+    failure = {} if error is None else {"error": _shown(facts(error), state)}
+    sys.stdout.write(as_json({**(state.result or {}), **failure}) + "\n")
     sys.stdout.flush()
 
 
@@ -59,7 +59,7 @@ def _shown(value: Any, state: State) -> Any:
 
 
 def write_table(table: Table) -> None:
-    """A table on stdout: drawn on a terminal, plain elsewhere."""
+    """Write a table to stdout: drawn on a terminal, plain elsewhere."""
     from dataclasses import replace
 
     from etl.report.terminal.tables import show
@@ -69,9 +69,9 @@ def write_table(table: Table) -> None:
 
 
 def write_line(text: str) -> None:
-    """A sentence on stdout, folded between words on a terminal.
+    """Write a line for people to stdout, folded between words on a terminal.
 
-    Control characters are escaped, wherever stdout goes: it is for people.
+    Control characters are escaped, wherever stdout goes.
     """
     from etl.report.terminal.tables import console, is_terminal
     from etl.report.wording import harmless
@@ -85,9 +85,9 @@ def write_line(text: str) -> None:
 
 
 def write_text(text: str) -> None:
-    """A part of a line on stdout, or more than one: of a result that is written as it is read.
+    """Write a piece of text to stdout, any number of lines: a result that is written while it is read.
 
-    Control characters of data are kept for programs, and escaped on a terminal.
+    Control characters in data are kept for programs, and escaped on a terminal.
     """
     from etl.report.terminal.tables import is_terminal
     from etl.report.wording import harmless
@@ -97,5 +97,5 @@ def write_text(text: str) -> None:
 
 
 def hide(text: str) -> str:
-    """The text of a result without the secrets that are certain to be none of its words."""
+    """The text of a result without the secrets that are too long to be a word of it (`CERTAIN`)."""
     return current_state().redacted(text, shortest=CERTAIN)

@@ -9,13 +9,13 @@ import click
 
 
 class PathType(click.Path):
-    """The path of a file or folder. A leading ~ is the home folder, as in settings: shells leave it in `--out=~/x`."""
+    """Click type for a path. A leading ~ is the home folder, as in settings; shells keep it in `--out=~/x`."""
 
     def __init__(self) -> None:
         super().__init__(path_type=Path)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The path, written out."""
+        """The path, with ~ expanded. Raises a usage error for a path that a setting would refuse, too."""
         from etl.config.validators import path
 
         try:

@@ -1,4 +1,4 @@
-"""What the commands that ask the warehouse share: a moment as an option, the accounts, and a warehouse to read."""
+"""Options and warehouse of the commands that read: a moment, the accounts, and an engine with a checked schema."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class InstantParam(click.ParamType[datetime]):
-    """An ISO 8601 instant or date, with a zone or in UTC; a date is the instant at which it begins."""
+    """Click type for an ISO 8601 instant or date, with a zone or in UTC; a date means its first instant."""
 
     name = "moment"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """The instant in UTC; a usage error when it is none."""
+        """The instant in UTC. Raises a usage error for any other text."""
         if isinstance(value, datetime):
             return value
         try:
@@ -35,19 +35,19 @@ class InstantParam(click.ParamType[datetime]):
 
 
 def as_of(*, required: bool = False) -> Callable[[Command], Command]:
-    """`--as-of T`, given to the command as `as_of`."""
+    """Option `--as-of T`; the command gets it as `as_of`."""
     words = "As known at T: an ISO 8601 instant or date (its first moment), in UTC unless it has a zone."
     return click.option("--as-of", type=InstantParam(), metavar="T", required=required, help=words)
 
 
 def accounts(command: Command) -> Command:
-    """`--account ID`, repeatable, given to the command as `account`."""
+    """Option `--account ID`, repeatable; the command gets it as `account`."""
     words = "Look at this account only. Repeatable."
     return click.option("--account", type=int, multiple=True, metavar="ID", help=words)(command)
 
 
 def readable(loaded: Loaded) -> Engine:
-    """The warehouse, which is there and has this program's schema. Raises `Misconfigured` otherwise."""
+    """Engine of a warehouse that exists and has this program's schema. Raises `Misconfigured` otherwise."""
     from etl.store import migrations
 
     engine = existing(loaded)
@@ -56,7 +56,7 @@ def readable(loaded: Loaded) -> Engine:
 
 
 def existing(loaded: Loaded) -> Engine:
-    """The warehouse, whatever its schema. Raises `Misconfigured` when it is a file that does not exist."""
+    """Engine of the warehouse, whatever its schema. Raises `Misconfigured` when it is a file that does not exist."""
     from etl.cli.connect import is_there, warehouse, warehouse_name
 
     if not is_there(loaded):

@@ -1,10 +1,10 @@
-"""SIGINT and SIGTERM become an exception in the main thread; a second one ends the process at once.
+"""Signal handling: SIGINT and SIGTERM raise an exception in the main thread; a second one ends the process at once.
 
 Signals that come together are one request: `timeout`, service managers and terminals signal a process and then its
-group. The exception may be slow to arrive (the main thread waits in a library that does not look at signals) or be lost
-(in a destructor, where exceptions go nowhere). So a thread watches: the process ends within `GRACE` seconds of the
-first signal, or at a later second one, with a line that says so, whatever the main thread does. That is as safe as any
-kill: nothing is half-published.
+group. The exception may come late (while the main thread waits in a library that does not check for signals) or be lost
+(in a destructor, where Python discards exceptions). So a thread watches: it ends the process `GRACE` seconds after the
+first signal, or at a later second one, and writes a line that says so, whatever the main thread does. That is as safe
+as any kill: nothing is half-published.
 """
 
 from __future__ import annotations
@@ -24,16 +24,19 @@ from etl.errors import Stopped
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 STOPPED = 128
-"""Exit codes above it tell of a signal."""
+"""Exit codes above it mean that a signal stopped the command."""
 GRACE = 8.0
-"""Seconds from the first signal in which a run may stop by itself."""
+"""Seconds after the first signal within which the run must have stopped by itself."""
 TOGETHER = 0.5
-"""Seconds after the first signal in which another one is the same request."""
+"""Seconds after the first signal during which another signal counts as the same request."""
 
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Within it, the first SIGINT or SIGTERM raises Stopped; the handlers of before are put back at its end."""
+    """Context in which the first SIGINT or SIGTERM raises Stopped; it restores the earlier handlers at its end.
+
+    Does nothing outside the main thread, where Python allows no handlers.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -48,15 +51,15 @@ def stoppable() -> Iterator[None]:
 
 
 def ignore() -> None:
-    """Ignore both from here on: the process was stopped, has said so, and is about to exit with that code."""
+    """Ignore both signals from now on: the process was stopped, has reported it, and is about to exit."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 
 class _Stop:
-    """Handler of both signals: the first one raises, so that the run winds up; others are for the watching thread.
+    """Handler of both signals: the first one raises `Stopped`; the watching thread deals with the others.
 
-    Where there is none, a later one kills.
+    If there is no watching thread, a later signal kills the process.
     """
 
     def __init__(self) -> None:
@@ -64,7 +67,7 @@ class _Stop:
         self._first: float | None = None
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        """Raise Stopped, once."""
+        """Raise Stopped at the first call; kill the process at a later one that no thread watches for."""
         if self._first is None:
             self._first = time.monotonic()
             raise Stopped(number, signal.Signals(number).name)
@@ -75,7 +78,7 @@ class _Stop:
 
 @contextmanager
 def _watched(stop: _Stop) -> Iterator[None]:
-    """A thread that hears of signals by a pipe; where neither can be had (limits), the exception has to do."""
+    """Context with a thread that reads signals from a pipe; without pipe or thread (limits), only the exception."""
     try:
         reader, writer = os.pipe()
     except OSError:
@@ -115,7 +118,7 @@ def _watch(reader: int) -> None:
 
 
 def _next_signal(reader: int) -> int | None:
-    """The number of the next signal that stops; None when the pipe was closed first."""
+    """Number of the next SIGINT or SIGTERM; None when the pipe is closed first."""
     while byte := os.read(reader, 1):
         if byte[0] in SIGNALS:
             return byte[0]

@@ -1,4 +1,4 @@
-"""The checks of `vnsync doctor` at the source: each method that a sync calls is called once, for a few customers."""
+"""Checks of the source by `vnsync doctor`: each method that a sync calls is called once, for a few customers."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from etl.extract.jsonrpc import DataApi
 
 PATIENCE = 10.0
-"""Seconds of retries: a check answers soon, a sync waits longer."""
+"""Upper limit of seconds for retries, lower than a sync's: a check should end soon."""
 CLOCK_TOLERANCE = 60.0
 """Seconds by which this machine's clock may differ from the source's."""
 CUSTOMERS_ASKED = 5
-"""How many of an agent's customers are asked one by one: each costs two API points."""
+"""Upper limit of an agent's customers that are checked one by one: each costs two API points."""
 
 
 def check_source(loaded: Loaded, reached: Reached) -> Iterator[Finding]:
-    """The token is accepted, from this address, for what a sync asks; and the clocks agree. Fills in `reached`."""
+    """Source: it accepts the token, from this address, for all that a sync asks; clocks agree. Fills in `reached`."""
     from etl.cli.connect import data_api
     from etl.clock import SystemClock
     from etl.extract.accounts import discover
@@ -31,17 +31,17 @@ def check_source(loaded: Loaded, reached: Reached) -> Iterator[Finding]:
     clock, events = SystemClock(), list["Event"]()
     try:
         with data_api(loaded, clock=clock, report=events.append, patience=PATIENCE) as api:
-            events.clear()  # of files that others may read: the settings' check says so
+            events.clear()  # warnings about files that other users may read: `check_settings` gives them
             try:
                 roster = discover(api).given(loaded.settings.users)
             finally:
-                there, here = api.server_date, clock.now().timestamp()
+                source_time, own_time = api.server_date, clock.now().timestamp()
             reached.accounts |= roster.ids
             reached.credential = api.credential
             yield _accepted(roster)
             yield from _lists(roster, events)
             yield from _listings(api, roster, loaded.settings.users)
-            yield _clock(there, here)
+            yield _clock(source_time, own_time)
     except AccountRefused as error:
         yield failed("whitelist" if error.mnemonic == "ip_not_whitelisted" else "token", error)
     except VnsyncError as error:
@@ -56,7 +56,7 @@ def _accepted(roster: Roster) -> Finding:
 
 
 def _lists(roster: Roster, events: Sequence[Event]) -> Iterator[Finding]:
-    """What the lists of users and customers lack."""
+    """Warnings about the lists of users and customers: notices, unusable rows, customers without a user."""
     from etl.domain.events import Notice
     from etl.report.wording import counted
 
@@ -78,7 +78,7 @@ def _lists(roster: Roster, events: Sequence[Event]) -> Iterator[Finding]:
 
 
 def _listings(api: DataApi, roster: Roster, chosen: Mapping[int, int]) -> Iterator[Finding]:
-    """Whether numbers can be listed: of a customer its own, of an agent those of the first few customers."""
+    """Whether numbers can be listed: for a customer's token its own, for an agent's those of the first customers."""
     refused: list[tuple[Account, AccountRefused]] = []
     problems: list[str] = []
     asked = roster.accounts[:CUSTOMERS_ASKED]
@@ -91,13 +91,13 @@ def _listings(api: DataApi, roster: Roster, chosen: Mapping[int, int]) -> Iterat
             problems += _undescribed(api, account, user_id)
     yield from _refusals(refused, roster, len(asked))
     if problems:
-        remedy = "Names are those of get.customers; nothing else depends on it."
+        remedy = "Names are taken from get.customers; nothing else depends on this."
         found = f"{len(problems)} of {len(asked)} customers asked: {problems[0]}"
         yield Finding(check="names", state="warn", found=found, remedy=remedy)
 
 
 def _listed_through(api: DataApi, account: Account, chosen: Mapping[int, int]) -> int | None:
-    """The user through whom one row could be listed; None: the token itself. Raises the refusal of the last user."""
+    """The user through whom a row could be listed; None for the token itself. Raises the refusal of the last user."""
     from etl.extract.listing import count_numbers
 
     users: list[int | None] = list(account.user_ids) or [None]
@@ -121,7 +121,7 @@ def _undescribed(api: DataApi, account: Account, user_id: int | None) -> list[st
 
 
 def _refusals(refused: Sequence[tuple[Account, AccountRefused]], roster: Roster, asked: int) -> Iterator[Finding]:
-    """The findings about listings that were refused: a known state of a customer is no fault."""
+    """Findings about listings that were refused: a known state of a customer, such as locked, is not a failure."""
     from etl.report.states import state
     from etl.sync.unreachable import state_of
 
@@ -143,10 +143,10 @@ def _refusals(refused: Sequence[tuple[Account, AccountRefused]], roster: Roster,
     yield Finding(check=check, state="fail", found=f"{whose}{error}", remedy=error.remedy, exit_code=code)
 
 
-def _clock(there: float | None, here: float) -> Finding:
-    if there is None:
-        return Finding(check="clock", state="ok", found="not compared: the source did not tell its time")
-    apart = here - there
+def _clock(source_time: float | None, own_time: float) -> Finding:
+    if source_time is None:
+        return Finding(check="clock", state="ok", found="not compared: the source sent no date")
+    apart = own_time - source_time
     found = f"{abs(apart):.0f} s {'ahead of' if apart > 0 else 'behind'} the source's"
     if abs(apart) <= CLOCK_TOLERANCE:
         return Finding(check="clock", state="ok", found=found)

@@ -1,4 +1,4 @@
-"""State of the running command, for the top-level error handler and for what is printed at the end."""
+"""State of the running command, for the top-level error handler and for the output at the end."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ if TYPE_CHECKING:
     from etl.extract.redaction import Redaction
 
 SHORTEST_SECRET = 4
+"""Least length of the secrets that are masked in errors and log lines: a shorter one is a part of many words."""
 
 
 @dataclass
 class State:
-    """How to show an error, and the exit code that stands once the work itself is done.
+    """State of one command: how to show its errors, what it printed, and its exit code once its work is done.
 
-    `output` is what stdout gets; `result`: the object for machines, printed when the command has ended, and None where
-    it has none, or has `streamed` it. `outcome` counts when nobody reads the output any more; `warehouse`: the one that
-    the command opened, for `traced`; `secrets` are kept out of whatever is printed.
+    `output`: format of stdout; `result`: the JSON object, printed when the command ends, None if there is none or if it
+    was `streamed`; `outcome`: exit code if the reader of the output has closed it; `warehouse`: engine that the command
+    opened, for `traced`; `secrets`: masked in everything that is printed.
     """
 
     debug: bool = False
@@ -36,7 +37,7 @@ class State:
     secrets: list[str] = field(default_factory=list, repr=False)
 
     def redacted(self, text: str, *, shortest: int = SHORTEST_SECRET) -> str:
-        """The text without any of the secrets, however they are spelled; those below `shortest` are parts of words."""
+        """The text without the secrets of at least `shortest` characters, in whatever spelling or encoding."""
         return _redaction(tuple(self.secrets)).hidden(text, shortest=shortest) if self.secrets else text
 
 
@@ -51,7 +52,7 @@ def _redaction(secrets: tuple[str, ...]) -> Redaction:
 
 
 def asked(arguments: Sequence[str], environment: Mapping[str, str]) -> State:
-    """The state of a command line that is not parsed yet: errors in it are shown as it asks for."""
+    """State of a command line that is not parsed yet, so that usage errors have the format that it asks for."""
     log_format = _value(arguments, "--log-format") or environment.get("VNSYNC_LOG_FORMAT")
     return State(
         log_format="json" if log_format == "json" else "text",
@@ -60,18 +61,18 @@ def asked(arguments: Sequence[str], environment: Mapping[str, str]) -> State:
 
 
 def _value(arguments: Sequence[str], option: str) -> str | None:
-    """The last value that is given to the option."""
+    """Last value of the option on the command line; None if it is not given."""
     found = None
-    for place, argument in enumerate(arguments):
+    for i, argument in enumerate(arguments):
         if argument == "--":
             break
         if argument == option:
-            found = next(iter(arguments[place + 1 :]), None)
+            found = next(iter(arguments[i + 1 :]), None)
         elif argument.startswith(f"{option}="):
             found = argument.partition("=")[2]
     return found
 
 
 def current_state() -> State:
-    """The state of the running command."""
+    """State of the running command."""
     return click.get_current_context().ensure_object(State)

@@ -1,4 +1,4 @@
-"""Usage errors, with what was probably meant: the nearest command or option, or what does the same here."""
+"""Usage errors with a suggestion: the nearest command or option, or the option that does the same in vnsync."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from etl.report.wording import sentence
 ELSEWHERE = {
     "--dry-run": "`vnsync plan` shows what a sync would do, and writes nothing",
     "--json": "Write --output json",
-    "--csv": "Write --output csv; `vnsync changes` knows it",
+    "--csv": "Write --output csv; `vnsync changes` has it",
     "--since": "`vnsync changes` takes --from",
     "--until": "`vnsync changes` takes --to",
     "--days": "Write --max-age 3d, or --from with a date",
@@ -22,15 +22,15 @@ ELSEWHERE = {
     "-o": "Write --output json, or --out FILE",
     "-a": "Write --account ID",
 }
-"""Options that other programs have, and what does the same here."""
+"""Options of other programs, and the way to do the same in vnsync."""
 AFTER_THE_COMMAND = frozenset(
     {"-q", "--quiet", "-v", "--verbose", "--output", "--config", "--log-format", "--log-level", "--database-url"}
 )
-"""Options of commands that people write before the command."""
+"""Options of commands that are often written before the command by mistake."""
 
 
 class NoSuchCommand(click.UsageError):
-    """There is no such command."""
+    """Usage error for a command that does not exist; `name` is the word that was written."""
 
     def __init__(self, name: str, ctx: click.Context) -> None:
         super().__init__(f"No such command {name!r}.", ctx)
@@ -38,7 +38,7 @@ class NoSuchCommand(click.UsageError):
 
 
 def usage(error: click.UsageError, commands: Sequence[str]) -> Usage:
-    """click's error as vnsync's own, with a suggestion where there is one."""
+    """`Usage` for an error of click, with a suggestion in its remedy where there is one."""
     where = error.ctx.command_path if error.ctx else "vnsync"
     suggestion = _suggestion(error, where, commands)
     hint = f"{sentence(suggestion)} " if suggestion else ""

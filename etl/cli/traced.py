@@ -1,4 +1,4 @@
-"""Errors that edited rows of the warehouse cause, traced to the table and the row."""
+"""Errors caused by edited rows of the warehouse, traced to the table and the row."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from etl.cli.state import State
 from etl.errors import IntegrityBroken, Stopped, UnreadableValue, VnsyncError
 
 KNOWN = (VnsyncError, OSError, MemoryError, click.ClickException, click.Abort, click.exceptions.Exit)
-"""Errors that say by themselves what is wrong."""
+"""Errors whose own text states the cause."""
 
 
 @contextlib.contextmanager
 def traced(state: State) -> Iterator[None]:
-    """Raise `IntegrityBroken` with table and row where the command's warehouse does not verify.
+    """Context that raises `IntegrityBroken` with table and row if the command's warehouse fails verification.
 
-    Only for an unreadable value, or an error of no known kind: a row that was edited by hand can lead to any of them.
-    The warehouse is read once for it. The error of a sound warehouse stays as it is: a bug.
+    Only after an unreadable value or an error of no known kind: a row that was edited by hand can cause any of them.
+    It reads the whole warehouse once. If that finds no problem, the error is raised as it is: it is a bug.
     """
     try:
         yield
@@ -35,7 +35,7 @@ def traced(state: State) -> Iterator[None]:
 
 
 def _broken(state: State) -> IntegrityBroken | None:
-    """What `verify` finds first in the warehouse, in a table if it can; None when it finds nothing, or fails itself."""
+    """The first problem that `verify` finds, preferably one with a table; None if it finds none, or fails itself."""
     from etl.report.evidence import problem_line
     from etl.verify.warehouse import verify_warehouse
 
@@ -45,10 +45,10 @@ def _broken(state: State) -> IntegrityBroken | None:
         problems = verify_warehouse(state.warehouse, [], lambda _: None).problems
     except Stopped:
         raise
-    except Exception:  # noqa: BLE001 - the error that led here is told instead
+    except Exception:  # noqa: BLE001 - the original error is raised instead
         return None
     if not problems:
         return None
     first = next((problem for problem in problems if problem.table), problems[0])
-    remedy = "Restore a backup from before the edit; `vnsync verify` lists all that does not fit"
+    remedy = "Restore a backup from before the edit; `vnsync verify` lists all problems"
     return IntegrityBroken(f"the warehouse was edited by hand: {problem_line(first)}", remedy=remedy)

@@ -1,4 +1,4 @@
-"""A file that is there whole or not at all, for its owner alone."""
+"""Atomic write of a file that only its owner can read: a reader sees the whole file or none."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 
 from etl.errors import LocalTrouble
 
-REMEDY = "Nothing was written; what was there stays."
+REMEDY = "Nothing was written; an existing file is unchanged."
 
 
 def write_whole(path: Path, content: bytes, *, replaces: bytes) -> None:
-    """Write a file by way of another one beside it; a reader sees the old one or the new one, never a part.
+    """Write a file through a temporary one in the same folder; a reader sees the old one or the new one, never a part.
 
-    What is there is replaced only when it begins with `replaces`, so that nothing of anybody's is lost by a wrong name.
-    Raises LocalTrouble, and leaves no rest behind.
+    Replaces an existing file only if it begins with `replaces`, so that a wrong name cannot destroy another file.
+    Raises LocalTrouble, and leaves no temporary file behind.
     """
     try:
         _refuse(path, replaces)

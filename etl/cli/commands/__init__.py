@@ -1,1 +1,1 @@
-"""The commands, one module for each; imported when the command is called."""
+"""Commands, one module each; a module is imported when its command is called."""

@@ -1,4 +1,4 @@
-"""`vnsync accounts`: what the token reaches."""
+"""`vnsync accounts`: the accounts that the token reaches."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Examples:
 
 
 @click.command(epilog=EPILOG, short_help="The accounts that the token reaches.")
-@click.option("--quick", is_flag=True, help="Leave the time zones out: saves an API point for each customer.")
+@click.option("--quick", is_flag=True, help="Leave out the time zones, which saves an API point for each customer.")
 @options.output
 @options.settings(*options.API, *options.LOG)
 def accounts(loaded: Loaded, quick: bool, output: str) -> None:
@@ -41,14 +41,14 @@ def accounts(loaded: Loaded, quick: bool, output: str) -> None:
 
 
 def _row(api: DataApi, account: Account, *, ask: bool) -> dict[str, Any]:
-    """One account as it is shown; `ask` looks up its time zone through its first user."""
+    """One account's row; with `ask` its time zone is requested through its first user."""
     from etl.extract.accounts import describe
 
     if not ask:
         return _shown(account)
-    told = describe(api, account, account.user_ids[0])
-    named = replace(account, account_name=account.account_name or told.name, timezone=told.timezone)
-    return _shown(named, told.problem or "")
+    described = describe(api, account, account.user_ids[0])
+    named = replace(account, account_name=account.account_name or described.name, timezone=described.timezone)
+    return _shown(named, described.problem or "")
 
 
 def _shown(account: Account, problem: str = "") -> dict[str, Any]:

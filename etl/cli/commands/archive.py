@@ -1,4 +1,4 @@
-"""`vnsync archive`: looking after an archive of responses."""
+"""`vnsync archive`: maintenance of an archive of responses."""
 
 from __future__ import annotations
 
@@ -25,21 +25,24 @@ Examples:
 
 @click.group(epilog=EPILOG, short_help="Prune an archive; erase one number from it.")
 def archive() -> None:
-    """Look after an archive that `vnsync sync --archive` wrote. Both leave it verifiable."""
+    """Maintain an archive that `vnsync sync --archive` wrote. It stays verifiable after both commands."""
 
 
 @archive.command(
-    short_help="Take out the responses of old runs.",
+    short_help="Remove the responses of old runs.",
     epilog="Example: vnsync archive prune /srv/vnsync-archive --keep 90d",
 )
 @click.argument("folder", type=PATH)
-@click.option("--keep", type=Duration(), required=True, metavar="AGE", help="Keep what is younger: 26h, 90d, 52w.")
+@click.option(
+    "--keep", type=Duration(), required=True, metavar="AGE", help="Keep runs younger than this: 26h, 90d, 52w."
+)
 @options.output
 @options.settings(*options.LOG)
 def prune(loaded: Loaded, folder: Path, keep: timedelta, output: str) -> None:
-    """Remove the responses of the runs of PATH that began longer ago than AGE, where no other run needs them.
+    """Remove from PATH the responses of runs that began longer ago than AGE, unless another run needs them.
 
-    Manifests stay, and a tombstone for each run says what is gone. The newest run keeps its own, whatever its age.
+    Manifests stay, and a tombstone for each run records what was removed. The newest run keeps its responses, whatever
+    its age.
     """
     from etl.archive import pruning
     from etl.cli.output import write_json
@@ -51,8 +54,8 @@ def prune(loaded: Loaded, folder: Path, keep: timedelta, output: str) -> None:
     if output == "json":
         write_json(done)
         return
-    what = f"{counted(len(done.runs), 'run')} and {counted(done.responses, 'response')}"
-    click.echo(f"{what} taken out, {thousands(done.bytes)} bytes.")
+    pruned = f"{counted(len(done.runs), 'run')} and {counted(done.responses, 'response')}"
+    click.echo(f"{pruned} pruned, {thousands(done.bytes)} bytes.")
 
 
 @archive.command(
@@ -66,10 +69,10 @@ def prune(loaded: Loaded, folder: Path, keep: timedelta, output: str) -> None:
 @options.output
 @options.settings(*options.LOG)
 def erase(loaded: Loaded, folder: Path, account: int, number: int, yes: bool, output: str) -> None:
-    """Make the number's phone numbers, comment, name and unknown fields null in every response of PATH.
+    """Set the number's phone numbers, comment, name and unknown fields to null in every response of PATH.
 
-    A response that seems to tell of the number and cannot be taken apart is erased as a whole, and named. The archive
-    says that it happened. `vnsync erase` does the same in the warehouse.
+    A response that seems to mention the number but cannot be parsed is erased completely, and named. The archive keeps
+    a record of the erasure. `vnsync erase` does the same in the warehouse.
     """
     from etl.archive.erasing import erase_number
     from etl.cli.output import write_json
@@ -82,14 +85,14 @@ def erase(loaded: Loaded, folder: Path, account: int, number: int, yes: bool, ou
         counts = {"runs": found.runs, "responses": found.responses, "earlier": found.earlier}
         write_json({"erased": yes, **counts, "whole": whole, "quoting": found.quoting, "unneeded": found.unneeded})
         return
-    what = f"{counted(found.responses, 'response')} of {counted(found.runs, 'run')}"
+    erased = f"{counted(found.responses, 'response')} of {counted(found.runs, 'run')}"
     done = "erased." if yes else "would be erased; nothing was. Add --yes to do it."
-    click.echo(f"Number {number} of account {account}: {what} {done}")
+    click.echo(f"Number {number} of account {account}: {erased} {done}")
     for run_id, digest in found.whole:
-        click.echo(f"As a whole, for it cannot be taken apart: response {digest} of run {run_id}.")
+        click.echo(f"Erased completely, because it cannot be parsed: response {digest} of run {run_id}.")
     if found.unneeded:
-        click.echo(f"{counted(found.unneeded, 'response')} that no run names told of it, and were removed.")
+        click.echo(f"{counted(found.unneeded, 'response')} that no run names mentioned the number, and were removed.")
     for run_id in found.quoting:
-        click.echo(f"The manifest of run {run_id} quotes an error that tells of it; manifests never change.")
+        click.echo(f"The manifest of run {run_id} quotes an error that mentions the number; manifests never change.")
     if found.earlier:
-        click.echo(f"It was erased from {counted(found.earlier, 'run')} before.")
+        click.echo(f"The number was erased from {counted(found.earlier, 'run')} earlier.")

@@ -27,25 +27,29 @@ if TYPE_CHECKING:
 
 EPILOG = """\b
 Examples:
-  vnsync changes --from 2026-03-01                         how much, of what, since then
+  vnsync changes --from 2026-03-01                         count changes by kind since then
   vnsync changes --from 2026-03-01 --to 2026-03-02 --details
   vnsync changes --account 12001 --output csv > changes.csv
   vnsync changes --details --output json | jq '.changes[] | select(.kind == "moved")'
 
 \b
-Each change happened after one observation and not later than the next; both are told. --from
-and --to choose by the later one: after --from, not later than --to, so that the tables as of
---from and these changes give the tables as of --to. CSV has the details always.
+Each change happened after one observation and not later than the next; both times are shown.
+--from and --to select by the later one: after --from, not later than --to. So the tables as of
+--from, with these changes, are the tables as of --to. CSV always has the details.
 """
 
 
 @click.command(epilog=EPILOG, short_help="What changed between two moments.")
-@click.option("--from", "start", type=reading.InstantParam(), metavar="T", help="Observed after T. Default: ever.")
-@click.option("--to", type=reading.InstantParam(), metavar="T", help="Not later than T. Default: now.")
-@click.option("--as-of", type=reading.InstantParam(), metavar="T", help="The same as --to, by its name elsewhere.")
+@click.option(
+    "--from", "start", type=reading.InstantParam(), metavar="T", help="Observed after T. Default: all observations."
+)
+@click.option("--to", type=reading.InstantParam(), metavar="T", help="Observed not later than T. Default: now.")
+@click.option(
+    "--as-of", type=reading.InstantParam(), metavar="T", help="The same as --to, under its name in other commands."
+)
 @reading.accounts
-@click.option("--details", is_flag=True, help="Tell each change, not only how many there are.")
-@click.option("--output", type=click.Choice(["text", "json", "csv"]), default="text", help="What stdout gets.")
+@click.option("--details", is_flag=True, help="Also show each change.")
+@click.option("--output", type=click.Choice(["text", "json", "csv"]), default="text", help="Format of stdout.")
 @options.settings(*options.DATABASE, *options.LOG)
 def changes(
     loaded: Loaded,
@@ -56,7 +60,7 @@ def changes(
     details: bool,
     output: str,
 ) -> None:
-    """Tell what changed: numbers added, removed and moved, rules switched, campaigns renamed; in which interval."""
+    """Show what changed, and in which interval: numbers added, removed and moved, rules switched, campaigns renamed."""
     from etl.clock import SystemClock
     from etl.read.as_of import observed, refuse_future, refuse_unknown
     from etl.read.changes import TimeRange
@@ -73,7 +77,7 @@ def changes(
     engine = reading.readable(loaded)
     with database_errors(), begin_reading(engine) as connection:
         refuse_unknown(connection, end, name, window.accounts)
-        known = {seen.account_id: seen for seen in observed(connection, end, window.accounts)}
+        known = {account.account_id: account for account in observed(connection, end, window.accounts)}
         _WRITERS[output](connection, window, known, details)
 
 
@@ -96,7 +100,7 @@ def _write_text(connection: Connection, window: TimeRange, known: Known, details
 
 
 def _write_json(connection: Connection, window: TimeRange, known: Known, details: bool) -> None:
-    """One object on one line; its list of changes is written as it is read."""
+    """Write one object on one line; its list of changes is written while it is read."""
     from etl.cli.output import json_text, write_json, write_line, write_text
     from etl.read.changes import count_changes, read_changes
     from etl.report import changes as words
@@ -108,8 +112,8 @@ def _write_json(connection: Connection, window: TimeRange, known: Known, details
         return
     current_state().streamed = True
     write_text(json_text(head).removesuffix("}") + ', "changes": [')
-    for place, change in enumerate(read_changes(connection, window)):
-        write_text((", " if place else "") + json_text(words.as_object(change)))
+    for i, change in enumerate(read_changes(connection, window)):
+        write_text((", " if i else "") + json_text(words.as_object(change)))
     write_line("]}")
 
 

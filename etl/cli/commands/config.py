@@ -1,4 +1,4 @@
-"""`vnsync config`: what is in force, and where it comes from."""
+"""`vnsync config`: the settings in force, and the source of each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from etl.config.settings import Loaded
 
 EPILOG = """\b
-Of option, environment (VNSYNC_...), config file and default, the first that is given wins.
+A setting is taken from its option, else the environment (VNSYNC_...), else the config file,
+else its default.
 A config file, vnsync.toml or --config FILE:
 
 \b

@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 EPILOG = """\b
 Examples:
-  vnsync db current                 which version the warehouse is at
+  vnsync db current                 show the version of the warehouse
   vnsync db upgrade                 bring it up to date (`sync` does so by itself)
-  vnsync db downgrade base          what would be dropped: everything that vnsync made
+  vnsync db downgrade base          list what would be dropped: everything that vnsync created
   vnsync db downgrade base --yes    drop it
-  vnsync db rebind --to URL --yes   go on at another host, after the vendor renamed it
+  vnsync db rebind --to URL --yes   use another host, after the vendor renamed it
 """
 
 
 @click.group(epilog=EPILOG, short_help="The warehouse's schema, and the installation that it belongs to.")
 def db() -> None:
-    """Look at and change the version of the warehouse's schema, and the installation that it belongs to."""
+    """Show or change the version of the warehouse's schema, and the installation that it belongs to."""
 
 
 @db.command(
@@ -40,7 +40,7 @@ def db() -> None:
 def upgrade(loaded: Loaded, output: str) -> None:
     """Create the schema in an empty database, or bring an older one up to date.
 
-    Views that are missing or were changed are made anew; grants, comments and other people's objects stay.
+    Missing and changed views are created again; grants, comments and objects of other users stay.
     """
     from etl.cli.connect import warehouse
     from etl.store import migrations
@@ -48,16 +48,16 @@ def upgrade(loaded: Loaded, output: str) -> None:
     engine, head = warehouse(loaded), migrations.head()
     was = migrations.current(engine)
     changed = migrations.upgrade(engine, thorough=True)
-    done = "; views that were missing or differed are made" if changed and was == head else ""
+    done = "; missing or changed views were created again" if changed and was == head else ""
     verb = "upgraded to" if changed and was != head else "already at"
-    _tell(output, f"The warehouse is {verb} version {head}{done}.", engine, changed=changed)
+    _write(output, f"The warehouse is {verb} version {head}{done}.", engine, changed=changed)
 
 
 @db.command(short_help="Show the versions.", epilog="Example: vnsync db current --output json")
 @options.output
 @options.settings(*options.DATABASE, *options.LOG)
 def current(loaded: Loaded, output: str) -> None:
-    """Show which version the warehouse is at, and which this vnsync needs."""
+    """Show the version of the warehouse, and the version that this vnsync needs."""
     from etl.cli.connect import is_there, warehouse
     from etl.store import migrations
 
@@ -65,13 +65,13 @@ def current(loaded: Loaded, output: str) -> None:
     engine = warehouse(loaded) if is_there(loaded) else None
     at = migrations.current(engine) if engine else None
     state = "up to date" if at == head else f"this vnsync needs {head}: run `vnsync db upgrade`"
-    _tell(output, f"The warehouse is at version {at}; {state}." if at else f"The warehouse is empty; {state}.", engine)
+    _write(output, f"The warehouse is at version {at}; {state}." if at else f"The warehouse is empty; {state}.", engine)
 
 
 DOWNGRADE_EPILOG = """\b
 Examples:
-  vnsync db downgrade base          says what would be dropped
-  vnsync db downgrade base --yes    drops it
+  vnsync db downgrade base          list what would be dropped
+  vnsync db downgrade base --yes    drop it
 """
 
 
@@ -81,7 +81,7 @@ Examples:
 @options.output
 @options.settings(*options.DATABASE, *options.LOG)
 def downgrade(loaded: Loaded, revision: str, yes: bool, output: str) -> None:
-    """Take the schema back to REVISION; `base` drops all that vnsync made, with the data. Make a backup first."""
+    """Take the schema back to REVISION; `base` drops all that vnsync created, with the data. Make a backup first."""
     from etl.cli.connect import warehouse
     from etl.store import migrations
 
@@ -91,13 +91,13 @@ def downgrade(loaded: Loaded, revision: str, yes: bool, output: str) -> None:
         migrations.downgrade(engine, revision)
     at = migrations.current(engine) or "base"
     if yes or at == revision:
-        _tell(output, f"The warehouse is at version {at}.", engine, changed=yes)
+        _write(output, f"The warehouse is at version {at}.", engine, changed=yes)
         return
     if dropped and output != "json":
         _list(dropped)
     sentence = f"The warehouse is at version {at}, and would go back to {revision}{_losses(dropped)}."
     names = [each.name for each in dropped]
-    _tell(output, f"{sentence} Nothing was changed; add --yes to do it.", engine, changed=False, would_drop=names)
+    _write(output, f"{sentence} Nothing was changed; add --yes to do it.", engine, changed=False, would_drop=names)
 
 
 def _list(dropped: Sequence[Owned]) -> None:
@@ -117,18 +117,18 @@ def _losses(dropped: Sequence[Owned]) -> str:
 
 REBIND_EPILOG = """\b
 Examples:
-  vnsync db rebind --to https://dataapi.example/v2.0         says what would change
+  vnsync db rebind --to https://dataapi.example/v2.0         show what would change
   vnsync db rebind --to https://dataapi.example/v2.0 --yes
   vnsync db rebind --to uis --yes
 
 \b
-A warehouse belongs to the installation (scheme, host, port) that filled it; `sync` and `plan`
-refuse another one, for its accounts are others, whatever their ids. Rebind only when the vendor
-renamed the host. Rows stay as they are; the earlier binding stays on record.
+A warehouse belongs to the installation (scheme, host, port) whose accounts it holds; `sync` and
+`plan` refuse another one: the same id means another account there. Rebind only when the vendor
+renamed the host. Rows do not change; the earlier binding stays on record.
 """
 
 
-@db.command(short_help="Go on at another host of the same installation.", epilog=REBIND_EPILOG)
+@db.command(short_help="Bind the warehouse to a renamed host.", epilog=REBIND_EPILOG)
 @click.option("--to", "url", metavar="URL", required=True, help="API URL of the renamed host, or a brand's name.")
 @click.option("--yes", is_flag=True, help="Do it. Without it nothing changes.")
 @options.output
@@ -141,7 +141,7 @@ def rebind(loaded: Loaded, url: str, yes: bool, output: str) -> None:
 
     to, engine = _accepted(url), reading.readable(loaded)
     change = installations.rebind(engine, to, now=SystemClock().now()) if yes else installations.rebinding(engine, to)
-    _tell_change(change, yes, output)
+    _write_change(change, yes, output)
 
 
 def _accepted(url: str) -> str:
@@ -154,15 +154,15 @@ def _accepted(url: str) -> str:
         raise Usage(f"--to is refused: {error}", remedy="Write an https URL, or a brand's name.") from None
 
 
-def _tell_change(change: Rebinding, done: bool, output: str) -> None:
+def _write_change(change: Rebinding, done: bool, output: str) -> None:
     from etl.cli.output import write_json, write_line
 
     if output == "json":
         write_json({"rebound": done and change.changes, "from": change.before, "to": change.after})
     elif not change.changes:
-        write_line(f"The warehouse belongs to {change.before} already; nothing was changed.")
+        write_line(f"The warehouse already belongs to {change.before}; nothing was changed.")
     elif done:
-        write_line(f"The warehouse belongs to {change.after} now; it belonged to {change.before}.")
+        write_line(f"The warehouse now belongs to {change.after}; it belonged to {change.before} before.")
     else:
         write_line(
             f"The warehouse belongs to {change.before}, and would belong to {change.after}; nothing was changed."
@@ -170,7 +170,7 @@ def _tell_change(change: Rebinding, done: bool, output: str) -> None:
         )
 
 
-def _tell(output: str, sentence: str, engine: Engine | None, **fields: object) -> None:
+def _write(output: str, sentence: str, engine: Engine | None, **fields: object) -> None:
     from etl.cli.output import write_json, write_line
     from etl.report.wording import printable
     from etl.store import migrations

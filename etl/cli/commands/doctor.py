@@ -1,4 +1,4 @@
-"""`vnsync doctor`: what is wrong, and how to fix it."""
+"""`vnsync doctor`: checks of all that a sync needs, with the fix for each problem."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from etl.config.settings import Loaded
 
 EPILOG = """\b
-Checks settings, token, rights at the source, whitelist, clock, database, migrations. Asks the
-API what a sync asks (of an agent for five customers, two points each) and changes nothing.
-Exits with the code of the worst finding.
+Checks settings, token, rights at the source, whitelist, clock, database and migrations. Calls
+the API methods that a sync calls (for five customers of an agent, two points each) and changes
+nothing. Exits with the code of the first failed check.
 
 \b
 Examples:
@@ -27,11 +27,11 @@ Examples:
 """
 
 
-@click.command(epilog=EPILOG, short_help="Check all that a sync needs, and say how to fix it.")
+@click.command(epilog=EPILOG, short_help="Check all that a sync needs, and show how to fix it.")
 @options.output
 @options.settings(*options.API, *options.DATABASE, *options.LOG)
 def doctor(loaded: Loaded, output: str) -> int:
-    """Check everything that a sync needs, and say how to fix what is wrong."""
+    """Check everything that a sync needs, and show how to fix each problem."""
     from etl.cli.checks import Reached, check_archive, check_database, check_settings
     from etl.cli.source_checks import check_source
 
@@ -42,12 +42,12 @@ def doctor(loaded: Loaded, output: str) -> int:
         *check_source(loaded, reached),
         *check_database(loaded, reached),
     ]
-    worst = next((f for f in findings if f.state == "fail"), None)
-    code = worst.exit_code if worst else 0
+    first = next((f for f in findings if f.state == "fail"), None)
+    code = first.exit_code if first else 0
     current_state().outcome = code
     _write(findings, code, output)
-    if worst:
-        raise _error(worst)
+    if first:
+        raise _error(first)
     return code
 
 
@@ -69,4 +69,4 @@ def _write(findings: Sequence[Finding], code: int, output: str) -> None:
             write_line(f"How to fix {finding.check}: {sentence(finding.remedy)}")
     if not code:
         ready = all(f.state == "ok" for f in findings)
-        write_line("Ready to sync." if ready else "Ready to sync; mind the warnings.")
+        write_line("Ready to sync." if ready else "Ready to sync; see the warnings.")

@@ -1,4 +1,4 @@
-"""`vnsync erase`: takes one number's personal content out of the warehouse."""
+"""`vnsync erase`: removal of one number's personal content from the warehouse."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ if TYPE_CHECKING:
 
 EPILOG = """\b
 Examples:
-  vnsync erase --account 12001 --number 100037                       says what would be erased
+  vnsync erase --account 12001 --number 100037                       show what would be erased
   vnsync erase --account 12001 --number 100037 --yes --reason "request 17 of 2026-03-01"
 
 \b
 Phone numbers, comment, name and unknown fields become null in every version and in quarantine.
-The chain stays verifiable, and `verify` says that an erasure happened. Erase at the vendor
-first: what it still lists comes back with the next sync, as a new version.
+The chain stays verifiable, and `verify` reports that there was an erasure. Erase at the vendor
+first: content that the API still lists comes back with the next sync, as a new version.
 See docs/erasure.md for archives, snapshots and backups.
 """
 
 
-@click.command(epilog=EPILOG, short_help="Erase one number's personal content, for good.")
+@click.command(epilog=EPILOG, short_help="Erase one number's personal content permanently.")
 @click.option("--account", type=int, required=True, metavar="ID", help="The account's id.")
-@click.option("--number", type=int, required=True, metavar="ID", help="The number's id; `vnsync history` tells it.")
+@click.option("--number", type=int, required=True, metavar="ID", help="The number's id; see `vnsync history`.")
 @click.option("--reason", metavar="TEXT", help="Kept with the erasure; name no person in it.")
 @click.option("--yes", is_flag=True, help="Do it. Without it nothing is erased.")
 @options.output
 @options.settings(*options.DATABASE, *options.LOG)
 def erase(loaded: Loaded, account: int, number: int, reason: str | None, yes: bool, output: str) -> None:
-    """Erase a number's phone numbers, comment and name from all that is and was, and keep the chain verifiable."""
+    """Erase a number's phone numbers, comment and name from every version, closed or current; the chain stays valid."""
     from etl.clock import SystemClock
     from etl.erasure.warehouse import count_erasable, erase_number
 
@@ -53,10 +53,10 @@ def _write(found: Erased, done: bool, output: str) -> None:
     if output == "json":
         write_json({"erased": done, **plain(found)})
         return
-    what = f"{counted(found.versions, 'version')} and {counted(found.quarantined, 'quarantined record')}"
+    erased = f"{counted(found.versions, 'version')} and {counted(found.quarantined, 'quarantined record')}"
     write_line(
-        f"Number {found.virtual_number_id} of account {found.account_id}: {what} "
+        f"Number {found.virtual_number_id} of account {found.account_id}: {erased} "
         + ("erased." if done else "would be erased; nothing was. Add --yes to do it.")
     )
     if found.earlier:
-        write_line(f"{counted(found.earlier, 'version')} of it were erased before.")
+        write_line(f"Erased earlier: {counted(found.earlier, 'version')} of this number.")

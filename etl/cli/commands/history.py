@@ -1,4 +1,4 @@
-"""`vnsync history`: one number's life."""
+"""`vnsync history`: the history of one number."""
 
 from __future__ import annotations
 
@@ -23,39 +23,39 @@ Examples:
   vnsync history 74951234567 --output json | jq '.matches[].campaigns'
 
 \b
-NUMBER is an id, or a phone or redirection number in any usual spelling. When it means several
-numbers, each has its own heading. Exit 2 when there is none.
+NUMBER is an id, or a phone or redirection number in any usual spelling. If several numbers match,
+each has its own heading. Exit 2 if no number matches.
 """
 
 
-@click.command(epilog=EPILOG, short_help="One number's life: what it was, and what held it, when.")
+@click.command(epilog=EPILOG, short_help="One number's history: values, campaigns and scenarios.")
 @click.argument("number")
 @reading.accounts
 @reading.as_of()
 @options.output
 @options.settings(*options.DATABASE, *options.LOG)
 def history(loaded: Loaded, number: str, account: tuple[int, ...], as_of: datetime | None, output: str) -> None:
-    """Tell a number's life: status, names and campaigns from when to when, by the names of the time."""
+    """Show a number's history: status, names, campaigns and scenarios with periods, under the names of the time."""
     from etl.clock import SystemClock
     from etl.read.as_of import refuse_future
     from etl.read.history import read_histories
 
     refuse_future(as_of, SystemClock().now(), "--as-of")
-    lives = read_histories(reading.readable(loaded), number, moment=as_of, accounts=frozenset(account))
-    _write(number, lives, as_of, output)
+    histories = read_histories(reading.readable(loaded), number, moment=as_of, accounts=frozenset(account))
+    _write(number, histories, as_of, output)
 
 
-def _write(number: str, lives: Sequence[NumberHistory], as_of: datetime | None, output: str) -> None:
+def _write(number: str, histories: Sequence[NumberHistory], as_of: datetime | None, output: str) -> None:
     from etl.cli.output import write_json, write_line, write_table
     from etl.report import history as words
 
     if output == "json":
-        write_json(words.as_object(number, lives, as_of))
+        write_json(words.as_object(number, histories, as_of))
         return
-    if len(lives) > 1:
-        write_line(words.several(number, lives) + "\n")
-    for i, life in enumerate(lives):
-        write_line(("\n" if i else "") + words.heading(life, as_of))
-        for table in words.tables(life, then=as_of is not None):
+    if len(histories) > 1:
+        write_line(words.several(number, histories) + "\n")
+    for i, history in enumerate(histories):
+        write_line(("\n" if i else "") + words.heading(history, as_of))
+        for table in words.tables(history, then=as_of is not None):
             write_table(table)
     write_line("\n" + words.EXPLAINED)

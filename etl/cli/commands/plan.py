@@ -1,4 +1,4 @@
-"""`vnsync plan`: a run without its commits."""
+"""`vnsync plan`: a dry run of `vnsync sync`."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ if TYPE_CHECKING:
 
 EPILOG = """\b
 Examples:
-  vnsync plan                                        what a sync would do now
+  vnsync plan                                        show what a sync would do now
   vnsync plan --account 101 --details                one account, table by table
   vnsync plan --output json | jq '.accounts[] | {account_id, status, rows_closed}'
 
 \b
-The source is asked all that a sync would ask, which costs the same points. Nothing is written:
-no row, not even the run's, and no lock. A database that is not there is not made; one without
-tables is planned for as an empty one.
-Exit codes: what `vnsync sync` would end with; 3 when an account would be held.
+A plan sends the same requests as a sync, and costs the same points. It writes nothing: no row,
+no run, no lock. A missing database is not created; a database without tables counts as empty.
+Exit codes: those with which `vnsync sync` would end; 3 when an account would be held.
 """
 
 
 @click.command(epilog=EPILOG, short_help="What a sync would do now, without doing it.")
 @click.option("--account", type=int, multiple=True, metavar="ID", help="Plan for this account only. Repeatable.")
-@click.option("--approve-close", type=int, multiple=True, metavar="ID", help="As if this mass close were approved.")
+@click.option(
+    "--approve-close", type=int, multiple=True, metavar="ID", help="Plan as if this mass close were approved."
+)
 @click.option("--details", is_flag=True, help="Also show what would change table by table.")
 @options.output
 @options.settings("max_close_share", "users", *options.API, *options.DATABASE, *options.LOG)
@@ -63,7 +64,7 @@ def plan(loaded: Loaded, account: tuple[int, ...], approve_close: tuple[int, ...
 
 
 def _warehouse(loaded: Loaded) -> tuple[Engine, bool]:
-    """The warehouse, or an empty one in memory where nothing is there yet; whether that is so."""
+    """(engine of the warehouse, False); or (engine of an empty one in memory, True) where there are no tables yet."""
     from etl.cli.connect import is_there, warehouse
     from etl.store import migrations
     from etl.store.engine import open_warehouse

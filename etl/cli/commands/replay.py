@@ -1,4 +1,4 @@
-"""`vnsync replay`: a warehouse from archived responses, or what they would make of the past today."""
+"""`vnsync replay`: a warehouse rebuilt from archived responses, or their comparison with the warehouse."""
 
 from __future__ import annotations
 
@@ -23,17 +23,18 @@ EPILOG = """\b
 Examples:
   vnsync replay /srv/vnsync-archive --database-url sqlite:///again.db
   vnsync replay /srv/vnsync-archive --database-url sqlite:///again.db --to 2026-03-01
-  vnsync replay /srv/vnsync-archive --diff                 what this vnsync would make of it
+  vnsync replay /srv/vnsync-archive --diff                 compare it with the warehouse
 
 \b
-The database is empty, or stands where the archive goes on; runs that it holds are compared and
-not written again. Syncs that were held, failed or broke off publish nothing here either. --diff
-replays into a temporary file, compares its history with the warehouse, and writes nothing else.
+The database must be empty, or end where the archive goes on; runs that it already holds are
+compared and not written again. Syncs that were held, failed or stopped publish nothing in a
+replay either. --diff replays into a temporary file, compares its history with the warehouse, and
+writes nothing else.
 
 \b
 Exit codes: 0 the same chain heads, the same history; 70 the result differs (the first run,
-account and table are named), or the archive is damaged; 2 no archive, nothing to replay in it, or
-a database that stands elsewhere.
+account and table are named), or the archive is damaged; 2 not an archive, nothing to replay in
+it, or a database from which the archive does not go on.
 """
 
 
@@ -61,14 +62,14 @@ def replay(
     with reporting(loaded, clock=clock, level="warning") as report, transformers() as offered:
         if diff:
             found = restate.restate(asked, reading.readable(loaded), report=report, transformers=offered)
-            return _tell_difference(found, output)
+            return _write_difference(found, output)
         engine = warehouse(loaded)
         prepare(engine, upgrade=True)
         done = rebuild.replay(asked, engine, report=report, transformers=offered)
-    return _tell(done, output)
+    return _write(done, output)
 
 
-def _tell(done: Replayed, output: str) -> int:
+def _write(done: Replayed, output: str) -> int:
     from etl.cli.output import write_json, write_line, write_table
     from etl.report.replay import accounts_table, closing_line, facts, mismatches_table
 
@@ -82,7 +83,7 @@ def _tell(done: Replayed, output: str) -> int:
     return _ended(done.error())
 
 
-def _tell_difference(found: Restated, output: str) -> int:
+def _write_difference(found: Restated, output: str) -> int:
     from etl.cli.output import write_json, write_line, write_table
     from etl.report.replay import compared_line, difference_table, facts, mismatches_table
 
@@ -118,11 +119,11 @@ def _difference(found: Restated) -> IntegrityBroken | None:
 
 
 def _advice(found: Restated) -> str:
-    """What to do about a difference; a replay must not bring back what was erased, nor lose what was not."""
+    """Remedy for a difference: a replay must not bring back erased content, nor lose content that was not erased."""
     if found.erased:
         return (
-            "Numbers were erased from the warehouse; a replay would bring back what the archive still holds of them:"
-            " `vnsync archive erase` takes it out there"
+            "Numbers were erased from the warehouse, and a replay would bring their content back from the archive:"
+            " erase it there with `vnsync archive erase`"
         )
     if found.erased_archive:
         return "Content was erased from the archive, and a replay would lack it: keep this warehouse"

@@ -1,4 +1,4 @@
-"""`vnsync report`: one HTML page to look at."""
+"""`vnsync report`: the state of the warehouse as one HTML page."""
 
 from __future__ import annotations
 
@@ -26,15 +26,20 @@ Examples:
   vnsync report --out /srv/reports/numbers.html --output json | jq .bytes
 
 \b
-The page holds all it needs: it fetches nothing and runs nothing, so it can be mailed, archived
-and printed. A file is replaced only when it is an earlier report.
+The page is self-contained: it loads nothing and runs no script, so it can be mailed, archived
+and printed. An existing file is replaced only if it is an earlier report.
 """
 
 
-@click.command(epilog=EPILOG, short_help="One HTML page to look at: freshness, changes, what needs attention.")
-@click.option("--out", type=PATH, metavar="FILE", required=True, help="Where the page goes, mode 0600.")
+@click.command(epilog=EPILOG, short_help="One HTML page: freshness, changes, what needs attention.")
+@click.option("--out", type=PATH, metavar="FILE", required=True, help="The file to write, mode 0600.")
 @click.option(
-    "--max-age", type=Duration(), metavar="AGE", default="26h", show_default=True, help="What is older is called stale."
+    "--max-age",
+    type=Duration(),
+    metavar="AGE",
+    default="26h",
+    show_default=True,
+    help="Data older than this is shown as stale.",
 )
 @reading.as_of()
 @options.output

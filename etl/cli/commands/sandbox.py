@@ -1,4 +1,4 @@
-"""`vnsync sandbox`: a Data API on a loopback port, to try things out."""
+"""`vnsync sandbox`: a simulated Data API on a loopback port, for experiments."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from etl.sandbox.world import Role, World
 
 EPILOG = """\b
-On a terminal it prints the lines to export; elsewhere, and with --output json, one JSON line
-says where it listens: url, token, role, user_ids. It stops with Ctrl-C.
+On a terminal it prints the lines to export; elsewhere, and with --output json, it prints one JSON
+line with url, token, role and user_ids. It stops with Ctrl-C.
 
 \b
 Examples:
@@ -34,10 +34,10 @@ Examples:
 """
 
 SHARE_CHANGED = 0.02
-"""About this share of the numbers changes in a day."""
+"""Approximate share of the numbers that changes in a day."""
 
 
-@click.command(epilog=EPILOG, short_help="A Data API on this machine, to try things out.")
+@click.command(epilog=EPILOG, short_help="A simulated Data API on this machine, for experiments.")
 @click.option("--port", type=click.IntRange(0, 65535), metavar="PORT", default=0, help="Default: a free one.")
 @click.option(
     "--numbers", type=click.IntRange(0), metavar="N", default=100, help="Numbers of each customer. Default: 100."
@@ -48,7 +48,9 @@ SHARE_CHANGED = 0.02
 @click.option("--seed", type=int, metavar="N", default=1, show_default=True, help="The same seed makes the same world.")
 @click.option("--minute-limit", type=click.IntRange(1), metavar="N", help="API points a minute. Default: no limit.")
 @click.option("--day-limit", type=click.IntRange(1), metavar="N", help="API points a day. Default: no limit.")
-@click.option("--day-every", type=Duration(), metavar="AGE", help="Let a day pass that often: 30s, 5m. Default: never.")
+@click.option(
+    "--day-every", type=Duration(), metavar="AGE", help="How long a day takes: 30s, 5m. Default: no day passes."
+)
 @options.output
 @options.settings(*options.LOG)
 def sandbox(
@@ -64,7 +66,7 @@ def sandbox(
     day_every: timedelta | None,
     output: str,
 ) -> int:
-    """Serve a made-up agency through the vendor's API on this machine, until stopped."""
+    """Serve a made-up agency through a copy of the vendor's API on this machine, until stopped."""
     from etl.sandbox.api import Api
     from etl.sandbox.server import serve
 
@@ -76,8 +78,8 @@ def sandbox(
     users = [u for c in world.customer_ids for u in world.user_ids(c)] if role == "agent" else []
     try:
         with serve(api, port=port) as server:
-            at_terminal = _tell({"url": server.url, "token": key, "role": role, "user_ids": users}, output)
-            _live(server, api, day_every, at_terminal)
+            at_terminal = _write({"url": server.url, "token": key, "role": role, "user_ids": users}, output)
+            _answer(server, api, day_every, at_terminal)
     except Stopped as stopped:
         return stopped.exit_code
     except OSError as error:
@@ -94,22 +96,23 @@ def _world(numbers: int, customers: int, role: Role, edition: Edition, seed: int
     return World(seed=seed, customers=plans, role=role, edition=edition)
 
 
-def _tell(where: dict[str, Any], output: str) -> bool:
-    """Say where it listens: to a person in lines to copy, else as one JSON line; whether a person reads it."""
+def _write(endpoint: dict[str, Any], output: str) -> bool:
+    """Print the endpoint: on a terminal as lines to copy, else as one JSON line. Returns whether it is a terminal."""
     from etl.cli.output import write_json_now, write_line, write_text
     from etl.report.terminal.tables import is_terminal
 
     if output == "json" or not is_terminal(sys.stdout):
-        write_json_now(where)
+        write_json_now(endpoint)
         return False
-    write_line("A made-up agency answers on this machine until Ctrl-C. In another terminal:\n")
-    write_text(f"  export VNSYNC_API_URL={where['url']}\n  export VNSYNC_API_TOKEN={where['token']}\n  vnsync sync\n\n")
+    write_line("A made-up agency is served on this machine until Ctrl-C. In another terminal:\n")
+    write_text(f"  export VNSYNC_API_URL={endpoint['url']}\n  export VNSYNC_API_TOKEN={endpoint['token']}\n")
+    write_text("  vnsync sync\n\n")
     sys.stdout.flush()
     return True
 
 
-def _live(server: Server, api: Api, day_every: timedelta | None, at_terminal: bool) -> None:
-    """Answer until stopped; `day_every`: how long a day takes."""
+def _answer(server: Server, api: Api, day_every: timedelta | None, at_terminal: bool) -> None:
+    """Answer requests until stopped; `day_every`: how long a day takes, None if no day passes."""
     from etl.cli.output import write_line
     from etl.report.wording import counted
 

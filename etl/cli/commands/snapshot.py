@@ -1,4 +1,4 @@
-"""`vnsync snapshot`: every table as known at a moment, in files."""
+"""`vnsync snapshot`: files with every table as known at a moment."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ Examples:
 \b
 DIR gets <table>.<format> for the nine tables, and manifest.json with the SHA-256 of each file
 and, for each account, its last observation not later than T. The same T and warehouse give the
-same bytes. CSV is safe to open in a spreadsheet; the manifest says how to undo that.
+same bytes. CSV is escaped for spreadsheets; the manifest describes how to undo the escaping.
 """
 FORMATS = ("parquet", "csv", "ndjson")
 
 
 class Formats(click.ParamType[tuple[str, ...]]):
-    """Formats, separated by commas."""
+    """Click type for formats, separated by commas."""
 
     name = "formats"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        """The formats, each once, in one order."""
+        """The formats, each once, in the order of `FORMATS`. Raises a usage error for an unknown one."""
         if isinstance(value, tuple):
             return value
         asked = {part.strip().lower() for part in str(value).split(",")}
@@ -45,7 +45,7 @@ class Formats(click.ParamType[tuple[str, ...]]):
         return tuple(name for name in FORMATS if name in asked)
 
 
-@click.command(epilog=EPILOG, short_help="Every table as known at a moment, in files.")
+@click.command(epilog=EPILOG, short_help="Files with every table as known at a moment.")
 @reading.as_of(required=True)
 @click.option("--out", type=PATH, metavar="DIR", required=True, help="A new or empty folder.")
 @click.option(

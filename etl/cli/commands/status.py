@@ -1,4 +1,4 @@
-"""`vnsync status`: how fresh the warehouse is; for people and for monitors."""
+"""`vnsync status`: freshness of the warehouse, for people and for monitors."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ Examples:
   vnsync status
   vnsync status --max-age 26h || notify "numbers are stale"
   vnsync status --fail --max-age 26h              for monitors: stale, failed or held
-  vnsync status --as-of 2026-03-01T06:00:00Z      what it would have said then
+  vnsync status --as-of 2026-03-01T06:00:00Z      the status at that time
   vnsync status --output json | jq '.accounts[] | {account_id, age_seconds}'
 
 \b
 Exit codes: 0 fresh enough; with --fail the code of the last run's failure (3, 77, ...) while an
 account is failed or held; 75 an account was last synced longer ago than --max-age, or never;
-78 no such warehouse. A customer that has left is called left and does not count.
+78 no such warehouse. A customer that has left is shown as left and does not count.
 """
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 class Duration(click.ParamType[timedelta]):
-    """A length of time such as 90m, 26h or 3d."""
+    """Click type for a length of time such as 90m, 26h or 3d."""
 
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        """The duration; a usage error when it is none."""
+        """The duration. Raises a usage error for any other text, and for 0."""
         found = re.fullmatch(r"([0-9]{1,6})([smhdw])", str(value).strip().lower())
         if isinstance(value, timedelta) or not found or int(found[1]) == 0:
             self.fail(f"{value!r} is not a duration: write 90m, 26h or 3d", param, ctx)
@@ -46,13 +46,13 @@ class Duration(click.ParamType[timedelta]):
 
 
 @click.command(epilog=EPILOG, short_help="How fresh each account is; exit 75 for monitors.")
-@click.option("--max-age", type=Duration(), metavar="AGE", help="Exit 75 when something is older: 90m, 26h, 3d.")
+@click.option("--max-age", type=Duration(), metavar="AGE", help="Exit 75 if an account's data is older: 90m, 26h, 3d.")
 @click.option("--fail", is_flag=True, help="Exit with the last run's code while an account is failed or held.")
 @reading.as_of()
 @options.output
 @options.settings(*options.DATABASE, *options.LOG)
 def status(loaded: Loaded, max_age: timedelta | None, fail: bool, as_of: datetime | None, output: str) -> int:
-    """Show the last sync of each account, how old its data is, and what it lacks."""
+    """Show the last sync of each account, the age of its data, and what is missing in it."""
     from etl.read.status import stale
 
     state = current_state()
@@ -67,7 +67,7 @@ def status(loaded: Loaded, max_age: timedelta | None, fail: bool, as_of: datetim
 
 
 def _read(loaded: Loaded, as_of: datetime | None) -> Status:
-    """The status at the moment, or now; empty when the warehouse is there and nothing was ever synced into it."""
+    """The status at the moment, or now (None); empty when the warehouse exists and has no tables yet."""
     from etl.clock import SystemClock
     from etl.read.as_of import refuse_future
     from etl.read.status import Status, read_status
@@ -84,7 +84,7 @@ def _read(loaded: Loaded, as_of: datetime | None) -> Status:
 
 
 def _failed(found: Status) -> VnsyncError | None:
-    """The error for a monitor: what failed last, in one line."""
+    """Error for a monitor that describes the last failure; None if no account is failed or held."""
     from etl.read.status import failure_code
     from etl.report.freshness import failure_sentence
 

@@ -1,4 +1,4 @@
-"""`vnsync sync`: the main job."""
+"""`vnsync sync`: the main command, which reads every number and publishes changes."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ Examples:
   vnsync sync --concurrency 1                        one account after the other
   vnsync sync --approve-close 101                    publish what the mass-close guard held
   vnsync sync --archive /srv/vnsync-archive          keep every response, for `vnsync replay`
-  vnsync sync --no-shortcuts                         read every record anew, whatever is as before
-  vnsync sync --output json --log-format json        for machines
+  vnsync sync --no-shortcuts                         decode every record, unchanged ones too
+  vnsync sync --output json --log-format json        for programs
 
 \b
 Exit codes: 0 done; 3 some accounts failed or are held, the others are published;
@@ -35,11 +35,11 @@ Exit codes: 0 done; 3 some accounts failed or are held, the others are published
 """
 
 
-@click.command(epilog=EPILOG, short_help="The main job: read every number, publish what changed.")
+@click.command(epilog=EPILOG, short_help="The main command: read every number, publish what changed.")
 @click.option("--account", type=int, multiple=True, metavar="ID", help="Sync this account only. Repeatable.")
 @click.option("--approve-close", type=int, multiple=True, metavar="ID", help="Publish this account's mass close.")
 @click.option("--no-upgrade", is_flag=True, help="Refuse an empty or older database instead of upgrading it.")
-@click.option("--no-shortcuts", is_flag=True, help="Decode and compare records whose bytes are as before, too.")
+@click.option("--no-shortcuts", is_flag=True, help="Also decode and compare records whose bytes did not change.")
 @click.option("--details", is_flag=True, help="Also show what changed table by table.")
 @options.output
 @options.settings("archive", "max_close_share", "concurrency", "users", *options.API, *options.DATABASE, *options.LOG)
@@ -61,13 +61,13 @@ def sync(
 
     state = current_state()
     credentials(loaded.settings)  # refused here, before the database is touched
-    state.outcome = VnsyncError.exit_code  # until the work is done, an output that breaks off is no success
+    state.outcome = VnsyncError.exit_code  # a closed output counts as a failure until the work is done
     engine = warehouse(loaded)
     prepare(engine, upgrade=not no_upgrade)
     try:
         result = _run(loaded, engine, SystemClock(), _options(loaded, account, approve_close, not no_shortcuts))
     except VnsyncError as error:
-        _tell_published(error)
+        _add_published(error)
         if output == "json" and error.run_id is not None:
             _write_failed_run(error)
         raise
@@ -89,7 +89,7 @@ def prepare(engine: Engine, *, upgrade: bool) -> None:
 
 
 def failure(result: RunResult) -> VnsyncError:
-    """The error that says in one line why a run did not end well; its accounts' errors bring their own remedies."""
+    """The error of a run that did not succeed, with its cause in one line; its accounts' errors have own remedies."""
     from etl.report.outcomes import incomplete_because, published_line
 
     cause, remedy = result.error or incomplete_because(result), published_line(result)
@@ -138,8 +138,8 @@ def _run(loaded: Loaded, engine: Engine, clock: Clock, chosen: SyncOptions) -> R
             )
 
 
-def _tell_published(error: VnsyncError) -> None:
-    """Have the line of a run that was broken off say how much of it is published."""
+def _add_published(error: VnsyncError) -> None:
+    """Add to the remedy of an error that ended the run how many accounts are published."""
     from etl.domain.runs import RunResult
     from etl.report.outcomes import published_before
 
@@ -148,7 +148,7 @@ def _tell_published(error: VnsyncError) -> None:
 
 
 def _write_failed_run(error: VnsyncError) -> None:
-    """The object for machines of a run that was broken off; its accounts are those that had ended."""
+    """Write the JSON object of a run that an error ended; its accounts are those that had ended before."""
     from etl.cli.output import write_json
     from etl.domain.runs import RunResult, RunStatus
     from etl.report.outcomes import facts
@@ -157,8 +157,8 @@ def _write_failed_run(error: VnsyncError) -> None:
         write_json(facts(error.run))
         return
     status = RunStatus.INTERRUPTED if error.exit_code > 128 else RunStatus.FAILED
-    told = {"run_id": error.run_id, "status": status, "exit_code": error.exit_code, "published": 0}
-    write_json({**told, "accounts": []})
+    run = {"run_id": error.run_id, "status": status, "exit_code": error.exit_code, "published": 0}
+    write_json({**run, "accounts": []})
 
 
 def _write(result: RunResult, output: str, details: bool) -> None:

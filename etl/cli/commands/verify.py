@@ -1,4 +1,4 @@
-"""`vnsync verify`: proves the warehouse, or a folder that was made from it."""
+"""`vnsync verify`: proof of the warehouse, or of a snapshot or archive folder."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 EPILOG = """\b
 Examples:
   vnsync verify                                  the warehouse: invariants, references, chains
-  vnsync verify --head 9f2c...                   and that this digest is in a chain
+  vnsync verify --head 9f2c...                   also check that this digest is in a chain
   vnsync verify --head 101=9f2c... --head 102=77ab...
   vnsync verify snapshot-2026-03-01              a snapshot, and the warehouse
   vnsync verify /srv/vnsync-archive              an archive, against its manifests
@@ -34,9 +34,10 @@ Examples:
   vnsync verify --output json | jq '.problems[]'
 
 \b
-Keep heads where those who can write to the warehouse cannot: `vnsync status --output json`
-shows them as chain_digest. Without one, a completely rewritten history would also pass. An
-archive's head is shown by `vnsync verify DIR`; without it, runs cut off its end are not missed.
+Keep heads in a place where users who can write to the warehouse cannot write: `vnsync status
+--output json` shows them as chain_digest. Without one, a completely rewritten history would also
+pass. `vnsync verify DIR` shows an archive's head; without it, a removal of its last runs would
+also pass.
 Exit codes: 0 no problems; 70 problems found.
 """
 
@@ -44,7 +45,7 @@ _HEAD = re.compile(r"(?:([0-9]{1,18})=|([0-9]{1,19}):)?([0-9a-f]{64})")
 
 
 class Kept(NamedTuple):
-    """A digest kept elsewhere, and where it was said, whose: an account's in the warehouse, a run's in an archive."""
+    """A digest kept elsewhere, with its account (warehouse) or its run (archive) if that was given."""
 
     digest: str
     account_id: int | None
@@ -52,12 +53,12 @@ class Kept(NamedTuple):
 
 
 class KeptHead(click.ParamType[Kept]):
-    """A digest kept elsewhere, with or without the account or run whose it is."""
+    """Click type for a digest kept elsewhere, with or without its account or run."""
 
     name = "head"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Kept:
-        """What was written; a usage error when it is no digest."""
+        """The digest, with its account or run. Raises a usage error for any other text."""
         found = _HEAD.fullmatch(str(value).strip().lower())
         if not found:
             self.fail(f"{value!r} is not a head: write its 64 hex digits, ACCOUNT=HEX or RUN:HEX", param, ctx)
@@ -72,9 +73,9 @@ class KeptHead(click.ParamType[Kept]):
 @options.output
 @options.settings(*options.DATABASE, *options.LOG)
 def verify(loaded: Loaded, folder: Path | None, head: tuple[Kept, ...], output: str) -> int:
-    """Prove that the warehouse is what the syncs wrote, or that DIR is what was written into it.
+    """Prove that the warehouse is as the syncs wrote it, or that DIR is as vnsync wrote it.
 
-    Reads everything once and writes nothing. Each problem is named: table, key, account, run.
+    Reads everything once and writes nothing. Each problem is shown with its table, key, account and run.
     """
     state = current_state()
     with _progress() as progress:
@@ -86,7 +87,7 @@ def verify(loaded: Loaded, folder: Path | None, head: tuple[Kept, ...], output: 
         remedy = "Restore a backup from before the edit, and find out who can write to it."
         if folder is not None:
             remedy = "Do not use the folder; find out who can write to it."
-        raise IntegrityBroken(f"{_sentence(verdict)}; the first: {_told(first)}", remedy=remedy)
+        raise IntegrityBroken(f"{_sentence(verdict)}; the first: {_problem_line(first)}", remedy=remedy)
     return 0
 
 
@@ -119,7 +120,7 @@ def _of_snapshot(loaded: Loaded, folder: Path) -> Verdict:
     from etl.report.snapshot import check_notes
     from etl.snapshot.check import check
 
-    engine, problems = _at_hand(loaded), Problems()
+    engine, problems = _comparable_warehouse(loaded), Problems()
     checked = check(folder, engine)
     for found in checked.problems:
         problems.add(Problem(key=found.where, what=found.what))
@@ -137,13 +138,13 @@ def _of_archive(folder: Path, heads: tuple[Kept, ...]) -> Verdict:
     found, problems = check_archive(folder, [ArchiveHead(h.digest, h.run_id) for h in heads]), Problems()
     for what in found.problems:
         problems.add(Problem(what=what))
-    what = f"{counted(found.runs, 'run')}, {counted(found.responses, 'response')}, {found.pruned} pruned"
-    notes = [*found.notes, f"{what}; head {found.head}." if found.head else f"{what}."]
+    size = f"{counted(found.runs, 'run')}, {counted(found.responses, 'response')}, {found.pruned} pruned"
+    notes = [*found.notes, f"{size}; head {found.head}." if found.head else f"{size}."]
     return Verdict.of(problems, notes=tuple(notes))
 
 
-def _at_hand(loaded: Loaded) -> Engine | None:
-    """The warehouse to compare a folder with, if there is one of this program's schema."""
+def _comparable_warehouse(loaded: Loaded) -> Engine | None:
+    """Engine of the warehouse to compare a folder with; None if there is none with this program's schema."""
     from etl.cli.connect import is_there, warehouse
     from etl.store import migrations
 
@@ -155,7 +156,7 @@ def _at_hand(loaded: Loaded) -> Engine | None:
 
 @contextmanager
 def _progress() -> Iterator[Progress]:
-    """One line on a terminal's stderr that is written over; nothing elsewhere."""
+    """Progress: one line that is overwritten, if stderr is a terminal; none elsewhere."""
     from etl.report.terminal.tables import is_terminal
 
     if sys.stderr is None or not is_terminal(sys.stderr):
@@ -163,8 +164,8 @@ def _progress() -> Iterator[Progress]:
         return
     from etl.report.terminal.progress import status_line
 
-    with status_line(sys.stderr) as tell:
-        yield lambda what: tell(f"verifying {what}")
+    with status_line(sys.stderr) as show:
+        yield lambda step: show(f"verifying {step}")
 
 
 def _write(verdict: Verdict, output: str) -> None:
@@ -189,7 +190,7 @@ def _sentence(verdict: Verdict) -> str:
     return verdict_sentence(verdict)
 
 
-def _told(problem: Any) -> str:
+def _problem_line(problem: Any) -> str:
     from etl.report.evidence import problem_line
 
     return problem_line(problem)

@@ -154,7 +154,7 @@ def test_sync_as_loader(loader: Scene) -> None:
     assert loader.rows("select count(*) from virtual_numbers_closed")[0][0] > 0
     done = loader.call("doctor", *loader.source.options)
     assert done.code == 0, done.out
-    assert "warn" not in done.out.replace("mind the warnings", "")
+    assert "warn" not in done.out.replace("see the warnings", "")
 
 
 @pytest.mark.fault("S17")
