@@ -44,7 +44,7 @@ class ListingStats:
         """So many records of a window came without a usable id."""
         self._nameless[window] += records
 
-    def came_alive(self, ids: Collection[int]) -> None:
+    def found_alive(self, ids: Collection[int]) -> None:
         """These were not listed, and came when they were asked for."""
         self.listed += len(ids)
         self._short = {window: _still_missing(window, missing, ids) for window, missing in self._short.items()}

@@ -1,6 +1,6 @@
-"""The network edge: what the vendor's Data API is asked, and how far its answers are believed."""
+"""Extractor: requests to the vendor's Data API, and the checks that decide which of its answers to trust."""
 
 import sys
 
-# httpx would load its own command line, with a highlighter and rich: more than all the rest of it. It copes without.
+# httpx would import its own command line, with pygments and rich: more than the rest of httpx. It works without them.
 sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
-"""Accounts that a token reaches: its own, or, for an agent, every customer's.
+"""Accounts that a token can read: its own or, for an agent, those of all customers.
 
-The users decide who can be listed. `get.customers` gives names and states, `get.account` a time zone: decorations, of
-which nothing depends. A row that cannot be used is left out, the others count.
+The users decide which accounts can be listed. `get.customers` gives names and states, `get.account` a time zone;
+nothing depends on these. A row that cannot be used is left out, the others count.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ USERS, CUSTOMERS, ACCOUNT = "get.customer_users", "get.customers", "get.account"
 PAGE = 10_000
 LARGEST_OFFSET = 100_000
 PASSES = 3
-"""How often a list that comes shorter than it says of itself is asked for."""
+"""How often a list is requested that has fewer rows than it announces."""
 LONGEST_REASON = 200
 """Characters kept of the reason why a row cannot be used: it is part of a key."""
 Id = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 _NOT_FOR_CUSTOMERS = frozenset({"forbidden", "method_component_disabled"})
-_UNDECORATED = (AccountRefused, NotAllowed, SourceUnusable, Misconfigured, Unavailable)
-"""Refusals of a decoration, in whatever way: nothing depends on it."""
+_DETAIL_REFUSED = (AccountRefused, NotAllowed, SourceUnusable, Misconfigured, Unavailable)
+"""Errors of requests for names, states and time zones, on which nothing depends."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """An account to sync. `user_ids`: under an agent, the customer's users through which it can be listed.
+    """Account to sync. `user_ids`: under an agent, the customer's users through whom it can be listed.
 
-    `state`: the customer's status as `get.customers` names it (active, waiting, manual_lock, ...); None: not known.
+    `state`: the customer's status as `get.customers` names it (active, waiting, manual_lock, ...); None: unknown.
     """
 
     account_id: int
@@ -60,7 +60,7 @@ class Account:
 
 @dataclass(frozen=True, kw_only=True)
 class UnusableRow:
-    """Rows of a roster that cannot be used for one reason: which method's, where in the row, and how many."""
+    """Rows of a roster that cannot be used for one reason: the method, the place in the row, and how many."""
 
     method: str
     path: str
@@ -70,9 +70,9 @@ class UnusableRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Roster:
-    """The accounts that a token reaches, ascending by id.
+    """Accounts that a token can read, ascending by id.
 
-    `without_user`: an agent's customers of which the token sees no user, so that they cannot be listed.
+    `without_user`: an agent's customers none of whose users the token sees, so that they cannot be listed.
     `unusable`: rows that were left out.
     """
 
@@ -83,11 +83,11 @@ class Roster:
 
     @property
     def ids(self) -> frozenset[int]:
-        """Every account of the roster, those that cannot be listed among them."""
+        """Ids of all accounts of the roster, including those that cannot be listed."""
         return frozenset(a.account_id for a in (*self.accounts, *self.without_user))
 
     def given(self, users: Mapping[int, int]) -> Roster:
-        """The roster in which a customer without a visible user has the one that the settings name for it."""
+        """The roster, in which customers without a visible user get the user that the settings name for them."""
         named = [replace(a, user_ids=(users[a.account_id],)) for a in self.without_user if a.account_id in users]
         rest = tuple(a for a in self.without_user if a.account_id not in users)
         accounts = sorted([*self.accounts, *named], key=lambda a: a.account_id)
@@ -112,10 +112,10 @@ class _OwnAccount(msgspec.Struct):
 
 
 def discover(api: DataApi) -> Roster:
-    """The roster of the token: `get.customer_users` answers an agent and refuses a customer.
+    """Roster of the token. `get.customer_users` answers an agent and refuses a customer.
 
-    Under an agent the time zones are not asked here, for they cost a point for each customer (`describe` asks).
-    Raises `NotAllowed` for an agent's key that may not see users.
+    Under an agent the time zones are not requested here, because each customer costs a point (`describe` requests
+    them). Raises `NotAllowed` for an agent's key that may not see users.
     """
     try:
         users = _list(api, USERS, _User)
@@ -130,24 +130,24 @@ def discover(api: DataApi) -> Roster:
 
 
 def _refuse_agent(api: DataApi, refused: AccountRefused) -> None:
-    """An agent's key without the right to see users is not a customer's: customers are refused `get.customers` too."""
+    """Raise `NotAllowed` for an agent's key without the right to see users: a customer's is refused both methods."""
     try:
         customers, _ = _decode(api.call(CUSTOMERS, {"limit": 1, "offset": 0}), CUSTOMERS, _Customer)
     except SessionExpired:
         raise
-    except _UNDECORATED:
+    except _DETAIL_REFUSED:
         return
     if customers:
-        raise NotAllowed(f"{refused}; the key is an agent's, for {CUSTOMERS} answers", remedy=refused.remedy)
+        raise NotAllowed(f"{refused}; the key is an agent's, because {CUSTOMERS} answers", remedy=refused.remedy)
 
 
 def _customers(api: DataApi) -> _Listed[_Customer]:
-    """The agent's customers with their names and states; none, and a notice, where they are refused."""
+    """The agent's customers with their names and states; none, and a notice, if the request is refused."""
     try:
         return _list(api, CUSTOMERS, _Customer)
     except SessionExpired:
         raise
-    except _UNDECORATED as exc:
+    except _DETAIL_REFUSED as exc:
         api.notice(f"names and states of the agent's customers are not known: {exc}. {exc.remedy}")
         return _Listed()
 
@@ -158,20 +158,22 @@ def _agents_roster(users: _Listed[_User], customers: _Listed[_Customer]) -> Rost
         by_customer[user.customer_id].append(user.id)
     found = []
     for account_id in sorted(customers.rows.keys() | by_customer.keys()):
-        told = customers.rows.get(account_id, _Customer(id=account_id))
+        customer = customers.rows.get(account_id, _Customer(id=account_id))
         user_ids = tuple(sorted(by_customer.get(account_id, ())))
-        found.append(Account(account_id=account_id, account_name=told.name, user_ids=user_ids, state=told.status))
+        found.append(
+            Account(account_id=account_id, account_name=customer.name, user_ids=user_ids, state=customer.status)
+        )
     return Roster(
         role="agent",
         accounts=tuple(a for a in found if a.user_ids),
         without_user=tuple(a for a in found if not a.user_ids),
-        unusable=(*users.told(USERS), *customers.told(CUSTOMERS)),
+        unusable=(*users.unusable_rows(USERS), *customers.unusable_rows(CUSTOMERS)),
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """The answer of `get.account` about one account. `problem`: why there is none, in one sentence."""
+    """Answer of `get.account` about one account. `problem`: why there is none, in one sentence."""
 
     name: str | None = None
     timezone: str | None = None
@@ -179,15 +181,15 @@ class Description:
 
 
 def describe(api: DataApi, account: Account, user_id: int | None) -> Description:
-    """The account's name and time zone by `get.account`, asked through a user. Costs one point.
+    """The account's name and time zone by `get.account`, requested through a user. Costs one point.
 
-    A refusal, and an answer for another account, are described as a problem; only what concerns all calls is raised.
+    A refusal and an answer for another account are returned as a problem. Only an error of all calls is raised.
     """
     try:
         own = _account(api, {"user_id": user_id} if user_id is not None else {})
     except SessionExpired:
         raise
-    except _UNDECORATED as exc:
+    except _DETAIL_REFUSED as exc:
         return Description(problem=_problem(exc))
     if own.app_id != account.account_id:
         return Description(problem=f"{ACCOUNT} answers for account {own.app_id} when it is asked for a customer")
@@ -207,7 +209,7 @@ def _own_account(api: DataApi) -> Account:
 def _account(api: DataApi, params: dict[str, Any]) -> _OwnAccount:
     rows, unusable = _decode(api.call(ACCOUNT, params), ACCOUNT, _OwnAccount)
     if unusable:
-        raise SourceUnusable(f"{ACCOUNT} answered what cannot be used: {unusable[0][0]}: {unusable[0][1]}")
+        raise SourceUnusable(f"the answer of {ACCOUNT} cannot be used: {unusable[0][0]}: {unusable[0][1]}")
     if len(rows) != 1:
         raise SourceUnusable(f"{ACCOUNT} answered {len(rows)} accounts instead of one")
     return rows[0]
@@ -215,19 +217,19 @@ def _account(api: DataApi, params: dict[str, Any]) -> _OwnAccount:
 
 @dataclass
 class _Listed(Generic[T]):
-    """Rows of a list by id, and the rows that cannot be used, by place and reason."""
+    """Rows of a list by id, and the count of rows that cannot be used, by place and reason."""
 
     rows: dict[int, T] = field(default_factory=dict)
     unusable: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def told(self, method: str) -> Sequence[UnusableRow]:
-        """The rows that cannot be used, each kind once."""
+    def unusable_rows(self, method: str) -> Sequence[UnusableRow]:
+        """The rows that cannot be used, one entry for each place and reason."""
         found = sorted(self.unusable.items())
         return [UnusableRow(method=method, path=path, reason=reason, rows=n) for (path, reason), n in found]
 
 
 def _list(api: DataApi, method: str, kind: type[T]) -> _Listed[T]:
-    """All rows of a list, by offsets, each once. What stays missing is told: no account is gone for it."""
+    """All rows of a list, by offsets, each once. A notice reports missing rows: no account counts as gone then."""
     listed: _Listed[T] = _Listed()
     for _ in range(PASSES):
         listed.unusable.clear()
@@ -240,7 +242,7 @@ def _list(api: DataApi, method: str, kind: type[T]) -> _Listed[T]:
 
 
 def _pass(api: DataApi, method: str, kind: type[T], listed: _Listed[T]) -> int:
-    """Every page of the list once; how many rows the source announces (what came, where it does not say)."""
+    """Read every page of the list once. Returns the number of rows announced, or else the number received."""
     offset, total = 0, 1
     before: list[T] = []
     while offset < total:
@@ -264,7 +266,7 @@ def _announced(metadata: object) -> int | None:
 
 
 def _decode(result: Result, method: str, kind: type[Row]) -> tuple[list[Row], list[tuple[str, str]]]:
-    """The usable rows of an answer, and for each of the others where and why it cannot be used."""
+    """The usable rows of an answer, and for each other row the place and the reason why it cannot be used."""
     data = bytes(result.data)
     try:
         data = data if result.storable else storable(data)
@@ -284,5 +286,5 @@ def _row_by_row(data: bytes, method: str, kind: type[Row]) -> tuple[list[Row], l
                 reason, _, place = str(exc).partition(" - at `")
                 unusable.append((place.rstrip("`") or "$", reason[:LONGEST_REASON]))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-        raise SourceUnusable(f"{method} answered what cannot be read: {exc}") from exc
+        raise SourceUnusable(f"the answer of {method} cannot be read: {exc}") from exc
     return rows, unusable

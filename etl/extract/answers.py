@@ -23,10 +23,10 @@ T = TypeVar("T")
 
 @dataclass
 class Result:
-    """A successful answer: the records, undecoded, and the metadata as sent.
+    """Successful answer: the records, undecoded, and the metadata as sent.
 
-    `storable`: whether databases can hold the records as they are here; else that is still to be made of them.
-    `digest`: `digest_of(data)` where it was worked out, else empty.
+    `storable`: whether the records here are already in the form that databases can hold (`text.storable`).
+    `digest`: `digest_of(data)` if it was computed, else empty.
     """
 
     data: msgspec.Raw
@@ -37,7 +37,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Envelope:
-    """A whole answer; `id` is compared with the request's before anything else is believed."""
+    """Whole answer. Its `id` is compared with the request's before anything else of it is used."""
 
     id: Any
     result: Result | None
@@ -50,7 +50,7 @@ class _ResultOutline(msgspec.Struct, gc=False):
 
 
 class _Outline(msgspec.Struct, gc=False):
-    """Places of an answer's parts, of which none is decoded before it is known to be small."""
+    """Parts of an answer, undecoded. None is decoded before it is known to be small."""
 
     id: msgspec.Raw = msgspec.Raw(b"null")
     result: _ResultOutline | None = None
@@ -63,12 +63,12 @@ _any = msgspec.json.Decoder(Any)
 _plain = msgspec.json.Decoder(dict[str, Any])
 
 LARGEST_AT_ONCE = 16 * 2**20
-"""Bytes that are decoded at once: what stands around a listing's records, or a whole answer of another method."""
+"""Most bytes that are decoded at once: the text around a listing's records, or a whole answer of another method."""
 LOGIN_METHODS = frozenset({"login.user", "logout.user"})
 
 
 def digest_of(data: bytes | memoryview | msgspec.Raw) -> bytes:
-    """A digest that nobody can aim at: whoever writes a number's comment could else hide a change behind it."""
+    """Cryptographic digest: with a weaker one, the author of a number's comment could hide a change of the record."""
     return hashlib.sha256(data).digest()[:DIGEST]
 
 
@@ -81,17 +81,17 @@ def decode(
     *,
     rows_later: bool = True,
 ) -> Result:
-    """The result of an answer to `request_id`; records with the digest `known` were read before, and are passed over.
+    """Result of the answer to `request_id`. Records with the digest `known` were read before and are not decoded.
 
-    `rows_later`: names that come twice in the rows are looked for when each row is read; else here, as in the rest.
-    Raises what the answer's error asks for (`error_of`), `NotOurs` when it is to another request, `Transient` when it
-    is no whole JSON, `BrokenAnswer` when a name comes twice in one object of it, or when it has neither a result nor an
-    error, or both, `SourceUnusable` when it is JSON but no answer of this API. `call`: for errors.
+    `rows_later`: repeated names in the rows are looked for when each row is read; else here, as in the rest. Raises the
+    error that the answer reports (`error_of`), `NotOurs` if it answers another request, `Transient` if it is not whole
+    JSON, `BrokenAnswer` if an object has a name twice, or if it has neither a result nor an error, or both,
+    `SourceUnusable` if it is JSON but no answer of this API. `call`: the method call, for error texts.
     """
     array = records_in(body) if known else memoryview(b"")
     digest = digest_of(array) if known else b""
-    passed_over = _around(body, array) if known and digest == known else None
-    envelope = passed_over or _envelope(body, redaction, rows_later=rows_later)
+    known_answer = _around(body, array) if known and digest == known else None
+    envelope = known_answer or _envelope(body, redaction, rows_later=rows_later)
     if envelope.error is not None and envelope.result is None:
         if envelope.id is not None and not _same(envelope.id, request_id):
             raise NotOurs
@@ -103,15 +103,15 @@ def decode(
     if envelope.result is None:
         raise BrokenAnswer("the answer has neither a result nor an error")
     plain = known and not envelope.result.storable
-    same = passed_over or (plain and envelope.result.data == msgspec.Raw(array))
+    same = known_answer or (plain and envelope.result.data == msgspec.Raw(array))
     envelope.result.digest = digest if same else b""
     return envelope.result
 
 
 def _around(body: bytes, array: memoryview) -> Envelope | None:
-    """The answer, if its records are this array, which was read before; None: all of it has to be read.
+    """The answer, if its records are this array, which was read before; None: all of it has to be decoded.
 
-    Such an array is JSON, so what is around it, with another one in its place, tells whether all of it is.
+    Such an array is valid JSON, so the answer is valid if the text around it is, with another array in its place.
     """
     end = body.rfind(b"]") + 1
     around = replaced(body, end - len(array), end)
@@ -137,9 +137,9 @@ def _same(answer_id: object, request_id: int) -> bool:
 
 
 def _envelope(body: bytes, redaction: Redaction, *, rows_later: bool) -> Envelope:
-    """The answer, of which no object outside the records has a name twice.
+    """The answer; no object outside its records has a name twice.
 
-    Records, the most of it, wait until somebody needs them.
+    The records, its largest part, are decoded later.
     """
     if len(body) > UNCOUNTED and has_more_values(body, MOST_OF_ANSWER):
         raise SourceUnusable(_TOO_MANY)
@@ -163,15 +163,15 @@ _TOO_MANY = f"the answer holds more than {MOST_OF_ANSWER} values"
 
 
 def _refuse_large(around: bytes) -> None:
-    """Refuse what would take much memory to decode at once."""
+    """Refuse a text that would take much memory to decode at once."""
     if len(around) > LARGEST_AT_ONCE:
-        raise SourceUnusable(f"the answer has more than {LARGEST_AT_ONCE // 2**20} MiB beside its records")
+        raise SourceUnusable(f"the answer has more than {LARGEST_AT_ONCE // 2**20} MiB besides its records")
     if has_more_values(around, MOST_OF_ANSWER):
         raise SourceUnusable(_TOO_MANY)
 
 
 def _outlined(body: bytes) -> tuple[_Outline, bytes]:
-    """The outline of the answer, and the JSON that it was made of: as sent, or as databases can hold it."""
+    """The outline of the answer, and the JSON from which it was decoded: as sent, or as databases can hold it."""
     try:
         return _outline.decode(body), body
     except msgspec.ValidationError:
@@ -184,7 +184,7 @@ def _outlined(body: bytes) -> tuple[_Outline, bytes]:
 
 
 def _parts(outline: _Outline, *, storable_records: bool = False) -> Envelope:
-    """The answer of an outline; its parts as databases can hold them."""
+    """The answer of an outline, with its parts as databases can hold them."""
     result = outline.result
     return Envelope(
         id=_stored(outline.id, _any),
@@ -198,7 +198,7 @@ def _stored(part: msgspec.Raw, decoder: msgspec.json.Decoder[T]) -> T:
 
 
 def _no_json(body: bytes, exc: Exception, redaction: Redaction) -> VnsyncError:
-    """The error for what no decoder takes: it may pass, where the answer looks cut off."""
+    """The error for an answer that cannot be decoded: a transient one if the answer looks cut off."""
     if _came_whole(body) and isinstance(exc, msgspec.DecodeError) and "truncated" not in str(exc):
         return SourceUnusable(f"the answer is not JSON ({exc})")
     remedy = "Check that the URL is the Data API's"
@@ -206,7 +206,7 @@ def _no_json(body: bytes, exc: Exception, redaction: Redaction) -> VnsyncError:
 
 
 def _came_whole(body: bytes) -> bool:
-    """Whether this is an object from its first to its last character, so that asking again will not mend it."""
+    """Whether this is an object from its first to its last character, so that another try will not help."""
     return body[:1] == b"{" and body[-4:].rstrip()[-1:] == b"}"
 
 
@@ -216,7 +216,7 @@ def decode_login(body: bytes, request_id: int, redaction: Redaction = NOTHING_SE
     try:
         result = _plain.decode(body)["result"]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-        raise SourceUnusable("login.user answered what cannot be read") from exc
+        raise SourceUnusable("the answer of login.user cannot be read") from exc
     data = result.get("data", result)
     token = data.get("access_token") if isinstance(data, dict) else None
     if not isinstance(token, str) or not token:
@@ -226,12 +226,12 @@ def decode_login(body: bytes, request_id: int, redaction: Redaction = NOTHING_SE
 
 EXCERPT = 80
 _CONTENT = re.compile(r"[{\[\0]")
-"""Begins what may be a record: errors are kept where no erasure reaches them."""
+"""Start of a possible record, which is left out: an error text stays in the warehouse after an erasure."""
 _LONG_NUMBER = re.compile(r"[0-9]{5,}")
 
 
 def _excerpt(body: bytes, redaction: Redaction) -> str:
-    """Beginning of what is no JSON, without long numbers, and without what may be a record."""
+    """Beginning of a body that is not JSON, without long numbers and without a possible record."""
     beginning = redaction.hidden(body[:_MOST_HIDDEN].decode("utf-8", "replace"))
     text = _LONG_NUMBER.sub("…", _CONTENT.split(beginning, maxsplit=1)[0])[:EXCERPT]
     if body and not text.strip():
@@ -240,4 +240,4 @@ def _excerpt(body: bytes, redaction: Redaction) -> str:
 
 
 _MOST_HIDDEN = 8192
-"""How far into a body secrets are looked for before its beginning is shown; far more than what is shown."""
+"""Bytes of a body that are searched for secrets before its beginning is shown; far more than is shown."""

@@ -1,6 +1,6 @@
-"""Errors of the Data API: each mnemonic turned into an error of vnsync's own tree, with its remedy.
+"""Errors of the Data API: each mnemonic becomes an error of vnsync's own tree, with its remedy.
 
-Rights and mnemonics are those of the vendor's documentation: rights of the client area apply to users and keys alike.
+Rights and mnemonics are those of the vendor's documentation. Rights of the client area apply to users and keys alike.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ RIGHTS = {
     "get.customer_users": "user: view",
     "get.customers": "at least one selected client",
 }
-"""The right of the client area that a method needs, by the vendor's method pages."""
+"""The right of the client area that each method needs, from the vendor's method pages."""
 _SESSION = {
     "access_token_expired": "the API key has expired",
     "access_token_invalid": "the API key is not valid",
@@ -57,14 +57,14 @@ _REMEDIES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """A method call as errors name it: the method, and under an agent the customer's user that it was made through."""
+    """Method call, for error texts: the method and, under an agent, the customer's user through whom it was made."""
 
     method: str = ""
     user_id: int | None = None
 
     @property
     def whom(self) -> str:
-        """The user or the key whose rights counted."""
+        """The user or the key whose rights applied."""
         return "the key" if self.user_id is None else f"user {self.user_id}"
 
 
@@ -72,7 +72,7 @@ UNNAMED = Call()
 
 
 class ErrorBody(msgspec.Struct, gc=False):
-    """An error as the API words it; every part may be missing in the field."""
+    """Error as the API sends it; any part may be missing in practice."""
 
     code: Any = None
     message: Any = None
@@ -80,17 +80,17 @@ class ErrorBody(msgspec.Struct, gc=False):
 
     @property
     def details(self) -> dict[str, Any]:
-        """The error's `data` object, empty when it has none."""
+        """The error's `data` object; empty if it has none."""
         return self.data if isinstance(self.data, dict) else {}
 
     @property
     def mnemonic(self) -> str:
-        """What the API's documentation names the error; empty when it does not say."""
+        """Name of the error in the API's documentation; empty if it was not sent."""
         return str(self.details.get("mnemonic") or "")
 
 
 class LimitExceeded(TryLater):
-    """The points of the minute are used up; `reset`: seconds, as the source says."""
+    """The points of the minute are used up; `reset`: seconds until they are back, as the source reports."""
 
     def __init__(self, cause: str, reset: object) -> None:
         super().__init__(cause)
@@ -98,7 +98,7 @@ class LimitExceeded(TryLater):
 
 
 def error_of(error: ErrorBody, redaction: Redaction = NOTHING_SECRET, call: Call = UNNAMED) -> VnsyncError:
-    """The error to raise for an error answer, by its mnemonic; an unknown one stops, it is never retried for ever."""
+    """The error to raise for an error answer, by its mnemonic. An unknown mnemonic is not retried."""
     mnemonic = error.mnemonic
     asked = f"{call.method} with " if call.method else ""
     cause = redaction.quote(f"the source answers {asked}{mnemonic or error.code}: {error.message}{_named_field(error)}")
@@ -126,11 +126,11 @@ def error_of(error: ErrorBody, redaction: Redaction = NOTHING_SECRET, call: Call
 
 
 def _refusal(error: ErrorBody, redaction: Redaction, call: Call) -> AccountRefused:
-    """The error for a refused method: which method, for whom, and the right that is missing."""
-    said = redaction.quote(f"{error.mnemonic}: {error.message}")
+    """The error for a refused method: which method, for which user or key, and the missing right."""
+    detail = redaction.quote(f"{error.mnemonic}: {error.message}")
     subject = f"{call.method} is refused for {call.whom}" if call.method else "the source refuses"
     remedy = _REMEDIES.get(error.mnemonic) or _missing_right(call)
-    cause = _with_address(f"{subject}: {said}", error, redaction)
+    cause = _with_address(f"{subject}: {detail}", error, redaction)
     return AccountRefused(cause, mnemonic=error.mnemonic, remedy=remedy)
 
 
@@ -141,7 +141,7 @@ def _missing_right(call: Call) -> str:
 
 
 def _agent_without_users(cause: str) -> NotAllowed:
-    """An agent's key that sees no user of its customers is taken for a customer's; only the listing tells."""
+    """The error for an agent's key that may not list users: it looks like a customer's key until numbers are listed."""
     return NotAllowed(
         f"{cause}: the key is an agent's, and get.customer_users is refused for it",
         remedy=f'In the client area, give the key the right "{RIGHTS["get.customer_users"]}"',
@@ -175,7 +175,7 @@ def _limit(cause: str, error: ErrorBody) -> VnsyncError:
 
 
 def day_limit(reset: object) -> DayLimit:
-    """The error for a day whose points are used up; `reset`: seconds until they come back, as the source says."""
+    """The error for a day whose points are used up; `reset`: seconds until they are back, as the source reports."""
     known = isinstance(reset, int | float) and not isinstance(reset, bool) and 0 < reset <= _LONGEST_DAY
     when = f" in {reset / 3600:.1f} h" if known else " tomorrow"  # type: ignore[operator]
     remedy = f"What was published stays; run again{when}"

@@ -1,4 +1,4 @@
-"""The HTTP client and the connection under it: TLS, proxies, and a deadline that no trickle of bytes outlives."""
+"""HTTP client and its connection: TLS, proxies, and a deadline that also ends an answer that trickles in slowly."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _HEADERS = {"Content-Type": "application/json; charset=UTF-8", "Accept-Encoding"
 
 @dataclass(frozen=True, kw_only=True)
 class Bounds:
-    """How much time (seconds) and memory (bytes) one request may take.
+    """Limits of one request in time (seconds) and memory (bytes).
 
-    `whole`: from connecting to the last byte; `read`: for some next byte; `body`: of an answer, inflated (10 000
-    records are about 7 MB); `ratio`: bytes that one received byte may inflate to, past the first MiB (true ones: 135).
+    `whole`: from connecting to the last byte; `read`: until the next byte; `body`: of an answer, inflated (10 000
+    records are about 7 MB); `ratio`: bytes that one received byte may inflate to, after the first MiB (usual: 135).
     """
 
     connect: float = 10.0
@@ -39,11 +39,11 @@ def new_client(
     bounds: Bounds | None = None,
     tls: ssl.SSLContext | None = None,
 ) -> httpx.Client:
-    """An httpx client for `url`. Certificates are always verified; a redirect is never followed, for the token is in
-    the body of every request. `tls`: whom to trust, where several clients share it (see `ssl_context`).
+    """An httpx client for `url`. It always verifies certificates and never follows a redirect, because the token is in
+    the body of every request. `tls`: the certificates to trust, if several clients share them (see `ssl_context`).
 
-    HTTPS_PROXY and the like are honoured, as an operator would expect behind a company's proxy: the token goes through
-    in a tunnel. Plain http, which is for loopback only, goes to no proxy: it would read the token. netrc is not read.
+    HTTPS_PROXY and similar variables are honoured: through a company's proxy the token passes in an encrypted tunnel.
+    Plain http, which is for loopback only, uses no proxy, because a proxy could read the token. netrc is not read.
     Raises `Misconfigured` when the environment names a proxy or certificates that cannot be used.
     """
     bounds = bounds or Bounds()
@@ -66,15 +66,15 @@ def new_client(
 
 
 def ssl_context(url: str) -> ssl.SSLContext:
-    """The certificates to trust for `url`; reading them takes longer than a request. Raises `Misconfigured`.
+    """TLS context with the certificates to trust for `url`. Reading them takes longer than a request.
 
-    Plain http, which is for loopback only, has none to verify: then no certificate at all is trusted.
+    Plain http, which is for loopback only, verifies none: its context trusts no certificate. Raises `Misconfigured`.
     """
     if httpx.URL(url).scheme == "http":
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         context = httpx.create_ssl_context()
-    except OSError as exc:  # ssl.SSLError is one
+    except OSError as exc:  # includes ssl.SSLError
         cause = f"the certificates to trust cannot be read: {exc.strerror or exc}"
         raise Misconfigured(cause, remedy="Check SSL_CERT_FILE and SSL_CERT_DIR") from exc
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -82,7 +82,7 @@ def ssl_context(url: str) -> ssl.SSLContext:
 
 
 class CancellableConnection:
-    """The connection that requests go over, one after the other: httpx tells of it, and it can be cut from outside."""
+    """Connection for one request after another, which another thread can cut. httpx reports it through its trace."""
 
     def __init__(self) -> None:
         self._socket: socket.socket | None = None
@@ -92,29 +92,29 @@ class CancellableConnection:
 
     @property
     def extensions(self) -> dict[str, Any]:
-        """What a request takes along, so that httpx tells of its connection."""
-        return {"trace": self._heard}
+        """Extensions of a request, by which httpx reports its connection."""
+        return {"trace": self._traced}
 
-    def _heard(self, event: str, info: Mapping[str, Any]) -> None:
+    def _traced(self, event: str, info: Mapping[str, Any]) -> None:
         if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
             self._socket = info["return_value"].get_extra_info("socket")
             if self.overdue or self._abandoned:
                 self.cut()
 
     def abandon(self) -> None:
-        """From another thread: end the connection, and every later one as soon as it is made."""
+        """End the connection, and every later one as soon as it is opened. Called from another thread."""
         self._abandoned = True
         self.cut()
 
     def cut(self) -> None:
-        """End the connection at once, whatever it is waiting for; the next request gets a new one."""
+        """End the connection at once, even while it waits for bytes. The next request opens a new one."""
         if self._socket is not None:
             with contextlib.suppress(OSError):
-                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # not TLS's own, which would negotiate an end
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # the TLS shutdown would wait for the other side
 
     @contextlib.contextmanager
     def limited(self, seconds: float) -> Iterator[None]:
-        """Cut whatever goes on within the block after `seconds`: httpx's timeouts begin anew with each byte."""
+        """Cut the connection if the block takes longer than `seconds`: httpx's timeouts restart with each byte."""
         self.overdue = False
         timer = threading.Timer(seconds, self._expire)
         timer.daemon = True

@@ -1,7 +1,7 @@
-"""Credentials: a permanent key, or a login whose session key lives an hour and is renewed.
+"""Credentials: a permanent key, or a login whose session key is valid for an hour and is renewed.
 
-Each has a name that may be kept in the warehouse, to notice that another one lists an account: a salted digest of the
-key or of the login. The salt stands in the name, so that the same one is recognized in every copy of a warehouse.
+Each has a name, which the warehouse may keep to notice that other credentials list an account: a salted digest of the
+key or of the login. The salt is part of the name, so every copy of a warehouse recognizes the same credentials.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from etl.extract.redaction import Redaction
 _SALT_BYTES = 8
 _DIGEST_HEX = 32
 SHORTEST_LOGIN = 4
-"""Characters of a login that is masked in what the source says; a shorter one is a part of many words."""
+"""Fewest characters of a login that is masked in texts of the source; a shorter one is part of many words."""
 
 
 @dataclass(frozen=True)
 class PermanentKey:
-    """A key made in the client area; it does not expire by itself."""
+    """A key that was created in the client area. It does not expire by itself."""
 
     token: str = field(repr=False)
 
     def named(self, known: Iterable[str], random: Random) -> str:
-        """The key's name among the `known` ones, or a new name with a salt of its own."""
+        """Name of the key: the one of the `known` names that means this key, or a new name with a new salt."""
         return _named("key", self.token, known, random)
 
 
@@ -39,7 +39,7 @@ class Login:
     password: str = field(repr=False)
 
     def named(self, known: Iterable[str], random: Random) -> str:
-        """The login's name among the `known` ones, or a new name with a salt of its own."""
+        """Name of the login: the one of the `known` names that means this login, or a new name with a new salt."""
         return _named("login", self.login, known, random)
 
 
@@ -47,7 +47,7 @@ Credentials = PermanentKey | Login
 
 
 def redaction_of(credentials: Credentials) -> Redaction:
-    """What masks the credentials: a key, a password, and the login, which records may hold by chance."""
+    """Redaction that masks the key, or the password and the login. Records may contain a login by chance."""
     redaction = Redaction()
     if isinstance(credentials, PermanentKey):
         redaction.add(credentials.token)
@@ -58,19 +58,19 @@ def redaction_of(credentials: Credentials) -> Redaction:
     return redaction
 
 
-def _named(kind: str, word: str, known: Iterable[str], random: Random) -> str:
+def _named(kind: str, secret: str, known: Iterable[str], random: Random) -> str:
     for name in known:
-        if hmac.compare_digest(name.encode(), _digested(kind, _salt_of(kind, name), word).encode()):
+        if hmac.compare_digest(name.encode(), _digested(kind, _salt_of(kind, name), secret).encode()):
             return name
-    return _digested(kind, f"{random.randrange(256**_SALT_BYTES):0{2 * _SALT_BYTES}x}", word)
+    return _digested(kind, f"{random.randrange(256**_SALT_BYTES):0{2 * _SALT_BYTES}x}", secret)
 
 
-def _digested(kind: str, salt: str, word: str) -> str:
-    digest = hmac.new(salt.encode(), word.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+def _digested(kind: str, salt: str, secret: str) -> str:
+    digest = hmac.new(salt.encode(), secret.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
     return f"{kind}:{salt}:{digest[:_DIGEST_HEX]}"
 
 
 def _salt_of(kind: str, name: str) -> str:
-    """The salt in a name of this kind; empty where there is none."""
+    """The salt in a name of this kind; empty if it has none."""
     found, _, rest = name.partition(":")
     return rest.partition(":")[0] if found == kind else ""

@@ -13,10 +13,10 @@ from etl.errors import BrokenAnswer, SourceUnusable
 from etl.extract.redaction import NO_RECORDS, Redaction
 
 STAND_IN = b"[9218868437227405312]"
-"""Array that takes the place of the records, so that the rest of an answer is read without them."""
+"""Array that takes the place of the records, so that the rest of an answer can be decoded without them."""
 _RECORDS = re.compile(rb'"data"[ \t\r\n]*:[ \t\r\n]*(?=\[)')
 _HEAD = 4096
-"""Bytes in which records begin."""
+"""Bytes of an answer's beginning in which its array of records must start."""
 
 
 class _Records(msgspec.Struct, gc=False):
@@ -32,7 +32,7 @@ _array = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def records_place(body: bytes) -> Part:
-    """Place of the array of records in an answer; `NO_RECORDS` in all that is no whole answer with such an array."""
+    """Place of the array of records in an answer; `NO_RECORDS` if it is not a whole answer with such an array."""
     array = records_in(body)
     end = body.rfind(b"]") + 1
     begin = end - array.nbytes
@@ -47,7 +47,7 @@ def records_place(body: bytes) -> Part:
 
 
 def records_in(body: bytes) -> memoryview:
-    """Bytes that look like the array of records; empty where none do. Only a decoder can tell whether they are."""
+    """Bytes that look like the array of records; empty if there are none. Only a decoder can confirm them."""
     begin, end = _RECORDS.search(body, 0, _HEAD), body.rfind(b"]") + 1
     return memoryview(body)[begin.end() if begin else end : end]
 
@@ -58,9 +58,9 @@ def replaced(body: bytes, begin: int, end: int) -> bytes:
 
 
 def without_records(body: bytes, records: msgspec.Raw) -> bytes:
-    """Answer with `STAND_IN` in the place of `records`, the value that was decoded of `body`; all of it for no array.
+    """Answer with `STAND_IN` in the place of `records`, which was decoded from `body`; unchanged if it is no array.
 
-    Where the same bytes stand twice, it does not matter which of them remain: their names are looked at once.
+    If the same bytes occur twice, either copy may be replaced: the other one is left, and its names are checked.
     """
     view = memoryview(records)
     if bytes(view[:1]) != b"[":
@@ -73,7 +73,7 @@ def without_records(body: bytes, records: msgspec.Raw) -> bytes:
 
 
 def refuse_repeats(envelope: bytes, redaction: Redaction) -> None:
-    """Raise `BrokenAnswer` where an object has a name twice: a decoder would hide the first value behind the last."""
+    """Raise `BrokenAnswer` if an object has a name twice: a decoder would keep the last value and drop the first."""
     try:
         name = repeated_name(envelope)
     except RecursionError as exc:

@@ -31,24 +31,24 @@ class ExchangeTap:
     redaction: Redaction
 
     def answered(self, request: RequestSummary, body: bytes, status: int | None) -> None:
-        """A whole answer came: a result or an error."""
+        """Pass on a whole answer: a result or an error."""
         if self.tap is not None:
             masks = self.redaction.is_in(body)
             safe = self.redaction.hidden_in(body, records_place(body)) if masks else body
             self._pass_on(request, status=status, body=safe, redacted=safe is not body)
 
     def failed(self, request: RequestSummary, reason: VnsyncError, status: int | None) -> None:
-        """No answer came, or none that can be read whole."""
+        """Pass on a request that got no answer, or none that could be read to its end."""
         if self.tap is not None:
             self._pass_on(request, status=status, error=self.redaction.quote(reason))
 
-    def _pass_on(self, request: RequestSummary, **came: Any) -> None:
+    def _pass_on(self, request: RequestSummary, **outcome: Any) -> None:
         assert self.tap is not None
         exchange = Exchange(
             method=request.method,
             params=request.params,
             request_id=request.request_id,
             received_at=self.clock.now(),
-            **came,
+            **outcome,
         )
         self.tap(exchange)

@@ -1,4 +1,4 @@
-"""One POST over httpx, bounded in time and bytes; what comes back is the whole body or an error."""
+"""HTTP client: one POST over httpx, limited in time and bytes. It returns the whole body or raises an error."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from etl.extract.redaction import NOTHING_SECRET, Redaction
 __all__ = ["Bounds", "HttpClient", "TooManyRequests", "new_client"]
 
 _ERROR_BODY = 2**20
-"""Most bytes of an answer that is no 200, when it is read at all."""
-_TLS_PASSES = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
-"""Ways in which a handshake breaks off because the connection did."""
+"""Most bytes that are read of an answer whose status is not 200."""
+_CONNECTION_LOST = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+"""Errors of a handshake that failed because the connection was lost."""
 
 
 class HttpClient:
@@ -40,10 +40,10 @@ class HttpClient:
         """The HTTP status of the last answer; None when there was none."""
 
     def post(self, body: bytes) -> bytes:
-        """The whole answer to `body`: of a 200, or a JSON-RPC error under another status.
+        """The whole body of the answer to `body`: of a 200, or a JSON-RPC error under another status.
 
-        Raises `Transient` for what may pass (connection, timeouts, 5xx, a cut body), `Misconfigured`, `NotAllowed`
-        or `SourceUnusable` for what will not.
+        Raises `Transient` for an error that may pass (connection, timeouts, 5xx, a cut body), `Misconfigured`,
+        `NotAllowed` or `SourceUnusable` for one that will not.
         """
         try:
             answer = self._answer(body)
@@ -56,12 +56,12 @@ class HttpClient:
             raise self._late()
         return answer
 
-    def hang_up(self) -> None:
-        """Trust this connection no longer: the next request opens another."""
+    def drop_connection(self) -> None:
+        """End this connection, because it can no longer be trusted. The next request opens another."""
         self._connection.cut()
 
     def abandon(self) -> None:
-        """From another thread: no request comes through any more, one that is on its way ends at once."""
+        """End the request under way, and every later one as soon as it connects. Called from another thread."""
         self._connection.abandon()
 
     def _answer(self, body: bytes) -> bytes:
@@ -78,39 +78,39 @@ class HttpClient:
             on_time()
             if response.status_code == httpx.codes.OK:
                 return read_body(response, self._bounds, on_time)
-            return _worded_error(response, self._bounds) or self._refuse(response)
+            return _api_error(response, self._bounds) or self._refuse(response)
 
     def _refuse(self, response: httpx.Response) -> bytes:
         raise status_error(response, self._redaction, self.server_date or self._clock.now().timestamp())
 
     def _late(self) -> TimedOut:
-        return TimedOut(f"the answer was not whole within {self._bounds.whole:.0f} s")
+        return TimedOut(f"the answer was not complete within {self._bounds.whole:.0f} s")
 
     def _unreachable(self, exc: httpx.TransportError) -> VnsyncError:
-        host, said = httpx.URL(self._url).host, self._redaction.quote(str(exc) or type(exc).__name__)
+        host, detail = httpx.URL(self._url).host, self._redaction.quote(str(exc) or type(exc).__name__)
         if isinstance(exc, httpx.UnsupportedProtocol):
-            return Misconfigured(f"the API URL cannot be used: {said}")
-        if "in location header" in said:  # httpx looks where a redirect leads even when it is not to follow it
+            return Misconfigured(f"the API URL cannot be used: {detail}")
+        if "in location header" in detail:  # httpx checks a redirect's target even when it does not follow it
             return Misconfigured("the source redirects to an impossible address", remedy=NOT_FOLLOWED)
         if isinstance(exc, httpx.ProxyError):
-            return _of_proxy(exc, said)
+            return _of_proxy(exc, detail)
         if _is_tls_refusal(exc):
-            remedy = "Check the URL, the clock and what sits between; TLS stays on"
-            return Misconfigured(f"TLS with {host} failed: {said}", remedy=remedy)
+            remedy = "Check the URL, the clock and any proxy in between; TLS cannot be turned off"
+            return Misconfigured(f"TLS with {host} failed: {detail}", remedy=remedy)
         kind = TimedOut if isinstance(exc, httpx.ReadTimeout | httpx.WriteTimeout) else Transient
-        return kind(f"{host} is unreachable: {said}", remedy="Check the network and the URL")
+        return kind(f"{host} is unreachable: {detail}", remedy="Check the network and the URL")
 
 
-def _of_proxy(exc: httpx.ProxyError, said: str) -> VnsyncError:
-    """A proxy answers with a status that is the first word of the message."""
+def _of_proxy(exc: httpx.ProxyError, detail: str) -> VnsyncError:
+    """The error for a proxy that refuses; the HTTP status is the first word of httpx's message."""
     status = str(exc)[:3]
     if status.isdecimal() and int(status) in FORBIDDEN:
         return refused(int(status))
-    return Transient(f"the proxy does not let through: {said}", remedy="Check the proxy that HTTPS_PROXY names")
+    return Transient(f"the proxy refuses the connection: {detail}", remedy="Check the proxy that HTTPS_PROXY names")
 
 
-def _worded_error(response: httpx.Response, bounds: Bounds) -> bytes | None:
-    """The body, where the API itself answers with a JSON-RPC error under a status of its own; else None."""
+def _api_error(response: httpx.Response, bounds: Bounds) -> bytes | None:
+    """The body, if the API itself answers with a JSON-RPC error under an HTTP error status; else None."""
     if response.status_code < 400 or "json" not in response.headers.get("content-type", ""):
         return None
     try:
@@ -121,9 +121,9 @@ def _worded_error(response: httpx.Response, bounds: Bounds) -> bytes | None:
 
 
 def _is_tls_refusal(exc: BaseException) -> bool:
-    """Whether a handshake failed for a reason that asking again will not mend."""
+    """Whether a handshake failed for a reason that another try will not fix."""
     causes: list[BaseException] = [exc]
     while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None and cause not in causes:
         causes.append(cause)
-    refused = [c for c in causes if isinstance(c, ssl.SSLError) and not isinstance(c, _TLS_PASSES)]
+    refused = [c for c in causes if isinstance(c, ssl.SSLError) and not isinstance(c, _CONNECTION_LOST)]
     return isinstance(exc, httpx.ConnectError) and bool(refused)

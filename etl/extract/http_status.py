@@ -1,4 +1,4 @@
-"""What an HTTP answer other than 200 asks for: most come from what stands before the API, not from the API."""
+"""Errors for HTTP statuses other than 200. Most come from a proxy or gateway before the API, not from the API."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def status_error(response: httpx.Response, redaction: Redaction, now: float) -> 
 
 
 def refused(status: int) -> NotAllowed:
-    """The error for a proxy or a gateway that refuses."""
+    """The error for a proxy or gateway that refuses the request."""
     return NotAllowed(
-        f"HTTP {status} before the API was reached", remedy="A proxy or gateway refuses, not the token; ask its owner"
+        f"HTTP {status} before the API was reached", remedy="A proxy or gateway refuses, not the API; ask its owner"
     )
 
 
 def _redirected(response: httpx.Response, redaction: Redaction) -> Misconfigured:
-    """Names the target without its query and whatever else may hold a key."""
+    """The error that names the target, without its query and its other parts that may hold a key."""
     try:
         target = response.request.url.join(response.headers.get("location", ""))
         place = redaction.quote(target.copy_with(query=None, fragment=None, userinfo=b""), 200)
@@ -62,7 +62,7 @@ def _redirected(response: httpx.Response, redaction: Redaction) -> Misconfigured
 
 
 def retry_after(headers: httpx.Headers, now: float) -> float | None:
-    """Seconds asked for by `Retry-After`, be it seconds or a date; None where it makes no sense."""
+    """Seconds that `Retry-After` asks for, as a number or a date; None if it cannot be used."""
     value = headers.get("retry-after", "").strip()
     if _SECONDS.fullmatch(value):
         return max(0.0, float(value))
@@ -71,7 +71,7 @@ def retry_after(headers: httpx.Headers, now: float) -> float | None:
 
 
 def http_date(value: str | None) -> float | None:
-    """A date in a header as seconds since 1970; None where it is none."""
+    """The date in a header as seconds since 1970; None if it is not a date."""
     try:
         seconds = parsedate_to_datetime(value or "").timestamp()
     except (ValueError, TypeError, OverflowError, OSError):

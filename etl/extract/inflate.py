@@ -1,4 +1,4 @@
-"""The body of an answer, inflated within bounds, whole or an error."""
+"""Body of an answer: inflated within limits, and returned whole or not at all."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _ENCODINGS = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd", "compress", "
 
 
 def read_body(response: httpx.Response, bounds: Bounds, on_time: Callable[[], None]) -> bytes:
-    """The whole body. `on_time` is called with each piece, and raises when it is too late for more.
+    """The whole body. `on_time` is called after each piece, and raises when the deadline has passed.
 
-    Raises `SourceUnusable` when the body is larger than allowed or comes in an encoding not asked for, `Transient`
-    when it is cut or damaged.
+    Raises `SourceUnusable` if the body is larger than allowed or has an encoding that was not asked for, `Transient`
+    if it is cut or damaged.
     """
     body = io.BytesIO()
     for piece in _inflated(response, bounds):
@@ -40,24 +40,24 @@ def _inflated(response: httpx.Response, bounds: Bounds) -> Iterator[bytes]:
 
 
 def _named(encoding: str) -> str:
-    """What is known by name; anything else is not quoted, for a header may repeat what was sent."""
+    """The name of a known encoding; another one is not quoted, because a header may repeat a secret that was sent."""
     known = all(part.strip() in _ENCODINGS for part in encoding.split(","))
     return encoding if known and len(encoding) <= 40 else "an unknown one"
 
 
 def _gunzip(chunks: Iterator[bytes], ratio: int) -> Iterator[bytes]:
-    """Inflate step by step, so that a bomb is stopped early; end of stream and checksum are required."""
+    """Inflate in steps, so that a compression bomb is stopped early. End of stream and checksum are required."""
     inflate, received, inflated = zlib.decompressobj(31), 0, 0
     try:
         for chunk in chunks:
             received += len(chunk)
             while chunk:
-                if inflate.eof:  # another member of the same file: gzip allows it, anything else is damage
+                if inflate.eof:  # gzip allows several members in one file; anything else here is damage
                     inflate = zlib.decompressobj(31)
                 piece = inflate.decompress(chunk, STEP)
                 inflated += len(piece)
                 if inflated > max(STEP, received * ratio):
-                    raise SourceUnusable("the compressed answer inflates beyond reason")
+                    raise SourceUnusable("the compressed answer inflates to far more than it should")
                 yield piece
                 chunk = inflate.unconsumed_tail or inflate.unused_data
     except zlib.error as exc:

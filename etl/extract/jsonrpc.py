@@ -1,4 +1,4 @@
-"""The Data API as a method call: credentials, points, retries and the session's renewal around one POST."""
+"""Client of the Data API: a method call is one POST with credentials, points, retries and renewal of the session."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 FIRST_IDS = 2**40
-"""Request ids begin at a random number below this, so that an answer to another process cannot pass for ours."""
+"""Request ids begin at a random number below this, so an answer to another process is not taken for ours."""
 MINUTE_WAITS = 10
-"""How often in a row one request waits out a minute limit before the run gives up until later."""
+"""How many minute limits in a row one request waits for before the run ends with `LimitExceeded`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Shared:
-    """What everybody has in common who uses one token; safe to use from several threads."""
+    """State that all clients of one token share; safe to use from several threads."""
 
     url: str
     session: Session
@@ -54,9 +54,10 @@ class _Shared:
 
 
 class DataApi:
-    """A way to the API, for one thread at a time. Counts what it costs: `requests` sent, `retries` among them.
+    """Client of the API, for one thread at a time. It counts its `requests` and the `retries` among them.
 
-    `beside` opens another for the same token; session, points and pace are common to both, connection and counts not.
+    `beside` opens a second client for the same token. Both share session and points; connection and counts are
+    separate.
     """
 
     def __init__(self, shared: _Shared, http_client: HttpClient, retry: RetryPolicy) -> None:
@@ -67,43 +68,43 @@ class DataApi:
         self.requests = self.retries = 0
 
     def credential(self, known: Iterable[str]) -> str:
-        """The name of the credentials in use, no secret; one of the `known` names where they are the same."""
+        """Name of the credentials, no secret: the one of the `known` names that means the same ones, or a new name."""
         return self._shared.session.credential(known, self._retry.random)
 
     @property
     def points(self) -> Points:
-        """What is known of the token's points."""
+        """The token's points, as far as they are known."""
         return self._shared.pace.points
 
     @property
     def server_date(self) -> float | None:
-        """The source's clock at its last answer, seconds since 1970; None when it did not say."""
+        """The source's clock at its last answer, in seconds since 1970; None if the answer had no date."""
         return self._http_client.server_date
 
     @contextmanager
     def beside(self, *, clock: Clock, report: Report) -> Iterator[DataApi]:
-        """Another way with the same token, for another thread: it waits on `clock` and tells `report`."""
+        """A second client with the same token, for another thread: it waits on `clock` and sends events to `report`."""
         with self._shared.open_http_client(clock) as http_client:
             yield DataApi(self._shared, http_client, replace(self._retry, clock=clock, report=report))
 
     def account(self) -> AbstractContextManager[None]:
-        """Within it one account is listed beside others: its points are set aside, see `Pace.account`."""
+        """Context in which one account is listed while others are too: its points are reserved (`Pace.account`)."""
         return self._shared.pace.account(self, self._clock)
 
     def abandon(self) -> None:
-        """From another thread: whatever is on its way ends at once, and nothing comes through any more."""
+        """End the request under way at once, and every later one. Called from another thread."""
         self._http_client.abandon()
 
     def afford(self, requests: int) -> None:
-        """Refuse to begin what takes more requests than today's points allow. Raises `TooFewPoints`."""
+        """Raise `TooFewPoints` if today's points do not allow so many requests, before the first one is sent."""
         self._shared.pace.afford(self, requests)
 
     def call(self, method: str, params: dict[str, Any] | None = None, *, known: bytes = b"") -> Result:
-        """The result of one method call. `known`: the digest of records that need not be read again (`answers.decode`).
+        """Result of one method call. `known`: digest of records that need not be decoded again (`answers.decode`).
 
-        Waits out minute limits, renews an expired session once, retries what is transient, and asks once more after
-        an answer that breaks the contract. Raises the errors of `api_errors.error_of` and of `http.HttpClient.post` for
-        the rest; `TryLater` when the day's points are used up.
+        Waits for the end of minute limits, renews an expired session once, retries transient errors, and asks once more
+        after an answer that breaks the contract. Otherwise raises the errors of `api_errors.error_of` and of
+        `http.HttpClient.post`; `TryLater` if the day's points are used up.
         """
         for _ in range(MINUTE_WAITS):
             try:
@@ -123,13 +124,13 @@ class DataApi:
     def _paced(self, method: str, params: dict[str, Any] | None, known: bytes) -> Result:
         with self._shared.pace.turn(self, self._clock, self._report) as turn:
             result = self._with_second_chance(lambda: self._once(method, params, known))
-            told = result.metadata if isinstance(result.metadata, dict) else {}
-            turn.heard(told.get("limits"))
-        self._check_version(told.get("api_version"))
+            metadata = result.metadata if isinstance(result.metadata, dict) else {}
+            turn.received(metadata.get("limits"))
+        self._check_version(metadata.get("api_version"))
         return result
 
     def _with_second_chance(self, once: Callable[[], Result]) -> Result:
-        """The result of a call that is retried; of broken answers the first is passed over, the second is believed."""
+        """Result of a call that is retried. After a first broken answer it asks again; a second one is raised."""
         broken: list[BrokenAnswer] = []
 
         def attempt() -> Result:
@@ -143,7 +144,7 @@ class DataApi:
 
         try:
             return self._retry.call(attempt, self._retried)
-        except _FirstBroken:  # there was no time for another try
+        except _FirstBroken:  # no time was left for another try
             raise broken[0] from None
 
     def _once(self, method: str, params: dict[str, Any] | None, known: bytes) -> Result:
@@ -175,11 +176,11 @@ class DataApi:
         try:
             return read(self._post(body, asked))
         except NotOurs:
-            self._http_client.hang_up()  # the answers on this connection may be out of step for good
+            self._http_client.drop_connection()  # its later answers may belong to other requests, too
             raise
 
     def _post(self, body: bytes, asked: RequestSummary | None) -> bytes:
-        """The answer to `body`; `asked` tells the ear what it was. A login has none, for its answer is a key."""
+        """The answer to `body`. `asked`: the request, for the exchange tap; None for a login, whose answer is a key."""
         try:
             answer = self._http_client.post(body)
         except VnsyncError as exc:
@@ -195,25 +196,25 @@ class DataApi:
 
     def _check_version(self, version: object) -> None:
         warned = self._shared.warned
-        says_so = isinstance(version, dict) and version.get("current_version_deprecated") is True
-        if isinstance(version, dict) and says_so and not warned.is_set():
+        deprecated = isinstance(version, dict) and version.get("current_version_deprecated") is True
+        if isinstance(version, dict) and deprecated and not warned.is_set():
             warned.set()
             latest = self._redaction.quote(version.get("latest_version"), 40)
             self.notice(f"the source calls this API version deprecated; the latest is {latest}")
 
     def notice(self, message: str) -> None:
-        """Tell the operator what no row of a table says."""
+        """Report to the operator something that no table records."""
         self._report(Notice(message=message))
 
 
 class _FirstBroken(Transient):
-    """An answer that breaks the contract, for the first time: worth another try."""
+    """First answer to a call that breaks the contract: worth another try."""
 
 
 def _listed(result: Result, method: str) -> Result:
-    """The result of a method that answers a list. Raises `BrokenAnswer` when there is none."""
+    """The result of a method that answers with a list. Raises `BrokenAnswer` if it is not one."""
     if bytes(memoryview(result.data)[:1]) != b"[":
-        raise BrokenAnswer(f"{method} answered no list")
+        raise BrokenAnswer(f"{method} did not answer with a list")
     return result
 
 
@@ -230,9 +231,9 @@ def open_api(
     bounds: Bounds | None = None,
     tap: Tap | None = None,
 ) -> Iterator[DataApi]:
-    """A `DataApi` on an HTTP client of its own; `transport` replaces the network (the sandbox in-process).
+    """A `DataApi` with its own HTTP client. `transport` replaces the network (the sandbox in-process).
 
-    `tap`: takes every exchange, for evidence.
+    `tap`: receives every exchange, as evidence.
     """
     retry = RetryPolicy(clock=clock, random=random, report=report, max_seconds=retry_max_seconds)
     redaction = redaction_of(credentials)
@@ -253,7 +254,7 @@ def open_api(
 
 
 def checked_url(url: str) -> str:
-    """The URL, if a token may be sent there: https, or http on loopback. Raises `Misconfigured`."""
+    """The URL, if a token may be sent to it: https, or http on loopback. Raises `Misconfigured`."""
     import httpx
 
     parsed = httpx.URL(url)

@@ -1,7 +1,7 @@
-"""Listing one account whole, on an API whose rows move while one pages: by id windows, or by offsets where it must.
+"""Listing of one whole account. The API's rows move between requests, so it goes by id windows, by offsets if need be.
 
-The listing hands out each window's records as they came. It believes no answer that disagrees with itself, and it
-proves that a number is gone before anything else may call it so.
+The listing passes on each window's records as received. It accepts no answer that contradicts itself, and a number
+counts as gone only after the listing has proved it.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ __all__ = ["Listing", "Page", "Record"]
 LIMIT = 10_000
 """The API's largest page."""
 OFFSET_WALL = 110_000
-"""How many rows offsets can reach: the largest offset and the page behind it."""
+"""How many rows offsets can reach: the largest offset and one page after it."""
 OFFSET_PASSES = 4
 
 
 class Listing:
-    """One account's listing through the eyes of `user_id` (None: a customer's own token).
+    """Listing of one account as `user_id` sees it (None: with a customer's own token).
 
-    `known`: the open ids of the warehouse, ascending; they shape the windows and nothing else. `bounds`: the ids at
-    which the windows are cut instead, as they once were (`exactly`: none is joined with the next). `before`: the
-    windows of the last listing; what is as before in one of them is not read. `begin`: how the next window is asked
-    for while this one is worked on. `length`: how many ids the source takes in one filter, as far as the run knows.
+    `known`: the open ids of the warehouse, ascending; they shape the windows and nothing else. `bounds`: the ids of an
+    earlier listing at which to cut the windows instead (`exactly`: none is joined with the next). `before`: the
+    windows of the last listing; their unchanged records are not decoded. `begin`: requests the next window while this
+    one is processed. `length`: how many ids the source accepts in one filter, as far as the run knows.
     """
 
     def __init__(
@@ -65,26 +65,26 @@ class Listing:
         self._trace, self._length = Trace(), length or ListLength()
         self.stats = ListingStats()
         self.announced = 0
-        """How many numbers the account has, as far as an answer about all of it told."""
+        """How many numbers the account has, as far as an answer about the whole account has reported it."""
 
     @property
     def bounds(self) -> list[int]:
-        """The ids at which the account was cut into windows when all were read; before, and by offsets, at first."""
+        """The ids at which the account was cut into windows; before a window is read, and by offsets, the plan's."""
         return [w.upto for w in self._taken if w.upto is not None] or self._first
 
     def about(self, page: Page) -> int:
-        """About how many numbers the account has, seen from a page that was just read."""
+        """Estimate of how many numbers the account has, from a page that was just read."""
         return max(self.announced, page.rows * (len(self._taken) + len(self._plan.pending)))
 
     def start(self) -> None:
-        """Ask for the first page, which may be on its way while something else is done."""
+        """Request the first page, which may be fetched while other work is done."""
         self._next = self._asked_for(self._plan)
 
     def pages(self) -> Iterator[Page]:
-        """Every page of the account. Each is whole at its own moment; together they hold every number that lived
-        throughout, or the tally says how many did not come.
+        """Every page of the account. Each is complete at its own moment. Together they hold every number that existed
+        throughout, or the stats report how many did not come.
 
-        Raises `SourceUnusable` when the answers cannot be true, and what `DataApi.call` raises.
+        Raises `SourceUnusable` if the answers cannot be true, and the errors of `DataApi.call`.
         """
         try:
             yield from self._counted(self._by_windows())
@@ -123,7 +123,7 @@ class Listing:
                 assert isinstance(verdict, Again | Split)
 
     def _asked_for(self, plan: WindowPlan) -> Callable[[], Result] | None:
-        """The way to the answer to the next window, which may be on its way already; None at the end."""
+        """Function that returns the answer to the next window, which may be under way already; None at the end."""
         if plan.window is None:
             return None
         self._api.afford(len(plan.pending))
@@ -132,23 +132,23 @@ class Listing:
         return self._begin(call) if self._begin else call
 
     def _judged(self, plan: WindowPlan, page: Page) -> Verdict:
-        if page.as_before and page.before is not None:
+        if page.is_unchanged and page.before is not None:
             before = page.before
             return plan.pass_over(before.numbers, lambda: before.records().ids)
         return plan.judge(Answer(page.ids, self._at_least(page), len(page.unreadable)))
 
     def _at_least(self, page: Page) -> int | None:
-        """How many numbers a window holds, by its answer: one that is full to the brim may have been cut there."""
+        """Least count of a window's numbers, by its answer: an answer of `limit` rows may have been cut there."""
         full = page.rows >= self._limit
         return max(page.total, self._limit + 1) if full and page.total is not None else page.total
 
     # -- by offsets
 
     def _by_offsets(self) -> Iterator[Page]:
-        """All pages as one, for a number may come on two of them: the later page wins, being the newer.
+        """All pages as one, because a number may come on two of them: the later page wins, being newer.
 
-        Rows move between pages, and one that came may hide that another was passed over: passes are repeated until one
-        brings nothing new. What stays missing after that is `unaccounted`.
+        Rows move between pages, so the counts may hide a row that was skipped: passes are repeated until one brings
+        nothing new. Numbers that are still missing then are `unaccounted`.
         """
         records: dict[int, Record] = {}
         unreadable: list[Record] = []
@@ -156,7 +156,7 @@ class Listing:
         for _ in range(OFFSET_PASSES):
             before = len(records)
             total, came, unreadable = self._offset_pass(records)
-            # What came without an id may be what came with one on an earlier pass: then it is counted once.
+            # A record without an id may have come with one on an earlier pass: then it is counted once.
             known = len(records) + max(0, len(unreadable) - len(records.keys() - came))
             alone = total < self._limit
             if known >= total and (alone or len(records) == before):
@@ -165,7 +165,7 @@ class Listing:
         yield Page(records, unreadable, total, list(records))
 
     def _offset_pass(self, records: dict[int, Record]) -> tuple[int, set[int], list[Record]]:
-        """One pass over all pages: the total, the ids that came, and the records without one."""
+        """One pass over all pages: the total, the ids that came, and the records without an id."""
         unreadable: list[Record] = []
         came: set[int] = set()
         offset, total, before = 0, 1, set[int]()
@@ -184,7 +184,7 @@ class Listing:
         return total, came, unreadable
 
     def _offset_total(self, page: Page, offset: int) -> int:
-        """How many numbers the account holds, by one page: of a full page's end nothing says that it is the last."""
+        """How many numbers the account has, by one page: after a full page there may always be another."""
         if page.total is None:
             raise SourceUnusable("the listing cannot be trusted: no usable total_items")
         total = max(page.total, offset + page.rows + 1) if page.rows >= self._limit else page.total
@@ -195,16 +195,14 @@ class Listing:
     # -- proof of absence
 
     def prove(self, missing: Sequence[int], *, emptied: bool = False) -> Proof:
-        """The fate of numbers that are open in the warehouse, ascending, and were not listed (see `proof`).
+        """Proof about numbers that are open in the warehouse, ascending, and were not listed (see `proof`).
 
-        `emptied`: an operator confirmed that numbers may close: then no control id is needed where no answer, not
-        even one that was refused, held a row, and what contradicts the listing keeps no number open.
+        `emptied`: an operator confirmed that numbers may close. Then no control id is needed if no answer, not even a
+        refused one, held a row, and contradictions of the listing keep no number open.
         """
-        questions = AbsenceProof(
-            self._ask, self._trace, limit=self._limit, length=self._length, notice=self._api.notice
-        )
-        proof = questions.prove(missing, emptied=emptied)
-        self.stats.came_alive(proof.alive)
+        absence = AbsenceProof(self._ask, self._trace, limit=self._limit, length=self._length, notice=self._api.notice)
+        proof = absence.prove(missing, emptied=emptied)
+        self.stats.found_alive(proof.alive)
         return proof if emptied else proof.doubting(self.stats.doubtful(proof.gone))
 
     # -- one request
@@ -221,7 +219,7 @@ class Listing:
         return self._api.call(METHOD, params, known=known)
 
     def _read(self, answer: Result, *, whole: bool, before: WindowPrint | None = None) -> Page:
-        """The page in an answer; `whole`: the question was for the whole account."""
+        """The page in an answer; `whole`: the request was for the whole account."""
         page = read_page(answer, self._limit, before)
         self._trace.gave_rows |= page.rows > 0
         if whole:
@@ -239,7 +237,7 @@ def _within(window: Window) -> dict[str, Any] | None:
 
 
 def count_numbers(api: DataApi, user_id: int | None) -> int:
-    """How many numbers a user (None: the token) sees, by `total_items` of a listing of one row; 0: it does not say."""
+    """How many numbers a user (None: the token) sees, by `total_items` of a listing of one row; 0: not reported."""
     seen_by = {} if user_id is None else {"user_id": user_id}
     answer = api.call(METHOD, {"limit": 1, "offset": 0, **seen_by})
     return read_total(answer.metadata) or 0

@@ -1,4 +1,4 @@
-"""One answer of the listing, split into records whose bytes stay as they came: no more of it is read than each id."""
+"""Page: one answer of the listing, split into records whose bytes stay as received. Only their ids are decoded."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from etl.extract.answers import Result, digest_of
 
 METHOD = "get.virtual_numbers"
 CONTROL_IDS = 3
-"""How many ids that were just listed are asked for beside those that may be gone."""
+"""How many ids from the beginning of a page may serve as control ids."""
 MADE_STORABLE = b"\0"
-"""Begins what is digested of an answer that could be read only when it was `storable`: no JSON begins so."""
+"""Prefix of the digested bytes of an answer that is readable only in `storable` form: no JSON begins with it."""
 MOST_NUMBERS = 50_000_000
-"""More than any account holds: a larger `total_items` is none."""
+"""More numbers than any account has: a larger `total_items` counts as absent."""
 
 
 class _WithId(msgspec.Struct, gc=False):
@@ -38,17 +38,17 @@ _ids = msgspec.json.Decoder(list[_WithId])
 _id = msgspec.json.Decoder(_WithId)
 
 Record = bytes | msgspec.Raw
-"""One record's JSON as the source sent it, but for what databases cannot hold (`storable`), and but for one that is too
-large to be read (`stand_in`)."""
+"""One record's JSON as the source sent it, with two exceptions: characters that databases cannot hold (`storable`), and
+records that are too large to be read (`stand_in`)."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """Records of one answer, each number once: `records` by id, `unreadable` those without a usable id.
+    """Records of one answer, each number once: `records` by id; `unreadable` those without a usable id.
 
-    `ids`: in the order of the answer; `digests`: of the bytes that were sent of each of them, end to end (or of what
-    they became, see `MADE_STORABLE`). Records whose bytes are as `before` are only among these; `places` tells them.
-    `as_before`: the whole answer is, so nothing of it was read.
+    `ids`: in the order of the answer; `digests`: of the bytes that were sent for each of them, end to end (or of their
+    storable form, see `MADE_STORABLE`). Records with the same bytes as in `before` appear only in `ids` and `digests`;
+    `places` identifies them. `is_unchanged`: the whole answer has the same bytes, so none of it was decoded.
     """
 
     records: dict[int, Record]
@@ -61,45 +61,45 @@ class Page:
     digest: bytes = b""
     digests: bytes = b""
     places: Sequence[int | None] = ()
-    """For each of `ids`, where it is compared: where in the records of `before` its bytes are; None: nowhere."""
+    """For each of `ids`, if they were compared: the position of its bytes in the records of `before`; None: absent."""
     known: Records | None = None
-    """The records of `before`, where some were compared with it."""
+    """The records of `before`, if any were compared with them."""
     before: WindowPrint | None = None
-    as_before: bool = False
+    is_unchanged: bool = False
 
     @property
     def rows(self) -> int:
         """How many rows the answer had."""
-        return self.before.numbers if self.as_before and self.before else len(self.ids) + len(self.unreadable)
+        return self.before.numbers if self.is_unchanged and self.before else len(self.ids) + len(self.unreadable)
 
     @property
     def numbers(self) -> int:
-        """How many numbers it told of, those that came twice counted once."""
-        return self.rows if self.as_before else len(self.records) + self.unchanged + len(self.unreadable)
+        """How many numbers the answer had; a number that came twice counts once."""
+        return self.rows if self.is_unchanged else len(self.records) + self.unchanged + len(self.unreadable)
 
     @property
     def unchanged(self) -> int:
-        """How many records are not here, for their bytes are as before."""
+        """How many records are left out because their bytes are unchanged."""
         return len(self.places) - self.places.count(None)
 
     @property
     def control_ids(self) -> tuple[int, ...]:
-        """Some ids that were in the answer, from its beginning and its end."""
-        if self.as_before and self.before:
+        """Some ids of the answer, from its beginning and its end."""
+        if self.is_unchanged and self.before:
             return self.before.control_ids
         ids = self.ids
         return (*ids[: CONTROL_IDS * 3 : 3], *ids[-1:])
 
 
 def read_page(answer: Result, limit: int, before: WindowPrint | None = None) -> Page:
-    """The page in an answer to a request for `limit` rows; what is as `before` is not read again.
+    """The page in an answer to a request for `limit` rows. Records that are unchanged since `before` are not decoded.
 
-    Raises `SourceUnusable` when it is no list, or too long.
+    Raises `SourceUnusable` if the answer is no list, or too long.
     """
     data, total = answer.data, read_total(answer.metadata)
     digest = answer.digest or digest_of(MADE_STORABLE + bytes(data) if answer.storable else data)
     if before is not None and before.digest == digest and before.numbers == total and total < limit:
-        return Page({}, [], total, [], digest=digest, before=before, as_before=True)
+        return Page({}, [], total, [], digest=digest, before=before, is_unchanged=True)
     raws = _records(data)
     if len(raws) > limit:
         raise SourceUnusable(f"{METHOD} answered {len(raws)} rows where at most {limit} were asked for")
@@ -129,7 +129,7 @@ def _kept(sent: bytes | msgspec.Raw) -> bytes:
 
 
 def _bounded(records: list[msgspec.Raw], ids: Sequence[int | None]) -> list[Record]:
-    """The records, with stand-ins for those that are too large."""
+    """The records, with a stand-in for each one that is too large."""
     if max(map(len, records), default=0) <= MOST_VALUES:
         return list(records)
     return [_readable(record, number_id) for record, number_id in zip(records, ids, strict=True)]
@@ -143,11 +143,11 @@ def _records(data: bytes | msgspec.Raw) -> list[msgspec.Raw]:
     try:
         return _split.decode(data)
     except (msgspec.DecodeError, RecursionError) as exc:
-        raise SourceUnusable(f"{METHOD} answered what cannot be read: {exc}") from exc
+        raise SourceUnusable(f"the answer of {METHOD} cannot be read: {exc}") from exc
 
 
 def read_total(metadata: object) -> int | None:
-    """How many rows match, as far as the answer says so."""
+    """How many rows match, as the answer reports; None if it does not, or not usably."""
     total = metadata.get("total_items") if isinstance(metadata, dict) else None
     usable = isinstance(total, int) and not isinstance(total, bool) and 0 <= total <= MOST_NUMBERS
     return total if usable else None
@@ -160,7 +160,7 @@ def _compared(
     before: WindowPrint,
     keep: Callable[[msgspec.Raw], bytes],
 ) -> Page | None:
-    """The page without the records whose bytes are as before; None where a number may have come twice."""
+    """The page without the records whose bytes are unchanged; None if a number may have come twice."""
     known = before.records()
     places = list(map(known.places().get, digests))
     changed = {at: _usable(_read_id(raws[at])) for at, place in enumerate(places) if place is None}
@@ -184,7 +184,7 @@ def _compared(
 
 
 def _each_once(raws: Sequence[Record], digests: list[bytes], ids: list[int | None], total: int | None) -> Page:
-    """The page with each number once: of two records of one number, the one that says more, in any order."""
+    """The page with each number once: of two records of one number the more complete one, whichever came first."""
     records: dict[int, Record] = {}
     unreadable: list[Record] = []
     duplicates = conflicts = 0
@@ -203,20 +203,20 @@ def _each_once(raws: Sequence[Record], digests: list[bytes], ids: list[int | Non
 
 
 class _Copy(NamedTuple):
-    """One of several records of one number, by the order in which they are preferred: `min` is taken.
+    """One of several records of one number. They sort by preference: the lowest is taken.
 
-    `told`, `reported`: fields with a value, and fields at all, both negative.
+    `filled`, `reported`: the fields with a value, and all fields, both as negative counts.
 
-    A field that is null or empty loses against one with a value, at the top of the record first, then anywhere. Of
-    copies that say as much the one whose content sorts first is taken, whichever came first.
+    A field with a value is preferred to one that is null or empty, at the top of the record first, then at any depth.
+    Of equally complete copies the one whose content sorts first is taken, whichever came first.
     """
 
     unreadable: bool
-    told: int
+    filled: int
     reported: int
     nulls: int
     content: bytes
-    """The record in one order of keys and elements: the source may send the same in another one tomorrow."""
+    """The record in one order of keys and elements: the source may send the same record in another order next time."""
     sent: bytes
 
 
@@ -227,8 +227,8 @@ def _copy(raw: Record) -> _Copy:
         content = _encode(_ordered(fields))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _Copy(True, 0, 0, 0, sent, sent)
-    told = sum(value is not None and value != [] and value != {} for value in fields.values())
-    return _Copy(False, -told, -len(fields), _nulls(fields), content, sent)
+    filled = sum(value is not None and value != [] and value != {} for value in fields.values())
+    return _Copy(False, -filled, -len(fields), _nulls(fields), content, sent)
 
 
 def _nulls(value: object) -> int:
@@ -246,16 +246,16 @@ def _ordered(value: object) -> object:
     return value
 
 
-def _equal_as_one(sent: str) -> Decimal:
+def _shortest(sent: str) -> Decimal:
     return decimal(shortest_notation(sent))
 
 
-_exact = msgspec.json.Decoder(float_hook=_equal_as_one)
+_exact = msgspec.json.Decoder(float_hook=_shortest)
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 def _read_ids(data: bytes, raws: list[msgspec.Raw]) -> list[int | None]:
-    """Each record's id; None where there is none that a 64-bit column can hold."""
+    """Each record's id; None if it has none that a 64-bit column can hold."""
     try:
         ids: list[int | None] = [r.id for r in _ids.decode(data)]
     except (msgspec.DecodeError, RecursionError):

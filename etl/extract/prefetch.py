@@ -1,4 +1,4 @@
-"""Working ahead: the next answer is on its way, or the last batch, while another one is worked on. One at a time."""
+"""Prefetching: the next answer is fetched, or the last batch sent, while another one is processed. One at a time."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ T = TypeVar("T")
 
 
 class Begin(Protocol):
-    """Begins a piece of work, and gives the way to ask for its outcome."""
+    """Begins a piece of work, and returns the function that gives its outcome."""
 
     def __call__(self, work: Callable[[], T], /) -> Callable[[], T]:
-        """`work` may run at once or when its outcome is asked for; its errors are raised to whoever asks."""
+        """`work` may run at once or when its outcome is asked for; asking for the outcome raises its errors."""
         ...
 
 
 class Fetcher(Protocol):
-    """Somebody who begins work for as long as a block lasts, and leaves nothing unfinished behind it."""
+    """Context manager that begins work for as long as its block lasts, and leaves no work unfinished afterwards."""
 
     def __call__(self) -> contextlib.AbstractContextManager[Begin]:
-        """The block."""
+        """Enter the context."""
         ...
 
 
 @contextlib.contextmanager
 def inline() -> Iterator[Begin]:
-    """No thread: the work is done when its outcome is asked for."""
+    """Without a thread: the work is done when its outcome is asked for."""
 
     def begin(work: Callable[[], T], /) -> Callable[[], T]:
         return work
@@ -40,7 +40,7 @@ def inline() -> Iterator[Begin]:
 
 @contextlib.contextmanager
 def threaded() -> Iterator[Begin]:
-    """Each piece of work has a thread. What was not asked for is waited for, unless a signal stops the run."""
+    """With a thread for each piece of work. At the end it waits for unfinished work, unless a signal stops the run."""
     begun: list[_Work[object]] = []
 
     def begin(work: Callable[[], T], /) -> Callable[[], T]:
@@ -59,7 +59,7 @@ def threaded() -> Iterator[Begin]:
 
 
 def _settle(begun: list[_Work[object]]) -> None:
-    """One request at a time goes over a connection: the next one must not meet this one still under way."""
+    """Wait for work under way: a connection carries one request at a time, and the next must not overlap this one."""
     for one in begun:
         with contextlib.suppress(Exception):
             one.outcome()
@@ -75,17 +75,17 @@ class _Work(Generic[T]):
         self._thread = threading.Thread(target=self._run, name="ahead", daemon=True)
         try:
             self._thread.start()
-        except RuntimeError:  # no more threads: then without one
+        except RuntimeError:  # no more threads are allowed: work without one
             self._run()
 
     def _run(self) -> None:
         try:
             self._result.append(self._work())
-        except BaseException as exc:  # noqa: BLE001 - raised to whoever asks for the outcome
+        except BaseException as exc:  # noqa: BLE001 - `outcome` raises it
             self._error = exc
 
     def outcome(self) -> T:
-        """What the work gave, once; raises what it raised."""
+        """Result of the work, to be asked for once; raises the work's error."""
         if self._thread.ident is not None:
             self._thread.join()
         if self._error is not None:

@@ -1,4 +1,4 @@
-"""One pace for all threads that spend a token's points: a request goes out when there is a point for it, not before."""
+"""Rate limiter, shared by all threads that use a token: a request is sent only when there is a point for it."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from etl.domain.ports import Clock, Report
 from etl.extract.api_errors import day_limit
 from etl.extract.points import Later, Pause, Points, Spent
 
-LOOK = 0.25
-"""Seconds after which one who waits for others looks whether it still has to."""
-LEAST = 2
-"""Points that an account takes at least: who it is, and its numbers."""
+POLL_SECONDS = 0.25
+"""Seconds between the checks of a thread that waits for other threads."""
+LEAST_POINTS = 2
+"""Fewest points that an account takes: one to describe it, one to list its numbers."""
 
 
 class Turn:
-    """A request that may go: it has its point until it ends."""
+    """Permission to send one request; it holds a point until the request has ended."""
 
     def __init__(self, pace: Pace, sent: int) -> None:
         self._pace, self._sent = pace, sent
 
-    def heard(self, limits: object) -> None:
-        """Take the limits of its answer."""
-        self._pace.heard(limits, self._sent)
+    def received(self, limits: object) -> None:
+        """Note the limits that its answer reports."""
+        self._pace.received(limits, self._sent)
 
 
 class Pace:
-    """A token's points, shared by threads. `owner` is whoever works on one account at a time."""
+    """Points of one token, shared by threads. `owner`: the client that works on one account at a time."""
 
     def __init__(self) -> None:
         self.points = Points()
@@ -38,9 +38,9 @@ class Pace:
 
     @contextmanager
     def turn(self, owner: Hashable, clock: Clock, report: Report) -> Iterator[Turn]:
-        """Wait until a request may go, and hold its point for the length of the block.
+        """Wait until a request may be sent, and hold its point for the length of the block.
 
-        Raises `DayLimit` when the day's points are used up.
+        Raises `DayLimit` if the day's points are used up.
         """
         turn = Turn(self, self._next(clock, report))
         try:
@@ -50,13 +50,13 @@ class Pace:
                 self.points.ended(owner)
                 self._changed.notify_all()
 
-    def heard(self, limits: object, sent: int) -> None:
-        """Take the limits of the answer to the request with the mark `sent`."""
+    def received(self, limits: object, sent: int) -> None:
+        """Note the limits that the answer reports to the request with the mark `sent`."""
         with self._changed:
-            self.points.heard(limits, sent)
+            self.points.received(limits, sent)
 
     def pause(self, pause: Pause, clock: Clock, report: Report) -> None:
-        """Wait, and let everybody else wait too."""
+        """Wait, and make all other threads wait too."""
         with self._changed:
             self._pausing += 1
         try:
@@ -74,25 +74,25 @@ class Pace:
                 if advice is None:
                     return self.points.sent()
                 if isinstance(advice, Later):
-                    self._changed.wait(LOOK)
+                    self._changed.wait(POLL_SECONDS)
             if isinstance(advice, Spent):
                 raise day_limit(advice.reset)
             if isinstance(advice, Pause):
                 self.pause(advice, clock, report)
             else:
-                clock.monotonic()  # where the run is being stopped, this raises
+                clock.monotonic()  # raises if the run is being stopped
 
-    # -- accounts beside each other
+    # -- several accounts at the same time
 
     @contextmanager
     def account(self, owner: Hashable, clock: Clock) -> Iterator[None]:
-        """Set points of the day aside for an account while the block lasts.
+        """Reserve points of the day for an account while the block lasts.
 
-        Where they may not suffice for all that are under way, it begins when those have ended: as one after the other,
-        the last points are spent on whole accounts, not on the beginnings of many.
+        If they may not suffice for all accounts under way, the block begins when those have ended: the last points are
+        then spent on whole accounts, not on the beginnings of many.
         """
         while not self._admitted(owner):
-            clock.monotonic()  # as above
+            clock.monotonic()  # raises if the run is being stopped
         try:
             yield
         finally:
@@ -102,16 +102,13 @@ class Pace:
 
     def _admitted(self, owner: Hashable) -> bool:
         with self._changed:
-            if self.points.fits(owner, LEAST) or not self.points.anybody_promised:
-                self.points.promise(owner, LEAST)
+            if self.points.fits(owner, LEAST_POINTS) or not self.points.any_promised:
+                self.points.promise(owner, LEAST_POINTS)
                 return True
-            self._changed.wait(LOOK)
+            self._changed.wait(POLL_SECONDS)
             return False
 
     def afford(self, owner: Hashable, requests: int) -> None:
-        """Refuse to begin what takes more requests than the day has points for, beside what others were promised.
-
-        Raises `TooFewPoints`.
-        """
+        """Raise `TooFewPoints` if the day has too few points for so many requests, besides those of other owners."""
         with self._changed:
             self.points.afford(owner, requests)

@@ -1,4 +1,4 @@
-"""What is quoted from outside, in messages that are shown and kept: without secrets, and short."""
+"""Redaction of texts from the source that messages quote: without secrets, and short."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from etl.domain.spellings import Part, Word, holds, parts_of
 MASK = "****"
 LONGEST_QUOTE = 300
 CERTAIN = 16
-"""A word of so many characters is in an answer because the source sent it back, not by chance."""
+"""Fewest characters of a secret that an answer cannot contain by chance: the source must have sent it back."""
 NO_RECORDS = Part(0, 0)
-"""The place of the records in an answer that has none."""
+"""Place of the records in an answer without records."""
 
 
 @dataclass(frozen=True)
 class _Secret:
-    """A secret. `length`: its characters; `certain`: where it is in a record, it was sent back."""
+    """A secret. `length`: in characters; `certain`: if a record contains it, the source has sent it back."""
 
     word: Word
     length: int
@@ -24,53 +24,53 @@ class _Secret:
 
 
 class Redaction:
-    """Knows the secrets in use. Text that quotes the other side goes through it before it is cut: half a key is one.
+    """The secrets in use. A quoted text is masked before it is cut, because half a key is a secret too.
 
-    Secrets are found however they are escaped and cased, and in parts (`domain.spellings`).
+    Secrets are found in any escaping and any letter case, and in parts (`domain.spellings`).
     """
 
     def __init__(self) -> None:
         self._secrets: tuple[_Secret, ...] = ()
 
     def add(self, secret: str, *, chosen: bool = False) -> None:
-        """Hide this word from now on. `chosen`: people choose it, as a login, so that records may hold it by chance."""
+        """Mask this word from now on. `chosen`: a person chose it, such as a login, so records may contain it too."""
         word = Word.of(secret)
         if word.folded:
             added = _Secret(word, len(secret), certain=len(secret) >= CERTAIN and not chosen)
             self._secrets = (*self._secrets, added)  # a new tuple: other threads may be reading the old one
 
     def hidden(self, text: str, *, shortest: int = 1) -> str:
-        """The text with every secret masked that has `shortest` characters or more."""
+        """The text with every secret of `shortest` characters or more masked."""
         words = [secret.word for secret in self._secrets if secret.length >= shortest]
         if not words:
             return text
         sent = text.encode("utf-8", "surrogatepass")
-        made = _masked(sent, words)
-        return text if made is sent else made.decode("utf-8", "surrogatepass")
+        masked = _masked(sent, words)
+        return text if masked is sent else masked.decode("utf-8", "surrogatepass")
 
-    def quote(self, said: object, most: int = LONGEST_QUOTE) -> str:
-        """What the other side said, masked, then cut to `most` characters."""
-        text = self.hidden(str(said))
+    def quote(self, quoted: object, most: int = LONGEST_QUOTE) -> str:
+        """A text of the source, masked, then cut to `most` characters."""
+        text = self.hidden(str(quoted))
         return text if len(text) <= most else text[: most - 1] + "…"
 
     def is_in(self, body: bytes) -> bool:
-        """Whether a secret is anywhere in an answer, be it by chance."""
+        """Whether an answer contains a secret, even by chance."""
         return holds(body, [secret.word for secret in self._secrets])
 
     def hidden_in(self, body: bytes, records: Part = NO_RECORDS) -> bytes:
-        """An answer's bytes with every secret masked; the very same object where none is in it (the usual case).
+        """An answer's bytes with every secret masked; the very same object if it contains none (the usual case).
 
-        Its `records` may hold a short word, or a login, by chance: there only what is certain is masked.
+        Its `records` may contain a short word or a login by chance: only secrets that are certain are masked there.
         """
         certain = [secret.word for secret in self._secrets if secret.certain]
         every = [secret.word for secret in self._secrets]
         begin, end = records
         pieces = [(body[:begin], every), (body[begin:end], certain), (body[end:], every)]
-        made = [_masked(piece, words) for piece, words in pieces]
-        return body if all(a is b for a, (b, _) in zip(made, pieces, strict=True)) else b"".join(made)
+        masked = [_masked(piece, words) for piece, words in pieces]
+        return body if all(a is b for a, (b, _) in zip(masked, pieces, strict=True)) else b"".join(masked)
 
     def scrub(self, exc: BaseException) -> None:
-        """Mask the secrets in what a library raised, and in what that came from: a traceback would show them."""
+        """Mask the secrets in a library's exception and in its causes: a traceback would show them."""
         seen: list[BaseException] = []
         one: BaseException | None = exc
         while one is not None and one not in seen:
@@ -80,7 +80,7 @@ class Redaction:
 
 
 def _masked(text: bytes, words: list[Word]) -> bytes:
-    """The text with the words masked, the same object where none is in it; what cannot be located is masked whole."""
+    """The text with the words masked; the same object if it has none; all masked if a word cannot be located."""
     if not words or not holds(text, words):
         return text
     pieces: list[bytes] = []
@@ -88,9 +88,9 @@ def _masked(text: bytes, words: list[Word]) -> bytes:
     for begin, end in parts_of(text, words):
         pieces += [text[last:begin], MASK.encode()]
         last = end
-    made = b"".join([*pieces, text[last:]])
-    return MASK.encode() if holds(made, words) else made
+    masked = b"".join([*pieces, text[last:]])
+    return MASK.encode() if holds(masked, words) else masked
 
 
 NOTHING_SECRET = Redaction()
-"""For answers that are read where no secret is in use."""
+"""Redaction for answers that are read without any secret in use."""

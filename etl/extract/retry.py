@@ -1,4 +1,4 @@
-"""The one retry policy of the network: only for what is transient, bounded in tries and in total time, with jitter."""
+"""Retry policy of the network: for transient errors only, bounded in tries and in total time, with jitter."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class RetryPolicy:
     max_seconds: float = 300.0
 
     def call(self, attempt: Callable[[], T], on_retry: Callable[[], None]) -> T:
-        """The result of `attempt`, tried again while it raises `Transient`; the last error is raised as it is."""
+        """Result of `attempt`, which is repeated while it raises `Transient`; the last error is raised unchanged."""
         start = self.clock.monotonic()
         loop = tenacity.Retrying(
             sleep=self.clock.sleep,
             retry=tenacity.retry_if_exception_type(Transient),
             wait=self._wait,
             stop=lambda state: self._over(state, start),
-            before_sleep=lambda state: self._tell(state, on_retry),
+            before_sleep=lambda state: self._report_wait(state, on_retry),
             reraise=True,
         )
         return loop(attempt)
@@ -52,7 +52,7 @@ class RetryPolicy:
         spent = self.clock.monotonic() - start + state.upcoming_sleep
         return state.attempt_number >= TRIES or spent > self.max_seconds
 
-    def _tell(self, state: tenacity.RetryCallState, on_retry: Callable[[], None]) -> None:
+    def _report_wait(self, state: tenacity.RetryCallState, on_retry: Callable[[], None]) -> None:
         on_retry()
         self.report(Waiting(seconds=state.upcoming_sleep, reason=str(_error(state)), retry=state.attempt_number))
 

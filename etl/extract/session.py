@@ -1,4 +1,4 @@
-"""The token in use, one for all threads: whoever finds none logs in, and the others wait for it."""
+"""Session: one token for all threads. The first thread that finds none logs in; the others wait for it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from etl.extract.credentials import Credentials, Login, PermanentKey
 
 
 class Session:
-    """A permanent key, or a login's session key that is renewed once for everybody when it has expired."""
+    """A permanent key, or the session key of a login, which is renewed once for all threads when it has expired."""
 
     def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials
@@ -18,7 +18,7 @@ class Session:
         self._lock = threading.RLock()
 
     def token(self, log_in: Callable[[Login], str]) -> str:
-        """The token to send; `log_in` fetches one where there is none."""
+        """The token to send. `log_in` fetches one if there is none."""
         with self._lock:
             if self._token is None:
                 assert isinstance(self._credentials, Login)
@@ -26,11 +26,11 @@ class Session:
             return self._token
 
     def credential(self, known: Iterable[str], random: Random) -> str:
-        """The name of the credentials, one of the `known` names where they are the same."""
+        """Name of the credentials: the one of the `known` names that means the same credentials, or a new name."""
         return self._credentials.named(known, random)
 
     def expired(self, token: str | None) -> bool:
-        """Give up a token that the source refuses, unless another thread already has; whether a new one can be had."""
+        """Drop a token that the source refuses, unless another thread has dropped it. True if a login can renew it."""
         if not isinstance(self._credentials, Login):
             return False
         with self._lock:

@@ -41,7 +41,7 @@ class PageProcessor:
 
     def process(self, page: Page) -> Batch:
         """The rows of a page, in the tables whose rows belong to one number; none for an unchanged page."""
-        if page.as_before and page.before is not None:
+        if page.is_unchanged and page.before is not None:
             self.incremental.keep(page.before)
             return {}
         return self.accept(page, self._transformation.records([*page.records.values(), *page.unreadable]))

@@ -52,7 +52,7 @@ def test_a_compared_page_is_the_page_alone(day: list[bytes], next_day: list[byte
     """Ids, digests and broken records are the same; each record is there, or has a place where its digest is."""
     before = _remembered(_read(day), unusable)
     alone, compared = _read(next_day), _read(next_day, before)
-    if compared.as_before:
+    if compared.is_unchanged:
         assert day == next_day
         return
     assert (list(compared.ids), compared.digests) == (list(alone.ids), alone.digests)
@@ -78,7 +78,7 @@ def test_what_is_remembered_of_it_is_the_same(day: list[bytes], next_day: list[b
     """Of each usable number the digest of its bytes and the key of its phone, compared or not; of no other."""
     before = _remembered(_read(day), unusable)
     compared = _read(next_day, before)
-    if compared.as_before:
+    if compared.is_unchanged:
         return
     new = IncrementalState(ListingPrint(windows=(before,)), Normalizer(DriftLog()))
     assert _by_id(_taken(new, compared, unusable).records()) == _by_id(_remembered(_read(next_day), unusable).records())

@@ -49,7 +49,7 @@ class Source:
 
     def _hear(self, limits: object) -> None:
         points = Points()
-        points.heard(limits)
+        points.received(limits)
         _ = points.left, points.day_left(), points.before_request()
         if isinstance(limits, dict):
             minute_pause(limits.get("minute_reset"))

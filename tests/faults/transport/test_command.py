@@ -156,7 +156,7 @@ def _endless(exchange: Exchange) -> None:
     ("script", "words"),
     [
         pytest.param(
-            lambda e: e.close(message(_bomb(), b"Content-Encoding: gzip")), "inflates beyond reason", id="h10-bomb"
+            lambda e: e.close(message(_bomb(), b"Content-Encoding: gzip")), "inflates to far more", id="h10-bomb"
         ),
         pytest.param(_endless, "larger than 48 MiB", id="h11-endless"),
     ],

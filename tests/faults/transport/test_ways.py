@@ -245,7 +245,7 @@ def test_https_goes_through_the_proxy_in_a_tunnel(case: Case, authority: Authori
     [
         (b"407 Proxy Authentication Required", 77, "HTTP 407 before the API was reached"),
         (b"403 Forbidden", 77, "HTTP 403 before the API was reached"),
-        (b"502 Bad Gateway", 69, "the proxy does not let through: 502"),
+        (b"502 Bad Gateway", 69, "the proxy refuses the connection: 502"),
     ],
     ids=["h21-407", "h21-403", "h21-502"],
 )

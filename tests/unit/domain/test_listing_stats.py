@@ -17,7 +17,7 @@ def test_numbers_that_came_alive_are_accounted_for_in_their_own_window() -> None
     stats.announced(10, 2, LOW)
     stats.announced(10, 1, HIGH)
     assert stats.unaccounted == 3
-    stats.came_alive([5, 7])
+    stats.found_alive([5, 7])
     assert (stats.unaccounted, stats.listed) == (1, 2)
 
 
@@ -26,7 +26,7 @@ def test_more_alive_than_were_missing_prove_nothing() -> None:
     stats = ListingStats()
     stats.announced(10, 1, LOW)
     stats.announced(10, 0, HIGH)
-    stats.came_alive([5, 7, 200])
+    stats.found_alive([5, 7, 200])
     assert stats.unaccounted == 1
 
 

@@ -91,7 +91,7 @@ def test_records_that_were_made_storable_with_their_answer_are_not_taken_for_sen
     before = WindowPrint(
         window=WHOLE, digest=first.digest, numbers=1, control_ids=(), drift_entries=(), records=lambda: known
     )
-    assert read_page(day, 10, before).as_before
+    assert read_page(day, 10, before).is_unchanged
     assert list(_page_before(before, made).records) == [7]
     again = read_page(day, 10, replace(before, digest=b"another"))
     assert again.places == [0]

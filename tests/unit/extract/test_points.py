@@ -13,7 +13,7 @@ SENSELESS = [None, "5", -1, True, [], {}, "soon"]
 
 def _heard(**limits: Any) -> Points:
     points = Points()
-    points.heard(limits)
+    points.received(limits)
     return points
 
 
@@ -66,7 +66,7 @@ def test_limits_that_make_no_sense_are_no_limits(value: object) -> None:
 def test_limits_that_are_no_object_leave_what_was_known(limits: object) -> None:
     """P10: an answer without usable limits does not forget those of the answer before."""
     points = _heard(day_remaining=5)
-    points.heard(limits)
+    points.received(limits)
     assert points.day_left() == 5
 
 
@@ -90,7 +90,7 @@ def test_numbers_beyond_a_float_are_survived(name: str) -> None:
 
 
 def _answered(points: Points, sent: int, **limits: Any) -> None:
-    points.heard(limits, sent)
+    points.received(limits, sent)
     points.ended()
 
 
