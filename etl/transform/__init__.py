@@ -1,1 +1,1 @@
-"""Pure: from the bytes of a record to rows of tables, keeping what is unknown and refusing what cannot be used."""
+"""Transform, pure: from a record's bytes to rows of tables. Unknown fields are kept, unusable records are refused."""

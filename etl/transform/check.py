@@ -1,4 +1,4 @@
-"""Check of one JSON object, a number's record or an element of it: every reason for which it cannot be used."""
+"""Check of one JSON object, a number's record or an element of it: all the reasons why it may be unusable."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from etl.transform.repeats import repeated_key
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""Errors of an object that cannot be used; the message of msgspec's has the place behind the reason."""
+"""Errors for an object that cannot be used. In msgspec's messages the place follows the reason."""
 
 _LENGTH = len("YYYY-MM-DD hh:mm:ss")
 _exact = msgspec.json.Decoder(float_hook=decimal)
 
 
 def checked(sent: bytes, kind: type[Struct], deepest: int = DEEPEST) -> tuple[Struct, Any]:
-    """The struct of an object, and all its fields as plain values, decimals among them digit for digit.
+    """The struct of an object, and all its fields as plain values, with decimals digit for digit.
 
     Raises one of `UNREADABLE`.
     """
@@ -35,22 +35,22 @@ def checked(sent: bytes, kind: type[Struct], deepest: int = DEEPEST) -> tuple[St
         raise msgspec.ValidationError(f"nested in more than {DEEPEST} levels")
     try:
         made = msgspec.convert(without_extras(fields, kind), kind)
-    except msgspec.ValidationError as exc:  # the type is named as JSON's readers know it
+    except msgspec.ValidationError as exc:  # JSON calls this type a float
         raise msgspec.ValidationError(str(exc).replace("got `decimal`", "got `float`")) from None
-    if isinstance(made, Number) and not sound(made):
+    if isinstance(made, Number) and not has_valid_date(made):
         reason = f"not a date and time: {_cut(repr(made.activation_date))}"
         raise msgspec.ValidationError(f"{reason} - at `$.activation_date`")
     return made, fields
 
 
-def sound(number: Number) -> bool:
-    """Whether the activation date is one; the other fields are checked by their types."""
+def has_valid_date(number: Number) -> bool:
+    """Whether the activation date is a date and time; the types check the other fields."""
     sent = number.activation_date
     return not isinstance(sent, str) or is_local_time(sent)
 
 
 def is_local_time(sent: str) -> bool:
-    """Whether it is a time as the API writes it: `YYYY-MM-DD hh:mm:ss`, which is how Python would write it."""
+    """Whether the text is a time as the API writes it, and Python too: `YYYY-MM-DD hh:mm:ss`."""
     try:
         time = datetime.fromisoformat(sent)
     except ValueError:

@@ -1,8 +1,8 @@
-"""From a record's bytes to a `Number`: fast where the record is as documented, tolerant where it is not.
+"""Decoder: from a record's bytes to a `Number`. It is fast for documented records, and tolerant of others.
 
-A whole page is decoded in one go. When something in it is unforeseen, its records are taken one by one: unknown fields
-move to `extra`, and a record that cannot be used is rejected with the place and the reason. An element that cannot be
-used is rejected alone, and the rest of its record is used.
+A whole page is decoded at once. If anything in it is unexpected, its records are decoded one by one: unknown fields
+move to `extra`, and an unusable record is rejected with the place and the reason. An unusable element is rejected
+alone, and the rest of its record is used.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ Record = bytes | msgspec.Raw
 
 @dataclass(frozen=True, kw_only=True)
 class Rejected:
-    """A record, or one element of it, that cannot be used: `path` where, `reason` why, `record` the record as sent.
+    """Record, or one element of it, that cannot be used: the place (`path`), the `reason`, and the `record` as sent.
 
-    Where several elements of one record are refused, the first brings the record, in which all paths are found, and
-    each further one its own JSON: a record is kept once. `keeps_open`: of an element, the tables in which it may stand
-    for any row of its number; of a record, none.
+    If several elements of one record are refused, the first entry holds the record, to which all paths refer, and
+    each further entry only its element: a record is kept once. `keeps_open`: for an element, the tables in which it
+    may stand for any row of its number; for a record, none.
     """
 
     virtual_number_id: int | None
@@ -44,7 +44,7 @@ class Rejected:
 
     @property
     def whole(self) -> bool:
-        """Whether the whole record was refused, and nothing of it is recorded."""
+        """Whether the whole record was refused, so that nothing of it is recorded."""
         return not self.keeps_open
 
 
@@ -80,12 +80,12 @@ def joined(records: Iterable[Record]) -> bytes:
 
 
 def decode(records: Collection[Record], drift: DriftLog) -> Decoded:
-    """Decode the records of a page; what departs from the documentation goes into `drift`."""
+    """Decode the records of a page. Differences from the documentation go into `drift`."""
     return _decoded(joined(records), lambda: records, drift)
 
 
 def decode_page(page: bytes, drift: DriftLog) -> Decoded:
-    """The same of a page that was `joined`."""
+    """Decode a page whose records were `joined`."""
     return _decoded(page, lambda: _split(page), drift)
 
 
@@ -94,14 +94,14 @@ def _decoded(page: bytes, split: Callable[[], Iterable[Record]], drift: DriftLog
         numbers = _page.decode(page)
     except UNREADABLE:
         return _one_by_one(split(), drift)
-    if not _all_sound(numbers) or not keeps_everything(page, numbers):
+    if not _all_dates_valid(numbers) or not keeps_everything(page, numbers):
         return _one_by_one(split(), drift)
     _note_unknown_values(numbers, drift)
     return Decoded(numbers, [])
 
 
-def _all_sound(numbers: Collection[Number]) -> bool:
-    """Whether all activation dates are such: at once where all are written alike, which is usual."""
+def _all_dates_valid(numbers: Collection[Number]) -> bool:
+    """Whether all activation dates are valid: checked at once if all are written alike, which is usual."""
     dates = [n.activation_date for n in numbers if isinstance(n.activation_date, str)]
     if _LOCAL_TIMES.fullmatch("".join(f"{date}\n" for date in dates)) is None:
         return all(map(is_local_time, dates))
@@ -112,8 +112,8 @@ def _all_sound(numbers: Collection[Number]) -> bool:
 
 
 def _note_unknown_values(numbers: Collection[Number], drift: DriftLog) -> None:
-    met = zip(*set(map(_enumerated, numbers)), strict=True)
-    for (path, known), values in zip(_ENUMERATIONS, map(frozenset, met), strict=False):
+    seen = zip(*set(map(_enumerated, numbers)), strict=True)
+    for (path, known), values in zip(_ENUMERATIONS, map(frozenset, seen), strict=False):
         for value in sorted("null" if v is None else v for v in values - known):
             drift.note(f"$.{path}", DriftKind.UNKNOWN_VALUE, value)
 
@@ -147,7 +147,7 @@ def _take(record: bytes, decoded: Decoded, drift: DriftLog) -> None:
 
 
 def _id_of(record: bytes) -> int | None:
-    """The id as the listing reads it: also of a record of which nothing else can be read."""
+    """The id as the listing reads it, even of a record in which nothing else can be read."""
     try:
         return _id.decode(record).id
     except UNREADABLE:
@@ -169,7 +169,7 @@ def _rejected_element(number_id: int, element: RefusedElement, kept: bytes, drif
 
 
 def _placed(message: str, drift: DriftLog) -> tuple[str, str]:
-    """The place and the reason in a message, noted in the drift where the source departs from its documentation."""
+    """The place and the reason in a message; a difference from the documentation is noted as drift."""
     match = _PLACE.match(message)
     assert match is not None
     path, reason = match["path"] or "$", match["reason"]

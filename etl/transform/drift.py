@@ -1,4 +1,4 @@
-"""What the source sends and the declared record does not foresee: collected once per kind, not once per row."""
+"""Drift: what the source sends and the declared record does not have, collected once per kind, not once per row."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from enum import StrEnum
 LONGEST_VALUE = 200
 """Characters kept of a path or value: both are part of a key, and an index holds no more than 2 704 bytes of one."""
 MOST_VALUES = 100
-"""How many different unknown values of one field, and how many unknown fields, are told apart: a field of free text, or
-an object with names made from data, must not flood the report."""
+"""How many different unknown values of one field, and how many unknown fields, are recorded: a field of free text, or
+an object whose names are data, must not flood the report."""
 
 
 class DriftKind(StrEnum):
-    """How the source departs from its documentation."""
+    """Kinds of difference between the source and its documentation."""
 
     UNKNOWN_FIELD = "unknown_field"
     UNKNOWN_VALUE = "unknown_value"
@@ -30,7 +30,7 @@ _COUNTED = frozenset({DriftKind.UNKNOWN_FIELD, DriftKind.UNKNOWN_VALUE, DriftKin
 
 @dataclass(frozen=True, order=True)
 class Drift:
-    """One departure: where (`$.campaigns[].weight`), what kind, and the value or type that was met (may be empty)."""
+    """One difference: the place (`$.campaigns[].weight`), the kind, and the value or type found (may be empty)."""
 
     path: str
     kind: DriftKind
@@ -38,12 +38,12 @@ class Drift:
 
     @property
     def plain(self) -> tuple[str, str, str]:
-        """The departure as what is remembered of it."""
+        """The drift entry as it is stored with the fingerprints."""
         return self.path, self.kind.value, self.value
 
 
 class DriftLog:
-    """The departures met in one account sync, in the order in which they were met."""
+    """Drift of one account sync, in the order in which it was found."""
 
     def __init__(self) -> None:
         self._seen: dict[Drift, None] = {}
@@ -52,11 +52,11 @@ class DriftLog:
 
     @property
     def seen(self) -> KeysView[Drift]:
-        """The departures, each once."""
+        """The differences, each once."""
         return self._seen.keys()
 
     def note(self, path: str, kind: DriftKind, value: str = "") -> None:
-        """Remember a departure."""
+        """Record a difference."""
         drift = Drift(path[:LONGEST_VALUE], kind, value[:LONGEST_VALUE])
         self._add(drift)
         if self._part is not None:
@@ -72,8 +72,8 @@ class DriftLog:
         self._seen[drift] = None
 
     @contextmanager
-    def apart(self) -> Iterator[DriftLog]:
-        """What is noted within the block, also by itself: as a log of that alone would have it."""
+    def block_log(self) -> Iterator[DriftLog]:
+        """A second log, which records the drift of this block alone."""
         part = self._part = DriftLog()
         try:
             yield part

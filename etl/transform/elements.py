@@ -1,6 +1,6 @@
-"""Elements of a record that cannot be used: taken out of it, so that the number and its other rows are still recorded.
+"""Unusable elements of a record: taken out of it, so that the number and its other rows are still recorded.
 
-A record is taken apart only after it was refused as a whole, so well-formed records cost nothing.
+A record is split into elements only after it was refused as a whole, so well-formed records cost nothing.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True, kw_only=True)
 class RefusedElement:
-    """An element that cannot be used: its path in the record, msgspec's message, and its JSON as sent.
+    """Element that cannot be used: its path in the record, msgspec's message, and its JSON as sent.
 
     `keeps_open`: tables in which it may stand for any row of the number, so rows not seen again stay open.
     """
@@ -41,7 +41,7 @@ class RefusedElement:
 
 
 def without_refused(record: bytes) -> tuple[bytes, list[RefusedElement]]:
-    """The record's JSON without the elements that cannot be used, and these. Raises one of `UNREADABLE`."""
+    """The record's JSON without its unusable elements, and a list of these. Raises one of `UNREADABLE`."""
     refused: list[RefusedElement] = []
     return _without(record, Number, "$", DEEPEST, refused), refused
 
@@ -60,7 +60,7 @@ def _without(sent: bytes, kind: type[msgspec.Struct], path: str, deepest: int, r
 def _usable(
     sent: bytes, kind: type[msgspec.Struct], path: str, deepest: int, refused: list[RefusedElement]
 ) -> bytes | None:
-    """The element as sent, or without elements of its own that cannot be used; None when it was refused."""
+    """The element as sent, or without its own unusable elements; None if it was refused."""
     within: list[RefusedElement] = []
     try:
         usable = _checked_in_parts(sent, kind, path, deepest, within)

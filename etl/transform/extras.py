@@ -19,7 +19,7 @@ CHILDREN: dict[type[msgspec.Struct], tuple[tuple[str, type[msgspec.Struct]], ...
     Number: (("campaigns", Campaign), ("scenarios", Scenario)),
     Campaign: (("site_blocks", SiteBlock),),
 }
-"""Fields that hold an array of elements, with the kind of these."""
+"""Fields that hold an array of elements, with the struct of an element."""
 
 
 _encode = msgspec.json.Encoder(order="deterministic", decimal_format="number").encode
@@ -27,13 +27,13 @@ _WITH_EXPONENT = re.compile(rb"[0-9]E-")
 
 
 def spelled(extra: Any) -> str:
-    """The one JSON text of unknown fields: names in order, no blanks, decimals with the digits that were sent."""
+    """Canonical JSON text of unknown fields: names in order, no blanks, decimals with the digits that were sent."""
     text = _encode(extra)
     return (_encode(_in_plain_notation(extra)) if _WITH_EXPONENT.search(text) else text).decode()
 
 
 def _in_plain_notation(value: Any) -> Any:
-    """The value with decimals that Python would write with an exponent as JSON of their own."""
+    """The value, with each decimal that Python would write with an exponent replaced by its plain JSON."""
     if isinstance(value, dict):
         return {name: _in_plain_notation(item) for name, item in value.items()}
     if isinstance(value, list):
@@ -69,9 +69,9 @@ def without_extras(sent: Any, kind: type[msgspec.Struct] = Number) -> Any:
 
 
 def take_extras(target: Any, sent: dict[str, Any], drift: DriftLog, path: str = "$") -> None:
-    """Give the undeclared fields of `sent` to the struct made of the others, and note them.
+    """Copy the undeclared fields of `sent` into the struct that was made of the others, and note them as drift.
 
-    `sent`: decoded with its decimals digit for digit.
+    `sent`: decoded, with decimals digit for digit.
     """
     kind = type(target)
     extra = {k: v for k, v in sent.items() if k not in _FIELDS[kind]}

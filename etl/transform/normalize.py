@@ -1,9 +1,8 @@
-"""From numbers to rows of the eight tables: nested arrays become links, and what many records repeat becomes one row.
+"""Normalizer: from numbers to rows of the eight tables. Nested arrays become links, repeated objects become one row.
 
-A row is a tuple of its table's columns and, where the table has values, a last item: bits of the columns that the
-source did not report (`domain.tables.missing_bit`). Array order means nothing; of contradicting copies of one row the
-one with fewer nulls is taken, or else the one that sorts first, whatever the order in which they came, and the
-contradiction is counted.
+A row is a tuple of its table's columns. If the table has values, a last item holds bits of the columns that the source
+did not report (`domain.tables.missing_bit`). Array order means nothing. Of contradicting copies of one row the one
+with fewer nulls is taken, or else the one that sorts first, in whatever order they came; the contradiction is counted.
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ Row = tuple[Any, ...]
 Key = tuple[int, ...]
 
 ROWS_VERSION = 3
-"""To be raised when other rows are made of the same bytes, here or in decoding, or other bytes are digested: then no
-record is as before.
+"""Version to raise when the same bytes give other rows, here or in decoding, or when other bytes are digested: then no
+record counts as unchanged.
 """
 
 NUMBER_TABLES = tuple(t.name for t in tables.TABLES if t.per_number)
@@ -57,7 +56,7 @@ def _order(row: Row) -> tuple[Any, ...]:
 
 
 def _contradict(table: Table, one: Row, other: Row) -> bool:
-    """Whether two rows say different things: JSON that writes equal numbers differently does not."""
+    """Whether two rows have different values. JSON that only writes equal numbers differently is no difference."""
     return any(
         a != b and (column.kind is not Kind.JSON or comparable(a) != comparable(b))
         for column, a, b in zip(table.columns, one, other, strict=False)
@@ -67,7 +66,7 @@ def _contradict(table: Table, one: Row, other: Row) -> bool:
 class Normalizer:
     """Turns the numbers of one account into rows.
 
-    Rows of the number's own tables are handed out page by page; rows that numbers share (`shared`) are collected, for
+    Rows of the number's own tables are returned page by page. Rows that numbers share (`shared`) are collected, because
     another page may repeat them.
     """
 
@@ -80,9 +79,9 @@ class Normalizer:
         self.unreported = False
         """Whether some row lacks a field that the source did not report."""
         self.unreported_shared = False
-        """Whether that was so for a row that numbers share."""
-        self._met: set[tuple[Any, ...]] = set()
-        """What shared rows were made of already: most numbers repeat what others told."""
+        """Whether a row that numbers share lacks such a field."""
+        self._seen: set[tuple[Any, ...]] = set()
+        """Values from which shared rows were made already: most numbers repeat those of others."""
         self._campaigns = self.shared["campaigns"]
         self._sites = self.shared["sites"]
         self._blocks = self.shared["site_blocks"]
@@ -107,11 +106,11 @@ class Normalizer:
         return out
 
     def recall(self, table: str, row: Row) -> None:
-        """Take a row that numbers share as told once more, by a record that was not read again."""
+        """Take a shared row again, for an unchanged record that was not decoded."""
         self._keep(tables.BY_NAME[table], self.shared[table], row[0], row)
 
     def adopt(self, shared: Mapping[str, Iterable[Row]], *, conflicts: int, unreported: bool, of_shared: bool) -> None:
-        """Take over what another normalizer made of all the numbers: the rows they share, and what it says of them."""
+        """Take over the shared rows that another normalizer made of all the numbers, and its counts and flags."""
         for name, rows in shared.items():
             self.shared[name].update((row[0], row) for row in rows)
         self._contested_elsewhere += conflicts
@@ -119,11 +118,11 @@ class Normalizer:
         self.unreported_shared |= of_shared
 
     def shared_rows(self) -> dict[str, list[Row]]:
-        """The rows that numbers share, by table name, as all pages together tell them; to be asked for at the end.
+        """The rows that numbers share, by table name, from all pages together; to be called at the end.
 
-        Sites are those that some row refers to: of a campaign that was sent with two sites, one copy was taken.
+        It holds only sites that some row refers to: of a campaign that was sent with two sites, one copy was taken.
         """
-        self.phones.tell(self.drift)
+        self.phones.note_repeats(self.drift)
         held = {row[2] for rows in (self._campaigns, self._blocks) for row in rows.values()}
         sites = [row for site_id, row in self._sites.items() if site_id in held]
         return {name: list(rows.values()) for name, rows in self.shared.items()} | {"sites": sites}
@@ -148,7 +147,7 @@ class Normalizer:
         return row if UNSET not in row else self._known(row, tables.VIRTUAL_NUMBERS)
 
     def _known(self, row: Row, table: Table) -> Row:
-        """The row with null for what was not sent, the bits that say so, and a note in the drift."""
+        """The row with null for each field that was not sent, and its bit; the drift notes the field."""
         self.unreported = True
         self.unreported_shared |= not table.per_number
         missing = row[-1]
@@ -158,12 +157,12 @@ class Normalizer:
                 self.drift.note(table.path_of(column.name), DriftKind.MISSING_FIELD)
         return (*(None if v is UNSET else v for v in row[:-1]), missing)
 
-    def _repeats(self, told: tuple[Any, ...]) -> bool:
-        """Whether a shared row was made of the very same before; of what lacks a field, each page is to take note."""
-        if told in self._met:
+    def _repeats(self, values: tuple[Any, ...]) -> bool:
+        """Whether a shared row was made from these values already. Never if one is missing: each page notes that."""
+        if values in self._seen:
             return True
-        if UNSET not in told:
-            self._met.add(told)
+        if UNSET not in values:
+            self._seen.add(values)
         return False
 
     # -- campaigns, sites, blocks
@@ -183,10 +182,10 @@ class Normalizer:
         blocks_out += blocks if len(blocks) < 2 else self._each_once(tables.NUMBER_SITE_BLOCKS, blocks)
 
     def _campaign(self, c: Campaign) -> None:
-        told = (c.campaign_id, c.campaign_name, c.site_id, c.site_domain_name)
-        if c.extra is None and self._repeats(told):
+        values = (c.campaign_id, c.campaign_name, c.site_id, c.site_domain_name)
+        if c.extra is None and self._repeats(values):
             return
-        row: Row = (*told[:3], _json(c.extra), 0)
+        row: Row = (*values[:3], _json(c.extra), 0)
         if UNSET in row:
             row = self._known(row, tables.CAMPAIGNS)
         self._keep(tables.CAMPAIGNS, self._campaigns, c.campaign_id, row)
@@ -197,10 +196,10 @@ class Normalizer:
             self._keep(tables.SITES, self._sites, c.site_id, site)
 
     def _block(self, b: SiteBlock, campaign: Campaign) -> None:
-        told = (b.site_block_id, b.site_block_name, campaign.site_id)
-        if b.extra is None and self._repeats(told):
+        values = (b.site_block_id, b.site_block_name, campaign.site_id)
+        if b.extra is None and self._repeats(values):
             return
-        row: Row = (*told, _json(b.extra), 0)
+        row: Row = (*values, _json(b.extra), 0)
         if UNSET in row:
             row = self._known(row, tables.SITE_BLOCKS)
         self._keep(tables.SITE_BLOCKS, self._blocks, b.site_block_id, row)
@@ -215,10 +214,10 @@ class Normalizer:
         out += links if len(links) == 1 else self._each_once(tables.NUMBER_SCENARIOS, links)
 
     def _scenario(self, s: Scenario) -> None:
-        told = (s.scenario_id, s.scenario_name)
-        if self._repeats(told):
+        values = (s.scenario_id, s.scenario_name)
+        if self._repeats(values):
             return
-        row: Row = (*told, 0)
+        row: Row = (*values, 0)
         if s.scenario_name is UNSET:
             row = self._known(row, tables.SCENARIOS)
         self._keep(tables.SCENARIOS, self._scenarios, s.scenario_id, row)
@@ -243,9 +242,9 @@ class Normalizer:
         return kept.values()
 
     def _keep(self, table: Table, rows: dict[Any, Row], key: Any, row: Row) -> None:
-        """Take the row, or of two copies of it the one that reports more, has fewer nulls, or else sorts first.
+        """Keep the row; of two copies the one that reports more fields, has fewer nulls, or else sorts first.
 
-        Contested is what came in two copies that report as much as the one taken: so the order changes no count.
+        A row is contested if another copy that reports as many fields contradicts it: so the order changes no count.
         """
         other = rows.setdefault(key, row)
         if other is row or other == row:

@@ -1,4 +1,4 @@
-"""A page's records turned into columns of rows, in a form that can lie in a file or come from another process."""
+"""Rows of a page, in columns: a form that can be kept in a file or come from another process."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _by_id = attrgetter("id")
 
 
 class PageRows(msgspec.Struct, array_like=True, gc=False):
-    """What one page came to.
+    """Rows of one page.
 
-    `ids`, `phones`: of the usable numbers, and the keys of their phones; `drift_entries`: of the source, as this page
-    shows them; `tables`: the columns of the tables whose rows belong to one number each (`domain.columns`).
+    `ids`, `phones`: ids of the usable numbers, and the keys of their phones; `drift_entries`: drift that this page
+    shows; `tables`: the columns of the tables whose rows belong to one number each (`domain.columns`).
     """
 
     ids: list[int]
@@ -35,7 +35,7 @@ class PageRows(msgspec.Struct, array_like=True, gc=False):
 
 
 class SharedRows(msgspec.Struct, array_like=True, gc=False):
-    """What all pages together came to: the rows that numbers share, by table, and what `Normalizer` says of them."""
+    """Rows that numbers share, from all pages together, by table, with the counts and flags of `Normalizer`."""
 
     rows: dict[str, list[tuple[Any, ...]]]
     conflicts: int
@@ -44,24 +44,24 @@ class SharedRows(msgspec.Struct, array_like=True, gc=False):
 
 
 class Transformation:
-    """Turns the pages of one account into rows, one after the other. `normalizer`: the account's, or one of its own."""
+    """Turns the pages of one account into rows, one after the other. `normalizer`: the account's; None: a new one."""
 
     def __init__(self, normalizer: Normalizer | None = None) -> None:
         self._normalizer = normalizer or Normalizer(DriftLog())
 
     def records(self, records: Collection[Record]) -> PageRows:
-        """The rows of the records of a page, no number of which came before."""
+        """The rows of a page's records; none of its numbers came on an earlier page."""
         return self._rows(partial(decode, records))
 
     def page(self, page: bytes) -> PageRows:
-        """The same of records that were `joined`."""
+        """The rows of a page whose records were `joined`."""
         return self._rows(partial(decode_page, page))
 
     def _rows(self, decode: Callable[[DriftLog], Decoded]) -> PageRows:
         drift = self._normalizer.drift
-        with drift.apart() as noted:
+        with drift.block_log() as noted:
             decoded = decode(drift)
-            decoded.numbers.sort(key=_by_id)  # as their rows are to be: what is in order is sorted in no time
+            decoded.numbers.sort(key=_by_id)  # the order of the rows: `Columns.of` then sorts them quickly
             rows = self._normalizer.rows(decoded.numbers)
         return PageRows(
             ids=[number.id for number in decoded.numbers],
@@ -72,7 +72,7 @@ class Transformation:
         )
 
     def shared(self) -> SharedRows:
-        """What numbers share; to be asked for at the end."""
+        """The rows that numbers share; to be called at the end."""
         normalizer = self._normalizer
         return SharedRows(
             rows={name: list(rows.values()) for name, rows in normalizer.shared.items()},

@@ -1,4 +1,5 @@
-"""One phone number under two ids: history goes by id, so it is no fault, but whoever joins calls by phone must know."""
+"""Repeated phones: one phone number under two ids. History goes by id, so it is no error, but it matters to anyone who
+joins calls by phone."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ _LONGEST_DIGITS = 17
 
 
 def phone_key(phone: str | None) -> int:
-    """A phone as a 64-bit number, the same in every process: its digits behind a 1, or a digest of what has others."""
+    """A phone as a 64-bit number, the same in every process: a 1 and its digits, or a digest if it has other signs."""
     if phone is None:
         return NO_PHONE
     if phone.isascii() and phone.isdigit() and len(phone) <= _LONGEST_DIGITS:
@@ -27,18 +28,18 @@ def phone_key(phone: str | None) -> int:
 
 
 class RepeatedPhones:
-    """Remembers the phones of an account in 16 bytes each: a key and the id that has it."""
+    """Phones of an account, in 16 bytes each: a key, and the id of the number that has it."""
 
     def __init__(self) -> None:
         self._keys, self._ids = array("q"), array("q")
 
     def add(self, keys: Sequence[int], ids: Sequence[int]) -> None:
-        """Take note of numbers: the key of each one's phone, and its id."""
+        """Add numbers: the key of each one's phone, and its id."""
         self._keys.extend(keys)
         self._ids.extend(ids)
 
-    def tell(self, drift: DriftLog) -> None:
-        """Note the ids that share a phone, ascending, each such set once; a number without a phone shares none."""
+    def note_repeats(self, drift: DriftLog) -> None:
+        """Note as drift the ids that share a phone, ascending, each set once; numbers without a phone share none."""
         repeated = _repeated(self._keys) - {NO_PHONE}
         if not repeated:
             return
@@ -51,7 +52,7 @@ class RepeatedPhones:
 
 
 def _repeated(keys: Sequence[int]) -> set[int]:
-    """The keys that occur more than once; looked for in parts, for sorting makes an object of each key."""
+    """The keys that occur more than once. They are sorted in parts, because sorting makes an object of each key."""
     parts = len(keys) // TOGETHER + 1
     found: set[int] = set()
     for part in range(parts):

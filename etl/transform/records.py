@@ -1,6 +1,6 @@
-"""A number's record as the API sends it, both editions. A field that was not sent is UNSET, which is not null.
+"""Record of a number as the API sends it, in both editions. A field that was not sent is UNSET, which is not null.
 
-Encoded again, a record has the fields that it was sent with and no others (`omit_defaults`): `repeats` relies on that.
+Encoded again, a record has exactly the fields that were sent (`omit_defaults`); `repeats` relies on that.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from etl.domain.text import MARK
 Id = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Text = str | None | UnsetType
 Indexed = Annotated[str, Meta(max_length=LONGEST_INDEXED)]
-"""Text in an index (`Table.indexed_text`; a test holds the fields to it)."""
+"""Text that an index covers (`Table.indexed_text`; a test compares the two)."""
 
 STATUSES = frozenset({"active", "waiting", "cleaning", "prereserved", "reserved", "manual_lock", "limit_lock"})
 CATEGORIES = frozenset({"usual", "bronze", "silver", "gold", "platinum"})
@@ -24,7 +24,7 @@ TYPES = frozenset({"va", "call_tracking", "dynamic_call_tracking"})
 """Valid values of the enumerations, from the method's page; others are kept and reported."""
 
 EXTRA = f"{MARK}extra"
-"""The field's name on the wire: none that the source could send, for `domain.text` encodes that character."""
+"""Name of the field in JSON. The source cannot send it, because `domain.text` encodes its first character."""
 
 
 class SiteBlock(msgspec.Struct, gc=False, forbid_unknown_fields=True, omit_defaults=True):
@@ -58,7 +58,7 @@ class Scenario(msgspec.Struct, gc=False, forbid_unknown_fields=True, omit_defaul
 
 
 class Number(msgspec.Struct, gc=False, forbid_unknown_fields=True, omit_defaults=True):
-    """A virtual number. Required is what makes it one; the rest may be missing in an edition."""
+    """Virtual number. The fields without a default are required; an edition may lack the others."""
 
     id: Id
     virtual_phone_number: Indexed | None

@@ -1,8 +1,8 @@
-"""Keys that come twice in one JSON object: a decoder takes the last and forgets the other, so such a record is refused.
+"""Repeated keys in one JSON object: a decoder keeps the last value and drops the first, so such a record is refused.
 
-Found without a parser of our own, and exactly: what was decoded is encoded again, which gives the shortest JSON of what
-was kept. Equal length means that nothing was left out. Where the source writes spaces or escapes, quotes are counted
-instead: every key and every string has two, whatever stands in it.
+They are found exactly, and without a parser of our own: the decoded value is encoded again, which gives the shortest
+JSON of it. Equal length means that nothing was dropped. If the source writes spaces or escapes, quotes are counted
+instead: every key and every string has two, whatever it contains.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def keeps_everything(sent: bytes, decoded: Sequence[msgspec.Struct]) -> bool:
-    """Whether `decoded` is all of `sent`: structs without floats, that leave out what they were not given."""
+    """Whether `decoded` holds all of `sent`. `decoded`: structs without floats that omit fields that were not sent."""
     kept = _encode(decoded)
     return len(kept) == len(sent) or _quotes(kept) == _quotes(sent)
 
 
 def repeated_key(sent: bytes, decoded: Any) -> str | None:
-    """A key that comes twice in one object of `sent`; None: there is none. `decoded` was made of it without types."""
+    """A key that comes twice in one object of `sent`; None if none does. `decoded`: the same, decoded without types."""
     return None if _quotes(_encode(decoded)) == _quotes(sent) else repeated_name(sent)
 
 
 def members(sent: bytes) -> dict[str, msgspec.Raw]:
-    """The fields of an object, each undecoded. Raises `msgspec.ValidationError` when it is none, or one comes twice."""
+    """The fields of an object, undecoded. Raises `msgspec.ValidationError` if it is none, or if a field comes twice."""
     fields = _members.decode(sent)
     if _quotes(_encode(fields)) != _quotes(sent):
         raise msgspec.ValidationError("a field comes twice in one object")
@@ -38,7 +38,7 @@ def members(sent: bytes) -> dict[str, msgspec.Raw]:
 
 
 def _quotes(valid_json: bytes) -> int:
-    """How many quotes stand around keys and strings: all but the escaped ones."""
+    """How many quotes enclose keys and strings: all quotes that are not escaped."""
     if b"\\" in valid_json:
         valid_json = valid_json.replace(b"\\\\", b"").replace(b'\\"', b"")
     return valid_json.count(b'"')
