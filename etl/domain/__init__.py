@@ -1,1 +1,1 @@
-"""Pure: what numbers, tables, windows and runs are. Nothing here has a clock, a network or a database."""
+"""Domain, pure: numbers, tables, windows and runs. Nothing here uses a clock, a network or a database."""

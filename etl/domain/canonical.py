@@ -1,7 +1,7 @@
-"""The canonical text of values: what the chain hashes, the same whichever database holds them.
+"""Canonical text of values: the text that the chain hashes, the same for either database.
 
-It is the text format of PostgreSQL's COPY, for PostgreSQL writes that by itself: fields divided by tabs, null as `\\N`,
-and in text a backslash before the backslash and for the control characters that have a letter. JSON is written as
+It is the text format of PostgreSQL's COPY, which PostgreSQL writes by itself: fields separated by tabs, null as `\\N`,
+and in text an escape for the backslash and for the control characters that have a letter. JSON is written as
 PostgreSQL's JSONB writes it.
 """
 
@@ -17,7 +17,7 @@ from etl.domain import decimals
 
 NULL = "\\N"
 ESCAPES = {"\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\v": "\\v", "\f": "\\f", "\r": "\\r"}
-"""What stands for a character in a field of text."""
+"""Escape of each such character in a text field."""
 
 _TO_ESCAPE = re.compile(r"[\\\x08-\x0d]")
 _TABLE = str.maketrans(ESCAPES)
@@ -26,7 +26,7 @@ _ESCAPE = re.compile("|".join(map(re.escape, _BACK)))
 
 
 def field(value: Any) -> str:
-    """A value as a field of a line: `\\N` for None, t and f for truth, escaped text, numbers in decimal."""
+    """A value as a field of a line: `\\N` for None, t and f for booleans, escaped text, numbers in decimal."""
     if value is None:
         return NULL
     if value is True or value is False:
@@ -36,14 +36,14 @@ def field(value: Any) -> str:
 
 
 def value(text: str) -> str | None:
-    """The text that a field stands for; None for null."""
+    """The text that a field represents; None for null."""
     if "\\" not in text:
         return text
     return None if text == NULL else _ESCAPE.sub(lambda m: _BACK[m.group()], text)
 
 
 def text_of(raw: bytes) -> str:
-    """Text of stored bytes; those that are no UTF-8 become lone surrogates, which `bytes_of` undoes."""
+    """Text of stored bytes. Bytes that are not UTF-8 become lone surrogates; `bytes_of` reverses that."""
     return raw.decode(errors="surrogateescape")
 
 
@@ -53,22 +53,22 @@ def bytes_of(text: str) -> bytes:
 
 
 def digest_of_fields(*values: Any) -> str:
-    """The SHA-256, in hex, of the line that these values make."""
+    """The SHA-256, in hex, of the line of these values."""
     return hashlib.sha256(line_of_fields(*values).encode()).hexdigest()
 
 
 def line_of_fields(*values: Any) -> str:
-    """The line that these values make, without an end."""
+    """The line of these values, without a line end."""
     return "\t".join(_fields(values))
 
 
 def plain(text: str) -> bool:
-    """Whether nothing in the text has to be escaped: looked for one by one, which is much quicker in a long text."""
+    """Whether nothing in the text has to be escaped. One search per character is much faster in a long text."""
     return not any(character in text for character in ESCAPES)
 
 
 def _fields(values: tuple[Any, ...]) -> Iterable[str]:
-    """The fields of some values; where all are text with nothing to escape, which is usual, in one go."""
+    """The fields of these values; in one step if all are text without anything to escape, which is usual."""
     try:
         as_they_are = plain("".join([v for v in values if v is not None]))
     except TypeError:  # not all are text
@@ -79,13 +79,13 @@ def _fields(values: tuple[Any, ...]) -> Iterable[str]:
 def json_text(text: str | None) -> str | None:
     """JSON as JSONB writes it: `{"b": 1, "aa": [1.5, null]}`, shorter names first, numbers without exponent.
 
-    Text that is no JSON is given back as it is: it can stand in SQLite only, and after an edit by hand.
+    Text that is not JSON is returned unchanged: only SQLite can hold it, after an edit by hand.
     """
     return _rewritten(text, decimals.plain_notation)
 
 
 def comparable(text: str | None) -> str | None:
-    """JSON as a text that is the same for equal values: 1.10 and 1.1 are equal, as JSONB compares them."""
+    """JSON as text that is the same for equal values: 1.10 and 1.1 are equal, as in JSONB."""
     return _rewritten(text, decimals.shortest_notation)
 
 

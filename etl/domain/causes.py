@@ -1,4 +1,4 @@
-"""Accounts that were not published, by cause: one dead key is one cause, of however many accounts."""
+"""Causes for which accounts were not published: one expired key is one cause, however many accounts it stops."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from etl.domain.figures import counted
 
 NOT_TRIED = "not tried: "
-"""How the error of an account begins that was not reached, because of another account's error."""
+"""Prefix of the error of an account that was not tried because of another account's error."""
 _IDS = re.compile(r"\b(account|customer|user|number) [0-9]+\b")
-"""Ids that differ from account to account where the cause is the same."""
+"""Ids that differ between accounts although the cause is the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """An account that was not published: its state (`failed`, `held`, ...), and the error with its remedy."""
+    """Account that was not published: its state (`failed`, `held`, ...), and the error with its remedy."""
 
     account_id: int
     account_name: str | None
@@ -27,7 +27,7 @@ class Failure:
 
 @dataclass(frozen=True, kw_only=True)
 class Cause:
-    """A cause and the accounts that it stopped, in their order. `error` names no account where there are several."""
+    """Cause, and the accounts that it stopped, in their order. If there are several, `error` names none of them."""
 
     status: str
     error: str
@@ -41,12 +41,12 @@ class Cause:
 
 
 def cause_of(failure: Failure) -> tuple[str, str]:
-    """What is the same for all accounts that one cause stopped."""
+    """The status and the error without ids, which are the same for all accounts that one cause stopped."""
     return failure.status, _IDS.sub(r"the \1", failure.error.removeprefix(NOT_TRIED))
 
 
 def causes(failures: Iterable[Failure]) -> list[Cause]:
-    """The failures by cause, in the order in which each cause was met first."""
+    """The failures by cause, in the order in which each cause first occurred."""
     found: dict[tuple[str, str], list[Failure]] = {}
     for failure in failures:
         found.setdefault(cause_of(failure), []).append(failure)

@@ -1,8 +1,8 @@
-"""The chain of an account: one link for each published account sync, made of the versions that it closed and opened.
+"""Chain of an account: one link for each published account sync, made of the versions that it closed and opened.
 
-A link is a small text: what the link before it was, whose it is, when it was observed, the account's name and time
-zone, and a digest for each table in which versions were closed or opened. Its SHA-256 is the sync's `chain_digest`.
-`docs/chain.md` describes it to the byte.
+A link is a small text: the digest of the link before it, the account, the time of observation, the account's name and
+time zone, and a digest for each table in which versions were closed or opened. Its SHA-256 is the sync's
+`chain_digest`. `docs/chain.md` describes each byte.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FORMAT = "vnsync chain 1"
 
 
 class Change(StrEnum):
-    """What happened to the versions of a section; in a link the closed ones come first."""
+    """Change to the versions of a section; in a link the closed ones come first."""
 
     CLOSED = "closed"
     OPENED = "opened"
@@ -30,9 +30,9 @@ class Change(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """The versions of one table that one sync closed, or opened: how many, and the SHA-256 of their lines.
+    """Versions of one table that one sync closed, or opened: their count, and the SHA-256 of their lines.
 
-    `locator` says which row differs, should a single one be edited later (see `Lines`).
+    `locator` identifies the row that differs, if a single one is edited later (see `Lines`).
     """
 
     table: str
@@ -43,10 +43,10 @@ class Section:
 
 
 class Lines:
-    """Takes the lines of a section, in the order of their keys, and digests them in no memory.
+    """Digest of the lines of a section, which come in the order of their keys. Lines are not kept in memory.
 
-    The locator is three sums over the lines: of their CRC-32, plain and weighted with their places, and of their first
-    key. An edited line changes the first by d and the second by d times its place; a lost one, the third by its key.
+    The locator is three sums over the lines: of their CRC-32, plain and weighted by position, and of their first key.
+    An edited line changes the first sum by d and the second by d times its position; a lost one the third by its key.
     """
 
     __slots__ = ("_hash", "keys", "plain", "versions", "weighted")
@@ -56,7 +56,7 @@ class Lines:
         self.versions = self.plain = self.weighted = self.keys = 0
 
     def add(self, line: bytes) -> None:
-        """One line, with its newline."""
+        """Add one line, with its newline."""
         crc = crc32(line)
         self._hash.update(line)
         self.plain += crc
@@ -65,11 +65,11 @@ class Lines:
         self.versions += 1
 
     def extend(self, lines: list[bytes]) -> None:
-        """Some thousand lines at once: quicker."""
+        """Add some thousand lines at once, which is faster."""
         self._take(b"".join(lines), lines, sum(map(first_key, lines)))
 
     def extend_by(self, text: bytes, keys: Sequence[int]) -> None:
-        """Lines as one text, and the first key of each: quicker still."""
+        """Add lines as one text, with the first key of each, which is faster still."""
         self._take(text, text.splitlines(keepends=True), sum(keys))
 
     def _take(self, text: bytes, lines: list[bytes], keys: int) -> None:
@@ -81,7 +81,7 @@ class Lines:
         self.versions += len(lines)
 
     def section(self, table: str, change: Change) -> Section:
-        """What the lines made."""
+        """The section of all lines that were added."""
         return Section(
             table=table,
             change=change,
@@ -92,7 +92,7 @@ class Lines:
 
 
 def first_key(line: bytes) -> int:
-    """The first field of a line; 0 where an edit by hand left no whole number there."""
+    """The first field of a line; 0 if an edit by hand left no whole number there."""
     try:
         return int(line[: line.find(b"\t")])
     except ValueError:
@@ -101,9 +101,9 @@ def first_key(line: bytes) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Link:
-    """Everything that one account sync seals but the rows themselves.
+    """Everything that one account sync seals, except the rows themselves.
 
-    `previous`: None for the first; `observed`: `observed_at` as `moment` writes it.
+    `previous`: None for the first link; `observed`: `observed_at` as `moment` writes it.
     """
 
     previous: str | None
@@ -113,7 +113,7 @@ class Link:
     timezone: str | None
 
     def text(self, sections: Iterable[Section]) -> str:
-        """The link's text. Sections: in the order of the declared tables, closed before opened, none of them empty."""
+        """Text of the link. `sections`: in the order of the declared tables, closed before opened, none empty."""
         head = [
             FORMAT,
             f"previous {self.previous or ''}",
@@ -131,5 +131,5 @@ class Link:
 
 
 def moment(instant: datetime) -> str:
-    """An instant (UTC) as the chain writes it, and SQLite too: `YYYY-MM-DD HH:MM:SS.ffffff`."""
+    """An instant (UTC) as the chain and SQLite write it: `YYYY-MM-DD HH:MM:SS.ffffff`."""
     return f"{instant:%Y-%m-%d %H:%M:%S.%f}"

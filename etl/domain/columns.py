@@ -1,4 +1,4 @@
-"""Rows of one declared table, column by column, as canonical text: what COPY reads, and what the chain digests."""
+"""Columns of one declared table, as canonical text: the input of COPY and of the chain's digests."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Values = Sequence[Any]
 
 _TRUTH = {None: NULL, True: "t", False: "f"}
 MISSING = "missing"
-"""The bits of a row's fields that the source did not report, behind its columns: see `tables.missing_bit`."""
+"""Name of the last item of a row: the bits of fields that the source did not report (see `tables.missing_bit`)."""
 
 
 class Columns:
-    """Rows of a table, at least one, each key once, in the order of their keys.
+    """Rows of a table, column by column: at least one row, each key once, in the order of the keys.
 
-    A column that is null in all rows may be missing.
+    A column that is null in all rows may be absent.
     """
 
     def __init__(self, table: Table, values: Mapping[str, Values]) -> None:
@@ -30,9 +30,9 @@ class Columns:
 
     @classmethod
     def of(cls, table: Table, rows: Collection[Row]) -> Columns:
-        """Rows in any order, each with its `MISSING` bits at the end where the table has values.
+        """The columns of rows in any order, each with its `MISSING` bits at the end if the table has values.
 
-        They begin with their key, which no other row has, so whole rows are in order when their keys are.
+        Rows begin with their key, which is unique, so sorted rows are in the order of their keys.
         """
         ordered = sorted(rows)
         names = [*(c.name for c in table.columns), MISSING]
@@ -58,31 +58,31 @@ class Columns:
 
     @property
     def transported(self) -> dict[str, Values]:
-        """The values to make these columns of once more, in another process."""
+        """The values from which another process can make these columns again."""
         missing = self._values.get(MISSING, ())
         return {name: self._values[name] for name in self.used} | ({MISSING: missing} if any(missing) else {})
 
     def values(self, name: str) -> Values:
-        """One column."""
+        """The values of one column."""
         return self._values.get(name) or (None,) * len(self)
 
     def tuples(self, names: Iterable[str]) -> list[Row]:
-        """The rows again, of these columns only."""
+        """The rows, with these columns only."""
         return list(zip(*map(self.values, names), strict=True))
 
     def staged(self) -> list[Row]:
-        """The rows as they are staged: all columns, and the `MISSING` bits where the table has values."""
+        """The rows for staging: all columns, and the `MISSING` bits if the table has values."""
         columns = [self.values(c.name) for c in self.table.columns]
         if self.table.values:
             columns.append(self._values.get(MISSING) or (0,) * len(self))
         return list(zip(*columns, strict=True))
 
     def copied(self) -> Iterator[str]:
-        """Each row's fields as COPY takes them, with tabs between them and no end of line."""
+        """Each row's fields as COPY reads them, with tabs between them and without a line end."""
         return self._lines(self.table.columns)
 
     def opened(self) -> bytes:
-        """The rows as the chain's lines of opened versions: a digest stands for what is personal (docs/chain.md)."""
+        """The rows as the chain's lines of opened versions; a digest replaces personal values (docs/chain.md)."""
         lines = self.copied() if not self.table.personal else self._with_digests()
         return ("\n".join(lines) + "\n").encode()
 
@@ -95,7 +95,7 @@ class Columns:
         return map("\t".join, zip(*map(self._text, columns), strict=True))
 
     def _text(self, column: Column) -> Sequence[str]:
-        """A column as text, worked out once."""
+        """A column as text, computed once."""
         if (known := self._texts.get(column.name)) is not None:
             return known
         values = self.values(column.name)
@@ -113,7 +113,7 @@ def _whole_numbers(values: Values) -> Sequence[str]:
 
 
 def _words(values: Values) -> Sequence[str]:
-    """Text; where nothing has to be escaped in the whole column, which is usual, in one go."""
+    """Text; in one step if nothing in the whole column has to be escaped, which is usual."""
     if not plain("".join([v for v in values if v is not None])):
         return list(map(field, values))
     return values if None not in values else [NULL if v is None else v for v in values]

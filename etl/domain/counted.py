@@ -1,4 +1,4 @@
-"""Counted sentences, so that many failures of one cause are one line."""
+"""Counted sentences, so that many failures with one cause become one line."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Sequence
 
 
 class Counted:
-    """Sentences in the order in which they were said, and how often; several threads may add to them."""
+    """Sentences, and how often each was added. Several threads may add sentences."""
 
     def __init__(self) -> None:
-        self._said: list[str] = []
+        self._sentences: list[str] = []
 
     def add(self, sentence: str) -> None:
-        """One more: a list takes it in one step, whichever thread adds it."""
-        self._said.append(sentence)
+        """Add a sentence. Appending to a list is one step, so threads do not disturb each other."""
+        self._sentences.append(sentence)
 
     def most_common(self) -> Sequence[tuple[str, int]]:
         """Each sentence with its count, the most frequent first."""
-        return Counter(self._said).most_common()
+        return Counter(self._sentences).most_common()

@@ -1,7 +1,7 @@
 """Decimal numbers of JSON, digit for digit: 1.10 stays 1.10, and nothing is rounded to a double.
 
-They are written as PostgreSQL's JSONB writes them, in plain notation: 1.5e3 is 1500, and -0.0 is 0.0. Numbers that are
-equal are one value, however many zeros end them.
+They are written as PostgreSQL's JSONB writes them, in plain notation: 1.5e3 is 1500, and -0.0 is 0.0. Equal numbers are
+one value, whatever their trailing zeros.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 MOST_DIGITS = 4_300
-"""Digits of one number: as many as Python reads of a whole number, and fewer than PostgreSQL holds (16 383 behind the
-point)."""
+"""Most digits of one number: as many as Python reads in a whole number, and fewer than PostgreSQL holds (16 383 after
+the point)."""
 MOST_BY_EXPONENT = 400
-"""Digits that an exponent may add up to, more than any double has: 1e-4000 must not turn 7 bytes into 4 000."""
+"""Most digits that an exponent may produce, more than any double has: 1e-4000 must not turn 7 bytes into 4 000."""
 
 
 def decimal(sent: str) -> Decimal:
-    """The number as it was sent, with no exponent above 0 and no negative zero.
+    """The number as it was sent, without an exponent above 0 and without a negative zero.
 
-    Raises `ValueError` when plain notation has too many digits; no digit is written to find that out.
+    Raises `ValueError` if plain notation has too many digits; this is computed without writing them.
     """
     try:
         number = Decimal(sent)
@@ -46,7 +46,7 @@ def plain_notation(sent: str) -> str:
 
 
 def shortest_notation(sent: str) -> str:
-    """The number in plain notation without the zeros that end a fraction: the same text for equal numbers.
+    """The number in plain notation without trailing zeros of the fraction: the same text for equal numbers.
 
     Raises as `decimal` does.
     """

@@ -1,4 +1,4 @@
-"""What happens during a run, as plain data: the terminal's progress and the log lines are made from these."""
+"""Events of a run, as plain data: the terminal's progress and the log lines are made from them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from etl.domain.runs import AccountResult, RunResult
 
 @dataclass(frozen=True, kw_only=True)
 class RunPrepared:
-    """A run has its row, and what happens from now on belongs to it."""
+    """A run has its row; all later events belong to it."""
 
     run_id: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunStarted:
-    """A run knows its accounts; `accounts` is how many it will sync."""
+    """A run knows its accounts; `accounts`: how many it will sync."""
 
     run_id: int
     source_url: str
@@ -25,7 +25,7 @@ class RunStarted:
 
 @dataclass(frozen=True, kw_only=True)
 class AccountStarted:
-    """An account sync begins; `expected` is how many numbers are open in the warehouse (0 on a first load)."""
+    """An account sync begins; `expected`: how many numbers are open in the warehouse (0 on a first load)."""
 
     account_id: int
     account_name: str | None
@@ -34,7 +34,7 @@ class AccountStarted:
 
 @dataclass(frozen=True, kw_only=True)
 class NumbersRead:
-    """Another window was read: `read` of `expected` numbers so far; `points_left`: of the minute or day, if limited."""
+    """A window was read: `read` of `expected` numbers so far; `points_left`: in the minute or day, if limited."""
 
     account_id: int
     read: int
@@ -46,7 +46,7 @@ class NumbersRead:
 class Waiting:
     """The run pauses for `seconds` because of `reason` (a minute limit, an error after which it tries again).
 
-    `account_id`: the account that pauses, where several are under way. `retry`: which retry of the request follows.
+    `account_id`: the account that pauses, if several are under way. `retry`: the number of the retry that follows.
     """
 
     seconds: float
@@ -57,7 +57,7 @@ class Waiting:
 
 @dataclass(frozen=True, kw_only=True)
 class Publishing:
-    """The account's listing is whole; its changes are being compared and written."""
+    """The account's listing is complete; its changes are being compared and written."""
 
     account_id: int
     listed: int
@@ -65,14 +65,14 @@ class Publishing:
 
 @dataclass(frozen=True, kw_only=True)
 class AccountFinished:
-    """An account sync ended, well or not."""
+    """An account sync ended, successfully or not."""
 
     result: AccountResult
 
 
 @dataclass(frozen=True, kw_only=True)
 class Notice:
-    """Something the operator should know, with the account it concerns, if one."""
+    """Message that the operator should know, and the account that it concerns, if any."""
 
     message: str
     account_id: int | None = None
@@ -80,7 +80,7 @@ class Notice:
 
 @dataclass(frozen=True, kw_only=True)
 class RunFinished:
-    """The run's row is in its last state."""
+    """The run has ended; its row has its final state."""
 
     result: RunResult
 

@@ -1,7 +1,7 @@
-"""What the last sync of an account remembers of its listing: digests, so that bytes that came again are not read again.
+"""Fingerprints of an account's last listing: digests by which unchanged bytes are recognized and not decoded again.
 
-A shortcut and nothing else: every part of it may be forgotten at any time, and the next sync reads that part anew.
-What is remembered of a record means: these bytes are what the number's current rows were made of.
+They are only a shortcut: any part may be deleted at any time, and the next sync reads that part again. The digest of a
+record means that the number's current rows were made of these bytes.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ DIGEST = 16
 """Bytes of a record's digest."""
 
 DriftEntry = tuple[str, str, str]
-"""A departure of the source: path, kind, value."""
+"""One difference of the source: path, kind, value."""
 
 
 @dataclass(frozen=True)
 class Records:
-    """The records of a window, one by one: ids, their digests end to end, and the keys of their phones."""
+    """Records of a window, one by one: ids, digests end to end, and the keys of their phones."""
 
     ids: Sequence[int]
     digests: bytes
     phones: Sequence[int]
 
     def places(self) -> dict[bytes, int]:
-        """Where in the window the record with a digest is."""
+        """Position in the window of the record with each digest."""
         starts = range(0, len(self.digests), DIGEST)
         return {self.digests[start : start + DIGEST]: place for place, start in enumerate(starts)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class WindowPrint:
-    """A window as it was listed. `digest`: of all its records' bytes; empty when they must be read in any case.
+    """Fingerprint of a window. `digest`: of all its records' bytes; empty if they must be decoded in any case.
 
-    `numbers`: how many it held; `control_ids`: ids to prove by; `drift_entries`: of its records; `records`: each for
-    itself, fetched when asked for.
+    `numbers`: how many it held; `control_ids`: ids that may serve as such; `drift_entries`: of its records; `records`:
+    returns the fingerprint of each record, which is fetched then.
     """
 
     window: Window
@@ -50,7 +50,7 @@ class WindowPrint:
 
 @dataclass(frozen=True, kw_only=True)
 class ListingPrint:
-    """An account as it was listed: its windows, ascending, and the departures that only all numbers together show."""
+    """Fingerprint of a listing: its windows, ascending, and the drift that only all numbers together show."""
 
     windows: tuple[WindowPrint, ...] = ()
     drift_entries: tuple[DriftEntry, ...] = ()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 NEVER_BELOW = 20
-"""So many numbers may always be closed: in a small account a share would hold up everyday work."""
+"""Count of numbers that may always be closed: in a small account the share alone would stop everyday work."""
 FEWEST_EXCHANGED, MOST_EXCHANGED = 10, 0.8
-"""An account of so many numbers and more is held when this share of them gives way to other numbers at once."""
+"""An account with at least so many numbers is held if this share of them is replaced by other numbers at once."""
 
 
 def allowed_to_close(open_before: int, share: float) -> int:
@@ -17,7 +17,7 @@ def allowed_to_close(open_before: int, share: float) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Numbers:
-    """An account's numbers in one sync: open before it, listed by it, new among those, and proven gone."""
+    """Counts of an account's numbers in one sync: open before it, listed by it, new among those, and proved gone."""
 
     open_before: int
     listed: int
@@ -27,7 +27,7 @@ class Numbers:
 
 @dataclass(frozen=True, kw_only=True)
 class Links:
-    """An account's links of one kind (a table) in one sync: open before it, and removed by it."""
+    """Counts of an account's links of one kind (a table) in one sync: open before it, and removed by it."""
 
     table: str
     open_before: int
@@ -41,7 +41,7 @@ class Guard:
     share: float
 
     def objection(self, numbers: Numbers) -> str | None:
-        """Why the account has to be held, in words; None: it need not."""
+        """Reason, in words, why the account must be held; None if it need not be."""
         gone, before = numbers.gone, numbers.open_before
         if before and not numbers.listed:
             return f"{gone or before} of {before} open numbers would be closed"
@@ -52,7 +52,7 @@ class Guard:
         return None
 
     def objection_to_links(self, links: Links) -> str | None:
-        """The same for the links of one kind."""
+        """Reason, in words, why the account must be held for its links of one kind; None if it need not be."""
         if links.removed > allowed_to_close(links.open_before, self.share):
             return f"{links.removed} of {links.open_before} rows of {links.table} would be closed"
         return None

@@ -1,4 +1,4 @@
-"""Installations of the Data API: the brands run the same product, each with accounts and keys of its own."""
+"""Installations of the Data API: the brands run the same product, each with its own accounts and keys."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def origin_of(url: str) -> str:
-    """Origin of an API URL: scheme, host and port in lower case, without the port that is the scheme's own.
+    """Origin of an API URL: scheme, host and port in lower case, without the scheme's default port.
 
-    The path is no part of it: another version of the API has the same accounts. Raises `ValueError` for other text.
+    The path is not part of it: another version of the API has the same accounts. Raises `ValueError` for other text.
     """
     found = _URL.fullmatch(url.strip())
     if found is None:

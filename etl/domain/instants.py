@@ -10,9 +10,9 @@ _INSTANT = re.compile(r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}.*)", re.IGNORECASE |
 
 
 def parse_instant(text: str) -> datetime:
-    """The instant, aware, in UTC. A date is the instant at which that day begins, in its zone or in UTC.
+    """The instant, aware, in UTC. A date means the beginning of that day, in its zone or in UTC.
 
-    Raises ValueError with a sentence that says what is accepted.
+    Raises `ValueError` with a sentence about the accepted forms.
     """
     text = text.strip().upper()
     date, instant = _DATE.fullmatch(text), _INSTANT.fullmatch(text)

@@ -1,7 +1,7 @@
-"""Places of values in JSON text, found by quotes and brackets alone.
+"""Spans of values in JSON text, found by quotes and brackets alone.
 
-Nothing is decoded, so the text may hold what decoders refuse: half a surrogate pair, bytes that are no UTF-8, numbers
-beyond any float, names that come twice. The cost grows with the number of brackets and quotes, never with the depth.
+Nothing is decoded, so the text may contain things that decoders refuse: half a surrogate pair, bytes that are not
+UTF-8, numbers beyond any float, repeated names. The cost grows with the count of brackets and quotes, not with depth.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _SCALAR = re.compile(rb'[^\s",:\[\]{}]++')
 _BRACKET = re.compile(rb'[^"\[\]{}]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"\[\]{}]*+)*+([\[\]{}])', re.DOTALL)
 _OPENING = frozenset(b"[{")
 DEEPEST = 64
-"""Levels of arrays and objects in one record. JSON functions of databases give up at a few hundred."""
+"""Most levels of arrays and objects in one record. JSON functions of databases fail at a few hundred."""
 
 
 class NotJson(ValueError):
@@ -40,12 +40,12 @@ class Member(NamedTuple):
 
 
 def skip_space(text: bytes, at: int) -> int:
-    """Index of the first byte at or after `at` that is no white space."""
-    return _SPACE.match(text, at).end()  # type: ignore[union-attr]  # it matches nothing, too
+    """Index of the first byte at or after `at` that is not white space."""
+    return _SPACE.match(text, at).end()  # type: ignore[union-attr]  # it also matches nothing
 
 
 def value_end(text: bytes, begin: int) -> int:
-    """End of the value that begins at `begin`. Raises `NotJson` when it has none."""
+    """End of the value that begins at `begin`. Raises `NotJson` if it has none."""
     first = text[begin : begin + 1]
     if first in (b"{", b"["):
         return _nested_end(text, begin)
@@ -63,12 +63,12 @@ def _nested_end(text: bytes, begin: int) -> int:
 
 
 def depth(value: bytes) -> int:
-    """How many levels of arrays and objects a value has; 0 for a text, a number or a word."""
+    """How many levels of arrays and objects a value has; 0 for a string, a number or a literal."""
     return max((level for _, level in _brackets(value, 0)), default=0) if value[:1] in (b"{", b"[") else 0
 
 
 def _brackets(text: bytes, begin: int) -> Iterator[tuple[int, int]]:
-    """Behind each bracket, how many are open."""
+    """Position after each bracket, and how many brackets are open there."""
     at = begin
     level = 0
     while found := _BRACKET.match(text, at):
@@ -87,7 +87,7 @@ def elements(text: bytes, begin: int) -> Iterator[Span]:
 
 
 def members(text: bytes, begin: int) -> Iterator[Member]:
-    """Members of the object at `begin`, those with the same name each by itself. Raises `NotJson`."""
+    """Members of the object at `begin`; a repeated name gives several members. Raises `NotJson`."""
     at = skip_space(text, begin + 1)
     while text[at : at + 1] != b"}":
         name = _STRING.match(text, at)
@@ -113,7 +113,7 @@ def _behind_comma(text: bytes, end: int, closing: bytes) -> int:
 
 
 def decoded_string(token: bytes) -> str:
-    """Text of a JSON string; bytes that are no UTF-8, and escapes that are none, stay recognizable."""
+    """Text of a JSON string; bytes that are not UTF-8, and invalid escapes, stay recognizable."""
     try:
         return str(json.loads(token.decode("utf-8", "surrogateescape"), strict=False))
     except ValueError:

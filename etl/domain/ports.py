@@ -1,4 +1,4 @@
-"""What the outside gives to the pipeline: time, and somebody who listens to what happens."""
+"""Ports: the interfaces of time, randomness and event reports that the pipeline is given from outside."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Protocol
 from etl.domain.events import Event
 
 Report = Callable[[Event], None]
-"""Takes each event as it happens: a progress display, a log, a test's list."""
+"""Receives each event as it happens: a progress display, a log, a test's list."""
 
 
 class Clock(Protocol):
-    """Time and waiting; the one source of both, so that simulation needs no patching."""
+    """Time and waiting: the only source of both, so that simulation needs no patching."""
 
     def now(self) -> datetime:
         """The wall clock, aware, UTC."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds from some start; never goes back."""
+        """Seconds since some start; it never decreases."""
         ...
 
     def sleep(self, seconds: float) -> None:
@@ -29,7 +29,7 @@ class Clock(Protocol):
 
 
 class Random(Protocol):
-    """The randomness that retries and run ids need."""
+    """Randomness for retries, run ids and the like."""
 
     def random(self) -> float:
         """A float in [0, 1)."""

@@ -1,6 +1,6 @@
-"""What a run lets somebody else see, so that evidence of it can be kept: what it heard, and what it decided from that.
+"""Recorder interface: a run reports to it what it received and decided, so that evidence of the run can be kept.
 
-A witness is passed in. It may refuse by raising: what it cannot keep is not published.
+A recorder is passed in. It may refuse by raising an error: data that it cannot record is not published.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from etl.domain.viewer import NO_VIEWER, Viewer
 
 @dataclass(frozen=True, kw_only=True)
 class Exchange:
-    """One request to the source and what came back. `params` are without keys and passwords.
+    """One request to the source and its answer. `params`: without keys and passwords.
 
-    `body` is what was received, None when nothing whole came (`error` says why). `redacted`: a secret that the source
-    sent back was masked in it.
+    `body`: the answer as received; None if no whole answer came (`error` says why). `redacted`: a secret that the
+    source sent back was masked in it.
     """
 
     method: str
@@ -33,12 +33,12 @@ class Exchange:
 
 
 Tap = Callable[[Exchange], None]
-"""Takes every exchange before anything is made of the answer; logins are not told."""
+"""Receives every exchange before its answer is used; logins are left out."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Beginning:
-    """A run, and what it was asked to do."""
+    """Run that begins, with its options."""
 
     run_id: int
     source_url: str
@@ -52,7 +52,7 @@ class Beginning:
 
 @dataclass(frozen=True, kw_only=True)
 class Publication:
-    """An account sync that is about to be committed. `previous`: the account's observation before this one."""
+    """Account sync that is about to be committed. `previous`: the account's observation before this one."""
 
     result: AccountResult
     previous: datetime | None = None
@@ -61,53 +61,53 @@ class Publication:
 
 
 class RunRecorder(Protocol):
-    """Is told of a run as it goes; accounts may be worked on by several threads."""
+    """Records a run while it proceeds; several threads may work on accounts."""
 
     def begins(self, run: Beginning) -> None:
-        """A run has its row, and has asked nothing yet."""
+        """Record that a run has its row; it has sent no request yet."""
         ...
 
     def reaches(self, accounts: Mapping[int, Sequence[int]]) -> None:
-        """The accounts that the token reaches, each with the users through whose eyes it can be listed."""
+        """Record the accounts that the token can read, each with the users through whom it can be listed."""
         ...
 
     def plans(self, account_id: int, bounds: Sequence[int]) -> None:
-        """An account is listed whole: the ids at which it was cut into windows."""
+        """Record that an account was listed to its end, and the ids at which it was cut into windows."""
         ...
 
     def publishes(self, publication: Publication) -> None:
-        """The last word before a commit."""
+        """Record an account sync, as the last step before its commit."""
         ...
 
     def settles(self, result: AccountResult) -> None:
-        """An account sync has ended, and its row says how."""
+        """Record that an account sync has ended; its row says how."""
         ...
 
     def ends(self, result: RunResult) -> None:
-        """The run has ended."""
+        """Record that the run has ended."""
         ...
 
 
 class NoRecorder:
-    """Nobody looks."""
+    """Recorder that records nothing."""
 
     def begins(self, run: Beginning) -> None:
-        """Nothing."""
+        """Record nothing."""
 
     def reaches(self, accounts: Mapping[int, Sequence[int]]) -> None:
-        """Nothing."""
+        """Record nothing."""
 
     def plans(self, account_id: int, bounds: Sequence[int]) -> None:
-        """Nothing."""
+        """Record nothing."""
 
     def publishes(self, publication: Publication) -> None:
-        """Nothing."""
+        """Record nothing."""
 
     def settles(self, result: AccountResult) -> None:
-        """Nothing."""
+        """Record nothing."""
 
     def ends(self, result: RunResult) -> None:
-        """Nothing."""
+        """Record nothing."""
 
 
 NO_RECORDER = NoRecorder()

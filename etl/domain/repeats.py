@@ -7,10 +7,10 @@ from typing import Any
 
 
 def repeated_name(sent: bytes) -> str | None:
-    """A name that comes twice in one object of `sent`, in any spelling; None where each comes once.
+    """A name that comes twice in one object of `sent`, in any spelling; None if there is none.
 
-    Reads JSON that a decoder has accepted, and takes no number for a value, so none is out of range. Raises
-    `ValueError` or `RecursionError` where it cannot be read.
+    `sent`: JSON that a decoder has accepted. Numbers are not converted, so none is out of range. Raises `ValueError`
+    or `RecursionError` if it cannot be read.
     """
     found: list[str] = []
 

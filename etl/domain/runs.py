@@ -33,9 +33,9 @@ class AccountStatus(StrEnum):
 
 
 class Unreachable(StrEnum):
-    """Reasons why an agent's customer cannot be listed though nothing is broken: known states, each told once.
+    """Reasons why an agent's customer cannot be listed although nothing is broken: known states, each reported once.
 
-    The middle four are the words of `get.customers`.
+    The middle four are states as `get.customers` names them.
     """
 
     LEFT = "left"
@@ -48,7 +48,7 @@ class Unreachable(StrEnum):
 
 
 class Strategy(StrEnum):
-    """How an account was listed: by id windows (whole by construction) or by offsets (with the same proof)."""
+    """How an account was listed: by id windows (complete by construction) or by offsets (with the same proof)."""
 
     WINDOWS = "id_windows"
     OFFSETS = "offsets"
@@ -56,7 +56,7 @@ class Strategy(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class TableChange:
-    """How many versions an account sync opened and closed in one table; `changed`: rows of which it did both."""
+    """How many versions an account sync opened and closed in one table; `changed`: rows for which it did both."""
 
     opened: int = 0
     closed: int = 0
@@ -64,16 +64,16 @@ class TableChange:
 
     @property
     def added(self) -> int:
-        """Rows that came."""
+        """Rows that were added."""
         return self.opened - self.changed
 
     @property
     def removed(self) -> int:
-        """Rows that went."""
+        """Rows that were removed."""
         return self.closed - self.changed
 
     def __add__(self, other: TableChange) -> TableChange:
-        """The changes of both together."""
+        """The sum of both changes."""
         return TableChange(
             opened=self.opened + other.opened,
             closed=self.closed + other.closed,
@@ -83,10 +83,10 @@ class TableChange:
 
 @dataclass(frozen=True, kw_only=True)
 class AccountResult:
-    """The outcome of one account sync: the columns of `account_syncs`, the name, and the changes table by table.
+    """Outcome of one account sync: the columns of `account_syncs`, the name, and the changes by table.
 
     `viewer_changed`: it was listed by another viewer than the account's last one, and some of its numbers were not
-    seen. `unreachable`: why, where that is the status; `exit_code` is 0 then once the state was told.
+    seen. `unreachable`: the reason, if that is the status; `exit_code` is 0 then if an earlier run reported it.
     """
 
     run_id: int
@@ -125,16 +125,16 @@ class AccountResult:
         return TableChange(opened=self.rows_opened, closed=self.rows_closed, changed=changed)
 
     @property
-    def is_told(self) -> bool:
+    def is_already_reported(self) -> bool:
         """Whether the account is unreachable for a reason that an earlier run has reported."""
         return self.status is AccountStatus.UNREACHABLE and self.exit_code == 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
-    """The outcome of one run; `error` is the one line that explains an exit code other than 0.
+    """Outcome of one run; `error`: the line that explains an exit code other than 0.
 
-    `stopped_by`: the error after which no account could go on, where there was one.
+    `stopped_by`: the error after which no account could continue, if any.
     """
 
     run_id: int
@@ -153,13 +153,13 @@ class RunResult:
 
 
 def outcome(accounts: Sequence[AccountResult], stopped_by: VnsyncError | None = None) -> tuple[RunStatus, int]:
-    """Status and exit code of a run from its accounts: all well 0, some published 3, else what stopped the first.
+    """Status and exit code of a run, from its accounts: 0 if all succeeded, 3 if some did, else the first one's code.
 
-    `stopped_by`: the error after which no account could go on; its code stands, whatever was published before.
-    A quarantined record or a suspect leaves its account published but not whole: `partial`, exit 3. An account that
-    is unreachable counts in the run that finds it so, and not afterwards.
+    `stopped_by`: the error after which no account could continue; its code is used, whatever was published before.
+    A quarantined record or a suspect leaves its account published but incomplete: `partial`, exit 3. An unreachable
+    account counts in the run that reports it first, not in later ones.
     """
-    accounts = [a for a in accounts if not a.is_told]
+    accounts = [a for a in accounts if not a.is_already_reported]
     published = [a for a in accounts if a.status is AccountStatus.SUCCEEDED]
     if len(published) == len(accounts):
         whole = not any(a.quarantined or a.suspects for a in published)
@@ -174,19 +174,19 @@ def outcome(accounts: Sequence[AccountResult], stopped_by: VnsyncError | None = 
 
 
 def reason(accounts: Sequence[AccountResult], exit_code: int) -> str | None:
-    """Why a run ended with its exit code: the cause that has it, or any, and stopped most accounts; and how many."""
+    """Line that explains a run's exit code: of its causes (or all) the one that stopped most accounts, and how many."""
     stopped = causes(failures(accounts))
-    told = [cause for cause in stopped if cause.exit_code == exit_code] or stopped
-    if not told:
+    eligible = [cause for cause in stopped if cause.exit_code == exit_code] or stopped
+    if not eligible:
         return None
-    worst = max(told, key=lambda cause: len(cause.failures))
+    worst = max(eligible, key=lambda cause: len(cause.failures))
     several = len(worst.failures)
     who = f"account {worst.failures[0].account_id}" if several == 1 else counted(several, "account")
     return f"{who}: {worst.error.rstrip('.')}{others(stopped)}"
 
 
 def failures(accounts: Iterable[AccountResult]) -> list[Failure]:
-    """The accounts that were not published, but for those whose state an earlier run has reported."""
+    """The accounts that were not published, except those whose state an earlier run has reported."""
     return [
         Failure(
             account_id=account.account_id,
@@ -196,5 +196,5 @@ def failures(accounts: Iterable[AccountResult]) -> list[Failure]:
             exit_code=account.exit_code,
         )
         for account in accounts
-        if account.status is not AccountStatus.SUCCEEDED and not account.is_told
+        if account.status is not AccountStatus.SUCCEEDED and not account.is_already_reported
     ]

@@ -1,7 +1,7 @@
-"""Text folded to one spelling, so that a word is found in it however it was escaped or cased.
+"""Spellings: text is folded to one spelling, so that a word is found in it in any escaping and any letter case.
 
-Folding takes away what JSON, URLs, HTML and program code do to a character (`\\/`, `\\u002f`, `%2F`, `%252f`, `&#47;`,
-`\\x2f`), and letter case. The same is done to the word, so one search finds every spelling.
+Folding removes the escapes of JSON, URLs, HTML and program code (`\\/`, `\\u002f`, `%2F`, `%252f`, `&#47;`, `\\x2f`),
+and letter case. The word is folded as well, so one search finds every spelling.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 IN_A_ROW = 12
-"""Characters of a word that give it away: any so many in a row are found; of a shorter word, all of it."""
+"""Fewest characters of a word that reveal it: so many in a row are found anywhere; a shorter word only as a whole."""
 _ANCHOR = 6
 _STRIDE = IN_A_ROW - _ANCHOR + 1
-"""Any `IN_A_ROW` characters hold `_ANCHOR` that begin at a multiple of this: few searches find all parts."""
+"""Any `IN_A_ROW` characters contain `_ANCHOR` that begin at a multiple of this, so few searches find all parts."""
 _PASSES = 4
-"""How many kinds of escape may lie in one another; more of the same kind are one."""
+"""How many kinds of escape may be nested; repeated escapes of the same kind count as one."""
 _HEX = rb"[0-9a-fA-F]"
 _UNITS = rb"[uU](%b{4}) (?: \\++ u([dD][c-fC-F]%b{2}) )?" % (_HEX, _HEX)
 _ASCII_UNIT = rb"[uU](00[0-7]%b)(\Z\Z)?" % _HEX
@@ -31,9 +31,9 @@ _WIDE, _NARROW = (
     re.compile(rb"\\ \\*+ (?: %b | %b ) | %b" % (unit, _AFTER_BACKSLASH, _OTHERS), re.VERBOSE)
     for unit in (_UNITS, _ASCII_UNIT)
 )
-"""Escapes; the narrow pattern passes over those of other letters than ASCII, of which whole answers may consist."""
+"""Escapes. The narrow pattern ignores those of letters outside ASCII, of which whole answers may consist."""
 _WINDOW, _OVERLAP = 65_536, 8_192
-"""Bytes in which places are looked for at once, which bounds the memory of it; a place lies whole in one of them."""
+"""Bytes that are searched for places at once, which bounds the memory; a place lies completely in one such piece."""
 _MARKS = (b"\\", b"%", b"&", b"+")
 _NAMED = {b"quot": b'"', b"apos": b"'", b"lt": b"<", b"gt": b">", b"amp": b"&", b"sol": b"/"}
 _LETTER = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
@@ -41,7 +41,7 @@ _LETTER = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\
 
 
 class Part(NamedTuple):
-    """A place in a text: from byte `begin` up to `end`."""
+    """Place in a text: from byte `begin` up to `end`."""
 
     begin: int
     end: int
@@ -49,14 +49,14 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Word:
-    """A word to search for, folded. `anchors`: pieces of it, of which every part that counts holds one."""
+    """Word to search for, folded. `anchors`: pieces of it; every part that counts contains one of them."""
 
     folded: bytes = field(repr=False)
     anchors: tuple[tuple[int, bytes], ...] = field(repr=False)
 
     @classmethod
     def of(cls, word: str) -> Word:
-        """The word to search for; nothing is found where nothing of it is left when folded."""
+        """The word to search for. If folding leaves nothing of it, nothing is found."""
         folded = fold(word.encode("utf-8", "surrogatepass"))
         size = min(_ANCHOR, len(folded))
         begins = range(0, len(folded) - size + 1 if size else 0, _STRIDE)
@@ -66,7 +66,7 @@ class Word:
 
 
 def fold(text: bytes, *, wide: bool = True) -> bytes:
-    """UTF-8 text without escapes and letter case; not `wide`: of letters outside ASCII both are left."""
+    """UTF-8 text without escapes and letter case. Not `wide`: letters outside ASCII keep both."""
     pattern = _WIDE if wide else _NARROW
     for _ in range(_PASSES if any(mark in text for mark in _MARKS) else 0):
         plain = pattern.sub(_meaning, text)
@@ -79,7 +79,7 @@ def fold(text: bytes, *, wide: bool = True) -> bytes:
 
 
 def holds(text: bytes, words: Sequence[Word]) -> bool:
-    """Whether a text holds one of the words, or `IN_A_ROW` characters of one."""
+    """Whether a text contains one of the words, or `IN_A_ROW` characters of one."""
     folded = fold(text, wide=_is_wide(words))
     return any(True for word in words for _ in _places(folded, word))
 
@@ -87,7 +87,7 @@ def holds(text: bytes, words: Sequence[Word]) -> bool:
 def parts_of(text: bytes, words: Sequence[Word]) -> list[Part]:
     """Places of the words, and of `IN_A_ROW` characters of them, in a text; in order.
 
-    A place begins and ends between escapes. None touches another. A spelling longer than `_OVERLAP` may be missed.
+    A place begins and ends between escapes. No two places touch. A spelling longer than `_OVERLAP` may be missed.
     """
     found: list[Part] = []
     wide = _is_wide(words)
@@ -116,7 +116,7 @@ def _places(folded: bytes, word: Word) -> Iterator[Part]:
 
 
 def _grown(folded: bytes, at: int, word: bytes, offset: int) -> Part:
-    """All that the text and the word have in common around a place where they agree."""
+    """Everything that the text and the word have in common around a place where they agree."""
     begin, end, low, high = at, at, offset, offset
     while begin and low and folded[begin - 1] == word[low - 1]:
         begin, low = begin - 1, low - 1
@@ -126,7 +126,7 @@ def _grown(folded: bytes, at: int, word: bytes, offset: int) -> Part:
 
 
 def _whole(text: bytes, begin: int, end: int) -> Part:
-    """The place, with the whole of a character that it begins or ends in."""
+    """The place, extended to whole characters."""
     while begin and text[begin] & 0xC0 == 0x80:
         begin -= 1
     while end < len(text) and text[end] & 0xC0 == 0x80:
@@ -145,7 +145,7 @@ def _united(parts: Iterable[Part]) -> list[Part]:
 
 
 def _origins(text: bytes, *, wide: bool) -> list[int]:
-    """For each byte of the folded text, and for its end, where it comes from."""
+    """Origin of each byte of the folded text, and of its end."""
     at = list(range(len(text) + 1))
     for _ in range(_PASSES):
         text, at = _replaced(_WIDE if wide else _NARROW, _meaning, text, at)
@@ -160,9 +160,9 @@ def _replaced(
     origins: list[int] = []
     last = 0
     for match in pattern.finditer(text):
-        said = meaning(match)
-        made += [text[last : match.start()], said]
-        origins += [*at[last : match.start()], *[at[match.start()]] * len(said)]
+        replacement = meaning(match)
+        made += [text[last : match.start()], replacement]
+        origins += [*at[last : match.start()], *[at[match.start()]] * len(replacement)]
         last = match.end()
     return b"".join([*made, text[last:]]), [*origins, *at[last:]]
 
@@ -179,11 +179,11 @@ def _meaning(escape: re.Match[bytes]) -> bytes:
         return _of_units(unit, low)
     if decimal or hexadecimal:
         return _utf8(int(decimal) if decimal else int(hexadecimal, 16))
-    return b" "  # a plus sign stands for it in the query of a URL
+    return b" "  # in the query of a URL a plus sign means a space
 
 
 def _of_units(unit: bytes, low: bytes | None) -> bytes:
-    """Character of one or two UTF-16 units; what is no pair stays two."""
+    """Character of one or two UTF-16 units; two units that are no pair stay two."""
     text = bytes.fromhex((unit + (low or b"")).decode()).decode("utf-16-be", "surrogatepass")
     return text.encode("utf-8", "surrogatepass")
 

@@ -1,4 +1,4 @@
-"""The one declaration of the data tables: schema, staging, diff, views and every later reader walk it.
+"""Declaration of the data tables, the only one: schema, staging, comparison, views and all readers are built from it.
 
 Keys and columns are those of the public contract. Every table also carries `account_id` as the first part of its key.
 """
@@ -11,7 +11,7 @@ from enum import Enum
 
 
 class Kind(Enum):
-    """What a column holds, told to each database in its own words."""
+    """Kind of value in a column; each database has its own type for it."""
 
     INTEGER = "integer"
     TEXT = "text"
@@ -20,7 +20,7 @@ class Kind(Enum):
 
 
 LONGEST_INDEXED = 600
-"""Characters of a text in an index: at most 2 400 bytes, and PostgreSQL puts at most 2 704 into an entry."""
+"""Most characters of a text in an index: at most 2 400 bytes; an entry of PostgreSQL holds at most 2 704."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +30,12 @@ class Column:
     name: str
     kind: Kind
     personal: bool = False
-    """Whether it may tell of a person: an erasure empties it, and the chain holds a digest of it only."""
+    """Whether it may identify a person: an erasure empties it, and the chain holds only a digest of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """Columns of a table that name a row of another table, by that table's whole key."""
+    """Columns of a table that refer to a row of another table, by that table's whole key."""
 
     columns: tuple[str, ...]
     table: str
@@ -43,11 +43,11 @@ class Reference:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table of current rows with history. `entity` is what people call one of its rows.
+    """Table of current rows with history. `entity`: the name of one of its rows in texts for people.
 
-    `per_number`: its rows belong to one number each (the number itself, its links) and come and go with its record.
-    The other tables are shared: a row exists while some row that refers to it does. `sought`: columns by which people
-    look rows up, besides the key; `followed`: a part of the key by which rows are looked up in all accounts at once.
+    `per_number`: each row belongs to one number (the number itself, its links) and is added and removed with its
+    record. The other tables are shared: a row exists as long as a row refers to it. `sought`: columns by which people
+    look up rows, besides the key; `followed`: a part of the key by which rows are looked up in all accounts at once.
     `path`: place in a number's record from which the columns are read, as in `source_drift`.
     """
 
@@ -194,7 +194,7 @@ BY_NAME = {table.name: table for table in TABLES}
 
 
 def referrers(table: Table) -> Iterator[tuple[Table, Reference]]:
-    """The tables whose rows keep a row of a shared `table` alive, with the reference by which they do."""
+    """The tables that refer to a shared `table`, so that its rows have to exist, each with its reference."""
     for other in TABLES:
         for reference in other.references:
             if reference.table == table.name:
@@ -202,11 +202,11 @@ def referrers(table: Table) -> Iterator[tuple[Table, Reference]]:
 
 
 def shared_tables() -> tuple[Table, ...]:
-    """The shared tables, each after those that refer to it: the order in which rows no longer referred to can go."""
+    """The shared tables, each after those that refer to it: the order in which unreferenced rows can be deleted."""
     shared = [t for t in TABLES if not t.per_number]
     return tuple(sorted(shared, key=lambda t: len([o for o, _ in referrers(t) if not o.per_number])))
 
 
 def missing_bit(table: Table, column: str) -> int:
-    """The bit that says in a staged row's `missing` that the source did not report `column`."""
+    """The bit of a staged row's `missing` which means that the source did not report `column`."""
     return 1 << [c.name for c in table.columns].index(column)

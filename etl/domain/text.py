@@ -1,7 +1,7 @@
-"""Text that a database cannot hold: U+0000, which PostgreSQL refuses, and lone surrogates, which are no UTF-8.
+"""Text that a database cannot hold: U+0000, which PostgreSQL refuses, and lone surrogates, which are not UTF-8.
 
-Both reach us only as JSON escapes. They are kept by one reversible encoding, the same on both databases: the character
-U+2400 followed by the four hex digits of what stood there. A U+2400 that the source itself sent becomes U+2400 `2400`.
+Both arrive only as JSON escapes. They are kept by one reversible encoding, the same in both databases: the character
+U+2400 followed by the four hex digits of the original. A U+2400 that the source itself sent becomes U+2400 `2400`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _MARK_BYTES = MARK.encode()
 _MARKED = re.compile(_MARK_BYTES)  # a search by it is twice as fast as `in`
 _SUSPICIOUS = re.compile(rb"\\u(?:0000|2400|[dD][89a-fA-F])")
 _TOKEN = re.compile(
-    rb"(?<!\\)((?:\\\\)*+)"  # escaped backslashes, so that what follows is an escape indeed
+    rb"(?<!\\)((?:\\\\)*+)"  # escaped backslashes, so that a real escape follows
     rb"(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair: an ordinary character
     rb"|\\u(?:0000|2400|[dD][89a-fA-F][0-9a-fA-F]{2}))|" + _MARK_BYTES
 )
@@ -21,7 +21,7 @@ _ENCODED = re.compile(MARK + "([0-9a-f]{4})")
 
 
 def storable(json_bytes: bytes) -> bytes:
-    """JSON whose strings both databases can hold; the very same object where nothing had to change (the usual case)."""
+    """JSON whose strings both databases can hold; the very same object if nothing had to change (the usual case)."""
     escaped = b"\\" in json_bytes and _SUSPICIOUS.search(json_bytes) is not None
     if not escaped and _MARKED.search(json_bytes) is None:
         return json_bytes
@@ -42,5 +42,5 @@ def _replaced(token: re.Match[bytes]) -> bytes:
 
 
 def original(text: str) -> str:
-    """What the source sent, from what is stored; may hold U+0000 and lone surrogates."""
+    """The text that the source sent, from the stored text; it may contain U+0000 and lone surrogates."""
     return _ENCODED.sub(lambda m: chr(int(m.group(1), 16)), text)

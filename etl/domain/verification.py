@@ -1,4 +1,4 @@
-"""What a verification found: problems that name their place, and the verdict."""
+"""Result of a verification: problems with their places, and the verdict."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 MOST_KEPT = 1000
-"""So many problems are told one by one; beyond that they are counted only."""
+"""Most problems that are reported one by one; further ones are only counted."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """Something that is not as it must be: in which table, at which key, by which run of which account, and what."""
+    """One problem: what is wrong, and in which table, at which key, by which run of which account."""
 
     what: str
     table: str | None = None
@@ -21,14 +21,14 @@ class Problem:
 
 
 class Problems:
-    """Takes problems; keeps the first ones and counts all."""
+    """Collection of problems: it keeps the first ones and counts all."""
 
     def __init__(self) -> None:
         self.kept: list[Problem] = []
         self.count = 0
 
     def add(self, problem: Problem) -> None:
-        """Take one more."""
+        """Add a problem."""
         self.count += 1
         if len(self.kept) < MOST_KEPT:
             self.kept.append(problem)
@@ -36,7 +36,7 @@ class Problems:
 
 @dataclass(frozen=True, kw_only=True)
 class Head:
-    """A digest kept elsewhere: whose chain it is in, and how many syncs came after it (0: it is the last)."""
+    """Digest that was kept elsewhere: the account whose chain has it, and how many syncs followed (0: it is last)."""
 
     digest: str
     account_id: int | None
@@ -45,7 +45,7 @@ class Head:
 
 @dataclass(frozen=True, kw_only=True)
 class AccountChain:
-    """An account's chain: how many links it has, the last one, and how many versions were erased."""
+    """Chain of an account: how many links it has, the last one, and how many versions were erased."""
 
     account_id: int
     syncs: int
@@ -58,7 +58,7 @@ class AccountChain:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """The outcome of a verification. `problem_count` may exceed the problems that are told."""
+    """Outcome of a verification. `problem_count` may exceed the number of `problems`."""
 
     ok: bool
     problems: tuple[Problem, ...] = ()
@@ -76,7 +76,7 @@ class Verdict:
         heads: Sequence[Head] = (),
         notes: Sequence[str] = (),
     ) -> Verdict:
-        """The verdict that follows from the problems; `notes` are worth knowing and no problems."""
+        """The verdict that follows from the problems. `notes`: facts worth knowing that are no problems."""
         return cls(
             ok=not problems.count,
             problems=tuple(problems.kept),
@@ -88,4 +88,4 @@ class Verdict:
 
 
 Progress = Callable[[str], None]
-"""Is told what is being looked at."""
+"""Receives the name of the thing that is being checked."""

@@ -1,4 +1,4 @@
-"""Id windows: how a listing that cannot be sorted is cut into answers that are each whole at one moment.
+"""Id windows: a listing that cannot be sorted is cut into answers, each of which is complete at one moment.
 
 A window `(after, upto]` is small enough when all its numbers fit into one answer. The API filters on `id`, does not
 sort on it, and answers at most `limit` rows with `total_items`, the number of rows that match.
@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from etl.domain.figures import counted
 
 FILL = 0.8
-"""How full a planned window is: room for the numbers added since the ids were learnt."""
+"""How full a planned window is. The rest is room for numbers that were added since the ids were read."""
 
 MOST_PARTS = 4096
-"""Into so many windows one is cut at most, whatever total an answer claims."""
+"""Most windows into which one window is cut, whatever total an answer claims."""
 
 LOWEST_ID, HIGHEST_ID = -(2**63), 2**63 - 1
-"""No id lies beyond: databases hold 64 bits."""
+"""No id lies outside: databases hold 64 bits."""
 
 
 @dataclass(frozen=True)
@@ -49,18 +49,18 @@ def _inside(window: Window, bound: int) -> bool:
 
 
 def plan(known: Sequence[int], limit: int) -> list[Window]:
-    """Windows for an account whose open ids are `known` (ascending): one if they fit, else each about 80 % full."""
+    """Windows for an account whose open ids are `known` (ascending): one if all fit, else each about 80 % full."""
     needed = _needed(len(known), limit)
     return cut(WHOLE, _quantiles(known, needed)) if needed > 1 else [WHOLE]
 
 
 def _needed(numbers: int, limit: int) -> int:
-    """How many windows: one that is full to the brim may have been cut there, so it would be asked for in vain."""
+    """How many windows are needed. A full one would be requested in vain: its answer may have been cut at the limit."""
     return 1 if numbers < limit else math.ceil(numbers / (limit * FILL))
 
 
 def still_fit(windows: Sequence[Window], numbers: int, limit: int) -> bool:
-    """Whether ascending `windows` can list `numbers` once more: they leave no gap and are hardly more than needed."""
+    """Whether ascending `windows` can list `numbers` again: they leave no gap, and there are hardly too many."""
     edges = [(one.upto, following.after) for one, following in itertools.pairwise(windows)]
     gapless = all(upto is not None and upto == after for upto, after in edges)
     if not windows or not gapless or windows[0].after is not None or windows[-1].upto is not None:
@@ -70,10 +70,10 @@ def still_fit(windows: Sequence[Window], numbers: int, limit: int) -> bool:
 
 
 def split(window: Window, sample: Sequence[int], total: int, limit: int, *, first: bool = True) -> list[Window]:
-    """Smaller windows for one that holds `total` > `limit` numbers, of which `sample` (any order) came in the answer.
+    """Smaller windows for one with `total` > `limit` numbers; the answer held the ids `sample` (in any order).
 
-    The sample tells where the ids lie. Of an open-ended window it may be only the lowest ids, when rows happen to be
-    stored by age (or the highest); so when a sample has already misled (`first` is false) its density is extrapolated.
+    The sample shows where the ids are. In an open-ended window it may have only the lowest (or highest) ids, if rows
+    are stored by age; so if a sample has already misled (`first` is false), its density is extrapolated.
     """
     ids = sorted(set(sample))
     parts = max(2, min(MOST_PARTS, math.ceil(total / (limit * FILL))))
@@ -99,7 +99,7 @@ def _middle(window: Window, ids: Sequence[int]) -> list[int]:
 
 @dataclass(frozen=True)
 class Answer:
-    """What one answer says of its window: the ids that came, `total_items` (None: absent or unusable), and how many
+    """Content of a window's answer: the ids that came, `total_items` (None: absent or unusable), and how many
     rows came without a readable id.
     """
 
@@ -109,51 +109,51 @@ class Answer:
 
 
 class Verdict:
-    """What to do with a window's answer."""
+    """Decision about a window's answer."""
 
 
 @dataclass(frozen=True)
 class Take(Verdict):
-    """Use the rows; `unaccounted` numbers were announced and did not come, however often asked."""
+    """Use the rows; `unaccounted` numbers were announced and did not come, in spite of repeated requests."""
 
     unaccounted: int = 0
 
 
 @dataclass(frozen=True)
 class Again(Verdict):
-    """Ask for the same window once more: the answer disagrees with itself."""
+    """Request the same window once more: the answer contradicts itself."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Split(Verdict):
-    """Too many for one answer: ask for these windows instead."""
+    """Request these windows instead: the window has too many numbers for one answer."""
 
     windows: list[Window]
 
 
 @dataclass(frozen=True)
 class Refuse(Verdict):
-    """The answer cannot be one to this question."""
+    """Refuse the answer: it cannot be one to this request."""
 
     reason: str
 
 
 REREADS = 2
-"""How often a window whose answer disagrees with itself is read again before its rows are taken as they are."""
+"""How often a window whose answer contradicts itself is requested again before its rows are used as they are."""
 
 
 MOST_BARREN = 64
-"""So many splits in a row can halve the whole range of 64-bit ids; a true total has given numbers long before."""
+"""Most splits in a row without numbers: so many halve the whole range of 64-bit ids, so the total cannot be true."""
 
 
 @dataclass
 class WindowPlan:
-    """A paginator over windows: a state machine of plain numbers, told of each answer, naming the next window.
+    """Paginator over windows: a state machine of plain numbers, which takes each answer and names the next window.
 
-    `pending` is worked on from its end; windows come in ascending order. `barren` counts the splits since a window last
-    gave numbers, and bounds the work: a source whose totals cannot be true is refused instead of being asked for ever.
+    `pending`: the windows still to be requested, the next one last; they come in ascending order. `barren`: splits
+    since a window last gave numbers. It bounds the work: a source whose totals cannot be true is refused in the end.
     """
 
     limit: int
@@ -171,7 +171,7 @@ class WindowPlan:
 
     @classmethod
     def cut_at(cls, bounds: Sequence[int], limit: int, *, joins: bool = True) -> WindowPlan:
-        """A plan whose windows are cut at these ids, ascending: as they once were. `joins`: small ones are joined."""
+        """A plan with windows cut at these ids of an earlier listing, ascending. `joins`: small ones are joined."""
         return cls(limit=limit, pending=cut(WHOLE, bounds)[::-1], joins=joins)
 
     @property
@@ -181,11 +181,11 @@ class WindowPlan:
 
     @property
     def window(self) -> Window | None:
-        """The window to ask for next; None when the listing is whole."""
+        """The window to request next; None if the listing is complete."""
         return self.pending[-1] if self.pending else None
 
     def judge(self, answer: Answer) -> Verdict:
-        """Decide on the answer to `window`, and move on."""
+        """Decide about the answer to `window`, and move on."""
         window = self.pending[-1]
         verdict = self._verdict(window, answer)
         self.reads += 1
@@ -201,9 +201,9 @@ class WindowPlan:
         return verdict
 
     def pass_over(self, numbers: int, ids: Callable[[], Sequence[int]]) -> Take:
-        """The answer to `window` is, byte for byte, one that was taken before: move on, as `judge` would.
+        """Move on as `judge` does, after an answer to `window` that is byte for byte one that was used before.
 
-        `numbers`: how many it holds; `ids`: the way to them, gone only where it matters.
+        `numbers`: how many it holds; `ids`: returns them, and is called only if needed.
         """
         self.reads += 1
         self._next([])
@@ -221,9 +221,9 @@ class WindowPlan:
         self.tries = 0
 
     def _merge(self, ids: Sequence[int]) -> None:
-        """Join the next bounded windows as far as the density of the last answer says that they fit into one.
+        """Join the next bounded windows as far as they fit into one, by the density of ids in the last answer.
 
-        A plan made from a lopsided sample has windows that come almost empty; each would cost a request.
+        A plan made from an uneven sample has windows that are almost empty; each of them would cost a request.
         """
         if not self.joins or not self._is_sparse(len(ids)):
             return
@@ -238,7 +238,7 @@ class WindowPlan:
             outside = sum(not window.holds(i) for i in answer.ids)
             return self._refuse(f"{counted(outside, 'row')} outside the ids asked for: the source ignores the filter")
         if answer.total is None:
-            return self._refuse("no usable total_items: nothing says whether the answer is whole")
+            return self._refuse("no usable total_items, so it is unknown whether the answer is complete")
         if answer.total > self.limit:
             return self._split(window, answer, answer.total)
         if came > answer.total:

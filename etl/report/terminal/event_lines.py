@@ -142,7 +142,7 @@ class Narrator:
             if cause in self._causes:
                 return DEBUG
             self._causes.add(cause)
-        return INFO if result.is_told else _LEVELS[result.status]
+        return INFO if result.is_already_reported else _LEVELS[result.status]
 
     def _stopped(self, result: RunResult) -> Iterator[Line]:
         """Lines for causes that stopped several accounts: until now only the first one had a line."""

@@ -34,5 +34,5 @@ def test_most_of_an_answer_missing_is_no_answer() -> None:
     """One of three may be missing, and one of one; two of three are refused."""
     ListingStats().announced(3, 1)
     ListingStats().announced(1, 1)
-    with pytest.raises(SourceUnusable, match="1 numbers came of 3 announced"):
+    with pytest.raises(SourceUnusable, match="1 of 3 announced numbers came"):
         ListingStats().announced(3, 2)

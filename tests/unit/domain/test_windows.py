@@ -119,7 +119,7 @@ def test_split_without_any_row_still_makes_progress() -> None:
         (Answer([1], 2), Again("1 numbers of 2")),
         (Answer([1, 1], 2), Again("1 numbers of 2")),
         (Answer([1, 2, 3], 2), Again("3 numbers where total_items says 2")),
-        (Answer([1], None), Again("no usable total_items: nothing says whether the answer is whole")),
+        (Answer([1], None), Again("no usable total_items, so it is unknown whether the answer is complete")),
     ],
 )
 def test_the_first_verdict_on_an_answer(answer: Answer, verdict: object) -> None:
@@ -140,7 +140,7 @@ def test_a_row_outside_the_window_is_no_answer_to_it() -> None:
     [
         (Answer([1, 2], 5), Take(unaccounted=3)),
         (Answer([1, 2], 1), Take()),
-        (Answer([1], None), Refuse("no usable total_items: nothing says whether the answer is whole")),
+        (Answer([1], None), Refuse("no usable total_items, so it is unknown whether the answer is complete")),
     ],
 )
 def test_a_disagreement_that_stays_ends(answer: Answer, last: object) -> None:
