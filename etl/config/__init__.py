@@ -1,1 +1,1 @@
-"""Settings: what the operator chooses, checked, and the secrets among them."""
+"""Configuration: the operator's settings, checked, and the secrets among them."""

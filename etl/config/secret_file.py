@@ -1,4 +1,4 @@
-"""Secrets kept in files: one word each."""
+"""Secret files: each holds one word."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LIKE_A_SECRET = re.compile(r"[A-Za-z0-9_+=-]{16,}")
 
 
 def read_secret(path: Path) -> Secret:
-    """The one word that the file holds, stripped. Raises Misconfigured: unreadable, empty, or more than one word."""
+    """The one word in the file, stripped. Raises `Misconfigured` if it is unreadable, empty, or more than one word."""
     remedy = "The file holds the secret alone, on one line, readable by the user that runs vnsync."
     try:
         with open_followed(path.expanduser()) as file:
@@ -31,7 +31,7 @@ def read_secret(path: Path) -> Secret:
 
 
 def known(path: Path | None) -> Secret | None:
-    """The word that the file holds; None for no path, and where it cannot be read: who needs it will be told."""
+    """The word in the file; None without a path, or if it cannot be read: a command that needs it reports that."""
     try:
         return read_secret(path) if path else None
     except Misconfigured:
@@ -45,7 +45,7 @@ def _reason(error: Exception) -> str:
 
 
 def shown_path(path: Path) -> str:
-    """The path for people; masked when it is no file and looks like the secret itself, put where its file belongs."""
+    """The path for people; masked if it is no file and looks like a secret that was set in place of its file."""
     text = str(path)
     return "****" if _LIKE_A_SECRET.fullmatch(text) and not path.exists() else text
 
@@ -56,9 +56,9 @@ def readable_by_others(path: Path) -> bool:
 
 
 def risk_of(path: Path, *, group: bool) -> str:
-    """What others may do with a secret file, as what is said of it; empty when nothing, or when it is no file.
+    """What other users may do with a secret file, as the end of a sentence; empty if nothing, or if it is no file.
 
-    Whoever writes it can exchange the key for one of an account of theirs. `group`: readers of its group count.
+    A user who may write it can replace the key by that of another account. `group`: readers of its group count.
     """
     path = path.expanduser()
     if not path.is_file():
@@ -74,7 +74,7 @@ def risk_of(path: Path, *, group: bool) -> str:
 
 
 def foreign(path: Path) -> str:
-    """Why the file may be somebody else's work: whose it is, or that all may write it; empty when it is neither."""
+    """Reason why another user may have written the file: its owner, or its mode; empty if there is none."""
     found = path.stat()
     if found.st_uid not in (0, os.geteuid()):
         return "it belongs to another user"

@@ -1,10 +1,10 @@
-"""A word that must not show: printing it, or whatever holds it, prints stars."""
+"""Secret: a text that is printed as stars, also within any object that contains it."""
 
 from __future__ import annotations
 
 
 class Secret:
-    """Holds a secret; only `get_secret_value` gives it away."""
+    """Container of a secret; only `get_secret_value` returns it."""
 
     __slots__ = ("_value",)
 

@@ -1,6 +1,6 @@
-"""Settings: the only reader of the environment. Of option, environment, config file and default, the first given wins.
+"""Settings, the only reader of the environment. Of option, environment, config file and default, the first given wins.
 
-Neither `.env` files nor secret folders are read. Secrets are masked wherever they are shown; see `Loaded.rows`.
+`.env` files and secret folders are not read. Secrets are masked wherever they are shown; see `Loaded.rows`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PREFIX = "VNSYNC_"
 DEFAULT_FILE = Path("vnsync.toml")
 MASK = "****"
 OPTIONS = {"users": "--user"}
-"""Options that are not named after their setting: this one is given once for each customer."""
+"""Options that are not named after their setting: this one is repeated for each customer."""
 
 KEY = ("api_token", "api_token_file")
 SESSION = ("api_login", "api_password", "api_password_file")
@@ -49,7 +49,7 @@ def _database(value: object) -> Secret:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Everything that can be set; what stands beside a setting says what it takes."""
+    """All settings, each with a description of the values that it accepts."""
 
     api_url: Annotated[
         str,
@@ -79,11 +79,11 @@ class Settings:
     ] = "info"
 
     def token(self) -> Secret | None:
-        """The permanent key, from the setting or its file; None when no key is set. Raises Misconfigured."""
+        """The permanent key, from the setting or its file; None if no key is set. Raises `Misconfigured`."""
         return self.api_token or (read_secret(self.api_token_file) if self.api_token_file else None)
 
     def session_login(self) -> tuple[str, Secret] | None:
-        """Login and password of a session, None when no login is set. Raises Misconfigured."""
+        """Login and password of a session; None if no login is set. Raises `Misconfigured`."""
         password = self.api_password or (read_secret(self.api_password_file) if self.api_password_file else None)
         if not self.api_login and not password:
             return None
@@ -98,26 +98,26 @@ class Settings:
 DECLARED: Mapping[str, Accepted] = {
     name: hint.__metadata__[0] for name, hint in get_type_hints(Settings, include_extras=True).items()
 }
-"""What each setting takes, by its name."""
+"""Accepted values of each setting, by its name."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a value comes from: an option, the environment, a file, or the default."""
+    """Origin of a value: an option, the environment, a file, or the default."""
 
     kind: Literal["option", "environment", "file", "default"]
     file: Path | None = None
 
     def label(self, name: str) -> str:
-        """The name under which the user wrote the setting `name` there."""
+        """The name that the user wrote there for the setting `name`."""
         if self.kind == "option":
             return option_name(name)
         if self.kind == "environment":
             return variable_name(name)
         return f"{name} in {self.file}" if self.file else name
 
-    def told(self, name: str) -> str:
-        """The source in words, for the listing of all settings."""
+    def in_words(self, name: str) -> str:
+        """The origin in words, for the listing of all settings."""
         if self.kind == "file":
             return f"file {self.file}"
         return self.kind if self.kind == "default" else f"{self.kind} {self.label(name)}"
@@ -125,30 +125,30 @@ class Origin:
 
 @dataclass(frozen=True)
 class Loaded:
-    """The settings in force and the origin of each; `config_file` is None when none was read."""
+    """Settings in force, and the origin of each; `config_file`: None if none was read."""
 
     settings: Settings
     origins: Mapping[str, Origin]
     config_file: Path | None = None
 
     def rows(self) -> Iterator[tuple[str, str | float | None, str]]:
-        """Name, value with secrets masked, and source of every setting; None is a value that is not set."""
+        """Name, value with secrets masked, and origin of every setting; a value that is not set is None."""
         for name in DECLARED:
-            yield name, shown(name, getattr(self.settings, name)), self.origins[name].told(name)
+            yield name, shown(name, getattr(self.settings, name)), self.origins[name].in_words(name)
 
 
 @dataclass(frozen=True)
 class Layer:
-    """The values that one source gives, by setting."""
+    """Values from one origin, by setting."""
 
     origin: Origin
     values: dict[str, Any] = field(repr=False)
 
 
 def load(given: Mapping[str, Any] | None = None, config: Path | None = None) -> Loaded:
-    """Settings from options (`given`, None where not given), environment, config file and defaults.
+    """Settings from options (`given`, None for those not given), environment, config file and defaults.
 
-    Raises Misconfigured, in one line that names the setting, its source and what is accepted.
+    Raises `Misconfigured`, in one line that names the setting, its origin and the accepted values.
     """
     file = config or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
     layers = [
@@ -163,7 +163,7 @@ def load(given: Mapping[str, Any] | None = None, config: Path | None = None) -> 
 
 
 def asked_log_format(given: Mapping[str, Any]) -> str:
-    """The log format that options and environment ask for, unchecked: for errors in the settings themselves."""
+    """The log format that options and environment ask for, unchecked, for errors in the settings themselves."""
     return str(given.get("log_format") or os.environ.get(f"{PREFIX}LOG_FORMAT") or "text")
 
 
@@ -220,12 +220,12 @@ def _file(path: Path, *, trusted: bool) -> dict[str, Any]:
 
 
 def _refuse_foreign(path: Path) -> None:
-    """Whoever writes the settings says where the token goes. A file that merely lies here has to be the user's own."""
+    """Refuse a file of the current folder that is not the user's own: its settings decide where the token is sent."""
     reason = foreign(path)
     if reason:
         raise Misconfigured(
             f"{path} of the current folder is not trusted: {reason}",
-            remedy=f"If it is right, say so with --config {path}; or `chmod o-w`, `chown` it.",
+            remedy=f"If you trust it, name it with --config {path}; or `chmod o-w`, `chown` it.",
         )
 
 
@@ -255,7 +255,7 @@ def _unknown(name: str, known: set[str], where: str) -> Misconfigured:
 
 
 def _merge(layers: list[Layer]) -> tuple[dict[str, Any], dict[str, Origin]]:
-    """The first layer wins; a kind of login, and of two rivals one, is decided by the first layer that gives any."""
+    """Values of all layers; the first one wins. It also decides the kind of login, and between two rival settings."""
     values: dict[str, Any] = {}
     origins: dict[str, Origin] = {}
     dropped: set[str] = set()
@@ -269,7 +269,7 @@ def _merge(layers: list[Layer]) -> tuple[dict[str, Any], dict[str, Origin]]:
 
 
 def _excluded(names: Mapping[str, Any]) -> set[str]:
-    """What lower layers can no longer give, because these names stand against it."""
+    """The settings that lower layers can no longer give, because these names exclude them."""
     out: set[str] = set()
     if any(n in names for n in KEY):
         out |= {*KEY, *SESSION}
@@ -301,7 +301,7 @@ def _validated(values: dict[str, Any], origins: Mapping[str, Origin]) -> Setting
 
 
 def _read(name: str, value: object, origin: Origin) -> Any:
-    """The value, as the setting's kind. A text that is refused is shown, unless it may hold a secret."""
+    """The value in the setting's type. A refused text is shown, unless it may contain a secret."""
     try:
         return DECLARED[name].read(plain(value))
     except TypeError:

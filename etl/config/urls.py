@@ -1,4 +1,4 @@
-"""The two URLs among the settings: what is accepted, and how they are shown."""
+"""URLs of the settings, two of them: which values are accepted, and how they are shown."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 
 
 def api_url(value: str) -> str:
-    """The URL itself, or that of a brand's name. Raises ValueError unless it is https, or http on this machine.
+    """The URL itself, or the one of a brand's name. Raises `ValueError` unless it is https, or http on this machine.
 
-    The host is written plainly, so that every reader of the URL sees the same one.
+    Only plainly written hosts are accepted, so that every reader of the URL sees the same host.
     """
     value = HOSTS.get(value.strip().lower(), value.strip()).rstrip("/")
     if not (value.isascii() and value.isprintable()) or set(value) & set(' \\"<>^`{|}'):
@@ -39,13 +39,13 @@ def api_url(value: str) -> str:
     _refuse_odd_host(parts.hostname)
     if parts.query or parts.fragment:
         raise ValueError("it has a query or a fragment")
-    _ = parts.port  # a port that is no number, or too high, is a ValueError too
-    origin_of(value)  # and what has no origin cannot be compared with the warehouse's
+    _ = parts.port  # raises ValueError if the port is no number, or too high
+    origin_of(value)  # raises ValueError if there is no origin to compare with the warehouse's
     return value
 
 
 def _refuse_odd_host(host: str) -> None:
-    """Refuse addresses at which no Data API is, and spellings that one reader takes for another host than the next."""
+    """Refuse addresses at which there is no Data API, and spellings that two readers may take for different hosts."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -67,7 +67,7 @@ def is_loopback(host: str) -> bool:
 
 
 def database_url(value: str) -> str:
-    """An SQLAlchemy URL for SQLite or PostgreSQL. Raises ValueError for any other, without repeating it."""
+    """An SQLAlchemy URL for SQLite or PostgreSQL. Raises `ValueError` for any other URL, without repeating it."""
     scheme, separator, rest = value.strip().partition("://")
     if not separator or scheme.lower() not in _DATABASES:
         raise ValueError("it is not the URL of a SQLite or PostgreSQL database")
@@ -81,7 +81,7 @@ def database_url(value: str) -> str:
 
 
 def _refuse_odd_file(rest: str) -> None:
-    """Refuse what names no file, and options other than the one that SQLite's driver can take from a URL here."""
+    """Refuse a URL without a file, and options other than the one that SQLite's driver can take from a URL here."""
     file, _, query = rest.partition("?")
     if not rest.startswith("/"):
         raise ValueError("a SQLite URL has three slashes before a relative path, four before an absolute one")
@@ -95,7 +95,7 @@ def _refuse_odd_file(rest: str) -> None:
 
 
 def _refuse_unescaped(rest: str) -> None:
-    """Refuse a password with characters that move the host's place: parts of it would be looked up, and be shown."""
+    """Refuse a password whose characters are read as the host's place: parts of it would be looked up, and shown."""
     user_info, _, hosts = _place(rest).rpartition("@")
     ports = [_port(host) for host in hosts.split(",")]
     if "@" in user_info or any(re.fullmatch("[0-9]{0,5}", port) is None for port in ports):
@@ -103,7 +103,7 @@ def _refuse_unescaped(rest: str) -> None:
 
 
 def _several_hosts(rest: str) -> str:
-    """The same place with several hosts as a query, where every reader of the URL finds each with its own port."""
+    """The URL's rest, with several hosts moved to the query, where every reader finds each one with its own port."""
     place = _place(rest)
     user_info, at, hosts = place.rpartition("@")
     if "," not in hosts:
@@ -118,7 +118,7 @@ def _several_hosts(rest: str) -> str:
 
 
 def _place(rest: str) -> str:
-    """User, hosts and ports: what stands before the path and the query."""
+    """User, hosts and ports: the part before the path and the query."""
     return re.split(r"[/?]", rest, maxsplit=1)[0]
 
 
@@ -127,27 +127,27 @@ def _port(host: str) -> str:
 
 
 def schema_name(value: str) -> str:
-    """The name of a schema. Raises ValueError when PostgreSQL would not take it as an identifier."""
+    """The name of a schema. Raises `ValueError` if PostgreSQL would not accept it as an identifier."""
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,62}", value) or value.startswith("pg_"):
         raise ValueError("it is not a name of letters, digits and underscores")
     return value
 
 
 def has_password(url: str) -> bool:
-    """Whether the database URL carries a password."""
+    """Whether the database URL contains a password."""
     return masked(url, "") != url
 
 
 def passwords_of(url: str) -> list[str]:
-    """The passwords in the database URL, as they are written there and as they are meant."""
+    """The passwords in the database URL, as written there and as decoded."""
     written = [url.partition("://")[2].rpartition("@")[0].partition(":")[2]]
     written += [part.partition("=")[2] for part in _query(url) if _is_secret(part)]
-    meant = [value for part in _query(url) if _is_secret(part) for _, value in parse_qsl(part)]
-    return [word for word in {*written, *map(unquote, written), *meant} if word]
+    decoded = [value for part in _query(url) if _is_secret(part) for _, value in parse_qsl(part)]
+    return [word for word in {*written, *map(unquote, written), *decoded} if word]
 
 
 def masked(url: str, mask: str = "****") -> str:
-    """The database URL with `mask` in place of every password; rather too much is masked than too little."""
+    """The database URL with `mask` in place of every password. If in doubt, a part is masked."""
     scheme, separator, rest = url.partition("://")
     user_info, at, place = rest.rpartition("@")
     user, colon, _ = user_info.partition(":")
@@ -163,6 +163,6 @@ def _query(url: str) -> list[str]:
 
 
 def _is_secret(part: str) -> bool:
-    """Whether a part of a query gives a secret; its name may be escaped."""
+    """Whether a part of a query sets a secret; its name may be escaped."""
     name, equals, _ = part.partition("=")
     return bool(equals) and any(word in unquote_plus(name).lower() for word in _SECRET_NAMES)

@@ -1,4 +1,4 @@
-"""What a setting takes: in words for people, and as a function that makes its value of what was written."""
+"""Validators: the values that a setting accepts, in words for people, and as a function that makes its value."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 from etl.config.secrets import Secret
 
 Reader = Callable[[object], Any]
-"""Makes a value of what was written. Raises TypeError for what it cannot be, ValueError for what is refused."""
+"""Makes a value from the user's input. Raises `TypeError` for the wrong kind, `ValueError` for a refused value."""
 
 
 @dataclass(frozen=True)
 class Accepted:
-    """What a setting takes; error messages repeat the description."""
+    """Values that a setting accepts; error messages repeat the description."""
 
     description: str
     read: Reader
@@ -30,12 +30,12 @@ def text(value: object) -> str:
 
 
 def secret(value: object) -> Secret:
-    """A text that must not show."""
+    """A text that must not be shown."""
     return Secret(text(value))
 
 
 def path(value: object) -> Path:
-    """The path of a file or a folder, there or not; a leading ~ is the home folder."""
+    """The path of a file or a folder, which need not exist; a leading ~ is the home folder."""
     try:
         return Path(text(value)).expanduser()
     except RuntimeError:  # no HOME, no such user
@@ -43,7 +43,7 @@ def path(value: object) -> Path:
 
 
 def plain(value: object) -> object:
-    """What was written, without the white space around it: line ends come along from files and Windows.
+    """The user's input without the white space around it: files and Windows add line ends.
 
     Raises ValueError for control characters inside, and for bytes that are not UTF-8.
     """
@@ -74,7 +74,7 @@ def one_of(*words: str) -> Reader:
 
 
 def pairs(value: object) -> Mapping[int, int]:
-    """Whole numbers by whole numbers: a table, or texts such as 51=512, one by one or with commas between them."""
+    """A mapping of whole numbers: from a table, or from texts such as 51=512, single or separated by commas."""
     if isinstance(value, Mapping):
         written = [f"{k}={v}" for k, v in value.items() if not isinstance(v, bool)]
     elif isinstance(value, tuple | list):
@@ -91,7 +91,7 @@ def pairs(value: object) -> Mapping[int, int]:
 
 
 def number(kind: type[float], fits: Callable[[float], bool]) -> Reader:
-    """A number of a kind that fits; what stands between quotes is read as one."""
+    """A number of this kind for which `fits` is true; quoted text is read as a number."""
 
     def read(value: object) -> float:
         if isinstance(value, bool) or not isinstance(value, str | kind | int):
