@@ -197,10 +197,10 @@ def _tables(engine: Engine) -> Iterator[Finding]:
 
     try:
         inspected = inspection.inspect(engine)
-        exposed = [inspection.Difference(told=exposure) for exposure in inspection.exposures(engine)]
+        exposed = [inspection.Difference(sentence=exposure) for exposure in inspection.exposures(engine)]
         for each in (*inspected.problems, *exposed):
             remedy = "Run `vnsync db upgrade`, which creates it again." if each.view else _UNDO
-            yield failed("tables", IntegrityBroken(each.told, remedy=remedy))
+            yield failed("tables", IntegrityBroken(each.sentence, remedy=remedy))
         if not inspected.problems and not exposed:
             for warning in schema_check.check(engine):
                 yield Finding(check="tables", state="warn", found=warning, remedy="Put the file on a local disk.")

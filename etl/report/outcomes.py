@@ -107,7 +107,7 @@ def _note(account: AccountResult) -> str:
 
     A known state that an earlier run reported is a remark, too: it has no line below the table.
     """
-    if account.unreachable is not None and account.is_told:
+    if account.unreachable is not None and account.is_already_reported:
         return state(account.unreachable)
     if account.status is not AccountStatus.SUCCEEDED:
         return "see below"

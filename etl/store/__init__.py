@@ -1,1 +1,1 @@
-"""The database edge: engine, schema, migrations, runs and locks."""
+"""Store, the only access to the database: engine, schema, migrations, runs and locks."""

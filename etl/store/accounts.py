@@ -1,4 +1,4 @@
-"""Accounts as the warehouse knows them from earlier runs."""
+"""Known accounts: the facts about each account that earlier runs left in the warehouse."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from etl.store.engine import database_errors
 
 @dataclass(frozen=True, kw_only=True)
 class KnownAccount:
-    """An account's name and time zone, and the viewer whose listing its open numbers are; None: not known.
+    """Account's name and time zone, and the viewer through whom its open numbers were listed; None: unknown.
 
-    `described_at`: when name and zone were last asked for; `users_compared_at`: when its other users last were.
+    `described_at`: when name and zone were last requested; `users_compared_at`: when its other users last were.
     """
 
     account_name: str | None = None
@@ -27,11 +27,11 @@ class KnownAccount:
     described_at: datetime | None = None
     users_compared_at: datetime | None = None
     synced: bool = False
-    """Whether it was ever published; only then does a viewer without a user mean: through the account's own token."""
+    """Whether it was ever published. Only then does a viewer without a user mean the account's own token."""
     last_run_id: int | None = None
     """The last run that tried it."""
     unreachable: Unreachable | None = None
-    """Why that run could not list it, where that is a known state."""
+    """Reason why that run could not list it, if that is a known state."""
 
 
 def known_accounts(engine: Engine) -> dict[int, KnownAccount]:

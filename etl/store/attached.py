@@ -1,4 +1,4 @@
-"""What others attach to vnsync's tables and views: objects that depend on them, grants, comments, owners, options."""
+"""Attached objects of others: dependent objects, grants, comments, owners and options of vnsync's tables and views."""
 
 from __future__ import annotations
 
@@ -78,12 +78,12 @@ select array_to_string(c.reloptions, ', ') from pg_catalog.pg_class c join pg_ca
   on n.oid = c.relnamespace where n.nspname = current_schema() and c.relname = :name
 """
 _VERBATIM = {"no_parameters": True}
-"""Execution option: a statement that may hold a per cent sign, and takes no parameters."""
+"""Execution option for a statement without parameters, which may contain a per cent sign."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Attached:
-    """A statement that attaches something to the view again; `column`: the one it is about, None for the view."""
+    """Statement that attaches something to a view again; `column`: the column that it concerns, None for the view."""
 
     view: str
     column: str | None
@@ -92,41 +92,42 @@ class Attached:
 
 @dataclass(frozen=True, kw_only=True)
 class Dependent:
-    """An object that depends on one of vnsync's. `view`: its name when it is one of vnsync's own views."""
+    """Object that depends on one of vnsync's (`upon`). `view`: its name if it is one of vnsync's own views."""
 
     upon: str
-    told: str
+    description: str
     view: str | None
 
 
 def dependents(connection: Connection, names: Collection[str]) -> list[Dependent]:
-    """What depends on these tables and views, theirs and ours; SQLite keeps no account of that."""
+    """Objects that depend on these tables and views, both others' and vnsync's; SQLite does not record that."""
     if connection.dialect.name == "sqlite":
         return []
     rows = connection.execute(text(_DEPENDENTS), {"names": list(names)})
     ours = set(views.NAMES)
     return [
-        Dependent(upon=upon, told=told, view=view if here and view in ours else None) for upon, view, here, told in rows
+        Dependent(upon=upon, description=description, view=view if here and view in ours else None)
+        for upon, view, here, description in rows
     ]
 
 
 def ours_upon(connection: Connection, name: str) -> list[str]:
-    """The views of vnsync's that stand upon this one."""
+    """The views of vnsync that depend on this one."""
     return [each.view for each in dependents(connection, [name]) if each.view]
 
 
 def refuse_dependents(connection: Connection, names: Collection[str]) -> None:
-    """Raises `Misconfigured`, naming it, when an object of somebody else's depends on one of these."""
+    """Raise `Misconfigured`, with its name, if an object that is not vnsync's depends on one of these."""
     for each in dependents(connection, names):
         if each.view is None:
             raise Misconfigured(
-                f"the {each.told} depends on {each.upon} and is in the way; nothing was changed",
-                remedy="Drop it, run this command again, and make it anew",
+                f"the {each.description} depends on {each.upon}, which has to be replaced; nothing was changed",
+                remedy="Drop it, run this command again, and create it again",
             )
 
 
 def read(connection: Connection, names: Collection[str]) -> list[Attached]:
-    """What others attached to these views; in SQLite their triggers."""
+    """Everything that others attached to these views; in SQLite these are triggers."""
     if connection.dialect.name == "sqlite":
         return list(_triggers(connection, names))
     rows = connection.execute(text(_STATEMENTS), {"names": list(names)})
@@ -140,13 +141,13 @@ def _triggers(connection: Connection, names: Collection[str]) -> Iterator[Attach
 
 
 def options(connection: Connection, name: str) -> str:
-    """The clause of a PostgreSQL view's options, for a statement that replaces it and would reset them."""
+    """The clause with a PostgreSQL view's options, for a statement that replaces the view and would reset them."""
     found = connection.scalar(text(_OPTIONS), {"name": name})
     return f"with ({found}) " if found else ""
 
 
 def put_back(connection: Connection, kept: Collection[Attached]) -> None:
-    """Attach it again to views that were made anew, but for what was about a column that is no more."""
+    """Attach everything again to views that were created again, except for columns that no longer exist."""
     columns: set[tuple[str, str]] = set()
     if connection.dialect.name == "postgresql":
         granted = {each.view for each in kept if each.statement.startswith("grant")}

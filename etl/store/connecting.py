@@ -1,7 +1,7 @@
-"""Why a connection to PostgreSQL was not made, by the words of libpq, the server or a pooler.
+"""Errors of connecting to PostgreSQL, found by the words of libpq, the server or a pooler.
 
-While a connection is made the driver passes on no SQLSTATE. The rules stand in the order in which they are asked: what
-is not allowed (77), what no repetition mends (78), what is full (75), what is down (69).
+The driver reports no SQLSTATE for a failed connection. The rules are tried in this order: access refused (77), wrong
+configuration (78), no room (75). If none matches, the server is down (69).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _TLS = f"Check sslmode, sslrootcert, sslcert and sslkey of {SETTING}, and the se
 Rule = tuple[str, type[VnsyncError], str]
 
 _RULES: tuple[Rule, ...] = (
-    # Who connects is not let in.
+    # The user may not connect.
     (r"(password|LDAP|RADIUS|PAM|BSD|SASL|OAuth bearer) authentication failed", NotAllowed, PASSWORD),
     ("no password supplied", NotAllowed, PASSWORD),
     (
@@ -42,7 +42,7 @@ _RULES: tuple[Rule, ...] = (
         NotAllowed,
         f"{_NO_ENTRY}; if only TLS is let in, add ?sslmode=require to {SETTING}",
     ),
-    ("no pg_hba.conf entry|pg_hba.conf rejects", NotAllowed, f"{_NO_ENTRY}, or connect as one whom it lets in"),
+    ("no pg_hba.conf entry|pg_hba.conf rejects", NotAllowed, f"{_NO_ENTRY}, or connect as a user whom it lets in"),
     ("is not permitted to log in", NotAllowed, f"ALTER ROLE ... LOGIN, or use another role in {SETTING}"),
     ("permission denied for database", NotAllowed, f"GRANT CONNECT ON DATABASE ... TO the role of {SETTING}"),
     ("is not currently accepting connections", NotAllowed, "ALTER DATABASE ... ALLOW_CONNECTIONS true"),
@@ -57,7 +57,7 @@ _RULES: tuple[Rule, ...] = (
         f"Name a certificate that the server accepts: sslcert and sslkey of {SETTING}",
     ),
     (r"on socket .* failed: Permission denied", NotAllowed, "Let the user that runs vnsync into the socket's folder"),
-    # What the server does not have, or the URL asks for in vain.
+    # The server does not have what the URL asks for.
     (
         'database "[^"]*" does not exist|no such database',
         Misconfigured,
@@ -101,7 +101,7 @@ _RULES: tuple[Rule, ...] = (
         Misconfigured,
         f"Correct {SETTING}",
     ),
-    # There is no room now.
+    # The server has no room now.
     (
         "too many clients|too many connections|remaining connection slots|no more connections allowed|(?i:max client)",
         NoConnectionFree,
@@ -115,11 +115,11 @@ _COMPILED = tuple((re.compile(words), kind, remedy) for words, kind, remedy in _
 _ATTEMPT = re.compile(r"^- host: .*?: (connection .*)$", re.MULTILINE)
 _NEVER_SENT = "connection is bad: "
 _SENT = "connection to server "
-"""How libpq begins what it says of a server that it tried to reach."""
+"""Beginning of libpq's message about a server that it tried to reach."""
 
 
 def by_words(text: str) -> VnsyncError | None:
-    """The error for what a server, a pooler or libpq says in `text`; None where no rule knows it."""
+    """The error for a message of a server, a pooler or libpq; None if no rule matches."""
     for words, kind, remedy in _COMPILED:
         if words.search(text):
             return kind(f"PostgreSQL: {text}", remedy=remedy)
@@ -127,10 +127,10 @@ def by_words(text: str) -> VnsyncError | None:
 
 
 def refusal(text: str, *, of_options: bool = False) -> VnsyncError:
-    """The error for a connection that was not made, by the driver's first line (see `telling_line`).
+    """The error for a failed connection, by the most informative line of the driver (see `telling_line`).
 
-    `of_options`: the driver could not make a connection's options of what was given. What no rule knows is either
-    something that libpq refused before it tried a server, or a server that is down.
+    `of_options`: the driver could not read the connection options. A message that no rule matches means either that
+    libpq refused the options before it tried a server, or that the server is down.
     """
     found = by_words(text)
     if found is not None:
@@ -141,10 +141,10 @@ def refusal(text: str, *, of_options: bool = False) -> VnsyncError:
 
 
 def telling_line(text: str) -> str:
-    """The line of a failed connection that tells most: of several hosts, the first that was not merely down."""
+    """The most informative line of a failed connection: of several hosts, the first one that was not merely down."""
     attempts = _ATTEMPT.findall(text)
-    told = [line for line in attempts if not isinstance(refusal(line), Unavailable)]
-    if told:
-        return str(told[0])
+    informative = [line for line in attempts if not isinstance(refusal(line), Unavailable)]
+    if informative:
+        return str(informative[0])
     first = text.strip().split("\n")[0]
     return f"{first} (the last of {len(attempts)} hosts)" if len(attempts) > 1 else first

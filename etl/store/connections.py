@@ -1,4 +1,4 @@
-"""One connection for one account after the other: a new one makes PostgreSQL start a process that knows no tables."""
+"""Connection cache: accounts use one connection in turn, because PostgreSQL starts a process for each new one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from etl.store.engine import break_off, database_errors
 
 
 class ConnectionCache:
-    """Lends a connection, and keeps it for the next to ask where that is sound. For one thread at a time."""
+    """Lends a connection, and keeps it for the next borrower if it is still usable. For one thread at a time."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -21,10 +21,10 @@ class ConnectionCache:
 
     @contextlib.contextmanager
     def borrow(self) -> Iterator[Connection]:
-        """A connection outside of a transaction; whatever was not committed is rolled back at the end.
+        """A connection outside of a transaction; uncommitted changes are rolled back at the end.
 
-        It is closed after an error, for what became of it nobody knows, and in SQLite, where opening costs nothing and
-        temporary tables go with the connection. Raises what `database_errors` makes of a database that is not there.
+        It is closed after an error, because its state is unknown then, and in SQLite, where opening costs nothing and
+        temporary tables end with the connection. Raises the errors of `database_errors` if the database is missing.
         """
         connection = self._take()
         try:
@@ -37,7 +37,7 @@ class ConnectionCache:
         self._keep(connection)
 
     def make_ready(self) -> None:
-        """See to it that there is a connection to lend, where one is kept. Raises what `borrow` would raise."""
+        """Open a connection in advance, if one would be kept. Raises the errors of `borrow`."""
         if self._kept is None and self._engine.name == "postgresql":
             self._keep(self._take())
 
@@ -55,20 +55,20 @@ class ConnectionCache:
             _close(connection)
 
     def close(self) -> None:
-        """Close what is kept."""
+        """Close the connection that is kept."""
         kept, self._kept = self._kept, None
         if kept is not None:
             _close(kept)
 
 
 def _is_alive(connection: Connection) -> bool:
-    """Whether the server still answers: between two accounts nothing protects an idle connection from its limits.
+    """Whether the server still answers: between two accounts, its time limits may end an idle connection.
 
-    One that ended the session has said so, and can be heard without being asked: asking takes a round trip.
+    A server that ended the session has sent a message, which is seen without a ping; a ping costs a round trip.
     """
     dialect = connection.dialect
     try:
-        if _is_heard(connection):
+        if _has_input(connection):
             dialect.do_ping(connection.connection.dbapi_connection)  # type: ignore[arg-type]
     except (dialect.loaded_dbapi.Error, DBAPIError):
         connection.invalidate()
@@ -77,8 +77,8 @@ def _is_alive(connection: Connection) -> bool:
     return True
 
 
-def _is_heard(connection: Connection) -> bool:
-    """Whether something came from the server, or its end, that nobody has read."""
+def _has_input(connection: Connection) -> bool:
+    """Whether unread data, or the end of the stream, came from the server."""
     with selectors.DefaultSelector() as selector:
         selector.register(connection.connection.driver_connection.fileno(), selectors.EVENT_READ)  # type: ignore[union-attr]
         return bool(selector.select(0))

@@ -1,7 +1,7 @@
-"""Constraints and triggers that others hung on the warehouse's tables, where they forbid what a sync writes.
+"""Constraints and triggers of others on the warehouse's tables: the errors when they forbid the writes of a sync.
 
-The line names the constraint, its table, and what its owner can do about it: no backup helps there. vnsync's own
-constraints are left to the caller: what breaks one of them is no setting of the operator's.
+The line names the constraint and its table, and the remedy tells its owner how to change it; a backup would not help.
+vnsync's own constraints are left to the caller: no setting of the operator breaks them.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ _SQLITE = re.compile(r"(?P<kind>UNIQUE|NOT NULL|CHECK) constraint failed: (?P<wh
 
 
 def forbidden_by_postgresql(error: Any) -> Misconfigured | None:
-    """The error for a constraint or trigger of others; None where it is none, or vnsync's own."""
+    """The error for a constraint or trigger of others; None for any other error, or a constraint of vnsync."""
     state = getattr(error, "sqlstate", None) or ""
     if state == "P0001":
         return _of_function(error.diag.context or "")
     if state not in _KINDS:
         return None
-    told = error.diag
-    own = told.column_name in _columns(told.table_name) if state == "23502" else told.constraint_name in _own_names()
+    diag = error.diag
+    own = diag.column_name in _columns(diag.table_name) if state == "23502" else diag.constraint_name in _own_names()
     if own:
         return None
-    what = f"of column {told.column_name}" if state == "23502" else told.constraint_name
-    table = f"{told.schema_name}.{told.table_name}"
+    what = f"of column {diag.column_name}" if state == "23502" else diag.constraint_name
+    table = f"{diag.schema_name}.{diag.table_name}"
     return Misconfigured(
         f"PostgreSQL: the {_KINDS[state]} {what} of table {table} forbids what the sync writes",
-        remedy=_remedy(state, told.table_name),
+        remedy=_remedy(state, diag.table_name),
     )
 
 
@@ -58,7 +58,7 @@ def _remedy(state: str, table: str | None) -> str:
 
 
 def _of_function(context: str) -> Misconfigured | None:
-    """Of a function's own complaint only its name is told: what it says may quote the row."""
+    """The error for a function that raises one: it names only the function, whose own message may quote the row."""
     found = _FUNCTION.search(context)
     if found is None:
         return None
@@ -66,7 +66,7 @@ def _of_function(context: str) -> Misconfigured | None:
 
 
 def forbidden_by_sqlite(error: sqlite3.Error) -> Misconfigured | None:
-    """The same for SQLite, which names the columns of a unique constraint or index, and not always itself."""
+    """The same for SQLite, which names the columns of a unique constraint or index, not always the constraint."""
     name = getattr(error, "sqlite_errorname", "") or ""
     if name == "SQLITE_CONSTRAINT_TRIGGER":
         return Misconfigured(f"SQLite: a trigger refuses what the sync writes: {error}", remedy=_TRIGGER)
@@ -89,13 +89,13 @@ def _is_own(kind: str, what: str) -> bool:
 
 
 def _columns(table: str | None) -> set[str]:
-    """The columns that vnsync declares of a table; none of a table that is not its own."""
+    """The columns that vnsync declares for a table; none for a table that is not its own."""
     own = schema.metadata.tables.get(table or "")
     return set() if own is None else {c.name for c in own.columns}
 
 
 def _own_keys(table: str) -> list[list[str]]:
-    """The columns of each unique key that vnsync declares of a table."""
+    """The columns of each unique key that vnsync declares for a table."""
     own = schema.metadata.tables.get(table)
     if own is None:
         return []

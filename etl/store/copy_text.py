@@ -1,7 +1,7 @@
-"""Rows as canonical lines, computed by the database from the one declaration, and streamed: what the chain hashes.
+"""Canonical lines of rows, which the chain hashes: computed by the database from the table declarations, and streamed.
 
-`etl/domain/canonical.py` says what a line is. PostgreSQL writes it by COPY; in SQLite it is put together in SQL, with
-`sqlite_functions`, which are on every connection.
+`etl/domain/canonical.py` defines a line. PostgreSQL writes it by COPY. In SQLite, SQL composes it with
+`sqlite_functions`, which every connection has.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from etl.domain.chain import moment
 from etl.domain.tables import Column, Kind, Table
 
 BATCH = 2000
-"""Lines that are handed on at once."""
+"""Lines that are passed on at once."""
 
 Fields = list[str]
 """SQL expressions; each is one field of a line."""
 
 
 def opened(table: Table, dialect: str) -> Fields:
-    """The fields of an opened version `v`: key, values, and for what is personal one digest at the end."""
+    """The fields of an opened version `v`: key, values, and at the end one digest of the personal values."""
     fields = [field(c, dialect) for c in table.columns if not c.personal]
     return [*fields, personal(table, dialect)] if table.personal else fields
 
 
 def closed(table: Table, dialect: str) -> Fields:
-    """The fields of a closed version `v`: key, and when it began."""
+    """The fields of a closed version `v`: its key, and when it began."""
     return [*(f"v.{name}" for name in table.key_names), instant("v.valid_from", dialect)]
 
 
 def instant(expression: str, dialect: str) -> str:
-    """An instant as the chain writes it; SQLite stores it so."""
+    """An instant as the chain writes it; SQLite stores instants in that form."""
     if dialect == "sqlite":
         return expression
     return f"to_char({expression} at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')"
@@ -58,17 +58,17 @@ def field(column: Column, dialect: str) -> str:
 
 
 def _bytes(expression: str) -> str:
-    """A value for `sqlite_functions`."""
+    """A value as `sqlite_functions` take it."""
     return f"cast({expression} as blob)"
 
 
 def nullable(expression: str, dialect: str) -> str:
-    """An expression that is no text as a field of a line; of null PostgreSQL's COPY makes one by itself."""
+    """An expression without text, as a field of a line; PostgreSQL's COPY writes null by itself."""
     return f"coalesce({expression}, '\\N')" if dialect == "sqlite" else expression
 
 
 def personal(table: Table, dialect: str) -> str:
-    """The SHA-256 of the line that the personal columns of `v` make."""
+    """The SHA-256 of the line of `v`'s personal columns."""
     if dialect == "sqlite":
         values = [(c, _bytes(f"v.{c.name}")) for c in table.personal]
         return f"vnsync_digest({', '.join(f'vnsync_json({v})' if c.kind is Kind.JSON else v for c, v in values)})"
@@ -84,7 +84,7 @@ def _escaped(column: Column) -> str:
 
 
 def versions(table: Table, dialect: str) -> str:
-    """All versions of an account (the parameter `account`) as a source `v`, open ones with null for what ends them."""
+    """All versions of an account (the parameter `account`) as a source `v`; the end of open versions is null."""
     columns = ", ".join(["account_id", *(c.name for c in table.columns)])
     mine = f"where account_id = {parameter('account', dialect)}"
     return (
@@ -94,7 +94,7 @@ def versions(table: Table, dialect: str) -> str:
 
 
 def parameter(name: str, dialect: str) -> str:
-    """A parameter of the statements here."""
+    """A parameter of these statements, in the dialect's notation."""
     return f":{name}" if dialect == "sqlite" else f"%({name})s"
 
 
@@ -120,7 +120,7 @@ def _copied(connection: Connection, fields: Fields, source: str, parameters: Map
 def _selected(
     connection: Connection, fields: Fields, source: str, parameters: Mapping[str, Any]
 ) -> Iterator[list[bytes]]:
-    """The lines as bytes, as SQLite holds text: they need not become strings in between."""
+    """The lines as bytes, which is how SQLite stores text: they need not become strings in between."""
     driver: Any = connection.connection.driver_connection
     stored = {name: moment(v) if isinstance(v, datetime) else v for name, v in parameters.items()}
     line = "||char(9)||".join(fields)

@@ -1,7 +1,7 @@
-"""What the drivers raise, told in our own tree: what is wrong, what to do about it, and never the rows' data.
+"""Errors of the drivers, translated into vnsync's own tree: the cause, the remedy, and never the data of rows.
 
-PostgreSQL quotes rows in DETAIL and CONTEXT, and values in the messages of class 22 (and of triggers, P0). None of that
-is passed on, neither in our errors nor in the drivers' own that they are raised from.
+PostgreSQL quotes rows in DETAIL and CONTEXT, and values in the messages of class 22 (and of triggers, P0). None of this
+is passed on, neither in our errors nor in the drivers' errors that caused them.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _BY_SQLSTATE: tuple[tuple[str, type[VnsyncError], str | None], ...] = (
     (
         "25006",
         Unavailable,
-        "It takes no writes: connect to the primary, or end default_transaction_read_only",
+        "The server is read-only: connect to the primary, or end default_transaction_read_only",
     ),
     ("25P03", TryLater, _TIMEOUT.format("idle_in_transaction_session_timeout")),
     ("25P04", TryLater, _TIMEOUT.format("transaction_timeout")),
@@ -68,16 +68,16 @@ _NO_ROOM = (
 )
 _USUAL = ("/var/tmp", "/usr/tmp", "/tmp")  # noqa: S108  # nosec B108 - named in a remedy; nothing is written there
 _VAGUE = ("08", "58", "XX")
-"""Classes under which poolers and servers report much: their words may tell more."""
+"""Classes that poolers and servers use for many causes: the words of the message may say more."""
 
 
 def translated(original: BaseException | None) -> VnsyncError:
-    """The error of our own tree for a driver's."""
+    """The error of our own tree for a driver's error."""
     return _of_sqlite(original) if isinstance(original, sqlite3.Error) else _of_postgresql(original)
 
 
 def strip(original: BaseException, wrapper: DBAPIError | None = None) -> None:
-    """Take from a driver's error, and from SQLAlchemy's around it, what may quote rows: a traceback shows them too."""
+    """Remove texts that may quote rows from a driver's error and from SQLAlchemy's around it: tracebacks show both."""
     if not isinstance(original, sqlite3.Error):
         original.args = (_safe_line(original),)
     if wrapper is not None:
@@ -85,7 +85,7 @@ def strip(original: BaseException, wrapper: DBAPIError | None = None) -> None:
 
 
 def _safe_line(error: BaseException | None) -> str:
-    """One line only, for what follows the first may quote rows; and no line of a class that quotes values in it."""
+    """The first line only, because later ones may quote rows; no line of a class whose messages quote values."""
     state = getattr(error, "sqlstate", None) or ""
     if state.startswith(("22", "P0")):
         return f"{type(error).__name__}: a value that the database refuses"
@@ -93,14 +93,14 @@ def _safe_line(error: BaseException | None) -> str:
 
 
 def _of_postgresql(error: BaseException | None) -> VnsyncError:
-    """By SQLSTATE; where there is none, or a vague one, by the words."""
+    """The error by SQLSTATE; if it is missing or vague, by the words."""
     state, line, kind = getattr(error, "sqlstate", None) or "", _safe_line(error), type(error).__name__
-    if not state:  # DataError is psycopg's own then, of a value that Python does not have
+    if not state:  # a DataError is then psycopg's own, for a value that Python cannot represent
         return UnreadableValue() if kind == "DataError" else refusal(line, of_options=kind == "ProgrammingError")
     if forbidden := forbidden_by_postgresql(error):
         return forbidden
-    told = by_words(line) if state.startswith(_VAGUE) else None
-    return told or _by_sqlstate(state, f"PostgreSQL: {line}")
+    specific = by_words(line) if state.startswith(_VAGUE) else None
+    return specific or _by_sqlstate(state, f"PostgreSQL: {line}")
 
 
 def _by_sqlstate(state: str, cause: str) -> VnsyncError:
@@ -133,6 +133,6 @@ def _of_sqlite(error: sqlite3.Error) -> VnsyncError:
 
 
 def _temporary_folder() -> str:
-    """Where SQLite keeps temporary files: the first of the folders that it looks for."""
+    """Folder for SQLite's temporary files: the first writable one, in SQLite's own order."""
     named = [os.environ.get(name) for name in ("SQLITE_TMPDIR", "TMPDIR")]
     return next((f for f in (*named, *_USUAL) if f and os.access(f, os.W_OK)), _USUAL[-1])

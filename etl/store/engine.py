@@ -1,4 +1,4 @@
-"""Opening the warehouse, and turning what the drivers raise into what the operator can do about it."""
+"""Engine of the warehouse: how it is opened, and how errors of the drivers become errors with a remedy."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ from etl.store.sqlite_functions import FUNCTIONS
 from etl.store.streams import closing_streams
 
 BUSY_SECONDS = 30.0
-"""How long a writer waits for another before it gives up until later."""
+"""How long a writer waits for another one before it fails with `TryLater`."""
 SQLITE_MINIMUM = (3, 35)
 SQLITE_HEADER = 100
-"""Bytes of a SQLite file's header."""
+"""Size in bytes of a SQLite file's header."""
 POSTGRESQL_MINIMUM = 14
 READING = "vnsync_reading"
-"""Execution option of a connection that reads one moment of the warehouse."""
+"""Execution option of a connection that sees one moment of the warehouse."""
 DOUBTFUL = "vnsync_doubtful"
-"""Execution option of an engine whose SQLite file was not closed by its last user: it is checked before it is used."""
+"""Execution option of an engine whose SQLite file its last user did not close: the file is checked before use."""
 
 
 def open_warehouse(url: str, *, schema: str | None = None) -> Engine:
-    """An engine for a SQLAlchemy URL of SQLite or PostgreSQL; `schema`: PostgreSQL's, None for the search path's.
+    """An engine for a SQLAlchemy URL of SQLite or PostgreSQL. `schema`: for PostgreSQL; None: from the search path.
 
-    A new SQLite file is readable by its owner only. Raises `Misconfigured` or `LocalTrouble`; the first connection
-    raises what `database_errors` makes of it.
+    A new SQLite file is readable by its owner only. Raises `Misconfigured` or `LocalTrouble`; errors of the first
+    connection are for `database_errors`.
     """
     parsed = _parsed(url)
     try:
         return _open_sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _open_postgresql(parsed, schema)
-    except (ArgumentError, ValueError) as exc:  # of ports and numbers in the URL; what they quote may be a password
+    except (ArgumentError, ValueError) as exc:  # wrong ports and numbers in the URL; they may quote a password
         raise _unreadable() from exc
 
 
@@ -93,7 +93,7 @@ def _open_sqlite(url: URL) -> Engine:
 
 
 def _ensure_file(path: Path) -> None:
-    """Make a new warehouse file if there is none. Refuses one that was cut short: SQLite would begin it anew."""
+    """Make a warehouse file if there is none. Refuse one that was cut short: SQLite would start it as an empty one."""
     try:
         refuse_special(path.stat().st_mode, path)
         with open(path, "rb+" if os.access(path, os.W_OK) else "rb") as file:
@@ -112,12 +112,12 @@ def _ensure_file(path: Path) -> None:
 
 _EMPTY = (
     "Restore a backup; to begin with an empty warehouse, delete the file. One that is mounted into a container alone"
-    " cannot be deleted: mount its folder, for SQLite needs files beside it"
+    " cannot be deleted: mount its folder, because SQLite needs more files in it"
 )
 
 
 def _page_size(header: bytes) -> int:
-    """The size of a page as the file says; 1 where it is no SQLite file, which SQLite will say itself."""
+    """The page size that the file states; 1 if it is no SQLite file, which SQLite reports itself."""
     size = int.from_bytes(header[16:18], "big") if header.startswith(b"SQLite format 3\0") else 1
     return 65_536 if size == 1 and header.startswith(b"SQLite") else max(size, 1)
 
@@ -125,7 +125,8 @@ def _page_size(header: bytes) -> int:
 def _make_file(path: Path) -> None:
     """Make an empty database in WAL mode, readable by its owner only; its journal inherits the mode.
 
-    It gets its name when it is whole: a process that is killed here leaves no file that looks like a lost warehouse.
+    The file gets its name when it is complete: a process that is killed here leaves no file that looks like a lost
+    warehouse.
     """
     new = path.with_name(f"{path.name}.new-{os.getpid()}")
     try:
@@ -142,7 +143,7 @@ def _make_file(path: Path) -> None:
 
 
 def _name(new: Path, path: Path) -> None:
-    """Give the file its name, unless another process has just made one, and make the name last."""
+    """Give the file its name, unless another process has just done so, and make the name durable."""
     with contextlib.suppress(FileExistsError):
         try:
             os.link(new, path)
@@ -156,7 +157,7 @@ def _name(new: Path, path: Path) -> None:
 
 
 def _left_by_a_killed_process(path: Path) -> bool:
-    """Whether a journal or a run's lock lies beside the file: its last user was killed, or is at work right now."""
+    """Whether there is a journal or a run's lock next to the file: its last user was killed, or is still at work."""
     return _has_journal(path) or any(path.parent.glob(f"{glob.escape(path.name)}.run-*.lock"))
 
 
@@ -166,7 +167,7 @@ def _has_journal(path: Path) -> bool:
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    connection.isolation_level = None  # transactions begin where SQLAlchemy says, by the statement below
+    connection.isolation_level = None  # `_begin_sqlite` begins each transaction
     for pragma in ("journal_mode=wal", "synchronous=full"):
         connection.execute(f"pragma {pragma}").fetchall()
     _prepare_reading(connection, _record)
@@ -191,7 +192,7 @@ def _begin_sqlite(connection: Connection) -> None:
 def _open_postgresql(url: URL, schema: str | None) -> Engine:
     arguments = _unless_given(url, application_name="vnsync", connect_timeout=10)
     arguments |= {"client_encoding": "utf8", "autocommit": False}
-    arguments["prepare_threshold"] = None  # a prepared statement lives in one server session; a pooler changes them
+    arguments["prepare_threshold"] = None  # a prepared statement belongs to one server session; a pooler changes them
     choice = home.SchemaChoice(asked=schema)
     engine = create_engine(
         url,
@@ -204,16 +205,16 @@ def _open_postgresql(url: URL, schema: str | None) -> Engine:
     )
     event.listen(engine, "begin", lambda connection: _begin_postgresql(connection, choice))
     event.listen(engine, "handle_error", _strip)
-    event.listen(engine, "handle_error", _let_go)
+    event.listen(engine, "handle_error", _abandon)
     threads.prepare(engine)
     patience.prepare(engine)
     return engine
 
 
 def _unless_given(url: URL, **ours: Any) -> dict[str, Any]:
-    """Options of ours that neither the URL nor the environment gives. Raises `Misconfigured` for one that libpq lacks.
+    """Our options that neither URL nor environment sets. Raises `Misconfigured` for an option that libpq lacks.
 
-    The driver would take other names for arguments of its own, and turn off transactions with one of them.
+    The driver would take other names as its own arguments, and one of those turns off transactions.
     """
     from psycopg.pq import Conninfo  # only where PostgreSQL is
 
@@ -221,21 +222,21 @@ def _unless_given(url: URL, **ours: Any) -> dict[str, Any]:
     for name in url.query:
         if name not in known:
             raise Misconfigured(f"PostgreSQL knows no connection option {name!r}", remedy=f"Remove it from {SETTING}")
-    if "service" in url.query or known["service"] is not None:  # a file, which may give them
+    if "service" in url.query or known["service"] is not None:  # the service file may set them
         return {}
     return {name: value for name, value in ours.items() if name not in url.query and known[name] is None}
 
 
-def _let_go(context: ExceptionContext) -> None:
-    """A signal, or want of memory, in the middle of a statement: the connection cannot be used any more."""
+def _abandon(context: ExceptionContext) -> None:
+    """Mark a connection as unusable if a signal or lack of memory interrupted its statement."""
     if context.sqlalchemy_exception is None and context.connection is not None and break_off(context.connection):
         context.is_disconnect = True
 
 
 def break_off(connection: Connection) -> bool:
-    """Stop the statement that something else than the server interrupted: there it would go on, and keep its locks.
+    """Cancel a statement that something other than the server interrupted: the server would continue it, with locks.
 
-    True when there was one; the connection must not be used again.
+    True if there was one; the connection must not be used again then.
     """
     if connection.dialect.name != "postgresql" or connection.invalidated or connection.closed:
         return False
@@ -248,10 +249,10 @@ def break_off(connection: Connection) -> bool:
 
 
 def _begin_postgresql(connection: Connection, choice: home.SchemaChoice) -> None:
-    """Settings of the transaction, not of the session: a pooler between us and the server may change sessions.
+    """Begin with settings of the transaction, not of the session, because a pooler may change sessions.
 
-    Whatever the server, database or role have set, times are read alike, nobody is waited for without end, and the
-    lock of a run that listens to the network is not taken for idleness.
+    Whatever server, database and role have set, times are read in one form, waits are limited, and a run that waits
+    for the network while it holds its lock does not count as idle.
     """
     level = "repeatable read, read only" if connection.get_execution_options().get(READING) else "read committed"
     path = home.path(choice)
@@ -269,16 +270,16 @@ _TIMEOUTS = (
     "select set_config('transaction_timeout', '0', true) "  # PostgreSQL 17 and newer
     "where current_setting('transaction_timeout', true) is not null; "
 )
-_DURABLE = (  # what is committed survives a crash, even where the server prefers speed
+_DURABLE = (  # a commit survives a crash, even if the server is set to prefer speed
     "select set_config('synchronous_commit', 'on', true) where current_setting('synchronous_commit') = 'off'"
 )
 
 
 @contextlib.contextmanager
 def begin_writing(engine: Engine) -> Iterator[Connection]:
-    """A connection in a transaction that will write: in SQLite it waits for its turn at once, not half-way through.
+    """A connection in a transaction that will write: in SQLite it waits for other writers now, not half-way through.
 
-    Raises `LocalTrouble` when the SQLite file can only be read.
+    Raises `LocalTrouble` if the SQLite file can only be read.
     """
     read_only.refuse_writing(engine)
     with (
@@ -291,9 +292,9 @@ def begin_writing(engine: Engine) -> Iterator[Connection]:
 
 @contextlib.contextmanager
 def begin_reading(engine: Engine) -> Iterator[Connection]:
-    """A connection that sees one moment of the warehouse until it is closed, whatever is published meanwhile.
+    """A connection that sees one moment of the warehouse until it is closed, whatever other sessions publish.
 
-    In PostgreSQL it may not write. What `streams` has not read to its end then is closed with it.
+    In PostgreSQL it may not write. Unfinished streams (`streams`) are closed with it.
     """
     options = {READING: True}
     with (
@@ -306,9 +307,9 @@ def begin_reading(engine: Engine) -> Iterator[Connection]:
 
 
 def release_snapshot(connection: Connection) -> None:
-    """Let vacuum remove what died since the last query: PostgreSQL keeps a query's snapshot until the next statement.
+    """Let vacuum remove old row versions: PostgreSQL keeps the snapshot of a query until the next statement.
 
-    To be called where a transaction that has read goes on to wait for somebody else.
+    To be called when a transaction that has read continues with a wait.
     """
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("select 1")
@@ -319,22 +320,22 @@ def release_snapshot(connection: Connection) -> None:
 
 @contextlib.contextmanager
 def database_errors() -> Iterator[None]:
-    """Turn what SQLAlchemy and the drivers raise inside into errors of our own tree, without the rows' data."""
+    """Turn errors of SQLAlchemy and the drivers into errors of our own tree, without the data of rows."""
     try:
         yield
     except DBAPIError as exc:
         raise translated(exc.orig) from exc
-    except _driver_errors() as exc:  # COPY and SQLite's bulk insert go past SQLAlchemy
+    except _driver_errors() as exc:  # COPY and SQLite's bulk insert do not use SQLAlchemy
         strip(exc)
         raise translated(exc) from exc
-    except ValueError as exc:  # what was stored as text or time is neither
+    except ValueError as exc:  # a stored text or time that is not readable
         raise UnreadableValue from exc
     except SQLAlchemyError as exc:
         raise IntegrityBroken(f"the database layer failed: {type(exc).__name__}") from exc
 
 
 def _driver_errors() -> tuple[type[Exception], ...]:
-    """The drivers' own errors; psycopg is not loaded for them."""
+    """The drivers' own error classes; psycopg is not imported for them."""
     psycopg = sys.modules.get("psycopg")
     return (sqlite3.Error, psycopg.Error) if psycopg else (sqlite3.Error,)
 

@@ -1,8 +1,8 @@
 """Fingerprints of listings, stored by window in a few compact values: read before a listing, written with its data.
 
-They hold for the very state that they were written with: the row in `listing_states` names the account's last published
-sync and the version of vnsync that read it. Where either differs, nothing is remembered; nor where a row is not of the
-shape that was written, for a shortcut may always be dropped.
+They are valid only for the state that they were written with: the row in `listing_states` names the account's last
+published sync and the version of vnsync that read it. If either differs, or if a row has another shape than the one
+that was written, they are ignored, because a shortcut may always be dropped.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from etl.store import schema
 from etl.store.engine import database_errors, release_snapshot
 
 _OPEN = -(2**63)
-"""Stands for the lower edge of a window that has none, for a key cannot be null."""
+"""Lower edge of a window that has none, because a key cannot be null."""
 _HEAD = ("after_id", "upto_id", "digest", "numbers", "control_ids", "drift_entries")
 _MINE = "mine"
 """The account, as a statement's parameter."""
@@ -49,7 +49,7 @@ _drift_entries = msgspec.json.Decoder(tuple[DriftEntry, ...])
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """The published sync that fingerprints belong to, and the version that made rows of its records."""
+    """Published sync to which fingerprints belong, and the version that made rows of its records."""
 
     run_id: int
     observed_at: datetime
@@ -57,7 +57,7 @@ class Origin:
 
 
 def read(connection: Connection, account_id: int, version: str) -> ListingPrint | None:
-    """What is remembered of the account's last published sync; None: nothing that this version may use."""
+    """The fingerprints of the account's last published sync; None if this version may not use any."""
     mine = {_MINE: account_id}
     state = connection.execute(_state(), mine).first()
     if state is None or state.version != version:
@@ -75,7 +75,7 @@ def read(connection: Connection, account_id: int, version: str) -> ListingPrint 
 
 
 def _is_whole(row: Any) -> bool:
-    """Whether a window's row is of the shape that `write` gives it: types, lengths, a digest of all numbers only."""
+    """Whether a window's row has the shape that `write` gives it: types, lengths, a digest only of all numbers."""
     if not all(isinstance(getattr(row, name), kind) for name, kind in _KINDS.items()):
         return False
     records = row.ids // _PACKED["ids"]
@@ -86,7 +86,7 @@ def _is_whole(row: Any) -> bool:
 
 @cache
 def _state() -> Select[Any]:
-    """An account's state, if it is of its last published sync. Made once: that takes longer than to execute it."""
+    """Query for an account's state, if it is of its last published sync. Building it takes longer than executing it."""
     states, syncs = schema.listing_states, schema.account_syncs
     mine = select(syncs.c.run_id, syncs.c.observed_at).where(syncs.c.account_id == bindparam(_MINE))
     last = mine.where(syncs.c.observed_at.is_not(None)).order_by(syncs.c.observed_at.desc()).limit(1).subquery()
@@ -104,7 +104,7 @@ def _heads() -> Select[Any]:
 
 
 def _bytes(name: str) -> ColumnElement[bytes]:
-    """A packed column as bytes, which SQLite need not have stored in it."""
+    """A packed column as bytes: SQLite may have stored another type."""
     return cast(schema.listing_windows.c[name], LargeBinary)
 
 
@@ -136,7 +136,7 @@ def _unpacked(packed: bytes) -> array[int]:
 
 
 def forget(connection: Connection, account_id: int) -> None:
-    """Remember nothing of the account: its next sync reads every record anew."""
+    """Delete the account's fingerprints: its next sync decodes every record again."""
     for table in (schema.listing_windows, schema.listing_states):
         connection.execute(_all_of(table), {_MINE: account_id})
 
@@ -150,7 +150,7 @@ def write(
     new: Iterable[WindowPrint],
     drift_entries: tuple[DriftEntry, ...],
 ) -> None:
-    """Remember the listing that this transaction publishes: windows `kept` as they are stored, and `new` ones."""
+    """Store the fingerprints of the listing that this transaction publishes: `kept` windows stay, `new` are added."""
     windows = schema.listing_windows
     old = _all_of(windows)
     if edges := [_lower(window) for window in kept]:
@@ -163,7 +163,7 @@ def write(
 
 
 def renew(connection: Connection, account_id: int, origin: Origin, *, drift_entries: tuple[DriftEntry, ...]) -> None:
-    """All windows that are stored of the account hold for what this transaction publishes."""
+    """Declare all stored windows of the account valid for the sync that this transaction publishes."""
     states = schema.listing_states
     state = {"run_id": origin.run_id, "observed_at": origin.observed_at, "version": origin.version}
     connection.execute(_all_of(states), {_MINE: account_id})
@@ -176,7 +176,7 @@ def _all_of(table: Table) -> Delete:
 
 
 def storable(window: Window) -> bool:
-    """Whether the window's edges can be told from none."""
+    """Whether the window's lower edge differs from the value for none."""
     return window.after != _OPEN
 
 

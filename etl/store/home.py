@@ -1,10 +1,9 @@
-"""Where the warehouse lives: its schema, its version table, and whose the names are that it needs.
+"""Home of the warehouse: its schema, its version table, and the owners of the names that it needs.
 
-In PostgreSQL a warehouse is one schema. Without VNSYNC_DATABASE_SCHEMA it is the first one of the search path that
-holds a version table, so that a schema which is made later and comes first on the path (`"$user"`) hides nothing; where
-there is no version table yet, it is the first schema of the path. `pin` puts it at the front for the length of a
-transaction: names without a schema, and `current_schema()`, mean the warehouse from then on. A SQLite file is one
-schema.
+In PostgreSQL a warehouse is one schema. Without VNSYNC_DATABASE_SCHEMA it is the first schema of the search path with a
+version table, so that a schema which is created later and comes first on the path (`"$user"`) hides nothing; if there
+is no version table yet, it is the first schema of the path. `pin` moves it to the front of the path for the length of a
+transaction: names without a schema, and `current_schema()`, then mean the warehouse. A SQLite file is one schema.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ _OBJECTS = {
 
 @dataclass
 class SchemaChoice:
-    """Where an engine's connections look. `asked`: the schema that was set; `found`: the oid of the one found."""
+    """Schema that an engine's connections use. `asked`: the one that was set; `found`: the oid of the one found."""
 
     asked: str | None = None
     found: int | None = None
@@ -56,7 +55,7 @@ class SchemaChoice:
 
 @dataclass(frozen=True, kw_only=True)
 class Owned:
-    """An object under one of vnsync's names."""
+    """Object under one of vnsync's names."""
 
     name: str
     kind: str
@@ -65,11 +64,11 @@ class Owned:
         return f"{self.kind} {self.name}"
 
 
-# -- where
+# -- the schema
 
 
 def path(choice: SchemaChoice) -> str:
-    """SQL that has a transaction look where the warehouse is; nothing as long as that is not known."""
+    """SQL that points a transaction to the warehouse; empty as long as its schema is unknown."""
     if choice.asked is not None:
         quoted = choice.asked.replace('"', '""')
         return f'set local search_path to "{quoted}"; '
@@ -77,7 +76,7 @@ def path(choice: SchemaChoice) -> str:
 
 
 def pin(connection: Connection, choice: SchemaChoice) -> None:
-    """Find the warehouse on the search path, once for an engine, and look there until the transaction ends."""
+    """Find the warehouse on the search path, once for an engine, and use its schema until the transaction ends."""
     if choice.asked is None and choice.found is None:
         choice.found = connection.exec_driver_sql(_FOUND).scalar()
         if choice.found is not None:
@@ -85,7 +84,7 @@ def pin(connection: Connection, choice: SchemaChoice) -> None:
 
 
 def schema_name(connection: Connection) -> str:
-    """The schema's name, not quoted. Raises `Misconfigured` or `NotAllowed` when the search path leads nowhere."""
+    """The schema's name, not quoted. Raises `Misconfigured` or `NotAllowed` without a usable schema on the path."""
     if connection.dialect.name == "sqlite":
         return "main"
     rights.require_schema(connection)
@@ -93,7 +92,7 @@ def schema_name(connection: Connection) -> str:
 
 
 def quoted(connection: Connection) -> str:
-    """The schema's name as it stands before a table's name."""
+    """The schema's name, quoted, for use before a table's name."""
     return str(connection.dialect.identifier_preparer.quote_identifier(schema_name(connection)))
 
 
@@ -103,7 +102,7 @@ def qualified(connection: Connection, name: str) -> str:
 
 
 def version(connection: Connection) -> str | None:
-    """The revision of the schema; None when there is no warehouse, or nothing but its version table."""
+    """The revision of the schema; None if there is no warehouse, or only an empty version table."""
     if connection.dialect.name == "postgresql":
         rights.require_schema(connection)
     if not version_table_is_there(connection):
@@ -113,7 +112,7 @@ def version(connection: Connection) -> str | None:
 
 
 def version_table_is_there(connection: Connection) -> bool:
-    """Whether the version table is there, with whatever it says."""
+    """Whether the version table exists, whatever its content."""
     if connection.dialect.name == "sqlite":
         columns = connection.exec_driver_sql(f"select name from pragma_table_info('{VERSION_TABLE}')").scalars()  # noqa: S608
         kind = connection.exec_driver_sql(f"select type from sqlite_master where name = '{VERSION_TABLE}'")  # noqa: S608
@@ -121,11 +120,11 @@ def version_table_is_there(connection: Connection) -> bool:
     return bool(connection.exec_driver_sql(_HERE).scalar())
 
 
-# -- whose
+# -- the owners of names
 
 
 def owners(connection: Connection, names: Collection[str]) -> list[Owned]:
-    """What is there under these names, in their order."""
+    """The objects that exist under these names, in the order of the names."""
     rows = connection.exec_driver_sql(_OBJECTS[connection.dialect.name])
     found = {row[0]: row[1] for row in rows}
     return [Owned(name=name, kind=found[name]) for name in names if name in found]
@@ -141,9 +140,9 @@ def names(dialect: str) -> list[str]:
 
 
 def require_room(connection: Connection) -> None:
-    """Raises unless the first migration would meet nobody else's objects, and no warehouse of this database.
+    """Raise unless all names are free for the first migration, and this database has no other warehouse.
 
-    For a database without a version of ours: `Misconfigured` names the object, its schema and the way out.
+    For a database without a version of ours. `Misconfigured` names the object, its schema and the remedy.
     """
     taken = owners(connection, names(connection.dialect.name))
     ours = version_table_is_there(connection)
@@ -160,7 +159,7 @@ def require_room(connection: Connection) -> None:
 
 
 def refuse_taken(connection: Connection, names: Sequence[str]) -> None:
-    """Raises `Misconfigured` when something is there under one of these names, which are to be made now."""
+    """Raise `Misconfigured` if an object exists under one of these names, which are to be created now."""
     others = owners(connection, names)
     if others:
         remedy = f"It stands where a view of the warehouse belongs: rename or drop the {others[0]}, and run this again"
@@ -193,7 +192,7 @@ def elsewhere(connection: Connection) -> list[str]:
 
 
 def _refuse_second(connection: Connection) -> None:
-    """A search path that leads past the warehouse would begin a second one, without the history; unless asked for."""
+    """Refuse to start a second warehouse without the history because of a search path, unless its schema was set."""
     choice = connection.get_execution_options().get(SCHEMA_CHOICE)
     others = elsewhere(connection)
     if others and (choice is None or choice.asked is None):

@@ -1,8 +1,8 @@
-"""The deep look of `vnsync doctor`: every definition in the database against what this program would make today.
+"""Inspection for `vnsync doctor`: compares every definition in the database with the one that this program would make.
 
-The comparison is with real tables, made empty for the purpose: in memory for SQLite, in the session's temporary schema
-for PostgreSQL, whose transaction is rolled back. So the database itself says what each definition means. A difference
-counts as a problem when what vnsync reads or writes could be wrong for it; what others added is a note, or nothing.
+It creates real, empty tables for the comparison: for SQLite in memory, for PostgreSQL in the session's temporary
+schema, in a transaction that is rolled back. So the database itself interprets each definition. A difference is a
+problem if it can make vnsync's reading or writing wrong; other additions are a note, or nothing.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from etl.store.definitions.kinds import Definitions, Found
 from etl.store.engine import database_errors
 
 NOT_COMPARED = (
-    "Definitions were not compared, for that takes temporary tables, which this role or server refuses;"
-    " `vnsync doctor` does it where a sync runs."
+    "Definitions were not compared, because that needs temporary tables, which this role or server does not allow;"
+    " run `vnsync doctor` with the role and the server of the sync."
 )
 _EXPOSED = """
 select c.relname, row_security_active(c.oid), c.relpersistence = 'u' or exists (
@@ -32,22 +32,22 @@ where c.relnamespace = (select oid from pg_catalog.pg_namespace where nspname = 
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """Something that is not as this program makes it; `view`: its name where a view is missing or differs."""
+    """Difference from the definitions that this program makes; `view`: its name if a view is missing or differs."""
 
-    told: str
+    sentence: str
     view: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Inspection:
-    """What the look found. `notes`: harmless additions of others, and what could not be looked at."""
+    """Result of an inspection. `notes`: harmless additions of others, and comparisons that were not possible."""
 
     problems: tuple[Difference, ...] = ()
     notes: tuple[str, ...] = ()
 
 
 def inspect(engine: Engine) -> Inspection:
-    """Compare every definition; where temporary tables are refused, that is a note, and nothing is compared."""
+    """Compare every definition. If temporary tables are refused, nothing is compared, and a note says so."""
     with database_errors(), engine.connect() as connection:
         if engine.name == "sqlite":
             schema_check.refuse_damaged(connection)
@@ -58,7 +58,7 @@ def inspect(engine: Engine) -> Inspection:
 
 
 def exposed(connection: Connection) -> Iterator[tuple[str, str]]:
-    """Tables of PostgreSQL of which this role may not see every row, or that a crash empties; with what is wrong."""
+    """Tables of PostgreSQL in which this role may not see every row, or which a crash empties, with the reason."""
     if connection.dialect.name != "postgresql":
         return
     names = [table.name for table in schema.metadata.sorted_tables]
@@ -70,13 +70,13 @@ def exposed(connection: Connection) -> Iterator[tuple[str, str]]:
 
 
 def exposures(engine: Engine) -> list[str]:
-    """The same as sentences."""
+    """The same tables, as sentences."""
     with database_errors(), engine.connect() as connection:
         return [f"{table}: {what}" for table, what in exposed(connection)]
 
 
 def _compare(found: Found, wanted: Definitions) -> Inspection:
-    problems = [*_differences(found.definitions, wanted), *(Difference(told=told) for told in found.harmful)]
+    problems = [*_differences(found.definitions, wanted), *(Difference(sentence=each) for each in found.harmful)]
     return Inspection(problems=tuple(problems), notes=tuple(found.harmless))
 
 
@@ -86,6 +86,6 @@ def _differences(found: Definitions, wanted: Definitions) -> Iterator[Difference
         if kind == "clause" and ("table", name.partition(":")[0]) not in found:
             continue
         if (kind, name) not in found:
-            yield Difference(told=f"the {kind} {name} is missing", view=view)
+            yield Difference(sentence=f"the {kind} {name} is missing", view=view)
         elif found[kind, name] != definition:
-            yield Difference(told=f"the {kind} {name} was changed", view=view)
+            yield Difference(sentence=f"the {kind} {name} was changed", view=view)

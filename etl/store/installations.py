@@ -1,4 +1,4 @@
-"""Bindings of the warehouse to installations of the API: ids of accounts mean something only together with the host."""
+"""Bindings of the warehouse to installations of the API: ids of accounts are unique only within one host."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ FIRST = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Binding:
-    """A row of `installations`: the origin of the API, and from when on its accounts are published.
+    """Row of `installations`: the origin of the API, and the time from which its accounts are published.
 
-    `run_id`: the run whose first account made the first binding; None for a later one, which an operator makes.
+    `run_id`: for the first binding, the run that made it with its first account; None if an operator made it.
     """
 
     binding_id: int
@@ -41,7 +41,7 @@ def in_force(connection: Connection) -> Binding | None:
 
 
 def refuse_another(connection: Connection, origin: str) -> Binding | None:
-    """Binding in force. Raises `OtherInstallation` when it is to another origin."""
+    """Binding in force. Raises `OtherInstallation` if it is to another origin."""
     bound = in_force(connection)
     if bound is not None and bound.origin != origin:
         raise OtherInstallation(
@@ -53,7 +53,7 @@ def refuse_another(connection: Connection, origin: str) -> Binding | None:
 
 
 class Installation:
-    """Installation that a run reads, as far as the warehouse is known to be bound to it; shared by its threads."""
+    """Installation that a run reads, and whether the warehouse is known to be bound to it; shared by its threads."""
 
     def __init__(self, url: str) -> None:
         self.origin = origin_of(url)
@@ -62,7 +62,7 @@ class Installation:
 
     @classmethod
     def required(cls, engine: Engine, url: str) -> Installation:
-        """Installation of the API at `url`. Raises `OtherInstallation` when the warehouse is bound to another."""
+        """Installation of the API at `url`. Raises `OtherInstallation` if the warehouse is bound to another."""
         installation = cls(url)
         with database_errors(), engine.connect() as connection:
             installation._bound = refuse_another(connection, installation.origin)
@@ -75,13 +75,13 @@ class Installation:
 
     @property
     def since(self) -> datetime | None:
-        """Instant before which nothing of it is observed, whatever the clock does; None for the first installation."""
+        """Earliest time of its observations, whatever the clock says; None for the first installation."""
         return None if self._bound is None or self._bound.run_id is not None else self._bound.bound_at
 
     def bind(self, connection: Connection, now: datetime, run_id: int) -> None:
-        """Bind the warehouse in a transaction that publishes; no statement once the binding is known to be committed.
+        """Bind the warehouse in a transaction that publishes. Does nothing once the binding is known to be committed.
 
-        Waits for another transaction that binds it. Raises `OtherInstallation` when that was for another origin.
+        Waits for another transaction that binds it. Raises `OtherInstallation` if that one binds another origin.
         """
         if self._bound is not None:
             return
@@ -93,7 +93,7 @@ class Installation:
         self._new = bound
 
     def committed(self) -> None:
-        """Take note that a transaction in which `bind` was called is committed."""
+        """Note that a transaction in which `bind` was called has been committed."""
         self._bound = self._bound or self._new
 
 
@@ -111,15 +111,15 @@ class Rebinding:
 
 
 def rebinding(engine: Engine, url: str) -> Rebinding:
-    """Change that `rebind` would make. Raises `Usage` for a warehouse that is bound to nothing."""
+    """Change that `rebind` would make. Raises `Usage` for a warehouse without a binding."""
     with database_errors(), engine.connect() as connection:
         return _rebinding(_bound(connection), url)
 
 
 def rebind(engine: Engine, url: str, *, now: datetime) -> Rebinding:
-    """Bind the warehouse to the installation at `url`; earlier bindings stay on record, and no other row changes.
+    """Bind the warehouse to the installation at `url`. Earlier bindings are kept, and no other row changes.
 
-    Raises `Usage` for a warehouse that is bound to nothing, `TryLater` while a run is on.
+    Raises `Usage` for a warehouse without a binding, `TryLater` while a run is in progress.
     """
     with database_errors(), begin_writing(engine) as connection:
         hold_schema(connection)

@@ -1,4 +1,4 @@
-"""Who is alive: runs whose lock is held. The living mark the dead, and nobody changes the schema under a living run."""
+"""Liveness of runs: a run is alive while its lock is held. Live runs mark dead ones and block changes of the schema."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ INTERRUPTED = "the process ended without finishing its run"
 
 
 def mark_dead(connection: Connection, now: datetime, run_id: int) -> list[int]:
-    """Mark runs that say running and whose process is gone as interrupted; their ids. `run_id`: the caller's own.
+    """Mark running runs without a process as interrupted. Returns their ids. `run_id`: the caller's own run.
 
-    The caller holds the schema's lock. The dead lose their claims: should one of them wake up, it publishes nothing.
+    The caller holds the schema's lock. Dead runs lose their claims: if one continues after all, it publishes nothing.
     """
     runs = schema.sync_runs
     dead = [other for other in _running(connection) if other != run_id and is_dead(connection, other)]
@@ -30,20 +30,20 @@ def mark_dead(connection: Connection, now: datetime, run_id: int) -> list[int]:
 
 
 def refuse_while_running(connection: Connection, why: str = "the schema does not change under a run") -> None:
-    """Raises `TryLater` while a run is on, saying why; else frees the claims of dead runs.
+    """Raise `TryLater`, with the reason `why`, while a run is in progress; else free the claims of dead runs.
 
     The caller holds the schema's lock.
     """
     running = _running(connection)
     for run_id in running:
         if not is_dead(connection, run_id):
-            held_by = told_holder(connection, run_id)
-            raise TryLater(f"run {run_id} is on{held_by}, and {why}", remedy="Let it finish, then do this")
+            held_by = holder_in_words(connection, run_id)
+            raise TryLater(f"run {run_id} is in progress{held_by}, and {why}", remedy="Let it finish, then try again")
     _free_claims(connection, running)
 
 
-def told_holder(connection: Connection, run_id: int) -> str:
-    """Who holds the lock of a run that is on, in brackets; empty where that is not known."""
+def holder_in_words(connection: Connection, run_id: int) -> str:
+    """The session that holds the lock of a live run, in brackets; empty if it is unknown."""
     held_by = holder_of_run(connection, run_id)
     return f" (its lock is held by {held_by})" if held_by else ""
 

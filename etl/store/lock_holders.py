@@ -1,4 +1,4 @@
-"""Sessions that hold an advisory lock in PostgreSQL: any role that may connect can take one, rights or none."""
+"""Lock holders: sessions with an advisory lock in PostgreSQL. Any role that may connect can take such a lock."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ order by l.pid limit 1
 
 
 def holder_of(connection: Connection, key: int) -> str | None:
-    """The session that holds the advisory lock `key`, in words: process id, role, application, since when.
+    """The session that holds the advisory lock `key`, in words: process id, role, application, and start time.
 
-    None where nobody holds it any more. When the role of the connection may not look at the other one's session, the
-    time is left out.
+    None if the lock is free by now. The time is left out if the role of the connection may not see the other session.
     """
     unsigned = key % 2**64
     halves = {"high": unsigned >> 32, "low": unsigned & 0xFFFF_FFFF}

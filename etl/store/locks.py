@@ -1,7 +1,7 @@
-"""Locks that die with their holder: a transaction-level advisory lock in PostgreSQL, a file lock beside a SQLite file.
+"""Locks that end with their holder: an advisory lock of a PostgreSQL transaction, or a file lock next to a SQLite file.
 
-A run holds one lock, named after its run id, for as long as it lives. So whoever can take that lock knows that the run
-is dead, whatever its row says, and nobody has to clear anything by hand.
+A run holds one lock, named after its run id, until it ends. If another process can take that lock, the run is dead,
+whatever its row says, and nothing has to be cleared by hand.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from etl.store.engine import database_errors
 from etl.store.lock_holders import holder_of
 
 LOCK_TIMEOUT = "55P03"
-FOREIGN = "vnsync makes plain files there; see who put this in their place, and remove it"
+FOREIGN = "vnsync makes plain files there; find out what put this in their place, and remove it"
 REMEDY = "Let it finish; if it is none of vnsync's, an administrator may end it: select pg_terminate_backend(PID)"
 
 
 @contextlib.contextmanager
 def hold_run(engine: Engine, run_id: int) -> Iterator[bool]:
-    """Hold the run's lock for the length of the block; it goes with the process, however that ends.
+    """Hold the run's lock for the length of the block; it ends with the process in any case.
 
-    False when somebody else holds it: another run that began in the same second drew the same id.
+    False if it is taken already: another run that began in the same moment drew the same id.
     """
     with _hold_in_postgresql(engine, run_id) if engine.name == "postgresql" else _hold_file(engine, run_id) as held:
         yield held
 
 
 def is_dead(connection: Connection, run_id: int) -> bool:
-    """Whether nobody holds the run's lock. PostgreSQL keeps it for `connection`'s transaction, should it be free."""
+    """Whether the run's lock is free. If it is, PostgreSQL holds it until `connection`'s transaction ends."""
     if connection.dialect.name == "postgresql":
         return _try_lock(connection, run_id)
     path = _lock_file(connection.engine, run_id)
@@ -44,7 +44,7 @@ def is_dead(connection: Connection, run_id: int) -> bool:
 
 
 def sweep(connection: Connection) -> None:
-    """Remove the lock files of dead runs, of those too that died before they had a row; the locks of the living stay.
+    """Remove the lock files of dead runs, including those that died before they had a row; keep those of live runs.
 
     The caller is about to write to the SQLite file. PostgreSQL's locks leave nothing behind.
     """
@@ -58,10 +58,10 @@ def sweep(connection: Connection) -> None:
 
 
 def hold_schema(connection: Connection) -> None:
-    """Wait for, and hold until the transaction ends, the lock under which runs begin, claim, and the schema changes.
+    """Take the lock for beginning runs, claiming accounts and changing the schema, until the transaction ends.
 
-    In SQLite a transaction begun as `immediate` is that lock already. Neither is waited for without end: `TryLater`
-    names the session that holds PostgreSQL's.
+    In SQLite a transaction begun as `immediate` is that lock already. Both waits are limited: for PostgreSQL,
+    `TryLater` names the session that holds the lock.
     """
     if connection.dialect.name != "postgresql":
         return
@@ -71,13 +71,13 @@ def hold_schema(connection: Connection) -> None:
     except OperationalError as exc:
         if getattr(exc.orig, "sqlstate", None) != LOCK_TIMEOUT:
             raise
-        with connection.engine.connect() as other:  # this one's transaction has failed, and answers no more
+        with connection.engine.connect() as other:  # the transaction of `connection` has failed and takes no query
             held_by = holder_of(other, key)
         raise TryLater(f"another session holds the warehouse's lock: {held_by or 'gone now'}", remedy=REMEDY) from exc
 
 
 def holder_of_run(connection: Connection, run_id: int) -> str | None:
-    """The session that holds the run's lock in PostgreSQL, in words; None where it is unknown, and in SQLite."""
+    """The session that holds the run's lock in PostgreSQL, in words; None if it is unknown, and in SQLite."""
     return holder_of(connection, _key(connection, run_id)) if connection.dialect.name == "postgresql" else None
 
 
@@ -95,13 +95,13 @@ def _hold_in_postgresql(engine: Engine, run_id: int) -> Iterator[bool]:
 
 
 def _try_lock(connection: Connection, run_id: int) -> bool:
-    """Without parameters: those would leave the statement open, and its snapshot would keep vacuum from its work."""
+    """Try to take the run's lock. The statement has no parameters: with them its snapshot would block vacuum."""
     key = _key(connection, run_id)
     return bool(connection.exec_driver_sql(f"select pg_try_advisory_xact_lock({key:d})").scalar())
 
 
 def _key(connection: Connection, run_id: int) -> int:
-    """A 64-bit key of our own for a run (0: the schema) in the schema that the connection looks at."""
+    """A 64-bit key for a run (0: the schema) in the connection's current schema."""
     schema = connection.scalar(text("select current_schema()"))
     digest = hashlib.sha256(f"vnsync\0{schema}\0{run_id}".encode()).digest()
     return int.from_bytes(digest[:8], "big", signed=True)
@@ -125,13 +125,13 @@ def _hold_file(engine: Engine, run_id: int) -> Iterator[bool]:
 
 
 def _lock_file(engine: Engine, run_id: int) -> Path | None:
-    """Where a run's lock is, whatever links lead there; None for a database in memory, which nobody else can see."""
+    """Path of a run's lock, with links resolved; None for a database in memory, which no other process sees."""
     database = engine.url.database
     return None if database in (None, "", ":memory:") else Path(f"{os.path.realpath(database)}.run-{run_id}.lock")
 
 
 def _remove_if_free(path: Path) -> bool:
-    """Remove a lock file that nobody holds; whether that was so."""
+    """Remove a lock file if its lock is free. Returns whether it was."""
     descriptor = _lock(path)
     if descriptor is None:
         return False
@@ -141,12 +141,12 @@ def _remove_if_free(path: Path) -> bool:
 
 
 def _lock(path: Path) -> int | None:
-    """An open descriptor that holds the file's lock; None when somebody else does."""
+    """An open descriptor that holds the file's lock; None if another process holds it."""
     while True:
         descriptor = _open_locked(path)
         if descriptor is None or _is_at(path, descriptor):
             return descriptor
-        os.close(descriptor)  # its last holder removed the file between our two steps: the lock of that one is no lock
+        os.close(descriptor)  # the last holder removed this file after we opened it: its lock is worth nothing
 
 
 def _open_locked(path: Path) -> int | None:
@@ -170,7 +170,7 @@ def _open_locked(path: Path) -> int | None:
 
 
 def _opened(path: Path) -> int:
-    """Descriptor of the lock file, made where there is none; no link is followed to it, nothing made through one."""
+    """Descriptor of the lock file, which is made if there is none; links are never followed."""
     with contextlib.suppress(FileNotFoundError):
         refuse_special(path.lstat().st_mode, path)
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK

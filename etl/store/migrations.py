@@ -1,4 +1,4 @@
-"""The warehouse's schema version: what it is, and the way up and down."""
+"""Migrations: the version of the warehouse's schema, and how it is upgraded and downgraded."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _VIEW_IN_THE_WAY = ("0A000", "2BP01")
 
 
 def folder() -> Path:
-    """Where the revisions are: inside an installed package, or at the top of a checkout."""
+    """Folder of the revisions: inside an installed package, or at the top of a checkout."""
     package = Path(etl.__file__).parent
     installed = package / "migrations"
     return installed if installed.is_dir() else package.parent / "migrations"
@@ -46,20 +46,20 @@ def head() -> str:
 
 
 def current(engine: Engine) -> str | None:
-    """The database's revision; None when it has no schema of ours."""
+    """The database's revision; None if it has no schema of ours."""
     with database_errors(), engine.connect() as connection:
         return home.version(connection)
 
 
 def require_room(engine: Engine) -> None:
-    """Raises unless a warehouse is there, or can be made without meeting anybody else's objects (see `home`)."""
+    """Raise unless there is a warehouse, or all names are free to make one (see `home`)."""
     with database_errors(), engine.connect() as connection:
         if home.version(connection) is None:
             home.require_room(connection)
 
 
 def check(engine: Engine) -> None:
-    """Raises `Misconfigured` unless the database's schema is the one that this program needs."""
+    """Raise `Misconfigured` unless the database's schema is the one that this program needs."""
     found = current(engine)
     if found != head():
         _refuse_newer(found)
@@ -69,7 +69,7 @@ def check(engine: Engine) -> None:
 
 
 def is_current(connection: Connection) -> bool:
-    """Whether the schema that the connection looks at is the one that this program needs."""
+    """Whether the connection's schema is the one that this program needs."""
     return home.version(connection) == head()
 
 
@@ -82,11 +82,11 @@ def _refuse_newer(found: str | None) -> None:
 
 
 def upgrade(engine: Engine, *, thorough: bool = False) -> bool:
-    """Bring the schema to `head()` in one transaction; whether anything had to be done.
+    """Bring the schema to `head()` in one transaction. Returns whether anything had to be done.
 
-    Views that are missing are made. Those that are defined otherwise are looked for when the last run was made by
-    another version of vnsync, or if `thorough`. Raises `Misconfigured` when the database is newer than this program, or
-    has other objects under vnsync's names, `TryLater` while a run is on.
+    Missing views are made. Views with other definitions are looked for if another version of vnsync made the last run,
+    or if `thorough`. Raises `Misconfigured` if the database is newer than this program or has other objects under
+    vnsync's names, `TryLater` while a run is in progress.
     """
     return _migrate(engine, head(), thorough=thorough)
 
@@ -98,7 +98,7 @@ def downgrade(engine: Engine, revision: str) -> None:
 
 
 def would_drop(engine: Engine, revision: str) -> list[home.Owned]:
-    """What `downgrade` would drop: all that vnsync made for "base", and nothing that is named for a later one."""
+    """The objects that `downgrade` would drop: all of vnsync's for "base"; none is listed for a later revision."""
     _require_known(revision)
     with database_errors(), engine.connect() as connection:
         found = home.version(connection)
@@ -119,12 +119,12 @@ def _migrate(engine: Engine, target: str, *, thorough: bool = False) -> bool:
         found = home.version(connection)
         _refuse_newer(found)
         if found is None and target == "base":
-            return False  # whatever is there is not ours
+            return False  # other objects may exist, but none is ours
         wrong = _wrong_views(connection, thorough) if found == target else []
         if found == target and not wrong:
             return False
         if found == target:
-            schema_check.refuse_edited(connection)  # views cannot be made over other tables
+            schema_check.refuse_edited(connection)  # views cannot be made over changed tables
         elif found is None:
             home.require_room(connection)
         if found is not None:
@@ -137,7 +137,7 @@ def _migrate(engine: Engine, target: str, *, thorough: bool = False) -> bool:
 
 
 def _wrong_views(connection: Connection, thorough: bool) -> list[str]:
-    """The views to be made; their definitions are compared where they may be those of another version."""
+    """The views to be made; definitions are compared only if they may be those of another version."""
     if thorough or connection.dialect.name == "sqlite" or _is_of_another_version(connection):
         return view_upkeep.differing(connection)
     return view_upkeep.missing(connection)
@@ -146,14 +146,14 @@ def _wrong_views(connection: Connection, thorough: bool) -> list[str]:
 def _is_of_another_version(connection: Connection) -> bool:
     runs = schema.sync_runs
     if not home.owners(connection, [runs.name]):
-        return False  # `soundness` says so
+        return False  # `schema_check` reports it
     last = connection.scalar(select(runs.c.version).order_by(runs.c.run_id.desc()).limit(1))
     return last is not None and last != etl.__version__
 
 
 @contextlib.contextmanager
 def _owners_work(found: str | None, target: str, wrong: Sequence[str]) -> Iterator[None]:
-    """A role that only loads may not change the schema: say so, instead of naming the first object it stumbled on."""
+    """Explain that a role which only loads may not change the schema, instead of naming the first refused object."""
     try:
         with database_errors():
             yield
@@ -201,9 +201,9 @@ def _drop_all(connection: Connection) -> None:
 
 
 def _change(connection: Connection, found: str, target: str) -> list[attached.Attached]:
-    """Run the revisions between two versions; views go only where the change of a table cannot be done under them.
+    """Run the revisions between two versions. Views are dropped only if a table cannot be changed under them.
 
-    What others had attached to the views that went.
+    Returns what others had attached to the dropped views.
     """
     from alembic import command
 

@@ -1,4 +1,4 @@
-"""Patience with a server that has no connection left: it counts a closed one until its process there has ended."""
+"""Retry of connecting to a full server: PostgreSQL counts a closed connection until its process has ended."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from etl.errors import NoConnectionFree
 from etl.store.connecting import by_words, telling_line
 
 SECONDS = 1.5
-"""How long a connection is asked for again; a pooler that refuses has waited by itself."""
+"""How long a connection is retried. A pooler waits by itself before it refuses."""
 PAUSE = 0.1
 
 
 def prepare(engine: Engine) -> None:
-    """Make a new engine for PostgreSQL patient."""
+    """Add the retry to a new engine for PostgreSQL."""
     event.listen(engine, "do_connect", _connect)
 
 

@@ -1,7 +1,7 @@
-"""SQLite files that can only be read: on a read-only mount, or of another user. Reading them must not write either.
+"""Read-only SQLite files: on a read-only mount, or of another user. Reading them must not write either.
 
-SQLite keeps a journal and an index of it beside a file, even for readers. Where nothing is in the journal the file is
-opened as immutable, which needs neither; somebody who may write to it can change it meanwhile, and that is noticed.
+SQLite keeps a journal and its index next to a file, even for readers. If the journal is empty, the file is opened as
+immutable, which needs neither. Another user may still write to it meanwhile; that is detected.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from sqlalchemy import Engine
 from etl.errors import LocalTrouble, TryLater
 
 OPTION = "vnsync_read_only"
-"""Execution option of an engine whose file can only be read: its `ReadOnlyFile`."""
+"""Execution option of an engine: the `ReadOnlyFile`, if its file can only be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReadOnlyFile:
-    """`path`: without links, as SQLite names its journal; `reason`: why it cannot be written."""
+    """SQLite file that can only be read. `path`: without links, as for its journal; `reason`: why not written."""
 
     path: Path
     reason: str
 
     def connect(self, arguments: dict[str, Any]) -> sqlite3.Connection:
-        """A connection that writes nothing: neither to the file nor beside it where that can be helped."""
+        """A connection that writes nothing: neither to the file nor, if possible, next to it."""
         immutable = "" if journal(self.path) else "&immutable=1"
         uri = f"file:{quote(str(self.path))}?mode=ro{immutable}"
         connection: sqlite3.Connection = sqlite3.connect(uri, uri=True, **arguments)
@@ -39,9 +39,9 @@ class ReadOnlyFile:
 
 
 def examine(path: Path) -> ReadOnlyFile | None:
-    """The file when it can only be read; None when it can be written, too.
+    """The file if it can only be read; None if it can be written, too.
 
-    Raises `LocalTrouble` when its journal holds what would have to be written into it first.
+    Raises `LocalTrouble` if its journal has content that must be written to the file first.
     """
     real = Path(os.path.realpath(path))
     reason = _why_not(real)
@@ -57,12 +57,12 @@ def examine(path: Path) -> ReadOnlyFile | None:
 
 
 def journal(path: Path) -> Path | None:
-    """The journal beside a SQLite file that holds something; None when there is none."""
+    """The journal of a SQLite file, if it has content; None if there is none."""
     for suffix in ("-wal", "-journal"):
-        beside = Path(f"{path}{suffix}")
+        candidate = Path(f"{path}{suffix}")
         with contextlib.suppress(FileNotFoundError):
-            if beside.stat().st_size > 0:
-                return beside
+            if candidate.stat().st_size > 0:
+                return candidate
     return None
 
 
@@ -72,14 +72,14 @@ def _why_not(path: Path) -> str | None:
             pass
     except OSError as exc:
         return exc.strerror or type(exc).__name__
-    beside = [Path(f"{path}{suffix}") for suffix in ("-wal", "-shm")]
-    if os.access(path.parent, os.W_OK | os.X_OK) or all(os.access(each, os.W_OK) for each in beside):
+    needed = [Path(f"{path}{suffix}") for suffix in ("-wal", "-shm")]
+    if os.access(path.parent, os.W_OK | os.X_OK) or all(os.access(each, os.W_OK) for each in needed):
         return None
     return f"the folder {path.parent} is not writable"
 
 
 def refuse_writing(engine: Engine) -> None:
-    """Raises `LocalTrouble` when the engine's file can only be read."""
+    """Raise `LocalTrouble` if the engine's file can only be read."""
     file: ReadOnlyFile | None = engine.get_execution_options().get(OPTION)
     if file is not None:
         raise LocalTrouble(f"cannot write the database file {file.path}: {file.reason}")
@@ -87,7 +87,7 @@ def refuse_writing(engine: Engine) -> None:
 
 @contextlib.contextmanager
 def unchanged(engine: Engine) -> Iterator[None]:
-    """Raises `TryLater` at the end when somebody wrote to a file that was read without its locks."""
+    """Raise `TryLater` at the end of the block if a file that was read without locks was written to meanwhile."""
     file: ReadOnlyFile | None = engine.get_execution_options().get(OPTION)
     before = file and _state(file.path)
     yield
@@ -96,6 +96,6 @@ def unchanged(engine: Engine) -> Iterator[None]:
 
 
 def _state(path: Path) -> tuple[object, ...] | None:
-    """What changes with a write to the file; None while a journal makes SQLite take its locks."""
+    """File attributes that a write changes; None while a journal makes SQLite use locks."""
     found = path.stat()
     return None if journal(path) else (found.st_ino, found.st_size, found.st_mtime_ns)

@@ -1,6 +1,6 @@
-"""What a PostgreSQL role must be allowed to do for a sync: asked in one query, before anything is read or written.
+"""Rights that a PostgreSQL role needs for a sync: checked in a few queries, before anything is read or written.
 
-The grants themselves are in `docs/postgresql-roles.sql`; what a sync needs is declared here once more, by table.
+The grants themselves are in `docs/postgresql-roles.sql`; the rights that a sync needs are declared here by table.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ NEEDED: dict[str, tuple[str, ...]] = {
     **{table.name: KEEP for table in schema.current.values()},
     **{table.name: ADD for table in schema.closed.values()},
 }
-"""Rights by table. Versions that ended are only ever added to: nothing here changes or deletes one."""
+"""Rights by table. Closed versions are only added: no right here changes or deletes one."""
 
 _TABLES = """
 select c.relname, array_remove(array[
@@ -60,14 +60,14 @@ where nspname = any(:names) and not has_schema_privilege(oid, 'USAGE') order by 
 
 
 def check(connection: Connection) -> None:
-    """Raises `NotAllowed` with the first right that is missing, its object and its grant.
+    """Raise `NotAllowed` with the first missing right, its object and its grant.
 
-    Raises `Unavailable` where nothing can be written: on a standby, or by a role or database that is set to read only.
+    Raises `Unavailable` if nothing can be written: on a standby, or if the role or database is set to read only.
     """
     reads_only, role, database, temporary, numbered = connection.execute(text(_AROUND)).one()
     if reads_only:
         raise Unavailable(
-            "the server allows read-only transactions alone (a standby, or default_transaction_read_only)",
+            "the server allows only read-only transactions (a standby, or default_transaction_read_only)",
             remedy="Connect to the primary, or end default_transaction_read_only; the commands that read work here",
         )
     if not temporary:
@@ -81,7 +81,7 @@ def check(connection: Connection) -> None:
 
 
 def require_schema(connection: Connection) -> None:
-    """Raises when the search path leads nowhere: to no schema, or to one that the role may not enter."""
+    """Raise if the search path has no usable schema: none exists, or the role may not use it."""
     if connection.scalar(text("select current_schema()")) is not None:
         return
     role, path = connection.execute(text("select current_user::text, current_setting('search_path')")).one()

@@ -1,4 +1,4 @@
-"""Rows about runs: a run begins, claims its accounts, tells of each, and ends; the dead are marked by the living."""
+"""Runs in the database: a run begins, claims its accounts, records each, and ends. A live run marks dead ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ID_TRIES = 50
 
 
 def new_run_id(now: datetime, random: Random) -> int:
-    """A run id, made without the database, for every message to name it: YYMMDDhhmmss (UTC), milliseconds, a digit.
+    """A run id: YYMMDDhhmmss (UTC), milliseconds, a digit. It needs no database, so every message can name it.
 
     It sorts by time, and as a number of 16 digits survives JSON readers that know only doubles.
     """
@@ -50,11 +50,11 @@ def running(engine: Engine, *, clock: Clock, random: Random, source_url: str, ve
 
 @contextlib.contextmanager
 def _ended(engine: Engine, run_id: int, clock: Clock) -> Iterator[None]:
-    """What breaks off a run that has not ended its row (a bug, no memory, a signal at its very start) ends the row."""
+    """End the row of a run that an error broke off before it did so (a bug, no memory, a signal at its start)."""
     try:
         yield
     except BaseException as exc:
-        vars(exc)["run_id"] = run_id  # whatever it is, its line can name the run
+        vars(exc)["run_id"] = run_id  # the line of any error can name the run
         with contextlib.suppress(VnsyncError):
             _interrupt(engine, run_id, clock.now(), exc)
         raise
@@ -85,14 +85,14 @@ def _insert(engine: Engine, run_id: int, now: datetime, source_url: str, version
 
 
 def mark_dead(engine: Engine, now: datetime, run_id: int) -> list[int]:
-    """Mark runs that say running and whose process is gone as interrupted; their ids. `run_id`: the caller's own."""
+    """Mark running runs without a process as interrupted. Returns their ids. `run_id`: the caller's own run."""
     with database_errors(), begin_writing(engine) as connection:
         hold_schema(connection)
         return liveness.mark_dead(connection, now, run_id)
 
 
 def claim(engine: Engine, run_id: int, account_ids: Sequence[int], now: datetime) -> None:
-    """Claim accounts for a run, all or none. Raises `TryLater` when a live run is about to publish one of them."""
+    """Claim accounts for a run, all or none. Raises `TryLater` if a live run is about to publish one of them."""
     wanted = sorted(set(account_ids))
 
     def write(connection: Connection) -> None:
@@ -106,11 +106,11 @@ def claim(engine: Engine, run_id: int, account_ids: Sequence[int], now: datetime
 def _take(connection: Connection, run_id: int, wanted: list[int]) -> None:
     claims = schema.account_claims
     if connection.execute(select(schema.sync_runs.c.run_id).where(*_still_running(run_id))).first() is None:
-        raise TryLater("another run took this one for dead", remedy="Run again")
+        raise TryLater("another run marked this run as interrupted", remedy="Run again")
     holders = {row.account_id: row.run_id for row in connection.execute(select(claims))}
     for account_id in wanted:
         if holders.get(account_id, run_id) != run_id:
-            held_by = liveness.told_holder(connection, holders[account_id])
+            held_by = liveness.holder_in_words(connection, holders[account_id])
             raise TryLater(
                 f"account {account_id} is being synced by run {holders[account_id]}{held_by}",
                 remedy="Let it finish, then run again",
@@ -121,9 +121,9 @@ def _take(connection: Connection, run_id: int, wanted: list[int]) -> None:
 
 
 def consume_claim(connection: Connection, run_id: int, account_id: int) -> None:
-    """Give up the claim inside the publishing transaction. Raises `TryLater` when another run has taken it over.
+    """Give up the claim inside the publishing transaction. Raises `TryLater` if another run has taken it over.
 
-    This is the fence: a run that was taken for dead, and wakes up, finds its claim gone and publishes nothing.
+    This is the fence: a run that was marked as dead and continues after all has lost its claim and publishes nothing.
     """
     if _give_up(connection, run_id, account_id) != 1:
         raise TryLater(f"another run took over account {account_id}", remedy="Run again")
@@ -137,9 +137,9 @@ def record(connection: Connection, result: AccountResult) -> None:
 
 
 def record_unpublished(engine: Engine, result: AccountResult) -> AccountResult:
-    """Write the row of an account that is held or failed, and free its claim; what the row says.
+    """Write the row of an account that is held or failed, and free its claim. Returns the result as the row has it.
 
-    A row that is there already stays: the account was published, and only the news of it was lost.
+    An existing row stays: the account was published, and only the acknowledgement was lost.
     """
     recorded = result
 
@@ -157,16 +157,16 @@ def record_unpublished(engine: Engine, result: AccountResult) -> AccountResult:
 
 
 def _published(row: Row[Any], result: AccountResult) -> AccountResult:
-    """The result that the row of a published account tells."""
-    told = {name: value for name, value in row._mapping.items() if name not in ("status", "strategy")}
+    """The result, as the row of a published account has it."""
+    recorded = {name: value for name, value in row._mapping.items() if name not in ("status", "strategy")}
     strategy = None if row.strategy is None else Strategy(row.strategy)
-    return replace(result, **told, status=AccountStatus.SUCCEEDED, strategy=strategy, exit_code=0)
+    return replace(result, **recorded, status=AccountStatus.SUCCEEDED, strategy=strategy, exit_code=0)
 
 
 def is_recorded(engine: Engine, run_id: int, account_id: int) -> bool:
-    """Whether the account's row of this run is there: after a commit that nobody acknowledged, this is what counts.
+    """Whether the account's row of this run exists, which decides about a commit without an acknowledgement.
 
-    The claim is given up on the way: where that commit is still going on, this waits for its end.
+    It also gives up the claim: if that commit is still in progress, this waits for its end.
     """
     with database_errors(), begin_writing(engine) as connection:
         _give_up(connection, run_id, account_id)
@@ -174,7 +174,7 @@ def is_recorded(engine: Engine, run_id: int, account_id: int) -> bool:
 
 
 def finish(engine: Engine, result: RunResult) -> None:
-    """Bring the run's row to its last state, and free what it still claims. A state that is final stays."""
+    """Bring the run's row to its final state, and free its remaining claims. A state that is final already stays."""
     runs, claims = schema.sync_runs, schema.account_claims
     ended = {name: getattr(result, name) for name in ("status", "exit_code", "finished_at", "error")}
 
@@ -191,7 +191,7 @@ def _still_running(run_id: int) -> tuple[ColumnElement[bool], ...]:
 
 
 def _give_up(connection: Connection, run_id: int, account_id: int) -> int:
-    """How many claims there were: one or none."""
+    """Delete the claim. Returns how many there were: one or none."""
     return connection.execute(_claim(), {"mine": account_id, "ours": run_id}).rowcount
 
 
@@ -208,7 +208,7 @@ def _recorded(connection: Connection, run_id: int, account_id: int) -> Row[Any] 
 
 
 def _settled(engine: Engine, write: Callable[[Connection], None]) -> None:
-    """Do what may be done twice; once more when the connection broke: nobody knows then whether it was committed."""
+    """Run a write that may be repeated. Repeat it if the connection broke: it is unknown then whether it committed."""
     with database_errors():
         try:
             _write(engine, write)

@@ -1,4 +1,4 @@
-"""The warehouse's tables as SQLAlchemy sees them, made from the one declaration in `domain.tables`."""
+"""Schema of the warehouse for SQLAlchemy; the data tables are made from the declarations in `domain.tables`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from etl.domain import tables as declared
 from etl.store.types import ID, TYPES, UtcDateTime, storage_class
 
 VERSION_TABLE = "vnsync_version"
-"""Where Alembic keeps the schema's version: under a name of our own, for other programs have an `alembic_version`."""
+"""Table in which Alembic keeps the schema's version. Its name is our own: other programs use `alembic_version`."""
 
 metadata = MetaData(
     naming_convention={
@@ -70,7 +70,7 @@ installations = Table(
     CheckConstraint("(binding_id = 1) = (run_id is not null)", name="first"),
     *_runs("run_id"),
 )
-"""Which installation's accounts these are. The highest `binding_id` is in force; the others stay as the record."""
+"""Installations to which the accounts belong. The highest `binding_id` is in force; the others stay as a record."""
 
 accounts = Table(
     "accounts",
@@ -86,8 +86,8 @@ accounts = Table(
     Column("users_compared_at", UtcDateTime),
     *_runs("first_run_id", "last_run_id"),
 )
-"""What is known of each account. `listed_by_...`: the viewer whose listing its open numbers are; `described_at`: when
-name and time zone were last asked for; `users_compared_at`: when the other users were last asked what they see."""
+"""Facts about each account. `listed_by_...`: the viewer through whom its open numbers were listed; `described_at`: when
+name and time zone were last requested; `users_compared_at`: when the listings of its other users were last compared."""
 
 account_syncs = Table(
     "account_syncs",
@@ -134,7 +134,7 @@ chain_sections = Table(
     CheckConstraint("change in ('closed', 'opened')", name="change"),
     *_runs("run_id"),
 )
-"""What the links of the chain are made of, so that `verify` can name the table and the row that was edited."""
+"""Sections of the chain's links, so that `verify` can name the table and the row that was edited."""
 
 quarantine = Table(
     "quarantine",
@@ -170,9 +170,9 @@ first_reported = Table(
     _key("run_id"),
     *_runs("run_id"),
 )
-"""Fields that a run saw reported for an account whose previous sync did not have them: known since, not changed then.
+"""Fields that a run received for an account whose previous sync did not have them: known since then, not changed then.
 
-`path` is spelt as in `source_drift`. One row for each time: a source may go back to an edition and forth again.
+`path` is written as in `source_drift`. One row for each time: a source may change its edition back and forth.
 """
 
 erasures = Table(
@@ -185,7 +185,7 @@ erasures = Table(
     Column("erased_at", UtcDateTime, nullable=False),
     Column("reason", Text),
 )
-"""Versions of numbers whose personal columns were emptied, with the digest of what stood there: the chain goes on."""
+"""Versions of numbers whose personal columns were emptied, with the digest of the old values: the chain stays valid."""
 
 account_claims = Table(
     "account_claims",
@@ -194,7 +194,7 @@ account_claims = Table(
     Column("run_id", ID, nullable=False),
     *_runs("run_id"),
 )
-"""Which live run is about to publish an account. A claim whose run is dead means nothing."""
+"""Claims: the live run that is about to publish each account. The claim of a dead run has no effect."""
 
 listing_states = Table(
     "listing_states",
@@ -206,7 +206,7 @@ listing_states = Table(
     Column("drift_entries", Text, nullable=False),
     *_runs("run_id"),
 )
-"""Which published sync the rows of `listing_windows` remember. Both may be emptied at any time."""
+"""Published sync to which the rows of `listing_windows` belong. Both tables may be emptied at any time."""
 
 listing_windows = Table(
     "listing_windows",
@@ -222,7 +222,7 @@ listing_windows = Table(
     Column("digests", LargeBinary, nullable=False),
     Column("phones", LargeBinary, nullable=False),
 )
-"""Fingerprints of the listing, a row for each window; ids and the rest packed, for they are read as a whole."""
+"""Fingerprints of the listing, a row for each window; ids and others are packed, because they are read as a whole."""
 
 
 def _data_columns(table: declared.Table) -> list[Column[object]]:
@@ -236,7 +236,7 @@ _SQLITE_ONLY = {ONLY_ON: "sqlite"}
 
 
 def _foreign_keys(table: declared.Table) -> list[ForeignKeyConstraint]:
-    """Declared for SQLite, where declaring costs nothing; in PostgreSQL they are left to `verify` (see README)."""
+    """Foreign keys, declared only in SQLite, where they cost nothing; in PostgreSQL `verify` checks them (README)."""
     return [
         ForeignKeyConstraint(
             ["account_id", *reference.columns],
@@ -252,7 +252,7 @@ def _target_key(reference: declared.Reference) -> tuple[str, ...]:
 
 
 def _indexes(table: declared.Table) -> list[Index]:
-    """One index for each reference that the primary key does not serve: who holds this campaign, site, scenario."""
+    """One index for each reference that the primary key does not serve: rows that refer to a campaign, a site, ..."""
     led_by_key = table.key_names
     return [
         Index(f"ix_{table.name}_{'_'.join(r.columns)}", "account_id", *r.columns)
@@ -261,8 +261,8 @@ def _indexes(table: declared.Table) -> list[Index]:
     ]
 
 
-def _asked(table: declared.Table, name: str) -> list[Index]:
-    """Who has this phone number, or this id: asked of all accounts at once, so the account does not lead."""
+def _lookup_indexes(table: declared.Table, name: str) -> list[Index]:
+    """Indexes to look up a phone number or an id in all accounts at once, so they do not begin with the account."""
     indexes = [Index(f"ix_{name}_{column}", column) for column in (*table.sought, *table.followed)]
     for index in indexes:
         event.listen(index, "before_create", _without_nulls)
@@ -270,20 +270,20 @@ def _asked(table: declared.Table, name: str) -> list[Index]:
 
 
 def _without_nulls(index: Index, connection: Connection, **_more: object) -> None:
-    """Leave rows without a value out: most numbers have no redirection number, and then cost the index nothing."""
+    """Leave out rows without a value: most numbers have no redirection number and then cost the index nothing."""
     (column,) = index.columns
     index.dialect_options[connection.dialect.name]["where"] = column.is_not(None)
 
 
-def _changed(name: str) -> Index:
-    """What began when. A first load writes it for every row, so PostgreSQL gets the kind that costs next to nothing."""
+def _begin_index(name: str) -> Index:
+    """Index by begin of rows. A first load writes it for every row, so in PostgreSQL it is the cheapest kind, BRIN."""
     index = Index(f"ix_{name}_valid_from", "valid_from")
     event.listen(index, "before_create", _as_brin)
     return index
 
 
 def _as_brin(index: Index, connection: Connection, **_more: object) -> None:
-    """Said when it is made: said with the declaration, it would have SQLite's users import PostgreSQL's dialect."""
+    """Set the kind when the index is created: in the declaration, users of SQLite would import PostgreSQL's dialect."""
     if connection.dialect.name == "postgresql":
         index.dialect_options["postgresql"].update({"using": "brin", "with": {"pages_per_range": 16}})
 
@@ -297,8 +297,8 @@ def _current(table: declared.Table) -> Table:
         Column("opened_run_id", ID, nullable=False),
         *_foreign_keys(table),
         *_indexes(table),
-        *_asked(table, table.name),
-        _changed(table.name),
+        *_lookup_indexes(table, table.name),
+        _begin_index(table.name),
         sqlite_with_rowid=False,
     )
 
@@ -313,7 +313,7 @@ def _closed(table: declared.Table) -> Table:
         Column("opened_run_id", ID, nullable=False),
         Column("closed_run_id", ID, nullable=False),
         CheckConstraint("valid_to > valid_from", name="period"),
-        *_asked(table, f"{table.name}_closed"),
+        *_lookup_indexes(table, f"{table.name}_closed"),
         Index(f"ix_{table.name}_closed_valid_from", "valid_from"),
         Index(f"ix_{table.name}_closed_valid_to", "valid_to"),
         *_runs("opened_run_id", "closed_run_id"),
@@ -322,18 +322,18 @@ def _closed(table: declared.Table) -> Table:
 
 
 current = {t.name: _current(t) for t in declared.TABLES}
-"""What exists now, by table name."""
+"""Tables of current rows, by table name."""
 closed = {t.name: _closed(t) for t in declared.TABLES}
-"""Versions that ended, by the name of the table of current rows."""
+"""Tables of closed versions, by the name of the table of current rows."""
 
 
 # -- storage classes, which PostgreSQL's types refuse by themselves
 
 
 def _check_types(table: Table) -> None:
-    """Refuse values of a foreign storage class in SQLite: in every column, but only in `valid_from` of current rows.
+    """Refuse values of a wrong storage class in SQLite: in every column, but of current rows only in `valid_from`.
 
-    A first load writes current rows by the hundred thousand; the whole check would take it 8 % longer (docs/chain.md).
+    A first load writes hundreds of thousands of current rows; the whole check would make it 8 % slower (docs/chain.md).
     """
     columns = [table.c.valid_from] if table.name in current else list(table.columns)
     check = CheckConstraint(" and ".join(map(_typed, columns)), name="types", info=_SQLITE_ONLY)

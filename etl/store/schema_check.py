@@ -1,7 +1,7 @@
-"""Whether the warehouse still is what the migrations made: looked at before every run, in a few milliseconds.
+"""Schema check before every run: whether the warehouse still is as the migrations made it. It takes milliseconds.
 
 Tables edited by hand (a column dropped, renamed or retyped, an index or a constraint lost) are refused before anything
-is read from the source. `inspection` looks deeper, for `vnsync doctor`.
+is read from the source. `inspection` checks more, for `vnsync doctor`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from etl.store import read_only, rights, schema
 from etl.store.engine import DOUBTFUL, POSTGRESQL_MINIMUM, database_errors
 
 Column = tuple[str, str, bool]
-"""Name, type as the database spells it, whether null is refused."""
+"""Name, type as the database writes it, whether null is refused."""
 
 _SERVER = "select current_setting('server_version_num')::int / 10000, current_setting('server_encoding')"
 _COLUMNS = {
@@ -44,9 +44,9 @@ _NAMES = {
 
 
 def check(engine: Engine) -> list[str]:
-    """What to warn of. Raises `IntegrityBroken`, `NotAllowed` or `Misconfigured` where no run should begin.
+    """Warnings about the warehouse. Raises `IntegrityBroken`, `NotAllowed` or `Misconfigured` if no run should begin.
 
-    The schema's version has been checked before.
+    The caller has checked the schema's version.
     """
     with database_errors(), engine.connect() as connection:
         if engine.name == "postgresql":
@@ -60,7 +60,7 @@ def check(engine: Engine) -> list[str]:
 
 
 def refuse_edited(connection: Connection) -> None:
-    """Raises `IntegrityBroken` when a table, a column, an index or a constraint is not what the migrations made."""
+    """Raise `IntegrityBroken` if a table, column, index or constraint is not as the migrations made it."""
     problems = [*_columns_wrong(connection), *_names_missing(connection)]
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
@@ -71,7 +71,7 @@ def refuse_edited(connection: Connection) -> None:
 
 
 def journal_warning(connection: Connection) -> str | None:
-    """Why a SQLite file is slower or less safe than it should be; None when it is not."""
+    """Reason why a SQLite file is slower or less safe than it should be; None if it is not."""
     mode = connection.exec_driver_sql("pragma journal_mode").scalar()
     if mode in ("wal", "memory"):
         return None
@@ -82,7 +82,7 @@ def journal_warning(connection: Connection) -> str | None:
 
 
 def check_server(connection: Connection) -> None:
-    """Raises `Misconfigured` for a PostgreSQL that is too old, or whose encoding cannot hold every name."""
+    """Raise `Misconfigured` for a PostgreSQL that is too old, or whose encoding cannot hold every name."""
     version, encoding = connection.execute(text(_SERVER)).one()
     if version < POSTGRESQL_MINIMUM:
         raise Misconfigured(f"PostgreSQL {version} is too old", remedy=f"Use PostgreSQL {POSTGRESQL_MINIMUM} or newer")
@@ -102,9 +102,9 @@ def _check_file(connection: Connection) -> list[str]:
 
 
 def refuse_damaged(connection: Connection) -> None:
-    """Read a whole SQLite file; raises `IntegrityBroken` when its pages contradict each other.
+    """Read a whole SQLite file. Raises `IntegrityBroken` if its pages contradict each other.
 
-    Rows that a CHECK refuses are no damage, and are left to `verify`, which names them.
+    Rows that a CHECK refuses are no damage; they are left to `verify`, which names them.
     """
     connection.exec_driver_sql("pragma ignore_check_constraints = on")
     found = connection.exec_driver_sql("pragma integrity_check(1)").scalar()
@@ -112,7 +112,7 @@ def refuse_damaged(connection: Connection) -> None:
     if found != "ok":
         raise IntegrityBroken(
             f"SQLite: the file is damaged: {str(found).splitlines()[-1]}",
-            remedy="Restore a backup; remove the -wal and -shm files beside the damaged one first",
+            remedy="Restore a backup; remove the -wal and -shm files of the damaged one first",
         )
 
 

@@ -1,7 +1,7 @@
-"""SQL functions that SQLite gets for the lines of the chain: what PostgreSQL can do by itself.
+"""SQL functions for SQLite that write the lines of the chain; PostgreSQL does this by itself.
 
-They take and give bytes. Python refuses a text that is no UTF-8, which an edit by hand can leave in SQLite; its bytes
-are digested like any others, so that the chain finds them.
+They take and return bytes. Python refuses text that is not UTF-8, which an edit by hand can leave in SQLite; its bytes
+are digested like any others, so that the chain detects them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Bytes = bytes | None
 
 
 def _of_bytes(function: Callable[..., str | None]) -> Callable[..., Bytes]:
-    """A function of text as one of bytes; bytes that are no UTF-8 come back as they were."""
+    """A function of text as a function of bytes; bytes that are not UTF-8 are kept."""
 
     def call(*values: Bytes) -> Bytes:
         made = function(*[None if value is None else canonical.text_of(value) for value in values])

@@ -1,4 +1,4 @@
-"""Rows of a query in batches, of a connection that may be closed while somebody still reads them."""
+"""Streams: rows of a query in batches, from a connection that may be closed before they are all read."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any
 from sqlalchemy import Connection, CursorResult, Row
 
 BATCH = 2_000
-"""Rows that memory holds of a query that is streamed."""
+"""Rows of a streamed query that are held in memory."""
 _OPEN = "vnsync_streams"
 
 
 @contextlib.contextmanager
 def closing_streams(connection: Connection) -> Iterator[None]:
-    """Close what was not read to its end: a signal stops a reader, but not whoever holds its rows."""
+    """Close streams that were not read to their end, for example because a signal stopped the reader."""
     with contextlib.ExitStack() as streams:
         connection.info[_OPEN] = streams
         yield
 
 
 def stream(connection: Connection, statement: Any) -> Iterator[Row[Any]]:
-    """The rows of a query, in batches: memory holds one of them, on either database. Within `closing_streams`."""
+    """The rows of a query, in batches: memory holds one batch, with either database. Within `closing_streams`."""
     options = {"stream_results": True, "yield_per": BATCH}
     result = connection.execute(statement, execution_options=options)
     connection.info[_OPEN].callback(_close, result)

@@ -17,14 +17,14 @@ from etl.errors import UnreadableValue
 class UtcDateTime(TypeDecorator[datetime]):
     """An instant in UTC, to the microsecond: `timestamptz`, or text `YYYY-MM-DD HH:MM:SS.ffffff` in SQLite.
 
-    Takes and gives aware datetimes; a datetime without a zone is refused, for nobody knows what it means.
+    Takes and returns aware datetimes. A datetime without a zone is refused, because its meaning is unknown.
     """
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """The instant in UTC; SQLite's is stored without the zone that it cannot hold."""
+        """The instant in UTC; for SQLite without the zone, which it cannot store."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -37,7 +37,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         return None if value is None else value.astimezone(UTC)
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None] | None:
-        """Reader of stored instants. SQLite's may hold anything: what is no instant raises `UnreadableValue`."""
+        """Reader of stored instants. SQLite may hold any value: one that is no instant raises `UnreadableValue`."""
         return _instant if dialect.name == "sqlite" else super().result_processor(dialect, coltype)
 
 
@@ -55,9 +55,9 @@ ID = BigInteger().with_variant(Integer(), "sqlite")
 
 
 class JsonText(TypeDecorator[Any]):
-    """JSON whose bytes we order ourselves: JSONB in PostgreSQL, canonical text in SQLite.
+    """JSON in an order of our own: JSONB in PostgreSQL, canonical text in SQLite.
 
-    PostgreSQL's dialect is imported when it is used: importing it takes as long as reading half a window.
+    PostgreSQL's dialect is imported only when it is used, because that takes as long as reading half a window.
     """
 
     impl = Text
@@ -85,8 +85,8 @@ TYPES: dict[Kind, TypeEngine[Any]] = {
 def storage_class(type_: TypeEngine[Any]) -> str:
     """The storage class (`typeof`) that SQLite must give to a column's values other than null.
 
-    SQLite stores any value in any column, and sorts by storage class first: an instant that is a blob comes after all
-    text.
+    SQLite stores any value in any column, and sorts by storage class first: an instant stored as a blob would come
+    after all text.
     """
     if isinstance(type_, Integer | Boolean):
         return "integer"

@@ -1,8 +1,8 @@
-"""Makes the views that are missing or differ from `views`, and leaves the others alone.
+"""Upkeep of views: makes those that are missing or differ from `views`, and leaves the others alone.
 
-A view is replaced where it stands if its columns allow that; else it is dropped and made again, and what others
-attached to it comes back. Where an object of theirs depends on it and stands in the way, that is named and nothing is
-changed.
+A view is replaced in place if its columns allow that; else it is dropped and made again, and everything that others
+attached to it is restored. If an object of theirs depends on it and prevents that, the error names the object, and
+nothing is changed.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ _HERE = "(select oid from pg_catalog.pg_namespace where nspname = current_schema
 
 
 def there(connection: Connection) -> list[str]:
-    """The views that are there, in the order in which they can be made."""
+    """The views that exist, in the order in which they can be made."""
     return [each.name for each in home.owners(connection, views.NAMES) if each.kind == "view"]
 
 
 def missing(connection: Connection) -> list[str]:
-    """The views that are not there, in the order in which they can be made."""
+    """The views that do not exist, in the order in which they can be made."""
     found = set(there(connection))
     return [name for name in views.NAMES if name not in found]
 
 
 def differing(connection: Connection) -> list[str]:
-    """The views that are missing or defined otherwise. PostgreSQL's role must be allowed to make temporary views."""
+    """The views that are missing or differ. In PostgreSQL the role must be allowed to make temporary views."""
     if connection.dialect.name == "sqlite":
         found, wanted = _sqlite(connection), {n: _plain(_create(n, q)) for n, q in views.queries("sqlite").items()}
     else:
@@ -42,7 +42,7 @@ def differing(connection: Connection) -> list[str]:
 
 
 def make(connection: Connection, names: Collection[str]) -> None:
-    """Make or replace these views. Raises `Misconfigured` when an object of somebody else's stands in the way."""
+    """Make or replace these views. Raises `Misconfigured` if an object that is not vnsync's prevents it."""
     new = missing(connection)
     home.refuse_taken(connection, [name for name in new if name in names])
     for name in views.NAMES:
@@ -53,7 +53,7 @@ def make(connection: Connection, names: Collection[str]) -> None:
 
 
 def drop(connection: Connection, names: Collection[str]) -> list[attached.Attached]:
-    """Drop these views; what others had attached to them. Raises `Misconfigured` when others' objects depend on one."""
+    """Drop these views. Returns what others attached to them. Raises `Misconfigured` if others' objects need one."""
     attached.refuse_dependents(connection, names)
     kept = attached.read(connection, names)
     for name in reversed(views.NAMES):
@@ -95,7 +95,7 @@ def _execute(connection: Connection, statement: str) -> None:
     connection.exec_driver_sql(statement)
 
 
-# -- what is there
+# -- definitions in the database
 
 
 def _sqlite(connection: Connection) -> dict[str, str]:
@@ -108,7 +108,7 @@ def _plain(sql: str) -> str:
 
 
 def _postgresql(connection: Connection) -> tuple[dict[str, str], dict[str, str]]:
-    """The definitions that are there and those that are wanted, as the server spells both with one search path."""
+    """The existing and the wanted definitions, both as the server writes them with one search path."""
     savepoint = connection.begin_nested()
     try:
         connection.exec_driver_sql(f"set local search_path to {home.quoted(connection)}, pg_temp")

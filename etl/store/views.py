@@ -1,4 +1,4 @@
-"""The views: history of each table, and the three that people ask. Made from the declaration, so never out of step.
+"""Views: the history of each table, and three for people. They are made from the declarations and so always match them.
 
 Views hold no data, so they are not versioned: `view_upkeep` makes those that are missing or differ.
 """
@@ -67,14 +67,14 @@ left join site_blocks b on b.account_id = lb.account_id and b.site_block_id = lb
 def _parts(*tables: str) -> Iterator[list[tuple[str, str]]]:
     """Every choice of current or closed rows for each of the tables: (source, its `valid_to`) in their order.
 
-    A view over these parts is one that SQLite, too, can look into with an index: it does not look into a history view.
+    A view over these parts can use an index in SQLite, too; a view over a history view cannot.
     """
     kinds = [((name, "null"), (f"{name}_closed", "valid_to")) for name in tables]
     yield from (list(choice) for choice in product(*kinds))
 
 
 def _periods(dialect: str) -> str:
-    """Pieces on which the link, the number, the campaign and the site all stay as they are."""
+    """Periods in which the link, the number, the campaign and the site all stay unchanged."""
     tables = ("virtual_number_campaigns", "virtual_numbers", "campaigns")
     arms = [_periods_of(dialect, dict(zip("lnc", parts, strict=True))) for parts in _parts(*tables)]
     return " union all ".join(arms)
@@ -83,7 +83,7 @@ def _periods(dialect: str) -> str:
 def _periods_of(dialect: str, parts: dict[str, tuple[str, str]]) -> str:
     """The periods of current or closed links, numbers and campaigns, as chosen.
 
-    `cross join`: SQLite keeps campaigns behind the links that name them, and otherwise may not.
+    `cross join` makes SQLite read campaigns after the links that refer to them; otherwise it may reorder them.
     """
     far, greatest, least = FAR[dialect], GREATEST[dialect], LEAST[dialect]
     ends = [f"{alias}.{end}" for alias, (_, end) in parts.items() if end != "null"] + [f"coalesce(w.valid_to, {far})"]
@@ -108,16 +108,16 @@ def _end(alias: str, parts: dict[str, tuple[str, str]], far: str) -> str:
 
 
 def _meets(alias: str, parts: dict[str, tuple[str, str]], far: str) -> str:
-    """That a version of `alias` and the link held at the same time; open versions hold for ever.
+    """Condition that a version of `alias` and the link were valid at the same time; open versions have no end.
 
-    In a function, so that SQLite, which may have no statistics, finds versions by their key and not by their end.
+    The end is inside a function, so that SQLite, which may lack statistics, finds versions by their key, not their end.
     """
     begun = "" if parts["l"][1] == "null" else f" and {alias}.valid_from < coalesce(l.valid_to, {far})"
     return begun + ("" if parts[alias][1] == "null" else f" and coalesce({alias}.valid_to, {far}) > l.valid_from")
 
 
 def _changes_of(table: Table, dialect: str) -> str:
-    """Versions opened (added, or changed when they follow one that ended then) and versions that ended for good."""
+    """Changes: opened versions (added, or changed if one ended at that time), and versions that ended for good."""
     same_key = " and ".join(f"o.{k} = v.{k}" for k in ("account_id", *table.key_names))
     key = _object(dialect, [(k, f"v.{k}") for k in table.key_names])
     before, after = (_object(dialect, [(c.name, _json(c, p, dialect)) for c in table.values]) for p in "ov")

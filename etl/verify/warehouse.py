@@ -33,7 +33,7 @@ def verify_warehouse(engine: Engine, heads: Sequence[KeptHead], progress: Progre
     progress("definitions")
     problems, looked = Problems(), inspection.inspect(engine)
     for difference in looked.problems:
-        problems.add(Problem(what=difference.told))
+        problems.add(Problem(what=difference.sentence))
     with database_errors(), begin_reading(engine) as connection:
         return replace(verify_connection(connection, heads, progress, problems), notes=looked.notes)
 

@@ -1,1 +1,1 @@
-"""Definitions of tables, indexes and views as each database tells them, and what others added to them."""
+"""Definitions of tables, indexes and views as each database reports them, and the additions of others."""

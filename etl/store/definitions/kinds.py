@@ -1,16 +1,16 @@
-"""What a look at a database's definitions gives."""
+"""Kinds of definitions that are found in a database."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 Definitions = dict[tuple[str, str], str]
-"""Definition by kind and name, of what vnsync makes."""
+"""Definitions of vnsync's objects, by kind and name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """`harmful`: additions of others that can make what vnsync reads or writes wrong; `harmless`: their others."""
+    """Definitions found. `harmful`: others' additions that can make vnsync's data wrong; `harmless`: other triggers."""
 
     definitions: Definitions
     harmful: tuple[str, ...]

@@ -1,7 +1,7 @@
-"""Definitions in PostgreSQL, without what changes no meaning: fill factors, partitions, the schema's name.
+"""Definitions in PostgreSQL, without parts that do not change their meaning: fill factors, partitions, schema names.
 
-The server leaves the schema out of what it spells where the search path leads there; so the path is set to the schema
-that is looked at.
+The server omits a schema's name if the search path contains the schema; so the path is set to the schema that is
+examined.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def can_compare(connection: Connection) -> bool:
 
 
 def found(connection: Connection) -> Found:
-    """What is there under vnsync's names, and what others added."""
+    """The definitions under vnsync's names, and the additions of others."""
     definitions = _definitions(connection, _HERE)
     obligatory = set(_ask(connection, _ADDED).scalars()) - {f"{t.name}.{c.name}" for t in _tables() for c in t.columns}
     harmful, harmless = [f"the column {name} takes no null and has no default" for name in sorted(obligatory)], []
@@ -100,7 +100,7 @@ def found(connection: Connection) -> Found:
 
 
 def wanted(connection: Connection) -> Definitions:
-    """Made in the session's temporary schema, read, and rolled back."""
+    """The wanted definitions: made in the session's temporary schema, read, and rolled back."""
     savepoint = connection.begin_nested()
     try:
         connection.exec_driver_sql("set local search_path to pg_temp")
@@ -119,7 +119,7 @@ def _definitions(connection: Connection, where: str) -> Definitions:
 
 
 def _triggers(connection: Connection) -> Iterator[tuple[str, bool]]:
-    """The triggers of others that are on, and whether what vnsync writes stays as it is."""
+    """The enabled triggers of others, and whether each leaves the rows that vnsync writes unchanged."""
     names = _names()
     for name, by_row, before, deletes, body, language in _ask(connection, _TRIGGERS):
         passive = not (by_row and before) or triggers.passes_rows_on(body, language, deletes=deletes)

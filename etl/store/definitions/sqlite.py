@@ -1,6 +1,6 @@
 """Definitions in SQLite, which keeps the text of each statement: tables are compared part by part.
 
-A column that somebody added stands in the text of the table; what vnsync made stands beside it unchanged.
+A column that was added by hand is in the text of the table; the parts that vnsync made are unchanged next to it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _BEFORE = re.compile(r"^\s*create\s+(?:temp\w*\s+)?trigger\s+.*?\bbegin\b", re.I
 
 
 def found(connection: Connection) -> Found:
-    """What is there under vnsync's names, and what others added."""
+    """The definitions under vnsync's names, and the additions of others."""
     ours = {f"{t.name}.{c.name}" for t in schema.metadata.sorted_tables for c in t.columns}
     tables = tuple(f"{t.name}." for t in schema.metadata.sorted_tables)
     obligatory = [
@@ -44,7 +44,7 @@ def found(connection: Connection) -> Found:
 
 
 def wanted() -> Definitions:
-    """Made in memory by the migrations."""
+    """The wanted definitions: made in memory by the migrations."""
     engine = create_engine("sqlite://", poolclass=StaticPool)
     try:
         migrations.upgrade(engine)
@@ -68,7 +68,7 @@ def _definitions(connection: Connection) -> Iterator[tuple[tuple[str, str], str]
 
 
 def _triggers(connection: Connection) -> Iterator[tuple[str, str]]:
-    """Triggers on tables of vnsync's, with what they execute."""
+    """Triggers on vnsync's tables, with the statements that they execute."""
     tables = set(schema.metadata.tables)
     for kind, name, table, sql in connection.exec_driver_sql(_OBJECTS):
         if kind == "trigger" and table in tables:
@@ -86,7 +86,7 @@ def _words(sql: str) -> list[str]:
 
 
 def _parts(sql: str) -> list[str]:
-    """The columns and constraints of a `create table`, each in one spelling."""
+    """The columns and constraints of a `create table`, each in normalized form."""
     depth, parts, part = 0, [], list[str]()
     for word in _words(sql):
         if word == "(" and depth == 0:

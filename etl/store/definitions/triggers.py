@@ -1,4 +1,4 @@
-"""What a trigger of somebody else's can do to the rows that vnsync writes, as far as its text tells."""
+"""Triggers of others: their effects on the rows that vnsync writes, as far as their text shows them."""
 
 from __future__ import annotations
 

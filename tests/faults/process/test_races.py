@@ -121,7 +121,7 @@ def test_migration_during_a_run(play: Stage, migration: str) -> None:
     pid = halt(play, "elsewhere", 2, only="after request")
     if migration == "upgrade":
         _drop_a_view(play)
-    refused(vnsync(play, *words), 75, "run [0-9]{16} is on")
+    refused(vnsync(play, *words), 75, "run [0-9]{16} is in progress")
     assert resume(play, pid).code == 0
     in_order(play)
     assert vnsync(play, *words).code == 0
