@@ -1,1 +1,1 @@
-"""From rows to the warehouse: staging, one diff for eight tables, and the transaction that publishes an account."""
+"""Loading: staging, one diff for all data tables, and the transaction that publishes an account."""

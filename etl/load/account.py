@@ -1,8 +1,8 @@
-"""One account's way into the warehouse: staged while it is listed, then compared and published in one transaction.
+"""Load of one account: its rows are staged during the listing, then compared and published in one transaction.
 
-A first load is not staged: its rows come when the listing is whole, and are written in that transaction. PostgreSQL
-stages and publishes in the same transaction. SQLite has one writer, so staging goes on beside it, and only publishing
-takes the writer's turn.
+A first load is not staged: its rows come when the listing is complete, and are written in that transaction. PostgreSQL
+stages and publishes in the same transaction. SQLite has one writer, so staging does not take the writer's lock; only
+publishing does.
 """
 
 from __future__ import annotations
@@ -31,29 +31,29 @@ from etl.store.connections import ConnectionCache
 from etl.store.engine import database_errors, release_snapshot
 from etl.store.installations import Installation
 
-WAITING = 10_000
-"""Rows that memory holds until they are staged together."""
+STAGED_TOGETHER = 10_000
+"""Rows that are buffered in memory until they are staged together."""
 
 
 @cache
 def _count() -> Select[int]:
-    """How many numbers an account has. Made once: making a statement takes longer than to execute a small one."""
+    """The count of an account's numbers. Cached, because building a small statement takes longer than executing it."""
     numbers = schema.current["virtual_numbers"]
     return select(func.count()).where(numbers.c.account_id == bindparam("mine"))
 
 
 class AccountLoad:
-    """An account's rows on their way: stage them, then publish once. `begin`: begins what may go on beside the rest."""
+    """The rows of one account: they are staged, then published once. `begin`: starts work in the background."""
 
     def __init__(self, target: Target, begin: Begin) -> None:
         self._target, self._connection, self._begin = target, target.connection, begin
         self._numbers = schema.current["virtual_numbers"]
         self._staged = self._analyzed = self._gone = False
-        self._waiting: defaultdict[str, list[Row]] = defaultdict(list)
+        self._buffered: defaultdict[str, list[Row]] = defaultdict(list)
 
     @cached_property
     def open_numbers(self) -> int:
-        """How many of the account's numbers are open in the warehouse; counted when it is first asked for."""
+        """The count of the account's open numbers in the warehouse; counted at the first use."""
         with database_errors():
             count = int(self._connection.scalar(_count(), {"mine": self._target.account_id}) or 0)
             release_snapshot(self._connection)
@@ -61,20 +61,20 @@ class AccountLoad:
 
     @cached_property
     def open_ids(self) -> array[int]:
-        """The ids of those numbers, ascending."""
+        """The ids of the account's open numbers, ascending."""
         if not self.open_numbers:
             return array("q")
         mine = select(self._numbers.c.virtual_number_id).where(self._numbers.c.account_id == self._target.account_id)
         ids = array("q")
         with database_errors():
             found = self._connection.scalars(mine.order_by(self._numbers.c.virtual_number_id))
-            for some in found.partitions(10_000):
-                ids.extend(some)
+            for part in found.partitions(10_000):
+                ids.extend(part)
             release_snapshot(self._connection)
         return ids
 
     def remembered(self) -> ListingPrint | None:
-        """What may be remembered of the account's last listing; its numbers are counted next, or `release_snapshot`."""
+        """The fingerprints of the account's last listing. Read `open_numbers` next, or call `release_snapshot`."""
         with contextlib.suppress(UnreadableValue), database_errors():
             return incremental.remembered(self._connection, self._target.account_id)
         return None
@@ -87,24 +87,24 @@ class AccountLoad:
             return shown.never_shown(self._connection, self._target.account_id, viewer, ids)
 
     def stage(self, batch: Batch) -> None:
-        """Add rows that were read, by table name; each key once in all calls together."""
+        """Stage decoded rows, by table name. Each key may come only once in all calls together."""
         self.stage_rows({name: columns.staged() for name, columns in batch.items()})
 
     def stage_rows(self, rows: Rows) -> None:
-        """The same of rows as they are staged."""
-        for name, some in rows.items():
-            self._waiting[name] += some
-        if sum(map(len, self._waiting.values())) >= WAITING:
-            self._put_waiting()
+        """Like `stage`, for rows that already have the form of staged rows."""
+        for name, added in rows.items():
+            self._buffered[name] += added
+        if sum(map(len, self._buffered.values())) >= STAGED_TOGETHER:
+            self._flush()
 
-    def _put_waiting(self) -> None:
-        """Stage the rows that waited for more of them: few at a time take as long as many."""
-        if not any(self._waiting.values()):
+    def _flush(self) -> None:
+        """Stage the buffered rows. They are buffered because staging a few rows takes as long as staging many."""
+        if not any(self._buffered.values()):
             return
         with database_errors():
             self._make_stage()
-            staging.put(self._connection, self._waiting)
-        self._waiting.clear()
+            staging.put(self._connection, self._buffered)
+        self._buffered.clear()
         self._analyzed = False
 
     def _analyze(self) -> None:
@@ -124,11 +124,11 @@ class AccountLoad:
             self._gone = True
 
     def contradicted(self, unlisted: Set[int | None]) -> list[tuple[str, Row]]:
-        """Current rows that numbers share, of which staged rows say something else than records that were not read.
+        """Current shared rows that differ from the staged ones although skipped, unchanged records refer to them.
 
-        `unlisted`: open numbers of which no usable record was listed.
+        `unlisted`: open numbers without a usable record in the listing.
         """
-        self._put_waiting()
+        self._flush()
         if not self._staged:
             return []
         with database_errors():
@@ -136,40 +136,40 @@ class AccountLoad:
             return list(shared_conflicts.contradicted(self._connection, self._target.account_id, unlisted))
 
     def restage(self, shared: Rows) -> None:
-        """Stage these rows that numbers share in place of those that were staged before."""
+        """Replace the staged rows of the shared tables with these."""
         with database_errors():
             staging.replace_shared(self._connection, shared)
             self._analyzed = False
 
     @contextlib.contextmanager
     def publishing(self, now: datetime, gone: Collection[int]) -> Iterator[PublishTransaction]:
-        """The transaction that compares what was staged and publishes it; without its `commit` nothing stays.
+        """The transaction that compares the staged rows and publishes them; it is rolled back without its `commit`.
 
-        `now`: when the listing was whole; `gone`: numbers proven gone. Raises `TryLater` when another run took the
-        account over, and what `database_errors` makes of the rest.
+        `now`: when the listing was complete; `gone`: numbers that are proven gone. Raises `TryLater` when another run
+        took the account over, and the errors of `database_errors`.
         """
-        self._put_waiting()
+        self._flush()
         with threads.turn_to_write(self._connection):
             with database_errors():
                 self._stage_gone(gone)
-                self._turn_to_writing()
-                transaction = self._begun(now)
+                self._begin_writing()
+                transaction = self._begin_transaction(now)
             yield transaction
 
     @contextlib.contextmanager
     def publishing_first(self, now: datetime) -> Iterator[PublishTransaction]:
-        """The same of an account of which nothing is current: its rows are pushed by `write` in the transaction."""
+        """The publishing transaction of an account without current rows: `write` pushes its rows into it."""
         with threads.turn_to_write(self._connection):
             with database_errors():
-                self._turn_to_writing()
-                transaction = self._begun(now)
+                self._begin_writing()
+                transaction = self._begin_transaction(now)
             with FirstLoad(self._connection, transaction.stamp, self._begin) as transaction.first:
                 yield transaction
 
     @contextlib.contextmanager
     def trying(self, now: datetime, gone: Collection[int]) -> Iterator[PublishTransaction]:
-        """A dry run: the same, tried out on temporary copies. No table that others see is written or locked."""
-        self._put_waiting()
+        """The transaction of a dry run, on temporary copies: no table that others can see is written or locked."""
+        self._flush()
         with database_errors():
             self._stage_gone(gone)
             if self._staged:
@@ -178,7 +178,7 @@ class AccountLoad:
             transaction = PublishTransaction(self._target, self._stage_state, now)
         yield transaction
 
-    def _begun(self, now: datetime) -> PublishTransaction:
+    def _begin_transaction(self, now: datetime) -> PublishTransaction:
         runs.consume_claim(self._connection, self._target.run_id, self._target.account_id)
         return PublishTransaction(self._target, self._stage_state, now)
 
@@ -186,7 +186,7 @@ class AccountLoad:
     def _stage_state(self) -> Staged:
         return Staged(anything=self._staged, gone=self._gone, open_numbers=self.open_numbers)
 
-    def _turn_to_writing(self) -> None:
+    def _begin_writing(self) -> None:
         if self._connection.dialect.name == "sqlite":
             self._connection.commit()
             self._connection.execution_options(sqlite_begin="immediate").begin()
@@ -205,7 +205,7 @@ def open_load(
     *,
     pause: Callable[[float], None] = sleep,
 ) -> Iterator[AccountLoad]:
-    """What one account's way into the warehouse needs; nothing stays of its rows unless they are published."""
+    """The load of one account, on a connection of its own; its rows are discarded unless they are published."""
     with connection_cache.borrow() as connection:
         target = Target(
             connection=connection,

@@ -1,4 +1,4 @@
-"""The commit of what a run publishes, and what to believe when the connection breaks while it is under way."""
+"""The commit of a publication, and its outcome when the connection breaks during the commit."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from etl.errors import Unavailable
 from etl.store import runs
 
 LOOKUP_PAUSES = (0.5, 1, 2, 4, 8, 15)
-"""Seconds between the attempts to ask a database that broke off at the commit whether it had committed."""
+"""Seconds between attempts to look up, after a connection broke at the commit, whether the database committed."""
 
 
 def commit(
     connection: Connection, engine: Engine, run_id: int, account_id: int, pause: Callable[[float], None]
 ) -> None:
-    """Commit an account's sync; when the connection breaks in between, what the database recorded decides, not a guess.
+    """Commit an account sync. When the connection breaks meanwhile, the database's own record decides the outcome.
 
-    Raises what broke the connection where nothing was committed, `Unavailable` where the database cannot be asked.
+    Raises the connection's error when nothing was committed, `Unavailable` when the record cannot be looked up.
     """
     try:
         connection.commit()
     except DBAPIError as exc:
-        connection.invalidate()  # whatever is left of the transaction ends with its connection
+        connection.invalidate()  # closing the connection ends the rest of the transaction
         if not _is_recorded(engine, run_id, account_id, pause, exc):
             raise
 
@@ -38,6 +38,6 @@ def _is_recorded(
         except Unavailable:
             pause(seconds)
     raise Unavailable(
-        f"the database broke off while account {account_id} was being committed, and cannot be asked",
-        remedy="It is published or not, never half; `vnsync status` tells which when the database is back",
+        f"the connection to the database broke while account {account_id} was being committed; its outcome is unknown",
+        remedy="It is published whole or not at all; `vnsync status` shows which when the database is back",
     ) from lost

@@ -1,6 +1,6 @@
-"""Temporary tables that stand before the warehouse's own under the same names: the diff is applied to copies.
+"""Temporary tables of a dry run: copies under the names of the warehouse's tables, to which the diff is applied.
 
-Both databases look for a name among temporary tables first. So the statements of `diff` need not know where they are.
+Both databases look for a name among temporary tables first, so the statements of `diff` are the same in a dry run.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from etl.store import schema
 
 @cache
 def _copies() -> dict[str, Table]:
-    """The tables of current and ended versions once more, temporary, with their keys and indexes."""
+    """Temporary copies of the current and the closed tables, with their keys and indexes."""
     metadata = MetaData()
     return {t.name: _copy(t, metadata) for t in (*schema.current.values(), *schema.closed.values())}
 
@@ -34,7 +34,7 @@ def _copy(table: Table, metadata: MetaData) -> Table:
 
 
 def shadow(connection: Connection, account_id: int) -> None:
-    """Put copies before the tables: of the current ones with the account's rows, of the ended ones empty."""
+    """Create the copies: of current tables with the account's rows, of closed tables empty."""
     home = _home(connection)
     for table in _copies().values():
         table.create(connection, checkfirst=False)

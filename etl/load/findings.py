@@ -18,18 +18,18 @@ from etl.store.upsert import upsert
 from etl.transform.decode import Rejected
 from etl.transform.drift import Drift, DriftKind
 
-TOGETHER = 2**20
-"""Bytes of refused records that are written together, or one record that is larger."""
+BATCH_BYTES = 2**20
+"""Bytes of refused records that are written together; a larger record is written alone."""
 ROSTER = 0
-"""Stands for the account in `source_drift`, where rows of an agent's roster are meant: they belong to none."""
+"""The account id in `source_drift` for drift of an agent's roster, which belongs to no account."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AccountFacts:
-    """What a sync learnt of the account itself: for its row in `accounts`.
+    """Facts of the account itself, for its row in `accounts`.
 
-    `viewer`: whose listing the account's open numbers are from now on; `described_at`, `users_compared_at`: when name
-    and zone, and the totals of its other users, were last asked for.
+    `viewer`: the viewer whose listing the open numbers are; `described_at`: when name and time zone were last asked
+    for; `users_compared_at`: when the totals of the account's other users were last asked for.
     """
 
     account_name: str | None
@@ -41,7 +41,7 @@ class AccountFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class Findings:
-    """What a sync found beside the rows: facts of the account, records that could not be used, drift."""
+    """Findings of one account sync: facts of the account, records that could not be used, drift."""
 
     facts: AccountFacts
     rejected: Collection[Rejected] = field(default_factory=list)
@@ -49,7 +49,7 @@ class Findings:
 
 
 def save(connection: Connection, run_id: int, account_id: int, findings: Findings) -> None:
-    """Write the account's row, and what was found out in this run."""
+    """Write the account's row, its drift and its refused records."""
     _save_account(connection, run_id, account_id, findings.facts)
     for drift in sorted(findings.drift):
         _save_drift(connection, run_id, account_id, drift)
@@ -58,12 +58,12 @@ def save(connection: Connection, run_id: int, account_id: int, findings: Finding
 
 
 def _batches(rejected: Iterable[Rejected]) -> Iterator[list[Rejected]]:
-    """Refused records in batches of which the texts take little memory."""
+    """Refused records in batches of little memory."""
     batch, size = list[Rejected](), 0
     for one in rejected:
         batch.append(one)
         size += len(one.record)
-        if size > TOGETHER:
+        if size > BATCH_BYTES:
             yield batch
             batch, size = [], 0
     if batch:
@@ -101,7 +101,7 @@ def _quarantined(run_id: int, account_id: int, rejected: Rejected) -> dict[str, 
 
 
 def save_unusable(engine: Engine, run_id: int, rows: Sequence[UnusableRow], notice: Callable[[str], None]) -> None:
-    """Put rows of a roster that cannot be used into `source_drift`, and tell of those that are new there."""
+    """Record unusable rows of a roster in `source_drift`; `notice` is called for each one that is new there."""
     if not rows:
         return
     with database_errors(), begin_writing(engine) as connection:

@@ -1,8 +1,8 @@
-"""The first load of an account: there is nothing to compare with, so its rows go straight into the current tables.
+"""First load of an account: there are no rows to compare with, so its rows are written to the current tables directly.
 
-That needs the moment of the observation before the first row is written, so the listing is whole by then. What the
-seal digests is made of the same rows on their way; only where they did not come in the order of their keys, it is read
-back (`seal`). While PostgreSQL takes a batch, the next one is made ready.
+The moment of the observation must be known before the first row is written, so the listing is complete by then. The
+seal is computed from the same rows while they are written; only a table whose rows did not come in the order of their
+keys is read back (`seal`). While PostgreSQL writes a batch, the next one is prepared.
 """
 
 from __future__ import annotations
@@ -26,62 +26,62 @@ from etl.load.seal import section
 from etl.store.engine import break_off
 
 Batch = Mapping[str, Columns]
-"""Rows by the name of their table."""
+"""Rows by table name."""
 Work = Callable[[], None]
 Prepared = Callable[[Any, Columns, PublicationStamp], Work]
-"""Makes columns ready for a driver to write."""
+"""Function that prepares columns for a driver: the work that it returns writes them."""
 T = TypeVar("T")
-LOOK, LOOKS = 0.25, 20
-"""Seconds after which it is looked whether a statement that was broken off has ended, and how often."""
+CHECK_PAUSE, CHECKS = 0.25, 20
+"""Seconds between two checks whether a cancelled statement has ended, and how many checks are made."""
 
 
 class FirstLoad:
-    """Takes an account's rows, each key once in all calls together; none of its rows may be current.
+    """Writer of an account's first rows. Each key may come only once in all calls; no row of it may be current.
 
-    `begin`: begins to send a batch to PostgreSQL. SQLite works in this process, so nothing goes on beside it.
+    `begin`: starts sending a batch to PostgreSQL in the background. SQLite runs in this process and writes at once.
     """
 
     def __init__(self, connection: Connection, stamp: PublicationStamp, begin: Begin) -> None:
         self._connection, self._stamp = connection, stamp
-        served = connection.dialect.name == "postgresql"
-        self._prepared: Prepared = _copy if served else _insert
-        self._in_turn = _InTurn(begin if served else _at_once, partial(break_off, connection))
-        self._sealed = {table.name: _Sealed() for table in declared.TABLES}
+        postgresql = connection.dialect.name == "postgresql"
+        self._prepared: Prepared = _copy if postgresql else _insert
+        self._sender = _SerialWork(begin if postgresql else _immediately, partial(break_off, connection))
+        self._seal_lines = {table.name: _SealLines() for table in declared.TABLES}
 
     def __enter__(self) -> FirstLoad:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None:
-            self._in_turn.abandon()
+            self._sender.abandon()
 
     def take(self, batch: Batch) -> None:
-        """Write the rows of a batch; what the database refuses may be raised by the next call."""
+        """Write the rows of a batch. An error of the database may be raised by the next call."""
         driver: Any = self._connection.connection.driver_connection
-        self._in_turn.begin(partial(_do, [self._prepared(driver, c, self._stamp) for c in batch.values()]))
+        self._sender.begin(partial(_do, [self._prepared(driver, c, self._stamp) for c in batch.values()]))
         for name, columns in batch.items():
-            self._sealed[name].take(columns)
+            self._seal_lines[name].take(columns)
 
     def complete(self) -> None:
         """Wait until all rows are written."""
-        self._in_turn.wait()
+        self._sender.wait()
 
     def changes(self) -> dict[str, TableChange]:
         """How many versions were opened, by table name."""
-        return {name: TableChange(opened=sealed.lines.versions) for name, sealed in self._sealed.items()}
+        return {name: TableChange(opened=sealed.lines.versions) for name, sealed in self._seal_lines.items()}
 
     def sections(self) -> Iterator[Section]:
-        """What was opened, for the seal, in the order of the tables."""
+        """The sections of opened versions for the seal, in the order of the declared tables."""
         for table in declared.TABLES:
-            sealed = self._sealed[table.name]
+            sealed = self._seal_lines[table.name]
             if sealed.lines.versions and sealed.in_order:
                 yield sealed.lines.section(table.name, Change.OPENED)
             elif sealed.lines.versions:
                 yield section(self._connection, table, Change.OPENED, self._stamp)
 
 
-class _Sealed:
-    """The lines of one table so far, and whether they came in the order of their keys."""
+class _SealLines:
+    """The seal's lines of one table so far, and whether they came in the order of their keys."""
 
     def __init__(self) -> None:
         self.lines, self.in_order = Lines(), True
@@ -108,7 +108,7 @@ def _insert(driver: Any, columns: Columns, stamp: PublicationStamp) -> Work:
     return partial(bulk.insert, driver, into, f"({'?, ' * len(names)}{rest})", columns.tuples(names))
 
 
-# -- work that goes on beside ours, one piece after the other: a connection takes one thing at a time
+# -- background work, one piece after the other, because a connection executes one statement at a time
 
 
 def _do(works: Iterable[Work]) -> None:
@@ -116,53 +116,53 @@ def _do(works: Iterable[Work]) -> None:
         work()
 
 
-def _at_once(work: Callable[[], T], /) -> Callable[[], T]:
+def _immediately(work: Callable[[], T], /) -> Callable[[], T]:
     done = work()
     return lambda: done
 
 
-class _InTurn:
-    """Begins each piece of work when the one before it is done."""
+class _SerialWork:
+    """Starts each piece of work after the previous one has ended."""
 
     def __init__(self, begin: Begin, break_off: Callable[[], object]) -> None:
         self._begin, self._break_off = begin, break_off
-        self._sending: _Sending | None = None
+        self._task: _Task | None = None
         self._outcome: Work = _nothing
 
     def begin(self, work: Work) -> None:
-        """Begin this piece; raises what the one before it ended with."""
+        """Start this piece. Raises the error of the previous one."""
         self.wait()
-        self._sending = _Sending(work)
-        self._outcome = self._begin(self._sending)
+        self._task = _Task(work)
+        self._outcome = self._begin(self._task)
 
     def wait(self) -> None:
-        """Wait for the piece under way; raises what it ended with."""
+        """Wait for the running piece. Raises its error."""
         outcome, self._outcome = self._outcome, _nothing
         outcome()
 
     def abandon(self) -> None:
-        """End the piece under way, unless the server cannot be reached: whoever cleans up needs the connection."""
-        if self._sending is not None and self._sending.begun_and_not_over():
-            for _ in range(LOOKS):  # a server that has not begun a statement yet does not hear that it is broken off
+        """End the running piece if the server can be reached, because the rollback needs the connection."""
+        if self._task is not None and self._task.running_else_cancel():
+            for _ in range(CHECKS):  # a server ignores a cancel request that arrives before the statement
                 self._break_off()
-                if self._sending.over.wait(LOOK):
+                if self._task.over.wait(CHECK_PAUSE):
                     break
 
 
 def _nothing() -> None: ...
 
 
-class _Sending:
-    """A piece of work that can be called off as long as it has not begun."""
+class _Task:
+    """A piece of work that can be cancelled until it has begun."""
 
     def __init__(self, work: Work) -> None:
         self._work, self._turn = work, threading.Lock()
-        self._begun = self._called_off = False
+        self._begun = self._cancelled = False
         self.over = threading.Event()
 
     def __call__(self) -> None:
         with self._turn:
-            if self._called_off:
+            if self._cancelled:
                 return
             self._begun = True
         try:
@@ -170,8 +170,8 @@ class _Sending:
         finally:
             self.over.set()
 
-    def begun_and_not_over(self) -> bool:
-        """Whether somebody is at it; if nobody is, nobody will be."""
+    def running_else_cancel(self) -> bool:
+        """Whether the work is running. If it has not begun, it is cancelled and never begins."""
         with self._turn:
-            self._called_off = True
+            self._cancelled = True
             return self._begun and not self.over.is_set()

@@ -1,8 +1,8 @@
-"""What a sync remembers of a listing, and what the last one's memory spares it: pages as before, records as before.
+"""Incremental state of an account sync: fingerprints of the listing, by which unchanged pages and records are skipped.
 
-Skipping a record is right when its number's current rows are what the record says. So nothing is remembered of records
-that were refused, be it in part, or came twice, nor of an account whose records contradict each other or leave out
-what numbers share; and the departures of the source that a skipped window showed are noted again.
+A record may be skipped only if its number's current rows equal the record. So no fingerprint is kept of a record that
+was refused, even in part, or that came twice, nor of an account whose records contradict each other or omit shared
+rows. The drift that a skipped window showed the last time is noted again.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from etl.transform.drift import DriftKind
 from etl.transform.normalize import ROWS_VERSION, Normalizer
 
 VERSION = f"{etl.__version__}/{ROWS_VERSION}"
-"""What made rows of the records: another version makes other rows, so it reads every record anew."""
-_NOTHING = Records((), b"", ())
+"""Version of the code that makes rows of records. Another version may make other rows, so it reads every record."""
+_NO_RECORDS = Records((), b"", ())
 
 
 @dataclass(frozen=True)
-class _Read:
-    """A window that was read: the ids that came, and those that it held the last time, where they were compared."""
+class _ReadWindow:
+    """A window that was read: its ids (`came`), and the ids of the last listing (`known`) if they were compared."""
 
     window: Window
     ids: Sequence[int]
@@ -40,12 +40,12 @@ class _Read:
 
 
 def remembered(connection: Connection, account_id: int) -> ListingPrint | None:
-    """What this version may use of what is remembered of the account's last listing."""
+    """The fingerprints of the account's last listing, if this version may use them."""
     return fingerprints.read(connection, account_id, VERSION)
 
 
 class IncrementalState:
-    """The memory of one account sync: of the last listing (`before`, None: of none), and of this one."""
+    """Fingerprints in one account sync: of the last listing (`before`; None: there are none), and of this one."""
 
     def __init__(self, before: ListingPrint | None, normalizer: Normalizer) -> None:
         usable = before is not None and all(map(_is_known, _drift_entries(before)))
@@ -53,32 +53,32 @@ class IncrementalState:
         self._normalizer = normalizer
         self._kept: list[WindowPrint] = []
         self._new: list[WindowPrint] = []
-        self._read: list[_Read] = []
+        self._read: list[_ReadWindow] = []
         self._by_windows = True
         self.skipped = False
-        """Whether some record was not read, for it was as before."""
+        """Whether some record was not read because it was unchanged."""
 
     def windows(self, limit: int) -> tuple[WindowPrint, ...]:
-        """The windows of the last listing, ascending, where they fit once more; else none."""
+        """The windows of the last listing, ascending, if they still fit `limit`; otherwise none."""
         before = self._before.windows
         return before if still_fit([w.window for w in before], sum(w.numbers for w in before), limit) else ()
 
     @property
     def numbers(self) -> int:
-        """How many numbers the last listing had, as far as it is remembered."""
+        """The count of numbers in the fingerprints of the last listing."""
         return sum(one.numbers for one in self._before.windows)
 
     @property
     def empty(self) -> bool:
-        """Whether nothing of a last listing is remembered."""
+        """Whether there are no fingerprints of a last listing."""
         return not self._before.windows
 
     # -- while listing
 
     def keep(self, before: WindowPrint) -> None:
-        """A page is as before: nothing of it is read."""
+        """Keep the fingerprints of an unchanged page, of which no record is read."""
         self._kept.append(before)
-        self._note(before.drift_entries)
+        self._note_drift(before.drift_entries)
         self.skipped = True
 
     def take(
@@ -88,18 +88,18 @@ class IncrementalState:
         drift_entries: Collection[DriftEntry],
         partly_read: Collection[int] = (),
     ) -> None:
-        """A page was read. `phones`: of the usable numbers, the keys of their phones by id.
+        """Add a page that was read. `phones`: the phone keys of the usable numbers, by number id.
 
-        `partly_read`: those of them of which some element could not be used; their records are not remembered.
+        `partly_read`: usable numbers with an element that could not be used; no fingerprint of their records is kept.
 
-        One without a window is of the whole account: windows before it, of a filter that was then refused, were empty.
+        A page without a window is the whole account: pages before it used a filter that was then refused: all empty.
         """
         if page.window is None:
             self._read.clear()
             self._kept.clear()
         known = page.known.ids if page.known is not None else None
         came = page.ids if isinstance(page.ids, array) else array("q", page.ids)
-        self._read.append(_Read(page.window or WHOLE, came, known))
+        self._read.append(_ReadWindow(page.window or WHOLE, came, known))
         self.skipped |= bool(page.unchanged)
         if page.window is None or not fingerprints.storable(page.window):
             self._by_windows = False
@@ -117,9 +117,9 @@ class IncrementalState:
         self._new.append(one)
 
     def _records(self, page: Page, came: array[int], phones: Mapping[int, int]) -> Records:
-        """The usable records of a page, those that are as before among them; none where a number came twice."""
+        """The usable records of a page, including the unchanged ones; none if a number came twice."""
         if page.duplicates or page.conflicts:
-            return _NOTHING
+            return _NO_RECORDS
         keys = self._with_known(page, phones) if page.known is not None else list(map(phones.get, came))
         there = [(at, key) for at, key in enumerate(keys) if key is not None]
         phones_there = array("q", [key for _, key in there])
@@ -129,31 +129,31 @@ class IncrementalState:
         return Records(array("q", [came[at] for at, _ in there]), digests, phones_there)
 
     def _with_known(self, page: Page, phones: Mapping[int, int]) -> list[int | None]:
-        """The phone of each number of a page: of those that were read now, and those that are as before."""
+        """The phone key of each number of a page, both of records that were read and of unchanged ones."""
         known, places = page.known.phones if page.known is not None else (), page.places
-        as_before = compress(page.ids, [place is not None for place in places])
-        self._normalizer.phones.add([known[place] for place in places if place is not None], list(as_before))
+        unchanged = compress(page.ids, [place is not None for place in places])
+        self._normalizer.phones.add([known[place] for place in places if place is not None], list(unchanged))
         return [
             known[place] if place is not None else phones.get(number_id)
             for number_id, place in zip(page.ids, places, strict=True)
         ]
 
-    def _note(self, drift_entries: Collection[DriftEntry]) -> None:
+    def _note_drift(self, drift_entries: Collection[DriftEntry]) -> None:
         for path, kind, value in drift_entries:
             self._normalizer.drift.note(path, DriftKind(kind), value)
 
-    # -- when all is listed
+    # -- when the listing is complete
 
     def nothing_missing(self, open_numbers: int) -> bool:
-        """Whether the listing told of all the open numbers, by their count: what is kept is open."""
+        """Whether the listing has all open numbers, by their count: numbers of unchanged pages are open."""
         return not self._read and sum(one.numbers for one in self._kept) == open_numbers
 
     def missing(self, open_numbers: int, open_ids: Callable[[], Sequence[int]]) -> list[int]:
-        """Those of the account's open numbers that the listing did not tell of, ascending.
+        """The account's open numbers that are missing from the listing, ascending.
 
-        `open_ids`: all of them, ascending; asked for where what is remembered does not tell them.
+        `open_ids`: all open numbers, ascending; called only if the fingerprints do not have them all.
         """
-        if self._remembers_all(open_numbers):
+        if self._last_listing_is_open(open_numbers):
             return sorted(i for one in self._read for i in _absent(one.known or (), one.ids))
         missing: list[int] = []
         ids = open_ids()
@@ -165,25 +165,25 @@ class IncrementalState:
                 missing += _absent(wanted, kept.records().ids)
         return sorted(missing)
 
-    def _remembers_all(self, open_numbers: int) -> bool:
-        """Whether the open numbers are those that were listed last time, of which each record could be used; and
-        every window is as before, or was compared with what it held then.
+    def _last_listing_is_open(self, open_numbers: int) -> bool:
+        """Whether the open numbers are those of the last listing, of which each record could be used; and every window
+        is unchanged, or was compared with its last ids.
         """
         before = self._before.windows
         same = len(before) == len(self._kept) + len(self._read) and all(one.known is not None for one in self._read)
         return same and all(one.digest for one in before) and sum(one.numbers for one in before) == open_numbers
 
     def complete(self) -> None:
-        """Recall of the windows that were kept what only all numbers together tell."""
+        """Add to the normalizer what needs all numbers, from the fingerprints of the kept windows."""
         if not self._read:
-            self._note(self._before.drift_entries)
+            self._note_drift(self._before.drift_entries)
             return
         for one in self._kept:
             records = one.records()
             self._normalizer.phones.add(records.phones, records.ids)
 
     def write(self, connection: Connection, stamp: PublicationStamp) -> None:
-        """Remember this listing in the transaction that publishes it."""
+        """Write the fingerprints of this listing, in the transaction that publishes it."""
         account_id = stamp.account_id
         origin = Origin(run_id=stamp.run_id, observed_at=stamp.observed_at, version=VERSION)
         if not self._by_windows or self._normalizer.conflicts or self._normalizer.unreported_shared:

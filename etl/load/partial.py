@@ -1,7 +1,7 @@
-"""Numbers of which some element could not be read: their rows that were not seen again stay open.
+"""Partly read numbers: some element of their record could not be read, so their rows that did not come again stay open.
 
-The unreadable element may stand for any of them. So they are staged as they are current, and the diff finds them
-unchanged; it needs to know nothing of this.
+The unreadable element may be any of these rows. So their current rows are staged, and the diff finds them unchanged,
+without a rule of its own for this case.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from etl.store import schema
 from etl.store.types import ID
 
 PartlyRead = Collection[tuple[int, str]]
-"""Ids of numbers, each with the name of a table of which an element of that number could not be read."""
+"""Ids of numbers, each with the name of the table to which an unreadable element of its record belongs."""
 
 
 def keep_unseen(connection: Connection, account_id: int, partly_read: PartlyRead) -> None:
-    """Stage the current rows of these numbers, in these tables, whose keys are not staged.
+    """Stage the current rows of these numbers, in these tables, whose keys are not staged yet.
 
-    A row that hangs on another row of its number, as a site block does on its campaign, is kept with that row only.
+    A row that refers to another row of its number, as a site block to its campaign, is kept only if that row is staged.
     """
     put_partial(connection, partly_read)
     unread = {name for _, name in partly_read}
@@ -55,10 +55,10 @@ def _keep(dialect: str, name: str) -> Insert:
         cast(current.c[c.name], Text) if c.kind is Kind.JSON else current.c[c.name] for c in table.columns
     ]
     partial = and_(stage.partial.c.virtual_number_id == current.c.virtual_number_id, stage.partial.c.table_name == name)
-    unseen = ~_some(staged, current, table.key_names)
+    unseen = ~_exists(staged, current, table.key_names)
     kept = select(*values, *([literal_column("0")] if table.values else [])).join_from(current, stage.partial, partial)
     mine = current.c.account_id == bindparam("the_account", type_=ID)
-    held = [_some(stage.tables[r.table], current, r.columns) for r in table.references if r.table in _links(stage)]
+    held = [_exists(stage.tables[r.table], current, r.columns) for r in table.references if r.table in _links(stage)]
     return insert(staged).from_select([c.name for c in staged.columns], kept.where(mine, unseen, *held))
 
 
@@ -66,6 +66,6 @@ def _links(stage: Stage) -> list[str]:
     return [name for name in stage.tables if declared.BY_NAME[name].per_number]
 
 
-def _some(staged: Table, current: Table, columns: tuple[str, ...]) -> ColumnElement[bool]:
-    """Some staged row has these columns of the current row; each table's key begins with columns of these names."""
+def _exists(staged: Table, current: Table, columns: tuple[str, ...]) -> ColumnElement[bool]:
+    """Some staged row has the current row's values in `columns`, which are the first ones of its table's key."""
     return exists(literal_column("1")).where(*(staged.c[name] == current.c[name] for name in columns))

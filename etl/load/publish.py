@@ -1,4 +1,4 @@
-"""The transaction that publishes one account: its rows compared or written, sealed, recorded and committed."""
+"""Publication of one account in one transaction: rows are compared or written, sealed, recorded and committed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TICK = timedelta(microseconds=1)
 
 @cache
 def _last_sync() -> Select[Any]:
-    """The account's last moment and its digest."""
+    """The moment and the digest of the account's last published sync."""
     syncs = schema.account_syncs
     mine = (syncs.c.account_id == bindparam("mine")) & (syncs.c.observed_at.is_not(None))
     return select(syncs.c.observed_at, syncs.c.chain_digest).where(mine).order_by(syncs.c.observed_at.desc()).limit(1)
@@ -40,7 +40,7 @@ def _last_sync() -> Select[Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """Where an account's rows go, and by which run. `pause`: waits for some seconds."""
+    """Target of a publication: connection, account and run. `pause`: waits for some seconds."""
 
     connection: Connection
     engine: Engine
@@ -52,7 +52,7 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class Staged:
-    """What was staged of an account: whether anything, and numbers that are gone; how many of its numbers are open."""
+    """State before publishing: whether rows and gone numbers are staged; the count of the account's open numbers."""
 
     anything: bool
     gone: bool
@@ -60,10 +60,10 @@ class Staged:
 
 
 class PublishTransaction:
-    """One account's publication, from the first row to the commit. `changes`: versions opened and closed, by table.
+    """Publication of one account, from the first row to the commit. `changes`: versions opened and closed, by table.
 
-    Either rows are pushed by `write`, as a first load, or what was staged is compared by `compare`. Then `finish` seals
-    and records, and `commit` commits.
+    Either `write` receives the rows of a first load, or `compare` compares the staged rows. Then `finish` seals and
+    records, and `commit` commits.
     """
 
     def __init__(self, target: Target, staged: Staged, now: datetime) -> None:
@@ -77,7 +77,7 @@ class PublishTransaction:
         self.changes: dict[str, TableChange] = diff.no_changes()
 
     def _moment(self, now: datetime) -> datetime:
-        """`now`, or just after the account's last moment: whatever the clock does, time does not go back."""
+        """`now`, or just after the account's last moment, so that moments ascend even if the clock was set back."""
         after = now if self.previous is None else max(now, self.previous + TICK)
         return max(after, self._target.installation.since or after)
 
@@ -88,10 +88,10 @@ class PublishTransaction:
             self.first.take(batch)
 
     def compare(self, partly_read: PartlyRead, *, unreported: bool) -> None:
-        """Apply what was staged to what is current.
+        """Apply the staged rows to the current rows.
 
         `partly_read`: numbers with an element that could not be read; `unreported`: some rows lack fields, which keep
-        the values that are known.
+        their current values.
         """
         if not self._staged.anything:
             return
@@ -104,15 +104,15 @@ class PublishTransaction:
             self.changes = diff.apply(self._connection, self.stamp, first=first, gone=self._staged.gone)
 
     def removed_links(self) -> list[Links]:
-        """The links that numbers lost though they stay open, by table, where they may be too many."""
+        """Links that were removed from numbers which stay open, by table; only where they may be too many."""
         with database_errors():
             return list(removed_links(self._connection, self.stamp, self.changes))
 
     def finish(self, result: AccountResult, found: Findings, incremental: IncrementalState) -> AccountResult:
-        """Seal and record; the result with `observed_at`, the counts and the changes filled in.
+        """Seal and record. Returns the result with `observed_at`, the counts and the changes filled in.
 
-        `incremental`: of this listing, to be written with its data. Raises `OtherInstallation` when another one bound
-        the warehouse first.
+        `incremental`: fingerprints of this listing, written with its data. Raises `OtherInstallation` when another
+        installation bound the warehouse first.
         """
         with database_errors():
             sections = self._sections()
@@ -149,15 +149,15 @@ class PublishTransaction:
 
     def _record(self, published: AccountResult, found: Findings, incremental: IncrementalState) -> None:
         run_id, account_id = self._target.run_id, self._target.account_id
-        if self._staged.anything:  # else every record is as before, or new
+        if self._staged.anything:  # otherwise every record is unchanged, or new
             first_reported.record(self._connection, self.stamp, found.drift)
         findings.save(self._connection, run_id, account_id, found)
         runs.record(self._connection, published)
         incremental.write(self._connection, self.stamp)
-        self._target.installation.bind(self._connection, self.stamp.observed_at, run_id)  # last: other accounts wait
+        self._target.installation.bind(self._connection, self.stamp.observed_at, run_id)  # last: it blocks others
 
     def commit(self) -> None:
-        """Commit; where the connection breaks meanwhile, what the database recorded decides."""
+        """Commit. When the connection breaks meanwhile, the database's own record decides the outcome."""
         target = self._target
         with database_errors():
             commit(target.connection, target.engine, target.run_id, target.account_id, target.pause)

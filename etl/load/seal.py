@@ -1,7 +1,7 @@
-"""The seal of an account sync: what it published, digested inside its own transaction. `docs/chain.md` has the format.
+"""Seal of an account sync: the digest of what it published, made in its own transaction. Format: `docs/chain.md`.
 
-Tables in which nothing changed are not looked at, and what is sealed is read back: the versions of this moment. Only of
-a first load the sections are made of its rows on their way (`first`).
+The versions of this moment are read back and digested; tables without changes are not read. Only a first load makes its
+sections from the rows while they are written (`first`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from etl.store import copy_text, schema
 
 
 def seal(connection: Connection, link: Link, run_id: int, found: Iterable[Section]) -> str:
-    """Keep the sections of what was published, and give the new `chain_digest`.
+    """Store the sections of the publication. Returns the new `chain_digest`.
 
     `found`: in the order of the declared tables, closed before opened, none of them empty.
     """
@@ -45,9 +45,9 @@ def _row(account_id: int, run_id: int, section: Section) -> dict[str, Any]:
 
 
 def sections(connection: Connection, stamp: PublicationStamp, changes: Mapping[str, TableChange]) -> Iterator[Section]:
-    """What was closed and opened at this moment, read back; what was opened is staged.
+    """Sections of the versions that were closed and opened at this moment, read back. Opened versions are staged.
 
-    `changes`: how many versions of each, by table. Raises `IntegrityBroken` where not so many are found.
+    `changes`: the expected counts, by table. Raises `IntegrityBroken` when another count is found.
     """
     for table in declared.TABLES:
         for change, expected in (
@@ -61,8 +61,8 @@ def sections(connection: Connection, stamp: PublicationStamp, changes: Mapping[s
 def _counted(found: Section, expected: int) -> Section:
     if found.versions != expected:
         raise IntegrityBroken(
-            f"{found.table}: {expected} {found.change.value}, and {found.versions} of them are there",
-            remedy="Nothing was published. Somebody else writes to these tables: see `vnsync verify`",
+            f"{found.table}: {expected} {found.change.value}, but {found.versions} found",
+            remedy="Nothing was published. Another program writes to these tables: see `vnsync verify`",
         )
     return found
 
@@ -70,9 +70,9 @@ def _counted(found: Section, expected: int) -> Section:
 def section(
     connection: Connection, table: declared.Table, change: Change, stamp: PublicationStamp, *, staged: bool = False
 ) -> Section:
-    """The versions of one table that were closed, or opened, at this moment, read back.
+    """Section of the versions of one table that were closed, or opened, at this moment, read back.
 
-    `staged`: what was opened is also what is staged; in PostgreSQL it is found by that.
+    `staged`: the opened versions are also staged; PostgreSQL finds them by their staged keys.
     """
     query = _query(table.name, change, connection.dialect.name, staged=staged)
     made = Lines()
@@ -86,7 +86,7 @@ Query = tuple[copy_text.Fields, str]
 
 @cache
 def _query(name: str, change: Change, dialect: str, *, staged: bool) -> Query:
-    """The versions that were closed or opened now, in the order of their keys."""
+    """Query for the versions that were closed or opened now, in the order of their keys."""
     table = declared.BY_NAME[name]
     key = ", ".join(f"v.{column}" for column in ("account_id", *table.key_names))
     account, now = (copy_text.parameter(p, dialect) for p in ("account", "now"))
@@ -101,8 +101,8 @@ def _query(name: str, change: Change, dialect: str, *, staged: bool) -> Query:
 
 
 def _among_staged(table: declared.Table, dialect: str) -> str:
-    """The row's key is staged. It is to be found by its key then, and no index serves `is not distinct from`: the one
-    of `valid_from` leads PostgreSQL to whole blocks, of which the more hold other accounts' rows the more there are.
+    """Condition that the row's key is staged, so that PostgreSQL finds the row by its key: no index serves `is not
+    distinct from`. The index of `valid_from` leads to whole blocks, and the more accounts, the more of them in vain.
     """
     key, stage = ", ".join(table.key_names), stage_for(dialect).tables[table.name].name
     return f"({', '.join(f'v.{name}' for name in table.key_names)}) in (select {key} from {stage})"

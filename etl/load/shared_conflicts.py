@@ -1,6 +1,6 @@
-"""Shared rows of which the records that were read say something else than those that were skipped, being as before.
+"""Shared rows whose changed records contradict skipped, unchanged ones.
 
-Only both together are what the listing says: without shortcuts, all of them would have been read.
+The listing consists of both kinds of records: without shortcuts, all of them would have been read.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from etl.transform.extras import spelled
 
 
 def contradicted(connection: Connection, account_id: int, unlisted: Set[int | None]) -> Iterator[tuple[str, Row]]:
-    """Current rows that differ from the staged ones and that a skipped record still tells of, with their tables' names.
+    """Current rows that differ from the staged ones and are still in a skipped record, with their tables' names.
 
-    `unlisted`: open numbers of which no usable record was listed; what they refer to counts for nothing.
+    `unlisted`: open numbers without a usable record in the listing; their references do not count.
     """
     for table in declared.shared_tables():
-        for row in _told_otherwise(connection, table, account_id):
-            holders = set(connection.scalars(_holders(connection, table, account_id, [row[0]])))
-            if holders - unlisted:
+        for row in _differing(connection, table, account_id):
+            referrers = set(connection.scalars(_referrers(connection, table, account_id, [row[0]])))
+            if referrers - unlisted:
                 yield table.name, (*_as_staged(table, row), 0)
 
 
-def _told_otherwise(connection: Connection, table: declared.Table, account_id: int) -> list[Row]:
+def _differing(connection: Connection, table: declared.Table, account_id: int) -> list[Row]:
     diff = TableDiff(connection.dialect.name, table)
     current = diff.current.c
     columns = [cast(current[c.name], Text) if c.kind is Kind.JSON else current[c.name] for c in table.columns]
@@ -40,7 +40,7 @@ def _told_otherwise(connection: Connection, table: declared.Table, account_id: i
 
 
 def _as_staged(table: declared.Table, row: Row) -> Row:
-    """The row with its JSON spelt as the normalizer spells it."""
+    """The row in the form of a staged row: its JSON is spelt as the normalizer spells it."""
     kinds = [c.kind for c in table.columns]
     return tuple(
         spelled(decimals.loads(value)) if kind is Kind.JSON and value is not None else value
@@ -48,8 +48,8 @@ def _as_staged(table: declared.Table, row: Row) -> Row:
     )
 
 
-def _holders(connection: Connection, table: declared.Table, account_id: int, ids: list[int]) -> Select[tuple[int]]:
-    """The numbers that refer to the rows and were not read, by way of other shared rows too."""
+def _referrers(connection: Connection, table: declared.Table, account_id: int, ids: list[int]) -> Select[tuple[int]]:
+    """Numbers that refer to the rows, directly or through other shared rows, and whose records were not read."""
     referring = union_all(*_referring(table, account_id, ids)).subquery()
     numbers = stage_for(connection.dialect.name).tables["virtual_numbers"]
     read = exists().where(numbers.c.virtual_number_id == referring.c.virtual_number_id)

@@ -1,4 +1,4 @@
-"""Temporary tables that hold what was read."""
+"""Staging: temporary tables for the rows of a listing."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _COPY_TYPES = {Kind.INTEGER: "int8", Kind.TEXT: "text", Kind.BOOLEAN: "bool", Ki
 
 @dataclass(frozen=True)
 class Stage:
-    """The staging tables of one dialect: one for each data table by its name; the ids of numbers proven gone; and the
-    ids of numbers of which some element was not read, each with a table that the element belongs to."""
+    """The staging tables of one dialect: `tables`, one for each data table by its name; `gone`, ids of numbers that are
+    proven gone; `partial`, ids of numbers with an unreadable element, each with the table of that element."""
 
     tables: dict[str, Table]
     gone: Table
@@ -43,10 +43,10 @@ _making = threading.Lock()
 
 
 def stage_for(dialect: str) -> Stage:
-    """The staging tables of `dialect`, the same for all threads: a statement must not see two of one name.
+    """The staging tables of `dialect`, the same objects for all threads: a statement must not see two of one name.
 
-    Their rows are one account's, so they have no `account_id`. SQLite gets primary keys, for its joins are look-ups;
-    PostgreSQL hashes, and loads faster without.
+    They contain rows of one account, so they have no `account_id`. In SQLite they have primary keys, because it
+    joins by look-ups; PostgreSQL joins by hashing and loads faster without keys.
     """
     with _making:
         return _stage_for(dialect)
@@ -68,35 +68,36 @@ def _stage_for(dialect: str) -> Stage:
 
 
 def _columns(table: declared.Table) -> list[Column[Any]]:
-    """The table's columns, JSON still as text, and the bits of what was not reported."""
+    """The table's columns, with JSON as text, and the bits of the fields that were not reported (`missing`)."""
     kinds = {Kind.JSON: Text()}
     columns: list[Column[Any]] = [Column(c.name, kinds.get(c.kind, TYPES[c.kind])) for c in table.columns]
     return [*columns, Column("missing", BigInteger)] if table.values else columns
 
 
 def _shape(columns: Mapping[str, Sequence[Column[Any]]]) -> str:
-    """Eight digits that tell these columns from others: a pooler may hand on tables that another version has made."""
-    told = [(name, [(c.name, str(c.type)) for c in some]) for name, some in columns.items()]
-    return sha256(repr(told).encode()).hexdigest()[:8]
+    """Eight digits that identify these columns: a pooler's connection may have the tables of another version."""
+    shape = [(name, [(c.name, str(c.type)) for c in some]) for name, some in columns.items()]
+    return sha256(repr(shape).encode()).hexdigest()[:8]
 
 
 def _temporary(name: str, metadata: MetaData, columns: list[Column[Any]], keys: int) -> Table:
     constraints = [PrimaryKeyConstraint(*(c.name for c in columns[:keys]))] if keys else []
-    manner: dict[str, Any] = {"sqlite_with_rowid": False} if keys else {"postgresql_on_commit": "DELETE ROWS"}
+    options: dict[str, Any] = {"sqlite_with_rowid": False} if keys else {"postgresql_on_commit": "DELETE ROWS"}
     return Table(
         name,
         metadata,
         *columns,
         *constraints,
         prefixes=["TEMPORARY"],
-        **manner,
+        **options,
     )
 
 
 def create(connection: Connection) -> Stage:
-    """Make the staging tables on this connection, if they are not there yet.
+    """Create the staging tables on this connection if they do not exist.
 
-    They go with the connection. In PostgreSQL, where it is kept, their rows go with the transaction: they are empty.
+    They last as long as the connection. In PostgreSQL, a reused connection has them empty: their rows end with the
+    transaction.
     """
     for statement in _creation(connection.dialect.name):
         connection.exec_driver_sql(statement)
@@ -105,11 +106,11 @@ def create(connection: Connection) -> Stage:
 
 @cache
 def _creation(name: str) -> tuple[str, ...]:
-    """The statements that make the tables; PostgreSQL takes them in one."""
+    """The statements that create the tables; for PostgreSQL, joined into one."""
     dialect: Dialect = registry.load(name)()
     stage = stage_for(dialect.name)
-    making = [CreateTable(t, if_not_exists=True) for t in stage.all]
-    statements = [str(one.compile(dialect=dialect)) for one in making]
+    creations = [CreateTable(t, if_not_exists=True) for t in stage.all]
+    statements = [str(one.compile(dialect=dialect)) for one in creations]
     return ("; ".join(statements),) if dialect.name == "postgresql" else tuple(statements)
 
 
@@ -126,7 +127,7 @@ def _put(connection: Connection, table: declared.Table, batch: Sequence[Row]) ->
 
 
 def replace_shared(connection: Connection, rows: Rows) -> None:
-    """Stage these rows that numbers share in place of those that were staged before."""
+    """Replace the staged rows of the shared tables with these."""
     stage = stage_for(connection.dialect.name)
     for table in declared.shared_tables():
         connection.execute(delete(stage.tables[table.name]))
@@ -141,7 +142,7 @@ def put_gone(connection: Connection, number_ids: Iterable[int]) -> None:
 
 
 def put_partial(connection: Connection, partly_read: Iterable[tuple[int, str]]) -> None:
-    """Stage the ids of numbers of which some element was not read, each with the name of the element's table."""
+    """Stage the ids of numbers with an unreadable element, each with the name of the element's table."""
     partial = stage_for(connection.dialect.name).partial
     _bulk(connection, partial, ["int8", "text"], sorted(set(partly_read)))
     _analyze(connection, [partial])
@@ -156,7 +157,7 @@ def _bulk(connection: Connection, into: Table, kinds: list[str], batch: Sequence
 
 
 def analyze(connection: Connection) -> None:
-    """Give PostgreSQL statistics of the staged rows: nobody else does, and without them joins are planned badly."""
+    """Collect PostgreSQL's statistics of the staged rows: autovacuum skips temporary tables, and joins need them."""
     _analyze(connection, stage_for(connection.dialect.name).tables.values())
 
 

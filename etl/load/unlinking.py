@@ -19,10 +19,10 @@ LINKS = tuple(t for t in declared.TABLES if t.per_number and t is not declared.V
 def removed_links(
     connection: Connection, stamp: PublicationStamp, changes: Mapping[str, TableChange]
 ) -> Iterator[Links]:
-    """The links that numbers lost at this moment though they stay open, by table, where they may be too many.
+    """Counts of links that were removed at this moment from numbers that stay open, by table.
 
-    Links of numbers that are gone are the numbers' own matter. Nothing is counted on an ordinary day: only where more
-    versions were closed than the guard always allows.
+    Links of numbers that are gone do not count: the guard counts those numbers. A table is counted only if it had more
+    versions closed than the guard always allows, so an ordinary sync counts nothing.
     """
     for table in LINKS:
         change = changes[table.name]
@@ -34,7 +34,7 @@ def removed_links(
 
 @dataclass(frozen=True)
 class _Ended:
-    """Links of numbers that stay open: those that ended, and those of them that were not opened again."""
+    """Ended links of numbers that stay open: all of them, and those that were not opened again (`removed`)."""
 
     of_staying: int
     removed: int
@@ -47,9 +47,9 @@ def _open_now(connection: Connection, table: declared.Table, stamp: PublicationS
 
 
 def _ends_of(table: declared.Table) -> tuple[str, ...]:
-    """The columns that say what is linked to what. A scenario held under another rule is held still.
+    """The columns that identify the two ends of a link. A scenario under another rule is still the same link.
 
-    So an edition of the API that is the first to report rules removes no link.
+    So no link is removed when the API begins to report rules.
     """
     return tuple(dict.fromkeys(name for reference in table.references for name in reference.columns))
 

@@ -134,8 +134,8 @@ def test_the_sync_keeps_the_account_s_facts(warehouse: Engine) -> None:
 @pytest.mark.parametrize(
     ("table", "written", "says"),
     [
-        ("virtual_numbers", "update", "virtual_numbers: 2 opened, and 1 of them are there"),  # it is opened once more
-        ("virtual_numbers_closed", "insert", "virtual_numbers: 1 closed, and 0 of them are there"),
+        ("virtual_numbers", "update", "virtual_numbers: 2 opened, but 1 found"),  # it is opened once more
+        ("virtual_numbers_closed", "insert", "virtual_numbers: 1 closed, but 0 found"),
     ],
 )
 def test_a_seal_that_misses_a_row_is_refused(

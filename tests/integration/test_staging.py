@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import Engine, select
 
 from etl.load import staging
-from etl.load.bulk import TOGETHER
+from etl.load.bulk import BATCH
 from etl.load.staging import Stage
 
 
-@pytest.mark.parametrize("count", [0, 1, TOGETHER - 1, TOGETHER, TOGETHER + 1, 2 * TOGETHER + 7])
+@pytest.mark.parametrize("count", [0, 1, BATCH - 1, BATCH, BATCH + 1, 2 * BATCH + 7])
 def test_a_batch_of_any_size_arrives_whole(warehouse: Engine, count: int) -> None:
     """Rows that fill statements to the last place, and those that are left over."""
     rows = [

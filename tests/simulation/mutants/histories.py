@@ -35,7 +35,7 @@ def moment_of_the_start(right: Any) -> Any:
     return lambda self, listed: right(self, replace(listed, now=self._started))
 
 
-@mutant(diff._Work, "_run", "each statement commits by itself")
+@mutant(diff._Executor, "_run", "each statement commits by itself")
 def no_transaction(right: Any) -> Any:
     def run(self: Any, statement: Any) -> int:
         count: int = right(self, statement)
@@ -45,7 +45,7 @@ def no_transaction(right: Any) -> Any:
     return run
 
 
-@mutant(diff._Work, "end", "versions that end are deleted")
+@mutant(diff._Executor, "end", "versions that end are deleted")
 def history_is_forgotten(right: Any) -> Any:
     def end(self: Any, table: Any, condition: Any) -> None:
         self.closed[table.name] += self._run(delete(self.diff(table).current).where(condition))
@@ -54,7 +54,7 @@ def history_is_forgotten(right: Any) -> Any:
 
 
 @mutant(
-    first._Sealed,
+    first._SealLines,
     "take",
     "a first load is sealed in the order in which its rows came",
     test="tests/integration/test_first_load.py::test_the_seal_of_rows_on_their_way_is_that_of_rows_read_back",
@@ -72,7 +72,7 @@ def changes_are_lost(right: Any) -> Any:
     return lambda self: false()
 
 
-@mutant(diff.TableDiff, "unheld", "what nothing refers to any more stays open")
+@mutant(diff.TableDiff, "unreferenced", "what nothing refers to any more stays open")
 def shared_rows_stay(right: Any) -> Any:
     return lambda self: false()
 
