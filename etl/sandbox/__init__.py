@@ -1,6 +1,6 @@
-"""A Data API to try and test against: a seeded world of virtual numbers, and the vendor's API over it.
+"""Sandbox for trying and testing: a seeded world of virtual numbers, and the vendor's Data API over it.
 
-`world` holds what exists and lets it change, `api` answers JSON-RPC requests about it, `transport` and `server` carry
-them in-process or over loopback, `faults` misbehaves on request. Nothing here imports the rest of the package: the
-sandbox is written from the vendor's description alone, so that it can judge the pipeline.
+`world` contains customers and numbers and changes them, `api` answers JSON-RPC requests about them, `transport` and
+`server` serve it in-process or over loopback, `faults` makes answers wrong on request. No module here imports the rest
+of the package: the sandbox is written from the vendor's description alone, so that it can judge the pipeline.
 """

@@ -1,4 +1,4 @@
-"""The Data API over a world: JSON-RPC requests admitted, limited, answered and counted."""
+"""The Data API over a world: JSON-RPC requests are admitted, limited, answered and counted."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ Hook = Callable[[dict[str, Any]], None]
 
 
 class Api:
-    """Answers requests about `world`, one at a time. `now` gives seconds since the epoch; limits are in points.
+    """Data API over `world`; it answers one request at a time. `now`: seconds since the epoch; limits are in points.
 
-    `before_request` and `after_request` are called with each decoded request, and may change the world. `max_limit`,
-    `max_offset` (rows), `id_filter` (whether `id` may be filtered on) and `metadata_first` (the order of `result`) may
-    be set at any moment. Hold `lock` to change the world from another thread than the one that answers.
+    Hooks in `before_request` and `after_request` get each decoded request, and may change the world. `max_limit` and
+    `max_offset` (rows), `id_filter` (whether filters on `id` are allowed) and `metadata_first` (the order of `result`)
+    may be set at any moment. Hold `lock` to change the world from another thread than the one that answers.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Api:
         *,
         token: str = "sandbox-key",  # noqa: S107 - opens nothing but this sandbox
         login: str = "sandbox",
-        password: str = "sandbox-password",  # noqa: S107 - as above
+        password: str = "sandbox-password",  # noqa: S107 - opens nothing but this sandbox
         minute_limit: int | None = None,
         day_limit: int | None = None,
         now: Callable[[], float] = time.time,
@@ -53,11 +53,11 @@ class Api:
         self.lock = RLock()
 
     def count(self, method: str) -> int:
-        """How many requests of a method came in, refused ones included."""
+        """The count of requests of a method, including refused ones."""
         return sum(name == method for name, _ in self.requests)
 
     def http(self, method: str, path: str, body: bytes) -> Reply:
-        """Answer an HTTP request: 404 and 405 as a web server, the rest as the API."""
+        """Answer an HTTP request: 404 and 405 like a web server, other requests like the API."""
         return refuse_http(method, path) or self.handle(body)
 
     def handle(self, body: bytes) -> Reply:

@@ -1,4 +1,4 @@
-"""What numbers refer to: the campaigns, sites, blocks and scenarios of one customer."""
+"""Catalog of one customer: the campaigns, sites, blocks and scenarios that its numbers refer to."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from etl.sandbox import names
 from etl.sandbox.records import Block, Bundle, Campaign, CampaignLink, Link, Scenario, ScenarioLink, Site
 
 NextId = Callable[[str], int]
-"""Gives the next unused id of a kind: 'site', 'block', 'campaign', 'scenario', 'rule', ..."""
+"""Function that returns the next unused id of a kind: 'site', 'block', 'campaign', 'scenario', 'rule', ..."""
 
 VARIANTS = 4  # ways for numbers to belong to one campaign
 RULES = 3  # call processing rules of one scenario
@@ -27,16 +27,16 @@ class Sizes:
 
     @classmethod
     def of(cls, numbers: int) -> Sizes:
-        """The usual sizes of a customer with that many numbers."""
+        """The usual sizes of a customer with `numbers` numbers."""
         campaigns = max(3, numbers // 25)
         return cls(campaigns, max(1, campaigns // 4), campaigns * 2, max(2, numbers // 50))
 
 
 class Catalog:
-    """The shared objects of one customer. Lookups raise KeyError for an id that is not theirs."""
+    """The shared objects of one customer. Lookups raise KeyError for an id of another customer."""
 
     def __init__(self, rng: Random, sizes: Sizes, next_id: NextId) -> None:
-        self.renames = 0  # encoded links are good as long as this stays the same
+        self.renames = 0  # encoded links are valid until this changes
         self.sites = {s.id: s for s in (self._site(rng, next_id, n) for n in range(1, sizes.sites + 1))}
         sites = list(self.sites.values())
         blocks = [Block(next_id("block"), names.block(rng, n + 1), sites[n % len(sites)]) for n in range(sizes.blocks)]
@@ -57,14 +57,14 @@ class Catalog:
         self._rule = {pair[0].rule_id: pair for pair in self._rules}
 
     def bundle(self, links: tuple[Link, ...]) -> Bundle:
-        """The one bundle of these links."""
+        """The bundle of these links, the same object for the same links."""
         found = self._bundles.get(links)
         if found is None:
             found = self._bundles[links] = Bundle(links)
         return found
 
     def draw_campaigns(self, rng: Random) -> Bundle:
-        """Campaigns for a number: mostly one, sometimes none, two or three."""
+        """Random campaigns for a number: mostly one, sometimes none, two or three."""
         chance = rng.random()
         if chance < 0.8:
             return self.bundle((rng.choice(rng.choice(self._links)),))
@@ -74,7 +74,7 @@ class Catalog:
         return self.bundle(tuple(rng.choice(links) for links in several))
 
     def draw_scenarios(self, rng: Random) -> Bundle:
-        """Scenarios for a number: none, one or two, most of their rules on."""
+        """Random scenarios for a number: none, one or two, with most of their rules on."""
         count = rng.choices((0, 1, 2), (15, 75, 10))[0]
         rules = rng.sample(self._rules, min(count, len(self._rules)))
         return self.bundle(tuple(rule[rng.random() < 0.85] for rule in rules))

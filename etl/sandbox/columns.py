@@ -1,4 +1,4 @@
-"""What each listing's fields are: their types, whether they can be filtered and sorted, how they are read."""
+"""Fields of each listing: their types, whether they can be filtered and sorted, and how they are read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Kind = Literal["number", "text", "date", "enum", "array"]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A field of a listing. `read` takes it from a row of that listing."""
+    """A field of a listing. `read` returns its value in a row of that listing."""
 
     name: str
     kind: Kind

@@ -1,4 +1,4 @@
-"""One customer of the world: its numbers in heap order, and every way in which they change."""
+"""Customer of the world: its numbers in heap order, and the changes that can be made to them."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from etl.sandbox.records import (
     select,
 )
 
-HEAP_CHUNK = 500  # numbers of one chunk; chunks are out of order, and so is each within itself
+HEAP_CHUNK = 500  # numbers of one chunk; the chunks are out of order, and so are the numbers in each chunk
 BATCHES = 400  # activation times: numbers are bought in batches
 EDITABLE = frozenset(Head.__struct_fields__) - {"id"}
 
 NextPhone = Callable[[str], str]
-"""Gives an unused phone number that begins with an area's digits."""
+"""Function that returns an unused phone number with the digits of an area in front."""
 
 
 class Customer:
@@ -47,7 +47,7 @@ class Customer:
         self.timezone = ""
         self.user_ids: list[int] = []
         self.hidden: dict[int, frozenset[int]] = {}  # user id -> numbers that this user may not see
-        self.child_customer_id: int | None = self.id  # what records say: null under a customer's own token
+        self.child_customer_id: int | None = self.id  # the field of its records: null under a customer's own token
         self.rng = rng
         self.catalog = Catalog(rng, sizes, next_id)
         self._next_id, self._next_phone = next_id, next_phone
@@ -84,7 +84,7 @@ class Customer:
         return self.chosen(self._sorted[bisect_left(self._sorted, low) : bisect_right(self._sorted, high)])
 
     def chosen(self, ids: Iterable[int]) -> list[Row]:
-        """The rows with these ids as far as they exist, in heap order; the ids must differ from each other."""
+        """The existing rows with these ids, in heap order; the ids must differ from each other."""
         rows = [self._rows[i] for i in ids if i in self._rows]
         rows.sort(key=attrgetter("position"))
         return rows
@@ -115,13 +115,13 @@ class Customer:
     # --- changing numbers
 
     def add(self, count: int) -> list[int]:
-        """New numbers at the end of the heap; their ids."""
+        """Add new numbers at the end of the heap. Returns their ids."""
         ids = [self._next_id("number") for _ in range(count)]
         self._insert(ids)
         return ids
 
     def fill(self, count: int) -> None:
-        """The first numbers, in a heap that is out of order."""
+        """Add the first numbers, in a heap that is out of order."""
         ids = [self._next_id("number") for _ in range(count)]
         chunks = [ids[n : n + HEAP_CHUNK] for n in range(0, count, HEAP_CHUNK)]
         self.rng.shuffle(chunks)
@@ -130,7 +130,7 @@ class Customer:
         self._insert([number_id for chunk in chunks for number_id in chunk])
 
     def remove(self, number_id: int) -> None:
-        """The number is given back: no record of it is left."""
+        """Remove the number: the customer has given it back, and no record of it is left."""
         del self._rows[number_id]
         del self._sorted[bisect_left(self._sorted, number_id)]
         self._raw.pop(number_id, None)
@@ -152,16 +152,16 @@ class Customer:
         self._restore(number_id, "campaigns")
 
     def switch_rule(self, number_id: int, is_active: bool) -> None:
-        """Turn the rule of the number's first scenario on or off; its place in the heap stays."""
+        """Turn the rule of the number's first scenario on or off; its place in the heap does not change."""
         row = self._rows[number_id]
         row.scenarios = self.catalog.switched(row.scenarios, is_active)
 
     def put_raw(self, number_id: int, raw: bytes) -> None:
-        """Serve these bytes for the number, whatever is asked for; they need not be a record, nor JSON."""
+        """Serve these bytes as the number's record, whichever fields are requested; they need not be JSON."""
         self._raw[self._rows[number_id].head.id] = raw
 
     def clear_raw(self, number_id: int | None = None) -> None:
-        """Serve the true record again: of one number, or of all."""
+        """Serve the true record of one number, or of all numbers, again."""
         for key in list(self._raw) if number_id is None else [number_id]:
             self._raw.pop(key, None)
 

@@ -1,4 +1,4 @@
-"""What happens to a customer's numbers in a day."""
+"""Changes of one day to a customer's numbers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOCKS = ("manual_lock", "limit_lock")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayChanges:
-    """How much a day changed, in numbers or shared objects; days and customers add up with `+`."""
+    """Counts of a day's changes, in numbers or shared objects; days and customers are added with `+`."""
 
     added: int = 0
     edited: int = 0  # a status, a comment or a name
@@ -31,7 +31,7 @@ class DayChanges:
 
     @property
     def total(self) -> int:
-        """All changes together."""
+        """The sum of all counts."""
         return sum(getattr(self, f.name) for f in fields(self))
 
 
@@ -52,7 +52,7 @@ def pass_day(customer: Customer, share: float) -> DayChanges:
 
 
 class _Day:
-    """Draws who changes, each number at most once a day, and changes it."""
+    """Draws the numbers that change, each at most once a day, and changes them."""
 
     def __init__(self, customer: Customer, share: float) -> None:
         self.customer, self.share, self.rng = customer, share, customer.rng
@@ -126,11 +126,11 @@ class _Day:
         return len(chosen)
 
     def _renamed(self, old: str) -> str:
-        """Another name for the same thing: it keeps what precedes its last version mark."""
+        """Another name for the same object: the part before the version mark stays."""
         return f"{old.split(' · ')[0]} · v{self.rng.randrange(1_000_000)}"
 
     def _count(self, weight: float) -> int:
-        """`weight` x share, rounded by chance so that small customers change too, now and then."""
+        """`weight` x share, rounded at random, so that small customers change sometimes, too."""
         return int(weight * self.share + self.rng.random())
 
     def _numbers(self, weight: float) -> list[int]:

@@ -1,4 +1,4 @@
-"""The vendor's errors: each mnemonic with its code and message, and the exception that carries one to the reply."""
+"""Errors of the vendor's API: each mnemonic with its code and message, and the exception that stands for one."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ MNEMONICS: dict[str, tuple[int, str]] = {
     "batch_operations_not_supported": (-32099, "Batch operations are not supported"),
     "notifications_not_supported": (-32099, "Notifications are not supported"),
 }
-CALLER_IP = "203.0.113.7"  # what `ip_not_whitelisted` reports
+CALLER_IP = "203.0.113.7"  # the address in `ip_not_whitelisted`
 
 
 class Failure(Exception):
-    """A request that the API answers with an error. An unknown mnemonic gets code -32000 unless `code` is given."""
+    """Error answer to a request. An unknown mnemonic gets code -32000 unless `code` is given."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Failure(Exception):
         self.helper, self.bare = helper, bare
 
     def payload(self, metadata: dict[str, Any]) -> dict[str, Any]:
-        """The `error` member of a reply; `bare` leaves `data` out of it."""
+        """The `error` member of a reply; with `bare`, it has no `data`."""
         error: dict[str, Any] = {"code": self.code, "message": self.message}
         if not self.bare:
             error["data"] = {

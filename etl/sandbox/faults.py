@@ -1,11 +1,11 @@
-"""Protocol misbehaviour on request: the ways to misbehave.
+"""Faults of the protocol, which the sandbox makes on request.
 
 For example:
 
-    api.faults.add(Drop(1))                      # the next get.virtual_numbers answers one row too few
+    api.faults.add(Drop(1))                      # the next answer of get.virtual_numbers lacks one row
     api.faults.add(error("internal_error"), at=3, times=2)
-    api.faults.add(IgnoreFilter(), times=None)   # for ever
-    api.faults.add(http(502), method=None)       # whatever is called next
+    api.faults.add(IgnoreFilter(), times=None)   # in every call
+    api.faults.add(http(502), method=None)       # in the next call of any method
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Refuse(Fault):
-    """Answer with an error; no point is spent."""
+    """An error instead of the answer; no point is spent."""
 
     mnemonic: str
     field: str | None
@@ -44,13 +44,13 @@ class Refuse(Fault):
 
 
 def error(mnemonic: str, field: str | None = None, value: Any = None, **details: Any) -> Refuse:
-    """An error by its mnemonic; an unknown one works too. `details` as in Failure: params, code, message, bare..."""
+    """An error by its mnemonic, which may be unknown. `details` as in Failure: params, code, message, bare..."""
     return Refuse(mnemonic, field, value, details)
 
 
 @dataclass(frozen=True)
 class Answer(Fault):
-    """Answer with an HTTP response of any kind, as a gateway in front of the API would; no point is spent."""
+    """Any HTTP response instead of the answer, like that of a gateway before the API; no point is spent."""
 
     response: Reply
 
@@ -72,7 +72,7 @@ def redirect(location: str, status: int = 307) -> Answer:
 
 @dataclass(frozen=True)
 class ReplyId(Fault):
-    """Another id in the reply, of any JSON type; MISSING leaves it out, a function gets the id as sent."""
+    """Another id in the reply, of any JSON type; MISSING omits it, a function gets the id that was sent."""
 
     id: Any
 
@@ -85,7 +85,7 @@ class ReplyId(Fault):
 
 @dataclass(frozen=True)
 class TotalItems(Fault):
-    """Another total_items, of any JSON type; MISSING leaves it out, a function gets the true one."""
+    """Another total_items, of any JSON type; MISSING omits it, a function gets the true one."""
 
     total: Any
 
@@ -96,7 +96,7 @@ class TotalItems(Fault):
 
 @dataclass(frozen=True)
 class Drop(Fault):
-    """The last `count` rows of an answer are missing while total_items still counts them: N-1 of N."""
+    """Last `count` rows of an answer are missing, while total_items still counts them: N-1 of N."""
 
     count: int = 1
 
@@ -107,7 +107,7 @@ class Drop(Fault):
 
 @dataclass(frozen=True)
 class DropIds(Fault):
-    """These numbers are left out of an answer while total_items still counts them."""
+    """Numbers that are missing from an answer, while total_items still counts them."""
 
     ids: frozenset[int]
 
@@ -118,12 +118,12 @@ class DropIds(Fault):
 
 @dataclass(frozen=True)
 class Duplicate(Fault):
-    """The first row comes once more at the end: the same, or with `changes` made to it."""
+    """First row repeated at the end of the page: the same row, or with `changes` made to it."""
 
     changes: dict[str, Any] | None = None
 
     def page(self, page: Page) -> Page:
-        """The page with the row twice."""
+        """The page with its first row twice."""
         if not page.rows:
             return page
         again = encode(decode_row(page.rows[0]) | self.changes) if self.changes else page.rows[0]
@@ -131,7 +131,7 @@ class Duplicate(Fault):
 
 
 class IgnoreFilter(Fault):
-    """The filter is ignored: any number may come."""
+    """Ignored filter: any number may come."""
 
     def query(self, query: Query) -> Query:
         """The query without its filter."""
@@ -139,7 +139,7 @@ class IgnoreFilter(Fault):
 
 
 class IgnoreOffset(Fault):
-    """The offset is ignored: the first page comes again."""
+    """Ignored offset: the first page comes again."""
 
     def query(self, query: Query) -> Query:
         """The query from the start."""
@@ -147,10 +147,10 @@ class IgnoreOffset(Fault):
 
 
 class Foreign(Fault):
-    """A row of another customer comes at the end, and is counted."""
+    """Row of another customer at the end of the page; total_items counts it."""
 
     def page(self, page: Page) -> Page:
-        """The page with a stranger."""
+        """The page with the row of another customer."""
         if page.foreign is None:
             return page
         total = page.total + 1 if isinstance(page.total, int) else page.total
@@ -158,7 +158,7 @@ class Foreign(Fault):
 
 
 class EmptyPage(Fault):
-    """No rows, while total_items is true."""
+    """Page without rows, while total_items is true."""
 
     def page(self, page: Page) -> Page:
         """The page without rows."""
@@ -166,7 +166,7 @@ class EmptyPage(Fault):
 
 
 class NoRows(Fault):
-    """No rows and total_items 0, as if the customer had no numbers."""
+    """Page without rows and with total_items 0, as if the customer had no numbers."""
 
     def page(self, page: Page) -> Page:
         """An empty listing."""
@@ -175,7 +175,7 @@ class NoRows(Fault):
 
 @dataclass(frozen=True)
 class Limits(Fault):
-    """Other `limits` in the metadata, of any JSON type; MISSING leaves them out."""
+    """Other `limits` in the metadata, of any JSON type; MISSING omits them."""
 
     limits: Any
 
@@ -187,7 +187,7 @@ class Limits(Fault):
 
 @dataclass(frozen=True)
 class Deprecated(Fault):
-    """A notice in the metadata that this version of the API is deprecated. `says`: the value of its flag."""
+    """Notice in the metadata that this version of the API is deprecated. `says`: the value of its flag."""
 
     current: str = "v2.0"
     latest: str = "v4.0"
@@ -205,17 +205,17 @@ class Deprecated(Fault):
 
 @dataclass(frozen=True)
 class Body(Fault):
-    """The true body passed through a function, after which Content-Length is right again."""
+    """Body that is changed by a function; Content-Length is that of the changed body."""
 
     change: Callable[[bytes], bytes]
 
     def reply(self, reply: Reply) -> Reply:
-        """The response with the other body."""
+        """The response with the changed body."""
         return http_reply(reply.status, self.change(reply.body))
 
 
 def reshape(**members: Any) -> Body:
-    """Other members of the reply, of any JSON type; MISSING leaves one out: `reshape(result=None)`."""
+    """Other members of the reply, of any JSON type; MISSING omits one: `reshape(result=None)`."""
 
     def change(body: bytes) -> bytes:
         reply = msgspec.json.decode(body, type=dict[str, msgspec.Raw]) | members

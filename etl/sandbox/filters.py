@@ -1,4 +1,4 @@
-"""Filter trees compiled to predicates, and the id conditions that a listing can answer by bisection."""
+"""Filters: trees compiled to predicates, and the id conditions that a listing can answer by bisection."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DATE = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d)?")
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One comparison of a filter, checked. A null field matches `= null` and nothing else."""
+    """One checked comparison of a filter. A null field matches only `= null`."""
 
     column: Column
     operator: str
@@ -40,7 +40,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Conditions and groups, of which all must hold (`and`) or any (`or`)."""
+    """Conditions and groups joined by `and`, or by `or` (`any`)."""
 
     members: tuple[Condition | Group, ...]
     any: bool
@@ -58,7 +58,7 @@ Node = Condition | Group
 
 @dataclass(frozen=True, slots=True)
 class IdSet:
-    """The ids that a filter leaves: of [low, high], and of `chosen` if it is given. `rest` remains to be tested."""
+    """Ids that match a filter: those in [low, high], and in `chosen` if given. `rest`: the other conditions."""
 
     low: float
     high: float
@@ -67,7 +67,7 @@ class IdSet:
 
 
 def parse(tree: Any, columns: Columns, prohibited: frozenset[str] = frozenset(), depth: int = 1) -> Node:
-    """The checked form of a request's `filter`. Raises Failure as the API answers a wrong one."""
+    """The checked form of a request's `filter`. For a wrong filter, raises Failure with the API's error."""
     if not isinstance(tree, dict):
         raise Failure("data_type_error", "filter", tree)
     if "filters" not in tree and "condition" not in tree:
@@ -79,7 +79,7 @@ def parse(tree: Any, columns: Columns, prohibited: frozenset[str] = frozenset(),
 
 
 def restrict_ids(node: Node | None) -> IdSet | None:
-    """What the filter says about `id` in conditions that must all hold; None when it says nothing."""
+    """The ids that match the filter's `and` conditions on `id`; None when it has no such condition."""
     conjuncts = list(_conjuncts(node)) if node else []
     on_id = [c for c in conjuncts if isinstance(c, Condition) and _bounds_ids(c)]
     if not on_id:
@@ -168,7 +168,7 @@ def _compile(column: Column, pattern: str) -> re.Pattern[str]:
 
 
 def _test(sign: str, value: Any) -> Predicate:
-    """The test of a field's value; a value of another type than the operator's own never matches."""
+    """The test of a field's value. A value whose type the operator does not take never matches."""
     if sign == "=":
         return lambda x: x is None if value is None else x == value
     if sign == "!=":

@@ -1,4 +1,4 @@
-"""Points: how many successful calls an account may make in a minute and in a day."""
+"""Limits in points: the successful calls that an account may make in a minute and in a day."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MINUTE, DAY = 60, 86_400
 
 @dataclass(slots=True)
 class RateWindow:
-    """A limit of points for each period of `seconds`, periods being counted from the epoch. None: no limit."""
+    """Limit of points for each period of `seconds`, counted from the epoch. None: no limit."""
 
     name: str
     seconds: int
@@ -33,7 +33,7 @@ class RateWindow:
         self._spent += 1
 
     def metadata(self, now: float) -> dict[str, int]:
-        """The limit, what is left of it and in how many seconds it is whole again; empty without a limit."""
+        """The limit, its remaining points and the seconds until its reset; empty without a limit."""
         remaining = self.remaining(now)
         if self.limit is None or remaining is None:
             return {}
@@ -59,14 +59,14 @@ class Limits:
         self._windows = (RateWindow("day", DAY, self.day_limit), RateWindow("minute", MINUTE, self.minute_limit))
 
     def check(self) -> None:
-        """Raise limit_exceeded, of the day before that of the minute, when no point is left."""
+        """Raise limit_exceeded when no point is left; the day's limit is checked before the minute's."""
         now = self.now()
         for window in self._windows:
             if window.remaining(now) == 0:
                 raise Failure("limit_exceeded", params={"limit_type": window.name})
 
     def spend(self) -> None:
-        """Pay for a successful call."""
+        """Take the point of a successful call from both limits."""
         now = self.now()
         for window in self._windows:
             window.spend(now)

@@ -1,4 +1,4 @@
-"""One page of a listing: the paging parameters of the verb `get`, and rows filtered, sorted and cut by them."""
+"""Page of a listing: the paging parameters of the verb `get`, by which rows are filtered, sorted and cut."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Caps:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a caller asks of a listing; `fields` None means the listing's own."""
+    """Checked query of a listing. `fields`: None means the listing's default fields."""
 
     limit: int
     offset: int
@@ -40,19 +40,19 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The encoded records of an answer, `total` as metadata will state it, and a record of another customer."""
+    """Answer to a query: encoded records, the `total` for the metadata, and a maker of another customer's record."""
 
     rows: list[bytes]
     total: Any
     foreign: Callable[[], bytes] | None = None
 
     def with_rows(self, rows: list[bytes]) -> Page:
-        """The same answer with other records."""
+        """The page with other records."""
         return replace(self, rows=rows)
 
 
 def parse_query(params: dict[str, Any], columns: Columns, caps: Caps) -> Query:
-    """The checked paging parameters; null means absent, and so does an empty filter, `fields` or `sort`."""
+    """The checked paging parameters. A null parameter or an empty filter, `fields` or `sort` counts as absent."""
     params = {name: value for name, value in params.items() if value is not None}
     tree = params.get("filter", {})
     return Query(
@@ -65,7 +65,7 @@ def parse_query(params: dict[str, Any], columns: Columns, caps: Caps) -> Query:
 
 
 def list_numbers(customer: Customer, query: Query, edition: Edition, hidden: frozenset[int]) -> Page:
-    """A page of a customer's numbers, without those that are hidden from the user."""
+    """A page of a customer's numbers, without the numbers that are hidden from the user."""
     rows = _matching(customer, query.filter)
     if hidden:
         rows = [row for row in rows if row.head.id not in hidden]
@@ -83,13 +83,13 @@ def list_records(records: list[dict[str, Any]], query: Query) -> Page:
 
 
 def with_fields(records: list[dict[str, Any]], columns: Columns) -> list[dict[str, Any]]:
-    """The records with all fields of the listing: null or [] where a record does not say."""
+    """The records with all fields of the listing; fields that a record lacks are null or []."""
     absent: dict[str, Any] = {column.name: [] if column.kind == "array" else None for column in columns.values()}
     return [absent | record for record in records]
 
 
 def decode_row(row: bytes) -> dict[str, Any]:
-    """An encoded record as an object; empty when it is none."""
+    """An encoded record as an object; empty if it is not a JSON object."""
     try:
         return msgspec.json.decode(row, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError):

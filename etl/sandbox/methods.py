@@ -1,4 +1,4 @@
-"""The API's methods: each takes a call, checks its parameters, and gives a page of records or an object."""
+"""Methods of the API: each takes a call, checks its parameters, and returns a page of records or an object."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from etl.sandbox.world import World
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An admitted request: its parameters and all that a method needs. `bend` is where faults change the query."""
+    """Admitted request: its parameters and the data that a method needs. `bend`: applies faults to the query."""
 
     world: World
     sessions: Sessions
@@ -30,7 +30,7 @@ class Call:
         return self.bend(parse_query(self.params, known, caps or Caps(self.caps.max_limit, self.caps.max_offset)))
 
     def about_agent(self) -> bool:
-        """Whether an agent asks about itself, naming no user."""
+        """Whether an agent asks about itself: its call has no user_id."""
         return self.world.role == "agent" and self.params.get("user_id") is None
 
     def customer(self) -> Customer:
@@ -66,7 +66,7 @@ Result = Page | dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A method: what answers it, the parameters that it knows besides access_token, and who may call it."""
+    """A method: its function, its parameters besides access_token, and its conditions for callers."""
 
     answer: Callable[[Call], Result]
     parameters: frozenset[str]
@@ -75,18 +75,18 @@ class Method:
 
 
 def login_user(call: Call) -> Result:
-    """login.user: a session key for a login and a password."""
+    """login.user: return a session key for a login and a password."""
     return call.sessions.login(call.params.get("login"), call.params.get("password"))
 
 
 def logout_user(call: Call) -> Result:
-    """logout.user: the end of a session key."""
+    """logout.user: end a session key."""
     call.sessions.logout(call.params["access_token"])
     return {}
 
 
 def get_account(call: Call) -> Result:
-    """get.account: the caller's own account, or for an agent with user_id that customer's."""
+    """get.account: the caller's own account, or the account of an agent's customer by user_id."""
     world = call.world
     if call.about_agent():
         record = {"app_id": world.agent_id, "name": world.agent_name, "timezone": world.agent_timezone}
@@ -97,7 +97,7 @@ def get_account(call: Call) -> Result:
 
 
 def get_customers(call: Call) -> Result:
-    """get.customers: an agent's customers; a blocked one is listed all the same."""
+    """get.customers: an agent's customers, including blocked ones."""
     customers = [call.world.customer(customer_id) for customer_id in call.world.customer_ids]
     records = [{"id": c.id, "name": c.name, "status": _status(call.world, c)} for c in customers]
     return list_records(with_fields(records, columns.CUSTOMERS), call.query(columns.CUSTOMERS))
@@ -115,7 +115,7 @@ def get_customer_users(call: Call) -> Result:
 
 
 def get_virtual_numbers(call: Call) -> Result:
-    """get.virtual_numbers: the numbers of a customer as far as the user may see them."""
+    """get.virtual_numbers: the numbers of a customer that the user may see."""
     customer = call.customer()
     edition = call.world.edition
     query = call.query(columns.NUMBERS[edition], call.caps)
@@ -124,7 +124,7 @@ def get_virtual_numbers(call: Call) -> Result:
 
 
 def foreign_record(world: World, customer: Customer) -> bytes:
-    """A record that belongs to somebody else than `customer`: another customer's first one, or an invented one."""
+    """A record that does not belong to `customer`: another customer's first one, or an invented one."""
     for customer_id in world.customer_ids:
         other = world.customer(customer_id)
         if other is not customer and len(other):

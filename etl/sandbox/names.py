@@ -36,7 +36,7 @@ def company(rng: Random) -> str:
 
 
 def campaign(rng: Random, number: int) -> str:
-    """An advertising campaign's name; `number` keeps names of one customer apart."""
+    """An advertising campaign's name; `number` makes it unique for a customer."""
     return f"{rng.choice(CHANNELS)} — {rng.choice(THEMES)} {number}"
 
 

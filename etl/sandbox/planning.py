@@ -1,4 +1,4 @@
-"""How misbehaviour is planned: what a fault may change in a call, and which calls it strikes."""
+"""Planning of faults: the parts of a call that a fault may change, and the calls that a fault affects."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from etl.sandbox.rpc import Reply, Request
 
 LISTING = "get.virtual_numbers"
 MISSING: Any = object()
-"""Stands for 'leave it out' where a fault replaces a value."""
+"""Replacement value that omits the value from the reply."""
 
 
 class Instead(Exception):
-    """Answer with this response, and do not look at the request."""
+    """Ends a call with this response; the request is not processed."""
 
     def __init__(self, reply: Reply) -> None:
         super().__init__(reply.status)
@@ -23,13 +23,13 @@ class Instead(Exception):
 
 
 class Fault:
-    """A misbehaviour: it may step in at any of these points, and by itself does nothing."""
+    """Base class of faults. A subclass overrides the points at which it changes a call; the base changes nothing."""
 
     def before(self, request: Request) -> None:
-        """Before the request is looked at; may raise Failure or Instead."""
+        """Called before the request is processed; may raise Failure or Instead."""
 
     def query(self, query: Query) -> Query:
-        """The query that is answered instead of the one that was asked."""
+        """The query that is answered instead of the request's."""
         return query
 
     def page(self, page: Page) -> Page:
@@ -51,7 +51,7 @@ class Fault:
 
 @dataclass(slots=True)
 class Planned:
-    """A fault and the calls that it strikes: of `method`, where `when` holds, from the `at`-th on, `times` of them."""
+    """A fault and the calls that it affects: of `method`, where `when` is true, `times` calls from the `at`-th on."""
 
     fault: Fault
     method: str | None
@@ -61,7 +61,7 @@ class Planned:
     seen: int = 0
 
     def strikes(self, request: Request) -> bool:
-        """Whether it strikes this call; counts the call."""
+        """Whether the fault affects this call; counts the call."""
         if self.method not in (None, request.method) or (self.when and not self.when(request)):
             return False
         self.seen += 1
@@ -69,7 +69,7 @@ class Planned:
 
 
 class Faults:
-    """The misbehaviours that an API has been asked for."""
+    """The planned faults of an API."""
 
     def __init__(self) -> None:
         self.planned: list[Planned] = []
@@ -83,18 +83,18 @@ class Faults:
         method: str | None = LISTING,
         when: Callable[[Request], bool] | None = None,
     ) -> Planned:
-        """Strike from the `at`-th matching call on (counted from now), `times` calls or for ever with None.
+        """Add a fault. It affects `times` calls (None: all) from the `at`-th matching call on, counted from now.
 
-        `method` None means any method; `when` looks at the request.
+        `method`: None means any method; `when`: a test of the request.
         """
         planned = Planned(fault, method, at, times, when)
         self.planned.append(planned)
         return planned
 
     def clear(self) -> None:
-        """Behave again."""
+        """Remove all faults."""
         self.planned.clear()
 
     def striking(self, request: Request) -> list[Fault]:
-        """The faults that strike this call; to be asked once for each call."""
+        """The faults that affect this call. Call it once for each call, because it counts."""
         return [planned.fault for planned in self.planned if planned.strikes(request)]

@@ -1,4 +1,4 @@
-"""Records of virtual numbers: what a row holds, and its JSON in both editions.
+"""Records of virtual numbers: the fields of a row, and its JSON in both editions.
 
 A row is its own scalars and references to two shared bundles of links, one for campaigns and one for scenarios. The
 JSON of a bundle is kept until something in it is renamed, so that encoding a row costs under a microsecond.
@@ -21,7 +21,7 @@ encode = msgspec.json.Encoder().encode
 
 
 class Head(msgspec.Struct, gc=False):
-    """The scalars of a number, in the newer edition's order; the values may be of any type, for spoiled records."""
+    """The scalars of a number, in the order of the newer edition; of any type, because records may be spoiled."""
 
     id: int
     child_customer_id: int | None
@@ -71,7 +71,7 @@ class Block:
 
 @dataclass(slots=True, eq=False)
 class CampaignLink:
-    """A way for numbers to belong to a campaign: with these blocks, each tracked or not."""
+    """Link of numbers to a campaign, with these blocks, each tracked or not."""
 
     campaign: Campaign
     blocks: tuple[tuple[Block, bool], ...]
@@ -93,7 +93,7 @@ class CampaignLink:
 
 @dataclass(slots=True, eq=False)
 class Campaign:
-    """An advertising campaign: of one site, with a few ways for numbers to belong to it."""
+    """An advertising campaign of one site, with a few variants of links to it."""
 
     id: int
     name: str
@@ -110,7 +110,7 @@ class ScenarioLink:
     is_active: bool
 
     def record(self, edition: Edition) -> dict[str, Any]:
-        """The element of `scenarios`; the older edition says nothing of rules."""
+        """The element of `scenarios`; the older edition does not report rules."""
         old = {"scenario_id": self.scenario.id, "scenario_name": self.scenario.name}
         if edition == "older":
             return old
@@ -127,11 +127,11 @@ class Scenario:
 
 
 Link = CampaignLink | ScenarioLink
-Stamp = tuple[int, Edition]  # how often names changed, and the edition: what encoded links depend on
+Stamp = tuple[int, Edition]  # count of renames, and the edition: encoded links depend on both
 
 
 class Bundle:
-    """The links of one kind that a number has; shared by all numbers that have the same ones."""
+    """The links of one kind of a number; numbers with the same links share the object."""
 
     __slots__ = ("_bytes", "_stamp", "links")
 
@@ -141,7 +141,7 @@ class Bundle:
         self._bytes = b""
 
     def json(self, stamp: Stamp) -> bytes:
-        """The JSON array of the links, encoded again only when `stamp` differs from the last one's."""
+        """The JSON array of the links; it is encoded again only when `stamp` has changed."""
         if self._stamp != stamp:
             self._bytes = encode([link.record(stamp[1]) for link in self.links])
             self._stamp = stamp
@@ -159,7 +159,7 @@ class Row:
 
 
 def encode_row(row: Row, stamp: Stamp) -> bytes:
-    """The whole record of `row` as the API would send it."""
+    """The complete record of `row` as the API sends it."""
     head = encode(row.head) if stamp[1] == "newer" else encode(_older(row.head))
     campaigns, scenarios = row.campaigns.json(stamp), row.scenarios.json(stamp)
     return b"".join((head[:-1], b',"campaigns":', campaigns, b',"scenarios":', scenarios, b"}"))
@@ -178,7 +178,7 @@ def select(row: Row, stamp: Stamp, fields: tuple[str, ...]) -> dict[str, Any]:
 
 
 def default_fields(edition: Edition) -> tuple[str, ...]:
-    """The names of a record's fields when a request names none."""
+    """The names of a record's fields for a request without `fields`."""
     return SCALARS[edition] + NESTED
 
 

@@ -1,4 +1,4 @@
-"""JSON-RPC 2.0 and HTTP as the vendor speaks them: requests taken apart, replies put together."""
+"""JSON-RPC 2.0 and HTTP of the vendor's API: parsing of requests, building of replies."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Reply:
 
 @dataclass(slots=True)
 class Request:
-    """A JSON-RPC request as far as it could be read; `id` is the bytes to echo."""
+    """A JSON-RPC request, with the members that could be read; `id`: the bytes to send back."""
 
     id: bytes = b"null"
     method: str = ""
@@ -45,7 +45,7 @@ def http_reply(status: int, body: bytes, content_type: str = JSON, **headers: st
 
 
 def refuse_http(method: str, path: str) -> Reply | None:
-    """The response to a request that never reaches the API: a wrong path or a method other than POST."""
+    """The response to a request that does not reach the API, with a wrong path or a method other than POST."""
     if path.partition("?")[0] != PATH:
         return http_reply(404, b"<html><body><h1>404 Not Found</h1></body></html>", "text/html; charset=UTF-8")
     if method != "POST":
@@ -55,7 +55,7 @@ def refuse_http(method: str, path: str) -> Reply | None:
 
 
 def read(body: bytes, request: Request) -> None:
-    """Fill `request` from a body, in the order of checks, so that an error can echo the id. Raises Failure."""
+    """Fill `request` from a body, in the order of checks, so that an error can return the id. Raises Failure."""
     try:
         decoded = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
@@ -70,13 +70,13 @@ def read(body: bytes, request: Request) -> None:
 
 
 def write(reply_id: bytes | None, member: str, payload: list[bytes]) -> bytes:
-    """The body of a reply whose `member` is 'result' or 'error', given in parts; an id of None is left out."""
+    """The body of a reply with `member` 'result' or 'error', given in parts; an id of None is omitted."""
     echoed = b"" if reply_id is None else b'"id":%b,' % reply_id
     return b"".join([b'{"jsonrpc":"2.0",%b"%b":' % (echoed, member.encode()), *payload, b"}"])
 
 
 def write_result(data: list[bytes], metadata: dict[str, Any], *, metadata_first: bool = False) -> list[bytes]:
-    """The parts of a `result` member; `data` comes in parts too, since megabytes are copied only once."""
+    """The parts of a `result` member. `data` is in parts too, so that megabytes are copied only once."""
     if metadata_first:
         return [b'{"metadata":', encode(metadata), b',"data":', *data, b"}"]
     return [b'{"data":', *data, b',"metadata":', encode(metadata), b"}"]

@@ -1,4 +1,4 @@
-"""The sandbox on a loopback port: HTTP/1.1 with connections kept alive, a thread for each."""
+"""HTTP server of the sandbox on a loopback port: HTTP/1.1, connections kept alive, one thread for each."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Server:
         self._thread.start()
 
     def forever(self) -> None:
-        """Block until the server is stopped, or an exception such as KeyboardInterrupt arrives."""
+        """Block until the server is stopped, or an exception such as KeyboardInterrupt is raised."""
         self._thread.join()
 
     def wait(self, seconds: float) -> bool:
-        """Block for so long; whether it still listens then."""
+        """Block for at most `seconds`. Returns whether the server still listens."""
         self._thread.join(seconds)
         return self._thread.is_alive()
 
@@ -46,7 +46,7 @@ class Server:
 
 @contextmanager
 def serve(api: Api, host: str = "127.0.0.1", port: int = 0) -> Iterator[Server]:
-    """A server that listens while the block runs; port 0 picks a free one. Raises OSError when the port is taken."""
+    """A server that listens during the block; port 0 picks a free port. Raises OSError when the port is taken."""
     server = Server(api, host, port)
     try:
         yield server
@@ -74,13 +74,13 @@ class _HttpServer(ThreadingTCPServer):
         super().shutdown_request(request)
 
     def disconnect(self) -> None:
-        """End the connections that clients keep alive."""
+        """Close the connections that clients keep alive."""
         for connection in list(self._open):
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Report a bug as usual; a client that hangs up is no news."""
+        """Report a bug as usual, but not a client that closed its connection."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(request, client_address)
 
@@ -103,7 +103,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = answer  # noqa: N815 - the names that http.server looks for
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Keep quiet."""
+        """Write no access log."""
 
     def _send(self, reply: Reply) -> None:
         connection = "close" if self.close_connection else "keep-alive"

@@ -1,4 +1,4 @@
-"""Who may call: the permanent key, and session keys that login.user gives for an hour."""
+"""Keys of callers: the permanent key, and session keys that login.user returns for an hour."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from etl.sandbox.failures import Failure
 
 
 class Sessions:
-    """The keys of one account. `now` gives seconds since the epoch, `seconds` is how long a session key lives."""
+    """The keys of one account. `now`: seconds since the epoch; `seconds`: how long a session key is valid."""
 
     def __init__(
         self, token: str, login: str, password: str, app_id: Callable[[], int], now: Callable[[], float], seconds: float
     ) -> None:
-        self.token, self.blocked = token, False  # blocked: every key answers access_token_blocked
+        self.token, self.blocked = token, False  # blocked: every known key gets access_token_blocked
         self._login, self._password = login, password
         self._app_id, self._now, self._seconds = app_id, now, seconds
         self._expiry: dict[str, float] = {}
@@ -33,7 +33,7 @@ class Sessions:
             raise Failure("access_token_expired", "access_token")
 
     def login(self, login: Any, password: Any) -> dict[str, Any]:
-        """A new session key, and when it expires in seconds since the epoch. Raises Failure."""
+        """A new session key, and its expiry in seconds since the epoch. Raises Failure."""
         for name, value in (("login", login), ("password", password)):
             if value is None:
                 raise Failure("required_parameter_missed", name)

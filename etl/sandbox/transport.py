@@ -1,4 +1,4 @@
-"""The sandbox without a socket: a transport for httpx clients."""
+"""Transport for httpx clients: the sandbox without a socket."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from etl.sandbox.api import Api
 
 
 class SandboxTransport(httpx.BaseTransport):
-    """Carries an httpx client's requests to an Api in the same process, whatever host they name."""
+    """Transport from an httpx client to an Api in the same process, for requests to any host."""
 
     def __init__(self, api: Api) -> None:
         self.api = api

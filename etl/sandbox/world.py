@@ -1,4 +1,4 @@
-"""The simulated world: customers of a telephony platform, their users and numbers, changing as tests or days will."""
+"""Simulated world: customers of a telephony platform, their users and numbers, changed by tests or by days."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ FIRST_IDS = {
     "customer": 12_000, "user": 510_000, "number": 100_000, "site": 20_000, "block": 300_000, "campaign": 60_000,
     "scenario": 80_000, "rule": 700_000,
 }  # fmt: skip
-START = datetime.fromisoformat("2026-01-01 09:00:00")  # local time, as all times of the API
+START = datetime.fromisoformat("2026-01-01 09:00:00")  # local time, like all times of the API
 AGENT_ID, AGENT_NAME, AGENT_TIMEZONE = 777, "Agency «Север»", "Europe/Moscow"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomerPlan:
-    """How to make a customer: `numbers` of it; what is None is drawn from the seed."""
+    """Plan of a customer with `numbers` numbers; fields that are None are drawn from the seed."""
 
     numbers: int = 40
     name: str | None = None
     timezone: str | None = None  # IANA
     users: int = 1
-    campaigns: int | None = None  # else about numbers / 25
+    campaigns: int | None = None  # None: about numbers / 25
 
 
 class World:
-    """All that exists at the vendor, the same for the same seed and the same calls.
+    """The data of the vendor, the same for the same seed and the same calls.
 
     `id_step` is the mean gap between number ids: 1 gives consecutive ones, more gives random gaps. `edition` may be
     switched at any moment. Methods that take a customer or a number raise KeyError when it does not exist.
@@ -65,7 +65,7 @@ class World:
         for plan in customers:
             self.add_customer(plan)
 
-    # --- who there is
+    # --- customers and users
 
     @property
     def customer_ids(self) -> list[int]:
@@ -73,7 +73,7 @@ class World:
         return list(self._customers)
 
     def customer(self, customer_id: int) -> Customer:
-        """The customer itself."""
+        """The customer with this id."""
         return self._customers[customer_id]
 
     def user_ids(self, customer_id: int) -> list[int]:
@@ -81,11 +81,11 @@ class World:
         return list(self._customers[customer_id].user_ids)
 
     def customer_of(self, user_id: int) -> Customer | None:
-        """The customer that a user belongs to, None when nobody has this user."""
+        """The customer that a user belongs to; None when there is no such user."""
         return next((c for c in self._customers.values() if user_id in c.user_ids), None)
 
     def add_customer(self, plan: CustomerPlan) -> int:
-        """A new customer; its id."""
+        """Add a customer. Returns its id."""
         rng = Random(f"{self.seed}:customer:{len(self._customers)}:{self._last_ids['customer']}")
         sizes = Sizes.of(plan.numbers if plan.campaigns is None else plan.campaigns * 25)
         customer = Customer(rng, sizes, self._next_id, self._next_phone, self.today)
@@ -99,7 +99,7 @@ class World:
         return customer.id
 
     def remove_customer(self, customer_id: int) -> None:
-        """The customer leaves, with its users and numbers."""
+        """Remove a customer with its users and numbers."""
         del self._customers[customer_id]
 
     def block(self, customer_id: int, mnemonic: str = "ip_not_whitelisted") -> None:
@@ -107,7 +107,7 @@ class World:
         self.blocked[self._customers[customer_id].id] = mnemonic
 
     def unblock(self, customer_id: int) -> None:
-        """Serve a customer again."""
+        """Answer requests for a customer again."""
         self.blocked.pop(customer_id, None)
 
     def block_user(self, user_id: int, mnemonic: str = "forbidden") -> None:
@@ -115,11 +115,11 @@ class World:
         self.blocked_users[user_id] = mnemonic
 
     def unblock_user(self, user_id: int) -> None:
-        """Serve a user again."""
+        """Answer requests in the name of a user again."""
         self.blocked_users.pop(user_id, None)
 
     def hide(self, user_id: int, number_ids: Iterable[int]) -> None:
-        """Take away a user's right to see these numbers; it replaces what was hidden before."""
+        """Hide these numbers, and only these, from a user."""
         customer = self.customer_of(user_id)
         if customer is None:
             raise KeyError(user_id)
@@ -136,15 +136,15 @@ class World:
         return self._customers[customer_id].truth(self.edition)
 
     def add(self, customer_id: int, n: int = 1) -> list[int]:
-        """New numbers at the end of the heap; their ids, which are larger than all before."""
+        """Add numbers at the end of the heap. Returns their ids, which are larger than all earlier ones."""
         return self._customers[customer_id].add(n)
 
     def remove(self, customer_id: int, number_id: int) -> None:
-        """A number is given back."""
+        """Remove a number: the customer has given it back."""
         self._customers[customer_id].remove(number_id)
 
     def edit(self, customer_id: int, number_id: int, **fields: Any) -> None:
-        """Give fields of a number new values, of any JSON type and name; its row moves to the end of the heap."""
+        """Set fields of a number, of any name and JSON type; its row moves to the end of the heap."""
         self._customers[customer_id].edit(number_id, fields)
 
     def move(self, customer_id: int, number_id: int, campaign_id: int | None) -> None:
@@ -156,14 +156,14 @@ class World:
         self._customers[customer_id].switch_rule(number_id, is_active)
 
     def put_raw(self, customer_id: int, number_id: int, raw_json: bytes) -> None:
-        """Serve these bytes as the number's record, whatever fields are asked for."""
+        """Serve these bytes as the number's record, whichever fields are requested."""
         self._customers[customer_id].put_raw(number_id, raw_json)
 
     def clear_raw(self, customer_id: int, number_id: int | None = None) -> None:
-        """Serve the true record again, of one number or of all."""
+        """Serve the true record of one number, or of all numbers, again."""
         self._customers[customer_id].clear_raw(number_id)
 
-    # --- what numbers refer to
+    # --- objects that numbers refer to
 
     def campaign_ids(self, customer_id: int) -> list[int]:
         """The ids of a customer's campaigns."""
@@ -200,7 +200,7 @@ class World:
     # --- time
 
     def pass_day(self, share: float = 0.01) -> DayChanges:
-        """Let a day pass: about `share` of all numbers change, and some names; how much of each."""
+        """Let a day pass: about `share` of all numbers change, and some names. Returns the counts."""
         self.today += timedelta(days=1)
         return sum((pass_day(customer, share) for customer in self._customers.values()), DayChanges())
 
