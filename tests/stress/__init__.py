@@ -1,1 +1,1 @@
-"""Long campaigns against vnsync: fuzzing, kills, and the table of all faults. Each has a small count in CI."""
+"""Stress runs of vnsync: fuzzing, kills, tampering, and the table of all faults. CI runs each with a small count."""

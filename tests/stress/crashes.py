@@ -1,9 +1,9 @@
-"""Crashes the PostgreSQL server under a run: SIGKILL to the postmaster or to backends, an immediate stop.
+"""Crashes of the PostgreSQL server during a run: SIGKILL to the postmaster or to backends, an immediate stop.
 
 Usage: python -m tests.stress.crashes [--crashes 30] [--seed 1]
 
-The run halts at a point (swept, as in `kills`), the server crashes, and the run goes on: before the server is back,
-or after. Whatever the run makes of it, each account is as before or as after, and the next run converges.
+The run halts at a point (swept, as in `kills`), the server crashes, and the run continues, before or after the server
+is back. However the run ends, each account has its old or its new state completely, and the next run converges.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from tests.stress.stage import Breach, Ended, Stage, stage
 
 KINDS = ("postmaster", "immediate", "backend")
 MAY_END_WITH = {0, 3, 69, 75}
-"""Done after all; some accounts; the database was away; somebody has to look again later. Never a bug or a breach."""
+"""Exit codes: done, some accounts, database unavailable, try again later. Never an unexpected error or a breach."""
 
 
 @dataclass
 class Counts:
-    """What a campaign did."""
+    """Counts of a stress run."""
 
     crashes: Counter[str] = field(default_factory=Counter)
     codes: Counter[int] = field(default_factory=Counter)
@@ -42,7 +42,7 @@ class Counts:
 
 
 def campaign(play: Stage, server: Cluster, crashes: int, rng: random.Random) -> Counts:
-    """Crash the server so many times, at swept points, and recover each time."""
+    """Crash the server `crashes` times, at swept points, and recover each time."""
     counts, numbers = Counts(), {"publishing": 1, "elsewhere": 1}
     trace = play.folder / "trace"
     play.converge()
@@ -53,7 +53,7 @@ def campaign(play: Stage, server: Cluster, crashes: int, rng: random.Random) -> 
         play.pass_day()
         pid = play.start(at={"phase": phase, "number": numbers[phase], "deed": "halt", "trace": str(trace)})
         ended = play.runner.wait()
-        if ended is not None:  # the sweep has come to its end
+        if ended is not None:  # the sweep has ended
             numbers[phase] = 1
             play.converge()
             continue
@@ -70,7 +70,7 @@ def campaign(play: Stage, server: Cluster, crashes: int, rng: random.Random) -> 
 
 
 def _crash(play: Stage, server: Cluster, pid: int, kind: str, *, late: bool) -> Ended:
-    """`late`: the run goes on while the server is still down."""
+    """Crash the server under a halted run. `late`: the run continues while the server is still down."""
     server.crash(kind)
     if late:
         os.kill(pid, signal.SIGCONT)
@@ -92,7 +92,7 @@ def _judge(play: Stage, ended: Ended) -> None:
 
 
 def run(crashes: int, seed: int) -> Counts:
-    """The whole campaign on a cluster of its own."""
+    """Run the whole stress run on a cluster of its own."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -101,7 +101,7 @@ def run(crashes: int, seed: int) -> Counts:
 
 
 def main() -> None:
-    """Parse, run, tell."""
+    """Parse the arguments, run, and print the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--crashes", type=int, default=30)
     parser.add_argument("--seed", type=int, default=1)

@@ -1,9 +1,9 @@
-"""Cuts the connection to PostgreSQL around COMMIT, and checks that the run tells the truth about it.
+"""Cuts of the connection to PostgreSQL around COMMIT, with a check that the run reports the true outcome.
 
 Usage: python -m tests.stress.cuts [--cuts 20] [--seed 1]
 
-`--cuts` of them fall between the commit of an account's publication and its acknowledgement. As many again are spread
-over the commits of run rows and claims, and over the moments before a commit and while it is on its way.
+`--cuts` of them are between the commit of an account's publication and its acknowledgement. The same number is spread
+over the commits of run rows and claims, and over the moments before and during a commit.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.stress.stage import Breach, Ended, Stage, reading, stage
 
 @dataclass
 class Counts:
-    """What a campaign did."""
+    """Counts of a stress run."""
 
     cuts: Counter[str] = field(default_factory=Counter)
     codes: Counter[int] = field(default_factory=Counter)
@@ -40,7 +40,7 @@ LOST_ACK = "after a publication's commit"
 
 
 def campaign(play: Stage, wire: Link, through: str, cuts: int) -> Counts:
-    """Cut so many acknowledgements of publications, and the other commits between them."""
+    """Cut `cuts` acknowledgements of publications, and other commits between them."""
     counts, number = Counts(), {True: 0, False: 0}
     play.converge()
     turn = 0
@@ -60,14 +60,14 @@ def campaign(play: Stage, wire: Link, through: str, cuts: int) -> Counts:
             _judge(play, ended, published, acknowledged=mode == "after" and publishing)
             _rows_agree(play, ended, known)
         else:
-            number[publishing] = 0  # the sweep has come to its end
+            number[publishing] = 0  # the sweep has ended
         wire.mode = "none"
         play.converge()
     return counts
 
 
 def _aims(turn: int) -> tuple[bool, str]:
-    """Every other cut is between a publication's commit and its acknowledgement."""
+    """Mode and kind of a cut: every other cut is between a publication's commit and its acknowledgement."""
     if turn % 2 == 0:
         return True, "after"
     others = [(False, mode) for mode in MODES] + [(True, "before"), (True, "in flight")]
@@ -84,7 +84,7 @@ def _judge(play: Stage, ended: Ended, published: set[int], *, acknowledged: bool
 
 
 def _rows_agree(play: Stage, ended: Ended, known: set[int]) -> None:
-    """The row of the run, where it could be written, says what the process said."""
+    """The run's row, if it could be written, agrees with the process's output."""
     told = {code for run_id, (status, code) in _run_rows(play).items() if run_id not in known and status != "running"}
     if told - {ended.code}:
         raise Breach(f"the run's row says {told}, the process {ended.code}: {ended.err}")
@@ -97,7 +97,7 @@ def _run_rows(play: Stage) -> dict[int, tuple[str, int | None]]:
 
 
 def run(cuts: int, seed: int) -> Counts:
-    """The whole campaign on a cluster of its own."""
+    """Run the whole stress run on a cluster of its own."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -108,12 +108,12 @@ def run(cuts: int, seed: int) -> Counts:
 
 
 def over_tcp(url: str, port: int) -> str:
-    """The same database, by way of a port of the loopback."""
+    """The URL of the same database through a loopback port."""
     return make_url(url).set(host="127.0.0.1", port=port, query={}).render_as_string(hide_password=False)
 
 
 def main() -> None:
-    """Parse, run, tell."""
+    """Parse the arguments, run, and print the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cuts", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)

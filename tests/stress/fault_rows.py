@@ -1,4 +1,4 @@
-"""Every fault that vnsync must survive, by id: what happens, and, where it cannot be tried here, why."""
+"""Fault table: every fault that vnsync must survive, by id, with what happens, or why it cannot be tried here."""
 
 from __future__ import annotations
 
@@ -177,4 +177,4 @@ ROWS = {
 }
 
 NOT_HERE: dict[str, str] = {}
-"""Rows that cannot be tried, with the reason."""
+"""Rows that cannot be tried here, with the reason."""

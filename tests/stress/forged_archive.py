@@ -1,6 +1,6 @@
-"""An archive's folder read and re-written from its description alone (docs/archive.md), by the standard library.
+"""Archive folder, read and rewritten from its description alone (docs/archive.md), with the standard library.
 
-Whatever is written, all digests and seals agree again.
+After each write all digests and seals agree again.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Forged:
         return [json.loads(line) for line in self.manifest(run_id).read_bytes().splitlines()]
 
     def write(self, run_id: int, lines: list[Line]) -> None:
-        """A manifest with its seal, and the runs that follow with what they say of it."""
+        """Write a manifest with its seal, and correct the seals of the runs that follow."""
         text = b"".join(spelled(line) + b"\n" for line in lines if line["kind"] != "seal")
         seal = {"kind": "seal", "lines": text.count(b"\n"), "sha256": sha256(text)}
         self.manifest(run_id).write_bytes(text + spelled(seal) + b"\n")
@@ -75,7 +75,7 @@ class Forged:
         path.write_bytes(b'{"record":%b,"sha256":"%b"}\n' % (text, sha256(text).encode()))
 
     def erasure(self, account: int, number: int, responses: list[Line]) -> int:
-        """One more record of an erasure; its number."""
+        """Add a record of an erasure. Returns its number."""
         paths = sorted((self.folder / "erasures").glob("*.json"), key=lambda p: int(p.stem))
         count = len(paths) + 1
         record = {
@@ -96,7 +96,7 @@ class Forged:
 
 @dataclass(frozen=True)
 class Page:
-    """A response of the listing: its line, its records, and where they stand."""
+    """A response of the listing: its line, its records, and their positions."""
 
     line: Line
     answer: Line
@@ -108,11 +108,11 @@ class Page:
         return data
 
     def digests(self) -> list[str]:
-        """Of the records as they were sent; the sandbox writes without white space."""
+        """The digests of the records as sent; the sandbox writes no white space."""
         return [sha256(text) for text in self.texts()]
 
     def texts(self) -> list[bytes]:
-        """The records as they were sent."""
+        """The texts of the records as sent."""
         return _texts(self.body)
 
 
@@ -127,5 +127,5 @@ def _texts(body: bytes) -> list[bytes]:
 
 
 def spelled_as_sent(answer: Line) -> bytes:
-    """The answer with its members in the order in which the sandbox sends them."""
+    """The answer with its members in the order of the sandbox."""
     return json.dumps(answer, separators=(",", ":"), ensure_ascii=False).encode()

@@ -1,6 +1,6 @@
-"""Forgeries of an archive by a hand that knows its format: whatever it changes, all digests and seals agree again.
+"""Forgeries of an archive by an author who knows its format: after each one all digests and seals agree again.
 
-Only a head that was kept elsewhere, and the digests of records, can tell.
+Only a head that was kept elsewhere, and the digests of records, reveal them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tests.stress.forged_archive import LISTING, PERSONAL, Forged, Line, Page, s
 
 
 class ArchiveForger:
-    """Draws forgeries; each says the words of which one has to be told."""
+    """Draws forgeries. Each returns words; the report of `verify` must contain one of them."""
 
     def __init__(self, folder: Path, dice: random.Random) -> None:
         self._archive, self._dice = Forged(folder), dice
@@ -29,16 +29,16 @@ class ArchiveForger:
 
     @property
     def ways(self) -> list[Callable[[], set[str]]]:
-        """Those that must be found."""
+        """Forgeries that must be found."""
         return self._ways
 
     def forge(self) -> tuple[str, set[str]]:
-        """One that must be found."""
+        """Make a forgery that must be found."""
         way = self._dice.choice(self._ways)
         return way.__name__, way()
 
     def forge_unproved(self) -> tuple[str, set[str]]:
-        """One of those that docs/archive.md lists as not proved: a note must tell of it."""
+        """Make a forgery that docs/archive.md lists as not proved: a note must report it."""
         way = self._dice.choice(self._unproved)
         return way.__name__, way()
 
@@ -66,7 +66,7 @@ class ArchiveForger:
     # -- lines
 
     def rewrite_line(self) -> set[str]:
-        """Another value in a line that is no response's."""
+        """Put another value into a line that is not a response's."""
 
         def change(lines: list[Line]) -> None:
             line = self._dice.choice([one for one in lines if one["kind"] in ("run", "publishes", "end", "account")])
@@ -78,7 +78,7 @@ class ArchiveForger:
         return self._rewritten(change)
 
     def change_type(self) -> set[str]:
-        """A number as text, null as an empty text, a text as a number."""
+        """Write a number as text, null as an empty text, or a text as a number."""
 
         def change(lines: list[Line]) -> None:
             line = self._dice.choice([one for one in lines if one["kind"] != "seal"])
@@ -88,11 +88,11 @@ class ArchiveForger:
         return self._rewritten(change)
 
     def drop_line(self) -> set[str]:
-        """A line less."""
+        """Remove a line."""
         return self._rewritten(lambda lines: lines.pop(self._dice.randrange(1, len(lines))) and None)
 
     def drop_account(self) -> set[str]:
-        """All lines of an account, in every run."""
+        """Remove all lines of an account, in every run."""
         account = self._dice.choice(
             [i["account_id"] for i in self._archive.lines(self._run()) if i["kind"] == "account"]
         )
@@ -101,7 +101,7 @@ class ArchiveForger:
         return {"head "}
 
     def swap_lines(self) -> set[str]:
-        """The answers of two requests, exchanged."""
+        """Exchange the answers of two requests."""
 
         def change(lines: list[Line]) -> None:
             one, two = self._dice.sample([i for i in lines if i["kind"] == "response"], 2)
@@ -110,7 +110,7 @@ class ArchiveForger:
         return self._rewritten(change)
 
     def rewrite_page(self) -> set[str]:
-        """Another answer, in the manifest too."""
+        """Replace an answer, in the manifest too."""
         page = self._page()
         self._dice.choice(page.records)["status"] = "manual_lock"
         new = spelled(page.answer)
@@ -126,7 +126,7 @@ class ArchiveForger:
         return {"head "}
 
     def climb(self) -> set[str]:
-        """A digest that leads out of the archive."""
+        """Write a digest that leads to a path outside the archive."""
 
         def change(lines: list[Line]) -> None:
             self._dice.choice([i for i in lines if i["kind"] == "response"])["sha256"] = "../" * 20 + "etc/passwd"
@@ -152,7 +152,7 @@ class ArchiveForger:
         return int(record["id"])
 
     def erase_other(self) -> set[str]:
-        """The named number is emptied, and another one is changed with it."""
+        """Empty the named number, and change another one with it."""
         page = self._page()
         place, other = self._dice.sample(range(len(page.records)), 2)
         number = self._emptied(page, place)
@@ -161,7 +161,7 @@ class ArchiveForger:
         return self._replace(page, page.line["account_id"], number, [place], spelled_as_sent(page.answer))
 
     def erase_more(self) -> set[str]:
-        """The record of another number is said to be the named one's; or a record is taken out."""
+        """Erase another number's record as if it were the named one's, or remove a record completely."""
         page = self._page()
         place, other = self._dice.sample(range(len(page.records)), 2)
         number = self._emptied(page, place)
@@ -173,7 +173,7 @@ class ArchiveForger:
         return self._replace(page, page.line["account_id"], number, [place, other], spelled_as_sent(page.answer))
 
     def erase_nothing(self) -> set[str]:
-        """A record of an erasure, and the content still there."""
+        """Add a record of an erasure while the content still exists."""
         page = self._page()
         place = self._dice.randrange(len(page.records))
         record = page.records[place]
@@ -181,21 +181,21 @@ class ArchiveForger:
         return self._replace(page, page.line["account_id"], record["id"], [place], spelled_as_sent(page.answer))
 
     def erase_elsewhere(self) -> set[str]:
-        """An erasure of another account."""
+        """Add an erasure of another account."""
         page = self._page()
         place = self._dice.randrange(len(page.records))
         number = self._emptied(page, place)
         return self._replace(page, page.line["account_id"] + 1, number, [place], spelled_as_sent(page.answer))
 
     def erase_unnamed(self) -> set[str]:
-        """A record of an erasure from a response that no run names."""
+        """Add a record of an erasure from a response that no run names."""
         former = sha256(self._dice.randbytes(8))
         now = self._archive.put(b'{"erased":true}')
         count = self._archive.erasure(1, 1, [{"former": former, "now": now, "records": []}])
         return {former[:16], f"erasure {count}"}
 
     def erase_and_edit(self) -> set[str]:
-        """An erasure as vnsync makes it, and another status in the record that it empties."""
+        """Erase as vnsync does, and change the status in the record that is emptied."""
         page = self._page()
         place = self._dice.randrange(len(page.records))
         number = self._emptied(page, place)
@@ -203,7 +203,7 @@ class ArchiveForger:
         return self._replace(page, page.line["account_id"], number, [place], spelled_as_sent(page.answer))
 
     def erase_record(self) -> set[str]:
-        """The record of another number, as if it had told of the erased one."""
+        """Empty another number's record, as if it were of the erased number."""
         page = self._page()
         place, other = self._dice.sample(range(len(page.records)), 2)
         number = self._emptied(page, place)
@@ -211,7 +211,7 @@ class ArchiveForger:
         return self._replace(page, page.line["account_id"], number, [place, other], spelled_as_sent(page.answer))
 
     def erase_rest(self) -> set[str]:
-        """What is around the records, as if it had told of the erased number."""
+        """Empty the bytes around the records, as if they were of the erased number."""
         page = self._page()
         texts = page.texts()
         rest = page.body.replace(b",".join(texts), b"," * (len(texts) - 1))
@@ -221,7 +221,7 @@ class ArchiveForger:
         return self._replace(page, page.line["account_id"], number, [0], body.replace(texts[0], emptied), **more)
 
     def edit_erasure(self) -> set[str]:
-        """A record of an erasure that says something else."""
+        """Change a record of an erasure."""
         path = self._archive.folder / "erasures" / "1.json"
         record = json.loads(path.read_bytes())["record"]
         key = self._dice.choice(["account_id", "erased_at", "number", "previous", "responses", "virtual_number_id"])
@@ -230,17 +230,17 @@ class ArchiveForger:
         return {"erasure 1", "erasures/1.json"}
 
     def drop_erasure(self) -> set[str]:
-        """A record of an erasure taken away."""
+        """Remove a record of an erasure."""
         (self._archive.folder / "erasures" / "1.json").unlink()
         return {"erasure 1"}
 
-    # -- tombstones, and what is cut off
+    # -- tombstones and removed runs
 
     def _digests(self, run_id: int) -> list[str]:
         return [line["sha256"] for line in self._archive.lines(run_id) if line.get("sha256") and "method" in line]
 
     def cut_tail(self) -> set[str]:
-        """The newest runs taken away, with their responses."""
+        """Remove the newest runs with their responses."""
         for run_id in self._archive.runs()[-self._dice.randint(1, 3) :]:
             self._lose(run_id)
             self._archive.manifest(run_id).unlink()
@@ -253,7 +253,7 @@ class ArchiveForger:
         return digests
 
     def cut_tail_under_tombstones(self) -> set[str]:
-        """The same, with a tombstone in the place of each."""
+        """Remove the newest runs, with a tombstone in the place of each."""
         names = set[str]()
         for run_id in self._archive.runs()[-self._dice.randint(1, 3) :]:
             self._archive.tombstone(run_id, self._lose(run_id))
@@ -262,25 +262,25 @@ class ArchiveForger:
         return names
 
     def tombstone_of_newest(self) -> set[str]:
-        """The newest run's responses, as if they had been pruned."""
+        """Remove the newest run's responses, as if they had been pruned."""
         newest = self._archive.runs()[-1]
         self._archive.tombstone(newest, self._lose(newest))
         return {str(newest)}
 
     def tombstone_out_of_turn(self) -> set[str]:
-        """The responses of a run that is not the oldest."""
+        """Prune a run that is not the oldest."""
         run_id = self._dice.choice(self._kept()[1:-1])
         self._archive.tombstone(run_id, self._lose(run_id))
         return {str(run_id)}
 
     def tombstone_of_nothing(self) -> set[str]:
-        """A tombstone of a run that never was, or of responses that the run does not name."""
+        """Add a tombstone of a run that does not exist, or of responses that the run does not name."""
         run_id = self._dice.choice([7, self._archive.runs()[0]])
         self._archive.tombstone(run_id, [sha256(b"none")])
         return {f"run {run_id}"}
 
     def prune(self) -> set[str]:
-        """The responses of the oldest run that has them, as vnsync prunes."""
+        """Prune the oldest run with responses, as vnsync does."""
         run_id = self._kept()[0]
         now = {r["former"]: r["now"] for e in self._erasures() for r in e["responses"]}
         digests = self._digests(run_id)

@@ -1,6 +1,6 @@
-"""A process that forks one vnsync after another, so that each is a real process without a new start of Python.
+"""Fork server: forks one vnsync process after another, so that each is a real process without a new start of Python.
 
-Requests come as JSON lines on stdin: `args`, `env`, `out`, `err` (files), `at` (where to die or halt, see `points`).
+Requests come as JSON lines on stdin: `args`, `env`, `out`, `err` (files), `at` (where to be killed or halt: `points`).
 Answers go to stdout: `{"pid": N}`, then `{"halted": true}` each time it stops itself, then `{"returncode": N}`.
 A line that is a list of requests is a race: all at once, one answer `{"returncodes": [N, ...]}` at the end.
 """
@@ -23,7 +23,7 @@ from tests.stress import points
 
 
 def main() -> None:
-    """Fork for every line of stdin, until it ends."""
+    """Fork for every line of stdin until its end."""
     _tell(ready=True)
     for line in sys.stdin:
         request = json.loads(line)

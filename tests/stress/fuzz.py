@@ -1,4 +1,4 @@
-"""Fuzzing of all that reads an answer: errors, listing, decoding, normalizing. No input may end in another exception.
+"""Fuzzing of the code that reads answers: errors, listing, decoding, normalizing. Only `VnsyncError` may be raised.
 
 Usage: python -m tests.stress.fuzz [--inputs 1000000] [--jobs 2] [--seed 1]      exit 1 when something was found
        python -m tests.stress.fuzz --replay SEED:INDEX                           one input again, with its traceback
@@ -20,20 +20,20 @@ from tests.stress.fuzz_checks import examine
 from tests.stress.fuzz_inputs import draw
 
 SLOWEST = 10
-"""Seconds of computing that one input may take: more is taken for a loop without end."""
+"""Seconds of computing for one input; more counts as an endless loop."""
 SHOWN = 5
 
 
 @dataclass
 class Findings:
-    """What came of the inputs: how often which outcome, the slowest input, and what must not be."""
+    """Outcomes of the inputs: how often each came, the slowest input, and the findings."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
     slowest: tuple[float, int] = (0.0, -1)
     failures: dict[str, list[int]] = field(default_factory=dict)
 
     def add(self, other: Findings) -> None:
-        """Take in what another process found."""
+        """Add the findings of another process."""
         self.outcomes += other.outcomes
         self.slowest = max(self.slowest, other.slowest)
         for what, indexes in other.failures.items():
@@ -41,7 +41,7 @@ class Findings:
 
 
 def fuzz(seed: int, indexes: Iterable[int], judge: Callable[[bytes], str] = examine) -> Findings:
-    """Try the inputs one by one; every exception that `judge` lets out is a finding."""
+    """Try the inputs one by one; every exception that `judge` raises is a finding."""
     found = Findings()
     for index in indexes:
         body = draw(seed, index)
@@ -73,7 +73,7 @@ def _share(task: tuple[int, range]) -> Findings:
 
 
 def campaign(seed: int, inputs: int, jobs: int) -> Findings:
-    """The whole campaign, in `jobs` processes."""
+    """Run the whole stress run, in `jobs` processes."""
     step = 2000
     tasks = [(seed, range(start, min(start + step, inputs))) for start in range(0, inputs, step)]
     total = Findings()
@@ -84,13 +84,13 @@ def campaign(seed: int, inputs: int, jobs: int) -> Findings:
 
 
 def replay(seed: int, index: int) -> None:
-    """One input again; what it raises comes out."""
+    """Try one input again, and let its exception through."""
     body = draw(seed, index)
     sys.stdout.write(f"{body[:4000]!r}{' ...' if len(body) > 4000 else ''}\n{examine(body)}\n")
 
 
 def main() -> int:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.stress.fuzz", description=__doc__)
     parser.add_argument("--inputs", type=int, default=1_000_000)
     parser.add_argument("--jobs", type=int, default=2)

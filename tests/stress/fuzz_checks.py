@@ -1,4 +1,4 @@
-"""What may come of an answer, however spoiled: sound rows, a record kept out with a reason, or an error of vnsync."""
+"""Checks of the outcome of a spoiled answer: correct rows, a quarantined record with a reason, or a `VnsyncError`."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ MOST_REQUESTS = 400
 LARGEST = 2**63
 LONGEST_REASON = 600
 LONGEST_WHOLE = 4_300
-"""Digits of a whole number that Python reads."""
+"""Digits of the longest whole number that Python reads."""
 
 
 class Source:
-    """The same answer to every call, as far as vnsync believes it."""
+    """Source that gives the same answer to every call, if vnsync accepts it."""
 
     def __init__(self, body: bytes) -> None:
         self._body, self.asked, self.points = body, 0, Points()
 
     def call(self, _method: str, _params: dict[str, Any] | None = None, *, known: bytes = b"") -> Result:
-        """The result, by the product's own decoder."""
+        """The result, decoded by the product's decoder."""
         self.asked += 1
         assert self.asked <= MOST_REQUESTS, "it asks for ever"
         result = answers.decode(self._body, REQUEST_ID, known=known)
@@ -56,10 +56,10 @@ class Source:
             day_limit(limits.get("day_reset"))
 
     def afford(self, _requests: int) -> None:
-        """There are points for everything."""
+        """Allow every request: there are always points."""
 
     def notice(self, message: str) -> None:
-        """Something the operator should know."""
+        """Ignore a notice."""
         _storable_text(message, "a notice")
 
 
@@ -67,7 +67,7 @@ Decoder = Callable[[Collection[Record], DriftLog], Decoded]
 
 
 def examine(body: bytes, decoder: Decoder = decode) -> str:
-    """What came of an answer, in a word or two. Raises whatever must not come."""
+    """Outcome of an answer, in a word or two. Raises any exception that must not come."""
     for other in (lambda: discover(Source(body)), lambda: answers.decode_login(body, REQUEST_ID)):  # type: ignore[arg-type]
         try:
             other()
@@ -118,11 +118,11 @@ def _check_decoded(decoded: Decoded, page: Page) -> None:
 
 
 class _Twice(dict[str, Any]):
-    """An object in which a key comes twice."""
+    """An object with a key that comes twice."""
 
 
 def _usable_part(record: bytes, refused: Iterable[Rejected]) -> dict[str, Any]:
-    """The record as Python reads it, without the elements that were refused; no key comes twice in the rest."""
+    """The record as Python reads it, without the refused elements; no key comes twice in the rest."""
     sent = json.loads(record.decode("utf-8", "replace"), object_pairs_hook=_pairs, parse_constant=_no, parse_int=_whole)
     for rejected in refused:
         found = _PLACE.match(rejected.path)
@@ -152,7 +152,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _whole(digits: str) -> int | str:
-    """More digits than Python reads can stand in a refused element only: as text they equal no number."""
+    """A number as an int. With more digits than Python reads, a text: only a refused element can have it."""
     return digits if len(digits) > LONGEST_WHOLE else int(digits)
 
 
@@ -166,7 +166,7 @@ def _no(constant: str) -> None:
 
 
 def _check_faithful(struct: Any, sent: dict[str, Any]) -> None:
-    """Each field is what was sent, of the same type; what was not sent is unset; the rest is in `extra`."""
+    """Each field has the value and type that were sent; fields that were not sent are unset; the rest is in `extra`."""
     rest = dict(sent)
     for field in msgspec.structs.fields(struct):
         value = getattr(struct, field.name)
@@ -186,7 +186,7 @@ def _check_faithful(struct: Any, sent: dict[str, Any]) -> None:
 
 
 def _same(kept: Any, sent: Any) -> bool:
-    """Equal, where 1e300 may have become a whole number: the same double, or the same int."""
+    """Whether the values are equal. 1e300 may have become a whole number: the same double, or the same int."""
     if isinstance(kept, dict) and isinstance(sent, dict):
         return kept.keys() == sent.keys() and all(_same(kept[name], sent[name]) for name in kept)
     if isinstance(kept, list) and isinstance(sent, list):

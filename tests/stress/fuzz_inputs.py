@@ -1,4 +1,4 @@
-"""Inputs for the fuzz campaign: answers of the Data API, sound at first, spoiled by structure and then by bytes.
+"""Inputs of fuzzing: correct answers of the Data API, spoiled in their structure and then in their bytes.
 
 Everything is drawn from one seeded generator, so a seed and an index give the same bytes again.
 """
@@ -17,13 +17,13 @@ DEEP = (10, 63, 64, 65, 200, 900, 1200, 20_000)
 
 @dataclass(frozen=True)
 class Token:
-    """JSON text, or what is none, written as it is."""
+    """Text that is written unchanged, JSON or not."""
 
     text: bytes
 
 
 class Members(list[Any]):
-    """An object as a list of name and value, so that a name may come twice."""
+    """An object as a list of names and values, so that a name may come twice."""
 
 
 def _tree(value: Any) -> Any:
@@ -57,7 +57,7 @@ _STYLES = (
     _Style(b",", b":", True),
 )
 
-# -- sound records
+# -- correct records
 
 _TEXTS = ("", "Осень", 'a"b\\c', "null", "\u2400", "e\u0301", "\U0001f600", '":', '{"id":1}', "\u0000", "x" * 300)
 
@@ -120,7 +120,7 @@ def _refusal(rng: Random) -> Any:
     return {"jsonrpc": "2.0", "id": REQUEST_ID, "error": error}
 
 
-# -- spoiled by structure
+# -- spoiled structure
 
 _NUMBERS = (
     *(b"-0", b"-0.0", b"0.0", b"1.0", b"1e2", b"1e999", b"-1e999", b"5e-324", b"1e-400", b"1E308", b"01", b"+1", b".5"),
@@ -213,7 +213,7 @@ def _spoil_member(node: Members, places: list[Any], rng: Random) -> None:
         member[1] = _junk(rng)
 
 
-# -- spoiled by bytes
+# -- spoiled bytes
 
 
 def _cut(body: bytes, rng: Random) -> bytes:
@@ -241,7 +241,7 @@ _BYTES = (_cut, _flip, _flip, _insert, _move)
 
 
 def draw(seed: int, index: int) -> bytes:
-    """The body of an answer: input number `index` of a campaign."""
+    """The body of an answer: input number `index` of a stress run."""
     rng = Random(f"{seed}:{index}")
     root = _tree(_listing(rng) if rng.random() < 0.9 else _refusal(rng))
     for _ in range(rng.choice((0, 1, 1, 1, 2, 2, 3, 6))):

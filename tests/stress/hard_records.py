@@ -5,7 +5,7 @@ Usage: python -m tests.stress.hard_records [--records 100000] [--each 200] [--se
 Hypothesis draws the records of an account for two days: halves of surrogate pairs, bytes that are no UTF-8, numbers
 beyond any float, names in escapes and twice, unknown fields, white space. Each archive must verify with its head and
 replay to the same chain heads; after one number was erased from warehouse and archive, the archive must verify with the
-head of before, hold none of its content, and replay to a history that differs in nothing but what was erased.
+earlier head, have none of its content, and replay to a history that differs only in the erased content.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ PLAIN = {
 }  # fmt: skip
 PERSONAL = [b"virtual_phone_number", b"redirection_phone_number", b"comment", b"name"]
 SHAPES = 24
-"""Of the records that Hypothesis draws for one account."""
+"""The count of different records that Hypothesis draws for one account."""
 UNKNOWN = [b"\\u0063omment2", b"new", b"\xff", b"\\ud800", b"i\\u0064x"]
 
 
@@ -71,7 +71,7 @@ class Shape:
     space: bytes
 
     def of(self, number_id: int) -> bytes:
-        """The record's bytes; each personal text names the number."""
+        """The record's bytes; each personal text contains the number's id."""
         secret = b'"' + secret_of(number_id)
         colon, comma = self.space + b":" + self.space, self.space + b"," + self.space
         told = [
@@ -87,7 +87,7 @@ def secret_of(number_id: int) -> bytes:
 
 @st.composite
 def shapes(draw: st.DrawFn) -> Shape:
-    """Mostly usable records, some that are not."""
+    """Shapes that are mostly usable records, and some that are not."""
     members = [(draw(st.sampled_from([b"id", b"id", b"\\u0069d", b"i\\u0064"])), b"ID")]
     for name in draw(st.permutations([*PLAIN, *PERSONAL])):
         if name in PLAIN:
@@ -109,7 +109,7 @@ def days(draw: st.DrawFn, count: int) -> list[list[Shape]]:
     return [[dice.choice(pool) for _ in range(count)] for _ in range(2)]
 
 
-# -- the life of such an account
+# -- one account from sync to erasure
 
 
 def new_warehouse(template: Path, path: Path) -> Engine:
@@ -119,9 +119,9 @@ def new_warehouse(template: Path, path: Path) -> Engine:
 
 
 def live(shapes_by_day: Sequence[Sequence[Shape]], template: Path, folder: Path) -> None:
-    """Sync, archive, verify, replay, erase, verify, replay; raises `AssertionError` where one does not hold."""
+    """Sync, archive, verify, replay, erase, verify, replay. Raises `AssertionError` when a check fails."""
     archive = folder / "archive"
-    count = 2 * len(shapes_by_day[0]) + 2  # an account of which most records cannot be used is not published
+    count = 2 * len(shapes_by_day[0]) + 2  # an account with mostly unusable records is not published
     world = World(seed=3, customers=[CustomerPlan(numbers=count)], role="customer")
     rig = Rig(world, new_warehouse(template, folder / "lived.db"), archive=archive)
     numbers = sorted(world.numbers(rig.only))[: len(shapes_by_day[0])]
@@ -174,7 +174,7 @@ def _bodies(archive: Path) -> bytes:
 
 
 def run(records: int, each: int, first: int, template: Path) -> int:
-    """Try so many records, `each` in an account; how many were tried. Raises at the first that does not hold."""
+    """Try `records` records, `each` in an account. Returns how many were tried. Raises at the first failure."""
     tried = 0
 
     @seed(first)
@@ -197,7 +197,7 @@ def run(records: int, each: int, first: int, template: Path) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command."""
+    """Run the command."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--records", type=int, default=100_000)
     parser.add_argument("--each", type=int, default=200, help="such records of an account on each of its two days")

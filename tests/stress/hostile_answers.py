@@ -1,7 +1,7 @@
-"""Answers of the source that cost much memory to read: each is sent to a sync of its own, which is measured.
+"""Answers that cost much memory to read: each is sent to a sync of its own, whose memory is measured.
 
 Usage: python -m tests.stress.hostile_answers [NAME ...] [--database sqlite|postgresql] [--archive]      a table
-Exit 1 when one of them took a process above the bound, ended in another exit code than it should, or left a trace.
+Exit 1 when an answer took a process above the bound, led to a wrong exit code, or left a trace.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Pieces = Iterator[bytes]
 
 
 def repeated(begin: bytes, unit: bytes, size: int, end: bytes) -> Pieces:
-    """About `size` bytes: `begin`, `unit` again and again with commas between, `end`."""
+    """About `size` bytes: `begin`, repeated `unit`s with commas between them, `end`."""
     part = b",".join([unit] * max(1, 2**16 // len(unit)))
     yield begin + part
     for _ in range(size // (len(part) + 1)):
@@ -45,7 +45,7 @@ def repeated(begin: bytes, unit: bytes, size: int, end: bytes) -> Pieces:
 
 
 def text(begin: bytes, unit: bytes, size: int, end: bytes) -> Pieces:
-    """The same without commas."""
+    """Like `repeated`, without commas."""
     part = unit * max(1, 2**16 // len(unit))
     yield begin
     for _ in range(size // len(part)):
@@ -62,13 +62,13 @@ SPLIT = b"\0"
 
 
 def within(around: bytes, fill: Callable[[bytes, bytes], Pieces]) -> Pieces:
-    """Pieces that `fill` makes in the place of `SPLIT`."""
+    """The text `around`, with the pieces of `fill` in the place of `SPLIT`."""
     begin, _, end = around.partition(SPLIT)
     return fill(begin, end)
 
 
 def listed(records: Iterator[Pieces], total: int) -> Pieces:
-    """The members of a result: these records."""
+    """The members of a result with these records."""
     yield b'"data":['
     for place, pieces in enumerate(records):
         yield b"," if place else b""
@@ -78,7 +78,7 @@ def listed(records: Iterator[Pieces], total: int) -> Pieces:
 
 @dataclass(frozen=True, kw_only=True)
 class Hostile:
-    """An answer. `make`: members of its `result`, or of the answer itself where it has none; `code`: of the sync."""
+    """A hostile answer. `make`: members of its `result`, or of the answer if it has none; `code`: the exit code."""
 
     name: str
     make: Callable[[], Pieces]
@@ -95,7 +95,7 @@ class Hostile:
 
 
 SIZE = 45 * MIB
-"""A little less than an answer may have."""
+"""Size a little below the largest allowed answer."""
 
 
 def _field(unit: bytes, size: int = SIZE) -> Pieces:
@@ -118,7 +118,7 @@ def _comment(unit: bytes, size: int = SIZE, field: bytes = b"comment") -> Pieces
 
 
 def _each(count: int, more: bytes, campaigns: bytes = b"") -> Pieces:
-    """Numbers that each say the same."""
+    """Numbers with the same content."""
     return listed((iter([record(n, campaigns, more)]) for n in range(1, count + 1)), count)
 
 
@@ -227,14 +227,14 @@ HOSTILE: tuple[Hostile, ...] = (
 
 @dataclass(frozen=True)
 class Stage:
-    """A server whose answers may be exchanged, a token, and a warehouse's URL."""
+    """A server with exchangeable answers, a token, and a warehouse's URL."""
 
     folder: Path
     server: RawServer
     database_url: str
 
     def sync(self, hostile: Hostile, *words: object) -> Measured:
-        """A sync that gets the answer once or for ever, wherever it asks for its method."""
+        """Run a sync that gets the answer once or always, for every request of its method."""
         self.server.strike(partial(_send, hostile), when=lambda request: _is_for(hostile, request))
         extra = {
             "VNSYNC_API_URL": self.server.url,
@@ -276,7 +276,7 @@ def _measured(hostile: Hostile, new_url: Callable[[Path], str], *, archive: bool
 
 @contextmanager
 def _warehouses(database: str) -> Iterator[Callable[[Path], str]]:
-    """Makes the URL of a new database."""
+    """A function that creates a database and returns its URL."""
     if database == "sqlite":
         yield lambda folder: f"sqlite:///{folder / 'warehouse.db'}"
         return
@@ -285,7 +285,7 @@ def _warehouses(database: str) -> Iterator[Callable[[Path], str]]:
 
 
 def main() -> int:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.stress.hostile_answers", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="words of the answers' names; none: all")
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")

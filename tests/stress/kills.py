@@ -1,9 +1,9 @@
-"""Kills vnsync at swept and at random points, and checks each time what it left.
+"""Kills of vnsync at swept and at random points, with a check of the warehouse after each.
 
 Usage: python -m tests.stress.kills --database sqlite|postgresql [--kills 300] [--seed 1]
 
 Two of three kills are swept over the points of the publishing transaction, one after another; the others hit any other
-point, or any moment. A kill counts when the process died of it. Some kills follow another with no clean run between.
+point, or any moment. A kill counts when the process died of it. Some kills follow another one without a clean run.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from tests.stress.stage import Breach, Images, Stage, empty, stage
 
 PHASES = ("publishing", "elsewhere", "publishing", "any moment")
 FIRST_LOAD_EVERY = 5
-"""Every so many rounds the warehouse is a new one, so that the first load and the migration are killed too."""
+"""After this many rounds the warehouse is a new one, so that the first load and the migration are killed too."""
 
 
 @dataclass
 class Counts:
-    """What a campaign did."""
+    """Counts of a stress run."""
 
     landed: Counter[str] = field(default_factory=Counter)
     missed: int = 0
@@ -47,7 +47,7 @@ class Counts:
 
 
 class Killer:
-    """Sweeps: knows the next point of each phase."""
+    """Killer that sweeps: it keeps the next point of each phase."""
 
     def __init__(self, play: Stage, rng: random.Random) -> None:
         self._play, self._rng = play, rng
@@ -56,7 +56,7 @@ class Killer:
         self.counts = Counts()
 
     def kill(self, phase: str, *, first: bool = False) -> bool:
-        """Run once and kill; whether the process died of it."""
+        """Run once and kill. Returns whether the process died of it."""
         landed = self._at_any_moment() if phase == "any moment" else self._at_point(phase, first)
         if landed:
             self.counts.landed[("first load, " if first else "") + phase] += 1
@@ -88,7 +88,7 @@ class Killer:
 
 
 def _kill(pid: int) -> None:
-    """The zygote collects its child at once, so the id may be gone by now."""
+    """Kill a process. The fork server collects its child at once, so the id may already be free."""
     try:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
@@ -96,7 +96,7 @@ def _kill(pid: int) -> None:
 
 
 def campaign(play: Stage, kills: int, *, new: Callable[[], str], rng: random.Random) -> Counts:
-    """Land so many kills on runs into the warehouse; `new` makes the URL of an empty one."""
+    """Kill runs into the warehouse `kills` times. `new`: creates an empty warehouse and returns its URL."""
     killer = Killer(play, rng)
     play.converge()
     lasting = play.url
@@ -114,7 +114,7 @@ def campaign(play: Stage, kills: int, *, new: Callable[[], str], rng: random.Ran
 
 
 def _round(play: Stage, killer: Killer, before: Images, *, first: bool, kills: int, rng: random.Random) -> None:
-    """One to three kills with nothing between, then a clean run."""
+    """Make one to three kills without a run between them, then a clean run."""
     for _ in range(rng.choice((1, 1, 2, 3))):
         if killer.counts.landed.total() >= kills:
             break
@@ -125,7 +125,7 @@ def _round(play: Stage, killer: Killer, before: Images, *, first: bool, kills: i
 
 
 def run(database: str, kills: int, seed: int) -> Counts:
-    """The whole campaign on one database, in a folder of its own."""
+    """Run the whole stress run on one database, in a folder of its own."""
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -140,7 +140,7 @@ def run(database: str, kills: int, seed: int) -> Counts:
 
 
 def main() -> None:
-    """Parse, run, tell."""
+    """Parse the arguments, run, and print the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--database", choices=["sqlite", "postgresql"], required=True)
     parser.add_argument("--kills", type=int, default=300)

@@ -1,4 +1,4 @@
-"""A TCP proxy before PostgreSQL's Unix socket, which cuts the link around a COMMIT."""
+"""TCP proxy before PostgreSQL's Unix socket, which cuts the connection around a COMMIT."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"
 COMMITTED = b"COMMIT\x00"
 PUBLISHES = b"INSERT INTO account_syncs"
 MODES = ("before", "in flight", "after")
-"""The server never sees the COMMIT; it sees it while the link is already gone; it has committed, nobody hears of it."""
+"""Moments of a cut: the server does not get the COMMIT; it gets it after the cut; it commits, its answer is lost."""
 
 
 @dataclass
 class Link:
-    """Counts the commits that pass; cuts at the wanted one of its kind, once.
+    """Proxy that counts the commits, and cuts the wanted one of its kind, once.
 
-    `publishing`: of the commits that publish an account, the `number`-th; else of the others.
+    `publishing`: of the commits that publish an account, the `number`-th; otherwise of the other commits.
     """
 
     path: str
@@ -35,7 +35,7 @@ class Link:
         self.cut, self._seen = False, 0
 
     def serve(self, client: socket.socket) -> None:
-        """Relay one connection until either side ends it."""
+        """Relay one connection until either side closes it."""
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         server = socket.socket(socket.AF_UNIX)
         with contextlib.suppress(OSError):
@@ -79,7 +79,7 @@ class Link:
 
 
 def deaf_until_closed(client: socket.socket) -> None:
-    """Read what the client still says, until its connection is closed from the other thread."""
+    """Read and drop the client's bytes until its connection is closed by the other thread."""
     with contextlib.suppress(OSError):
         while client.recv(65_536):
             pass
@@ -87,7 +87,7 @@ def deaf_until_closed(client: socket.socket) -> None:
 
 @contextlib.contextmanager
 def link(path: str) -> Iterator[tuple[Link, int]]:
-    """A proxy for the socket at `path`, and the port of the loopback that it listens on."""
+    """A proxy for the socket at `path`, and the loopback port on which it listens."""
     made = Link(path)
     listener = socket.create_server(("127.0.0.1", 0), backlog=32)
 

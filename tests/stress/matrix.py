@@ -1,4 +1,4 @@
-"""The table of all faults in docs/faults.md, made from a run of the tests that carry the ids.
+"""Fault table in docs/faults.md, made from a run of the tests that carry the ids.
 
 Usage: python -m tests.stress.matrix [--junit FILE]      without FILE it runs tests/faults itself
 """
@@ -25,7 +25,7 @@ _ID = re.compile(r"(?<![a-z0-9])([a-z]\d\d)(?![0-9])", re.IGNORECASE)
 
 @dataclass
 class Evidence:
-    """What the tests say of one row."""
+    """Results of the tests of one row."""
 
     tests: set[str] = field(default_factory=set)
     databases: set[str] = field(default_factory=set)
@@ -33,7 +33,7 @@ class Evidence:
 
     @property
     def result(self) -> str:
-        """passed only when every test of the row passed."""
+        """'passed' only if every test of the row passed."""
         for outcome in ("failed", "skipped"):
             if outcome in self.outcomes:
                 return f"{outcome}: {self.outcomes.count(outcome)} of {len(self.outcomes)}"

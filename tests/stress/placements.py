@@ -1,4 +1,4 @@
-"""Links, FIFOs, sockets, folders and foreign files in a folder that vnsync wrote: put there, and taken out again."""
+"""Placements of links, FIFOs, sockets, folders and foreign files in a folder that vnsync wrote, and their removal."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 Content = dict[Path, bytes | None]
-"""What a folder holds: the bytes of each file, None for each folder."""
+"""Content of a folder: the bytes of each file, None for each folder."""
 
 
 def content(folder: Path) -> Content:
-    """Of the folder and all below it; nothing special is opened."""
+    """The content of the folder and all subfolders; special files are not opened."""
     found: Content = {}
     for path in sorted(folder.rglob("*")):
         mode = path.lstat().st_mode
@@ -29,7 +29,7 @@ def content(folder: Path) -> Content:
 
 
 def restore(folder: Path, kept: Content) -> None:
-    """Make the folder hold `kept` and nothing else."""
+    """Make `kept` the folder's only content."""
     for path in sorted(folder.rglob("*"), reverse=True):
         mode = path.lstat().st_mode
         if path not in kept or stat.S_ISDIR(mode) != (kept[path] is None):
@@ -52,7 +52,7 @@ def _remove(path: Path) -> None:
 
 
 class Placer:
-    """Draws placements; each says the name that has to be told."""
+    """Draws placements. Each returns the name that must be reported."""
 
     def __init__(self, folder: Path, elsewhere: Path, dice: random.Random) -> None:
         self._folder, self._elsewhere, self._dice = folder, elsewhere, dice
@@ -65,7 +65,7 @@ class Placer:
         ]
 
     def place(self) -> tuple[str, set[str]]:
-        """One thing in the place of a file or folder, or where nothing was."""
+        """Place one object instead of a file or folder, or at a new path."""
         shutil.rmtree(self._elsewhere, ignore_errors=True)
         self._elsewhere.mkdir()
         paths = sorted(self._folder.rglob("*"))
@@ -79,7 +79,7 @@ class Placer:
         return f"place{thing.__name__}", {path.name, f"{path.parent.name}{path.stem}"[:16]}
 
     def _kept(self, path: Path) -> Path:
-        """The thing itself, moved out of the folder; an empty file where there was none."""
+        """The path of the original, moved out of the folder; an empty file if there was none."""
         kept = self._elsewhere / "kept"
         if path.exists():
             path.rename(kept)

@@ -1,7 +1,7 @@
-"""Points of a run at which it kills or halts itself: around every request, statement, bulk load and commit.
+"""Points of a run at which its process is killed or halts: around every request, statement, bulk load and commit.
 
 Points are counted by phase: `publishing` (inside the publishing transaction) and `elsewhere`. They are made by wrapping
-functions of the child process that a campaign forked for this; nothing of it is part of vnsync.
+functions in the child process that a stress run has forked; vnsync itself contains none of this.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from etl.sync.account import AccountSync, Listed
 
 
 class _Counter:
-    """Counts the points of each phase; at the wanted one it does the deed, once."""
+    """Counts the points of each phase, and kills or halts the process at the wanted one, once."""
 
     def __init__(self, phase: str, number: int, deed: str, trace: str | None, only: str) -> None:
         self._phase, self._number, self._deed, self._trace, self._only = phase, number, deed, trace, only
@@ -34,7 +34,7 @@ class _Counter:
 
     @property
     def now(self) -> str:
-        """The phase of the thread that asks: accounts go side by side."""
+        """The phase of the calling thread, because accounts are synced concurrently."""
         return str(getattr(self._thread, "phase", "elsewhere"))
 
     @now.setter
@@ -53,7 +53,7 @@ class _Counter:
 
 
 def install(phase: str, number: int, deed: str = "kill", trace: str | None = None, only: str = "") -> None:
-    """Make this process kill (or halt) itself at the `number`-th point of `phase` whose name contains `only`.
+    """Make this process kill or halt itself at the `number`-th point of `phase` whose name contains `only`.
 
     `trace`: a file for the point's name.
     """

@@ -1,9 +1,9 @@
-"""Starts 2 to 8 runs at once, over the same accounts and over different ones, again and again.
+"""Races: 2 to 8 runs start at once, over the same accounts and over different ones, repeatedly.
 
 Usage: python -m tests.stress.races --database sqlite|postgresql [--rounds 200] [--seed 1]
 
-Over the same accounts each run is done (0) or told to come later (75), and one is done. Over different accounts all are
-done. After each round the warehouse equals the source and nothing is left over.
+Over the same accounts each run succeeds (0) or must be tried again later (75); one succeeds. Over different
+accounts all succeed. After each round the warehouse equals the source, and no lock, claim or running run is left.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.stress.stage import Breach, Stage, leftovers, no_lock_files, reading,
 
 
 def campaign(play: Stage, rounds: int, rng: random.Random) -> Counter[int]:
-    """So many races; how often each exit code came."""
+    """Run `rounds` races. Returns how often each exit code came."""
     codes: Counter[int] = Counter()
     play.converge()
     for turn in range(rounds):
@@ -43,7 +43,7 @@ def campaign(play: Stage, rounds: int, rng: random.Random) -> Counter[int]:
 
 
 def run(database: str, rounds: int, seed: int) -> Counter[int]:
-    """The whole campaign on one database, in a folder of its own."""
+    """Run the whole stress run on one database, in a folder of its own."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -55,7 +55,7 @@ def run(database: str, rounds: int, seed: int) -> Counter[int]:
 
 
 def main() -> None:
-    """Parse, run, tell."""
+    """Parse the arguments, run, and print the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--database", choices=["sqlite", "postgresql"], required=True)
     parser.add_argument("--rounds", type=int, default=200)

@@ -1,10 +1,10 @@
-"""Days of a made-up account, archived; then replayed, on the same and on the other database, and compared.
+"""Replays of the archived days of a made-up account, on the same and on the other database, with a comparison.
 
     python -m tests.stress.replays --numbers 20000 --days 30          both databases, both ways
     python -m tests.stress.replays --numbers 100000 --days 2          time and memory of a large account
 
-Every replay has to give the same chain heads and, for every day, the same files of `vnsync snapshot`. Times and memory
-are of the whole process `vnsync replay`.
+Every replay must give the same chain heads and, for every day, the same files of `vnsync snapshot`. Times and memory
+are those of the whole process `vnsync replay`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ DATABASES = ("sqlite", "postgresql")
 
 @dataclass(frozen=True)
 class Replay:
-    """How one replay went: whole seconds of the process, its peak memory in MB, and what it says."""
+    """Result of one replay: whole seconds of the process, its peak memory in MB, and its output."""
 
     seconds: float
     megabytes: float
@@ -42,7 +42,7 @@ class Replay:
 
 
 def lived(url: str, archive: Path, numbers: int, days: int, share: float) -> tuple[Rig, list[datetime]]:
-    """A warehouse after so many days with an archive, and the moments of its observations."""
+    """A warehouse after `days` days with an archive, and the moments of its observations."""
     engine = open_warehouse(url)
     migrations.upgrade(engine)
     world = World(seed=11, customers=[CustomerPlan(numbers=numbers)], role="customer", id_step=37)
@@ -58,7 +58,7 @@ def lived(url: str, archive: Path, numbers: int, days: int, share: float) -> tup
 
 
 def replayed(archive: Path, url: str) -> Replay:
-    """`vnsync replay` in a process of its own."""
+    """Run `vnsync replay` in a process of its own."""
     words = [sys.executable, "-m", "etl", "replay", str(archive), "--database-url", url, "--output", "json"]
     started = time.monotonic()
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -72,7 +72,7 @@ def replayed(archive: Path, url: str) -> Replay:
 
 
 def same_snapshots(one: str, other: str, moments: list[datetime], folder: Path) -> int:
-    """How many days' snapshots are byte for byte alike in two warehouses."""
+    """The count of days whose snapshots are byte for byte equal in two warehouses."""
     alike = 0
     for number, moment in enumerate(moments):
         files = []

@@ -1,4 +1,4 @@
-"""Forgeries of a snapshot whose manifest agrees: other types, empty texts for nulls, instants, whole accounts."""
+"""Forgeries of a snapshot with a correct manifest: other types, empty texts for nulls, instants, whole accounts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _INSTANT = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.(\d{6})Z")
 
 
 class SnapshotForger:
-    """Draws forgeries; each says the names of which one has to be told."""
+    """Draws forgeries. Each returns names, of which one must be reported."""
 
     def __init__(self, folder: Path, dice: random.Random) -> None:
         self._folder, self._dice = folder, dice
@@ -39,7 +39,7 @@ class SnapshotForger:
         (self._folder / manifests.NAME).write_bytes(manifests.dumps(replace(told, files=tuple(files))))
 
     def _edited(self, pattern: str, change: Callable[[bytes], bytes]) -> set[str]:
-        """Change one line of one file in which the change changes something."""
+        """Change one line of one file, where the change has an effect."""
         paths = self._dice.sample(sorted(self._folder.glob(pattern)), k=len(sorted(self._folder.glob(pattern))))
         for path in paths:
             lines = path.read_bytes().splitlines(keepends=True)
@@ -53,19 +53,19 @@ class SnapshotForger:
         return set()
 
     def other_type(self) -> set[str]:
-        """A number as text."""
+        """Write a number as text."""
         return self._edited("*.ndjson", lambda line: re.sub(rb":(\d+)(?=[,}])", rb':"\1"', line, count=1))
 
     def empty_for_null(self) -> set[str]:
-        """An empty text where nothing was."""
+        """Write an empty text instead of null."""
         return self._edited("*.ndjson", lambda line: line.replace(b":null", b':""', 1))
 
     def null_for_text(self) -> set[str]:
-        """Nothing where a text was, in CSV."""
+        """Write null instead of a text, in CSV."""
         return self._edited("*.csv", lambda line: re.sub(rb",[A-Za-z][^,\n]*", b",", line, count=1))
 
     def instant(self) -> set[str]:
-        """A microsecond later."""
+        """Move an instant by a microsecond."""
 
         def later(line: bytes) -> bytes:
             return _INSTANT.sub(lambda m: m[0][:-7] + b"%06dZ" % ((int(m[1]) + 1) % 10**6), line, count=1)
@@ -73,7 +73,7 @@ class SnapshotForger:
         return self._edited(self._dice.choice(["*.ndjson", "*.csv"]), later)
 
     def drop_account(self) -> set[str]:
-        """All of one account, in each file and in the manifest."""
+        """Remove all rows of one account, in each file and in the manifest."""
         told = manifests.loads((self._folder / manifests.NAME).read_bytes())
         account, *others = self._dice.sample(told.accounts, k=len(told.accounts))
         files = []
@@ -87,7 +87,7 @@ class SnapshotForger:
         return {f"account {account.account_id}"}
 
     def parquet_type(self) -> set[str]:
-        """A column of another type: numbers as text, or nulls as empty texts."""
+        """Change a column's type: numbers as text, or nulls as empty texts."""
         path = self._dice.choice([p for p in sorted(self._folder.glob("*.parquet")) if pq.read_metadata(p).num_rows])
         table = pq.read_table(path)
         at = self._dice.randrange(table.num_columns)
@@ -102,7 +102,7 @@ class SnapshotForger:
 
 
 def _without(path: Path, account_id: int) -> int:
-    """Take an account's rows out of a file; how many are left."""
+    """Remove an account's rows from a file. Returns how many rows are left."""
     if path.suffix == ".parquet":
         table = pq.read_table(path)
         kept = table.filter(pa.compute.not_equal(table.column("account_id"), account_id))

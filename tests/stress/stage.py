@@ -1,4 +1,4 @@
-"""What every campaign plays on: a sandbox on loopback, a warehouse, real runs, and the judgement of what they left."""
+"""Stage of stress runs: a sandbox on loopback, a warehouse, real runs, and checks of the warehouse."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ TOKEN = "c4nary-campaign-0123456789abcdef"
 
 
 class Breach(AssertionError):
-    """What was promised did not hold."""
+    """A guarantee of vnsync did not hold."""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """A process that ended: its return code (negative: killed by that signal), and what it wrote."""
+    """An ended process: its return code (negative: killed by that signal), and its output."""
 
     code: int
     out: str
@@ -43,7 +43,7 @@ class Ended:
 
 
 class Runner:
-    """Starts `vnsync` processes from a zygote of its own: one at a time, or many in a race."""
+    """Starts `vnsync` processes from a fork server of its own: one at a time, or many in a race."""
 
     def __init__(self, folder: Path) -> None:
         self._out, self._err, self._cwd = folder / "out", folder / "err", folder
@@ -67,7 +67,7 @@ class Runner:
         out: str | None = None,
         err: str | None = None,
     ) -> int:
-        """Start a run; its process id. `out`, `err`: other files than the runner's own."""
+        """Start a run. Returns its process id. `out`, `err`: other files than the runner's own."""
         self._ask(
             {**self._request(args, env, "", at), **({"out": out} if out else {}), **({"err": err} if err else {})}
         )
@@ -75,7 +75,7 @@ class Runner:
         return self._pid
 
     def wait(self) -> Ended | None:
-        """The end of the run; None when it only halted, and waits for SIGCONT."""
+        """The end of the run; None if it only halted and waits for SIGCONT."""
         news = self._hear()
         if "halted" in news:
             return None
@@ -83,14 +83,14 @@ class Runner:
         return self._ended(news["returncode"], "")
 
     def abandon(self) -> None:
-        """Kill the run that nobody waited for, if there is one."""
+        """Kill the run that was not waited for, if there is one."""
         if self._pid is not None:
             os.kill(self._pid, signal.SIGKILL)
             while self.wait() is None:
                 pass
 
     def race(self, each: list[list[str]], env: dict[str, str]) -> list[Ended]:
-        """Start all at once; their ends, when all have ended."""
+        """Start all at once. Returns their ends when all have ended."""
         self._ask([self._request(args, env, f".{i}", None) for i, args in enumerate(each)])
         return [self._ended(code, f".{i}") for i, code in enumerate(self._hear()["returncodes"])]
 
@@ -108,7 +108,7 @@ class Runner:
         self._fork_server.stdin.flush()
 
     def close(self) -> None:
-        """End the zygote."""
+        """End the fork server."""
         assert self._fork_server.stdin
         assert self._fork_server.stdout
         self._fork_server.stdin.close()
@@ -130,7 +130,7 @@ Images = dict[int, oracle.Tables]
 
 @dataclass
 class Stage:
-    """A world, served; runs against it; judgement. `url` is the warehouse."""
+    """A served world, runs against it, and checks. `url`: the warehouse."""
 
     folder: Path
     world: World
@@ -142,7 +142,7 @@ class Stage:
     _known: dict[str, set[tuple[int, int]]] = field(default_factory=dict, init=False)
 
     def start(self, *more: str, url: str | None = None, at: dict[str, Any] | None = None, **files: str) -> int:
-        """Start `vnsync sync`; its process id. `at`: see `points.install`; `files`: see `Runner.start`."""
+        """Start `vnsync sync`. Returns its process id. `at`: see `points.install`; `files`: see `Runner.start`."""
         return self.runner.start(self.words(*more), self.environment(url), at, **files)
 
     def words(self, *more: str) -> list[str]:
@@ -150,18 +150,18 @@ class Stage:
         return ["sync", "--api-url", self.source, "--log-level", "error", "--retry-max-seconds", "5", *more]
 
     def environment(self, url: str | None = None) -> dict[str, str]:
-        """The settings that are no options."""
+        """The settings in environment variables."""
         return {"VNSYNC_API_TOKEN": TOKEN, "VNSYNC_DATABASE_URL": url or self.url}
 
     def run(self, *more: str, url: str | None = None, at: dict[str, Any] | None = None) -> Ended:
-        """A whole `vnsync sync`."""
+        """Run `vnsync sync` from start to end."""
         self.start(*more, url=url, at=at)
         ended = self.runner.wait()
         assert ended is not None
         return ended
 
     def pass_day(self) -> None:
-        """Let the world change, every account for certain."""
+        """Let a day pass, in which every account changes."""
         with self.api.lock:
             self.world.pass_day(0.04)
             for customer in self.world.customer_ids:
@@ -170,11 +170,11 @@ class Stage:
                 self.world.edit(customer, number, comment=f"edit {self._edits}")
 
     def truth(self) -> Images:
-        """What the warehouse must hold when it is up to date."""
+        """The content of an up-to-date warehouse."""
         return {c: oracle.expected(self.world.truth(c)) for c in self.world.customer_ids}
 
     def converge(self) -> None:
-        """One clean run: it must succeed without any help, equal the source, and leave nothing behind."""
+        """Make one clean run: it must succeed without help, equal the source, and leave nothing behind."""
         ended = self.run()
         if ended.code:
             raise Breach(f"the next run ended with {ended.code}: {ended.err}")
@@ -185,7 +185,7 @@ class Stage:
         no_lock_files(self.url)
 
     def equals(self, wanted: Images) -> None:
-        """The current tables and the open versions are exactly these."""
+        """Check that the current tables and the open versions are exactly these."""
         with reading(self.url) as engine:
             for account, tables in wanted.items():
                 for found in (oracle.current(engine, account), oracle.open_versions(engine, account)):
@@ -193,9 +193,9 @@ class Stage:
                         raise Breach(f"account {account} differs from the source: {different}")
 
     def between(self, before: Images, after: Images) -> set[int]:
-        """Each account must be as before or as after, with its row in account_syncs if and only if it is after.
+        """Check that each account has its old or its new state; its row in account_syncs exists only for the new one.
 
-        Returns the accounts that are after.
+        Returns the accounts with the new state.
         """
         published = set()
         with reading(self.url) as engine:
@@ -216,7 +216,7 @@ class Stage:
 def stage(
     url: str, folder: Path, *, seed: int = 1, customers: int = 2, numbers: int = 90, runner: Runner | None = None
 ) -> Iterator[Stage]:
-    """A stage whose world has a few small customers, for the warehouse at `url`; `runner`: one to share."""
+    """A stage whose world has a few small customers, for the warehouse at `url`. `runner`: a shared one."""
     plans = [CustomerPlan(numbers=numbers), *(CustomerPlan(numbers=30) for _ in range(customers - 1))]
     world = World(seed=seed, customers=plans, id_step=3)
     api = Api(world, token=TOKEN)
@@ -229,7 +229,7 @@ def stage(
 
 @contextlib.contextmanager
 def reading(url: str) -> Iterator[Engine]:
-    """An engine to read with, not vnsync's own. A SQLite file is copied first, so that reading repairs nothing."""
+    """An engine for reading, not vnsync's own. A SQLite file is copied first, so that reading repairs nothing."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "postgresql":
         yield create_engine(parsed.set(drivername="postgresql+psycopg"), poolclass=NullPool)
@@ -244,19 +244,19 @@ def reading(url: str) -> Iterator[Engine]:
 
 
 def images(engine: Engine, accounts: Images) -> Images:
-    """What the current tables hold of these accounts; nothing where there are no tables yet."""
+    """The content of these accounts' current tables; empty if there are no tables yet."""
     if not inspect(engine).has_table("virtual_numbers"):
         return {account: {name: set() for name in oracle.COLUMNS} for account in accounts}
     return {account: oracle.current(engine, account) for account in accounts}
 
 
 def empty(accounts: Images) -> Images:
-    """The image before the first load."""
+    """The content before the first load."""
     return {account: {name: set() for name in oracle.COLUMNS} for account in accounts}
 
 
 def leftovers(engine: Engine) -> None:
-    """After a clean run no run says running, nothing is claimed, no lock is held, the history keeps its rules."""
+    """Check after a clean run: no run is marked as running, no claim or lock is left, the history keeps its rules."""
     with engine.connect() as connection:
         running = connection.scalars(text("select run_id from sync_runs where status = 'running'")).all()
         claims = connection.scalars(text("select run_id from account_claims")).all()
@@ -269,7 +269,7 @@ def leftovers(engine: Engine) -> None:
 
 
 def no_lock_files(url: str) -> None:
-    """Beside a SQLite file no run's lock is left."""
+    """Check that no run's lock file is left next to a SQLite file."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         path = Path(str(parsed.database))
@@ -278,7 +278,7 @@ def no_lock_files(url: str) -> None:
 
 
 def eventually(true: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
-    """Wait, within bounds, until something is so."""
+    """Wait until a condition is true, for at most `seconds`."""
     end = time.monotonic() + seconds
     while not true():
         if time.monotonic() > end:

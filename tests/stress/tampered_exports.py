@@ -1,18 +1,18 @@
-"""Single mutations of exported folders, one after the other, each of which `verify` must find, and name its file.
+"""Tamperings with exported folders, one at a time, each of which `verify` must find, with the file's name.
 
 Usage: python -m tests.stress.tampered_exports [--count 10000] [--database sqlite|postgresql] [--seed 1]
 
 A small agency is synced for some days, its answers archived, and a snapshot taken in all formats. Then, again and
 again, the folder is tampered with and verified:
 
-- one file is changed: bytes flipped, inserted, cut out, the file lost, renamed, swapped with another or added;
-- a link, a FIFO, a socket or a folder is put in the place of a file or a folder, or beside them;
-- a hand that knows the snapshot's format changes values, types, nulls, instants, whole accounts, and makes the manifest
-  agree: then the warehouse decides;
-- a hand that knows the archive's format re-writes lines and answers, forges erasures and tombstones, cuts off runs, and
-  makes all seals agree: then the head that was kept decides. What docs/archive.md lists as not proved must be noted.
+- one file is changed: bytes flipped, inserted or removed, the file deleted, renamed, swapped with another or added;
+- a link, a FIFO, a socket or a folder replaces a file or a folder, or is added;
+- an author who knows the snapshot's format changes values, types, nulls, instants, whole accounts, and makes the
+  manifest agree: then the comparison with the warehouse finds it;
+- an author who knows the archive's format rewrites lines and answers, forges erasures and tombstones, removes runs, and
+  makes all seals agree: then the kept head finds it. What docs/archive.md lists as not proved must be noted.
 
-Exit 1 when one was not found, or not named.
+Exit 1 when a tampering was not found, or its file not named.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ SHOWN = 10
 
 @dataclass
 class Findings:
-    """What came of the mutations, by how they were made."""
+    """Results of the tamperings, by kind."""
 
     tried: Counter[str] = field(default_factory=Counter)
     missed: list[str] = field(default_factory=list)
@@ -63,7 +63,7 @@ class Findings:
 
 @dataclass(frozen=True)
 class Exports:
-    """The folders, and the warehouse that they came from."""
+    """The exported folders, and their warehouse."""
 
     engine: Engine
     snapshot: Path
@@ -72,7 +72,7 @@ class Exports:
 
 
 def export(engine: Engine, folder: Path) -> Exports:
-    """A small agency's six days: archived, pruned and erased from, and a snapshot of them."""
+    """Export six days of a small agency: archived, pruned, with an erasure, and a snapshot of them."""
     world = World(seed=7, customers=[CustomerPlan(numbers=25), CustomerPlan(numbers=8)], role="agent")
     rig = Rig(world, engine, archive=folder / "archive")
     for day in range(6):
@@ -89,11 +89,11 @@ def export(engine: Engine, folder: Path) -> Exports:
     return Exports(engine, folder / "snapshot", folder / "archive", ArchiveHead(digest, int(run_id)))
 
 
-# -- what is done to a file
+# -- changes of a file
 
 
 class Hand:
-    """Changes one file of a folder; `touched` are the names that may be told of it."""
+    """Changes one file of a folder. `touched`: the names that may be reported."""
 
     def __init__(self, dice: random.Random) -> None:
         self._dice = dice
@@ -102,7 +102,7 @@ class Hand:
         ]  # fmt: skip
 
     def change(self, files: list[Path]) -> tuple[str, set[str]]:
-        """One change of one of them: how it is called, and the names."""
+        """Make one change of one file. Returns its kind, and the names."""
         way = self._dice.choice(self._ways)
         path = self._dice.choice(files)
         return f"{way.__name__.strip('_')} {path.name}", way(path, files)
@@ -153,10 +153,10 @@ class Hand:
         shutil.copy(path, path.with_name(name))
         return {name}
 
-    # -- a hand that knows what is sealed
+    # -- changes that keep the digests correct
 
     def forge(self, folder: Path) -> tuple[str, set[str]]:
-        """Edit, double or take out a line of a text, or say something else in the manifest; its digests agree again."""
+        """Edit, double or remove a line of a text, or change the manifest; the digests agree again."""
         told = manifests.loads((folder / manifests.NAME).read_bytes())
         place = self._dice.randrange(len(told.files))
         file = told.files[place]
@@ -200,17 +200,17 @@ class Hand:
 
 
 def _name(path: Path) -> str:
-    """How a problem would name the file: an archived response by its digest, a run's manifest by the run."""
+    """The name of the file in a problem: an archived response's digest, or for a manifest its run."""
     if path.suffix == ".gz":
         return f"{path.parent.name}{path.stem}"[:16]
     return path.name.partition(".")[0] if path.parent.name == "runs" else path.name
 
 
-# -- whether it is found
+# -- check that it is found
 
 
 def mutate(exports: Exports, count: int, seed: int) -> Findings:
-    """Try so many mutations; after each the folder is as it was."""
+    """Try `count` tamperings; after each one the folder is restored."""
     findings, hand = Findings(), _Hands(exports, random.Random(seed))
     kept = {folder: content(folder) for folder in (exports.snapshot, exports.archive)}
     while findings.tried.total() < count:
@@ -221,7 +221,7 @@ def mutate(exports: Exports, count: int, seed: int) -> Findings:
 
 
 class _Hands:
-    """All hands, each on the folder that it knows."""
+    """All kinds of changes, each for the folder whose format it uses."""
 
     def __init__(self, exports: Exports, dice: random.Random) -> None:
         self._exports, self._dice, self._hand = exports, dice, Hand(dice)
@@ -230,7 +230,7 @@ class _Hands:
         self._archive, self._snapshot = ArchiveForger(exports.archive, dice), SnapshotForger(exports.snapshot, dice)
 
     def turn(self, findings: Findings, kept: dict[Path, Content]) -> None:
-        """One mutation, and what is told of it."""
+        """Make one tampering, and check the report."""
         folder = self._dice.choice([self._exports.snapshot, self._exports.archive])
         kind = self._dice.choice(["changed", "placed", "forged", "forged", "unproved"])
         how, names = self._done(kind, folder, sorted(p for p, c in kept[folder].items() if c is not None))
@@ -269,7 +269,7 @@ def _told_of_snapshot(exports: Exports, engine: Engine | None) -> Iterable[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command."""
+    """Run the command."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")

@@ -1,10 +1,10 @@
-"""Single tamperings with a warehouse, after each of which every reading command is run.
+"""Tamperings with a warehouse, one at a time, after each of which every reading command is run.
 
 Usage: python -m tests.stress.tampered_reading [--count 500] [--database sqlite|postgresql] [--seed 1]
 
 The warehouse and the tamperings are those of `tampering`. A command may answer, or end with a code that says what is
-wrong; it may not end with 1, a bug in vnsync, print a control character (but in CSV, which is data here), or
-end with 70 without the name of a table. Exit 1 when one did.
+wrong. It may not end with 1 (a bug in vnsync), print a control character (except in CSV, which is data here), or
+end with 70 without the name of a table. Exit 1 when a command did.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ KINDS = ("type", "edit", "null", "instant", "delete", "move", "account")
 
 @dataclass
 class Findings:
-    """What came of the commands."""
+    """Results of the commands."""
 
     tampered: int = 0
     codes: Counter[int] = field(default_factory=Counter)
@@ -55,7 +55,7 @@ class Findings:
 
 
 def read_all(url: str, tampering: Tampering, folder: Path, findings: Findings) -> None:
-    """Run every command on a tampered warehouse. `folder`: new, for what they write."""
+    """Run every command on a tampered warehouse. `folder`: a new one for the commands' files."""
     findings.tampered += 1
     number = str(tampering.row.get("virtual_number_id") or 100_001)
     account = str(tampering.row.get("account_id") or 12_001)
@@ -78,7 +78,7 @@ def _wrong(code: int, out: str, err: str) -> str | None:
 
 
 def command(words: list[str], url: str) -> tuple[int, str, str]:
-    """Run a command line in this process on the warehouse at `url`; its exit code and both streams."""
+    """Run a command line in this process on the warehouse at `url`. Returns its exit code and both streams."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), _environment(url):
         code = run(words)
@@ -99,7 +99,7 @@ def _environment(url: str) -> Iterator[None]:
 
 
 def tampered(engine: Engine, tampering: Tampering) -> bool:
-    """Do it for good; whether the database takes it. SQLite's CHECKs are switched off for it."""
+    """Commit a tampering. Returns whether the database accepts it. SQLite's CHECKs are switched off."""
     with engine.connect() as connection:
         if engine.name == "sqlite":
             connection.exec_driver_sql("pragma ignore_check_constraints = on")
@@ -113,7 +113,7 @@ def tampered(engine: Engine, tampering: Tampering) -> bool:
 
 
 def campaign(copies: Any, count: int, seed: int, folder: Path) -> Findings:
-    """Tamper so often, each time with a new copy. `copies`: URLs of the warehouse itself, then of its copies."""
+    """Tamper `count` times, each time with a new copy. `copies`: URLs of the warehouse itself, then of its copies."""
     findings = Findings()
     with open_warehouse(next(copies)).connect() as connection:
         tamperer = Tamperer(connection, random.Random(seed))
@@ -131,7 +131,7 @@ def campaign(copies: Any, count: int, seed: int, folder: Path) -> Findings:
 
 @contextlib.contextmanager
 def copies_in(database: str, folder: Path) -> Iterator[Iterator[str]]:
-    """URLs of copies of one warehouse, the first the original's; at most one copy is there at a time."""
+    """URLs of copies of one warehouse, the original first; at most one copy exists at a time."""
     if database == "sqlite":
         yield _files(folder)
         return
@@ -172,7 +172,7 @@ def _databases(cluster: Cluster) -> Iterator[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command."""
+    """Run the command."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--count", type=int, default=500)
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")

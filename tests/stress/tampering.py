@@ -1,14 +1,14 @@
-"""Single tamperings with a warehouse, one after the other, each of which `verify --head` must find and name.
+"""Tamperings with a warehouse, one at a time, each of which `verify --head` must find and name.
 
 Usage: python -m tests.stress.tampering [--count 10000] [--database sqlite|postgresql] [--seed 1]
 
 A small agency is synced for some days: the source reports more fields from the second day on; a record is
 quarantined, an account is held, another fails, and a number is erased. Then, again and again, something is changed: a
-value, its type, null for nothing, an instant by a microsecond, the account of a row; a row is deleted or added; an
-account is taken away, added or given another id. The warehouse is verified with the heads that were kept, and the
-change is rolled back. What the database itself refuses does not count; SQLite's CHECKs are switched off, as anybody
-can who writes to the file. Exit 1 when a tampering was not found that docs/chain.md does not list as unsealed, or
-when its table or row was not named.
+value, its type, null for an empty value, an instant by a microsecond, the account of a row; a row is deleted or
+added; an account is removed, added or given another id. The warehouse is verified with the kept heads, and the
+change is rolled back. A change that the database itself refuses does not count; SQLite's CHECKs are switched off,
+as any program that writes to the file can do. Exit 1 when a tampering was not found although docs/chain.md does not
+list it as unsealed, or when its table or row was not named.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ TOLD_BY = {
     "chain_sections": {"account_syncs"},
     "account_syncs": {"accounts"},
 }
-"""Tables whose rows are named instead, where two rows disagree: by table."""
+"""Tables whose rows are named instead when two rows disagree, by table."""
 
 
 @dataclass
 class Findings:
-    """What came of the tamperings."""
+    """Results of the tamperings."""
 
     tried: int = 0
     refused: int = 0
@@ -62,12 +62,12 @@ class Findings:
     named: int = 0
     by_kind: Counter[str] = field(default_factory=Counter)
     unsealed: Counter[str] = field(default_factory=Counter)
-    """Those not found that docs/chain.md lists, by place."""
+    """Tamperings that were not found and that docs/chain.md lists, by place."""
     missed: list[str] = field(default_factory=list)
     unnamed: list[str] = field(default_factory=list)
 
     def take(self, tampering: Tampering, verdict: Verdict, *, sealed: bool) -> None:
-        """Count one."""
+        """Count one tampering."""
         self.tried += 1
         self.by_kind[tampering.kind] += 1
         self.found += not verdict.ok
@@ -93,7 +93,7 @@ def _names(problem: Problem, tampering: Tampering) -> bool:
 
 
 def _is_of(problem: Problem, row: dict[str, object]) -> bool:
-    """Whether the problem's key says of no column another value than the row."""
+    """Whether the problem's key agrees with the row in every column that it has."""
     words = [part.rsplit(" ", 1) for part in (problem.key or "").split(", ")]
     said = {word[0]: word[1] for word in words if len(word) == 2 and word[0] in row}
     said |= {"account_id": str(problem.account_id)} if problem.account_id and not said else {}
@@ -101,14 +101,14 @@ def _is_of(problem: Problem, row: dict[str, object]) -> bool:
 
 
 def _spelt(value: object) -> str | None:
-    """A stored value as problems spell it; None for what only the database knows."""
+    """A stored value as problems spell it; None if only the database knows it."""
     if isinstance(value, ClauseElement):
         return None
     return moment(value) if isinstance(value, datetime) else str(value)
 
 
 def days(engine: Engine) -> list[KeptHead]:
-    """A small agency's first days, with all kinds of rows; the heads of its accounts."""
+    """Make a small agency's first days, with all kinds of rows. Returns the heads of its accounts."""
     plans = [CustomerPlan(numbers=25), CustomerPlan(numbers=8, users=2), CustomerPlan(numbers=4)]
     world = World(seed=7, customers=plans, role="agent", edition="older")
     rig = Rig(world, engine)
@@ -126,7 +126,7 @@ def days(engine: Engine) -> list[KeptHead]:
 
 
 def _trouble(rig: Rig, world: World) -> None:
-    """One run in which an account is held, another fails, and of the third a record is quarantined."""
+    """Make one run in which an account is held, another fails, and a record of the third is quarantined."""
     first, second, third = world.customer_ids
     record = world.truth(first)[0]
     world.put_raw(first, record["id"], json.dumps(record | {"status": 5}).encode())
@@ -140,13 +140,13 @@ def _trouble(rig: Rig, world: World) -> None:
 
 
 def _erase(rig: Rig) -> None:
-    """Erase a number that has a past."""
+    """Erase a number that has closed versions."""
     number = rig.rows("select virtual_number_id, account_id from virtual_numbers_closed order by 2, 1 limit 1")[0]
     erase_number(rig.engine, number.account_id, number.virtual_number_id, now=rig.clock.now(), reason="asked for")
 
 
 def mutate(engine: Engine, heads: list[KeptHead], count: int, seed: int) -> Findings:
-    """Try so many tamperings that the database takes; everything is rolled back."""
+    """Try `count` tamperings that the database accepts; each is rolled back."""
     findings = Findings()
     with engine.connect() as connection:
         if engine.name == "sqlite":
@@ -175,7 +175,7 @@ def _try(connection: Connection, tamperer: Tamperer, heads: list[KeptHead], find
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command."""
+    """Run the command."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")

@@ -1,4 +1,4 @@
-"""Kinds of tampering with a warehouse, drawn at random: each is one or more statements that change what is stored."""
+"""Kinds of tampering with a warehouse, drawn at random: each consists of statements that change stored rows."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from etl.verify.storage import RELIED_ON
 from tests.stress import unsealed
 
 FAR = ("'infinity'", "'-infinity'", "'0044-03-15 12:00:00+00 BC'", "'20000-01-01 00:00:00+00'")
-"""Instants that PostgreSQL takes and Python does not have."""
+"""Instants that PostgreSQL accepts and Python cannot represent."""
 OF_ACCOUNTS = tuple(t for t in RELIED_ON if "account_id" in t.c and t is not schema.account_claims)
 Values = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tampering:
-    """What is done to which row of which table. `key`: the row's primary key before; `after`: its columns after.
+    """A tampering with a row of a table. `key`: the row's primary key before; `after`: its columns after.
 
-    Of a whole account `table` is `accounts`, and `accounts` are the ids that it had and has.
+    For a whole account, `table` is `accounts`, and `accounts` are its ids before and after.
     """
 
     kind: str
@@ -55,7 +55,7 @@ class Tampering:
 
     @property
     def place(self) -> str:
-        """The column that differs, as `table.column`; the table alone where rows came or went."""
+        """The column that differs, as `table.column`; only the table if rows were added or removed."""
         edited = list(self.after) if self.kind not in ("insert", "delete", "account") else []
         return ".".join([self.table.name, *edited])
 
@@ -65,7 +65,7 @@ class Tampering:
 
 
 class Tamperer:
-    """Draws tamperings with a warehouse's rows as they are when it is made."""
+    """Draws tamperings with the rows that the warehouse has when this object is made."""
 
     def __init__(self, connection: Connection, dice: random.Random) -> None:
         self._dice, self._dialect = dice, connection.dialect.name
@@ -79,7 +79,7 @@ class Tamperer:
         }  # fmt: skip
 
     def draw(self) -> Tampering:
-        """One that changes something."""
+        """Draw a tampering that changes something."""
         for _ in range(1000):
             kind = self._dice.choice(("edit", "edit", *self._kinds))
             made = self._kinds[kind]()
@@ -88,7 +88,7 @@ class Tamperer:
         raise AssertionError("nothing can be tampered with")
 
     def is_unsealed(self, tampering: Tampering) -> bool:
-        """Whether docs/chain.md lists what it changes as not sealed."""
+        """Whether docs/chain.md lists the changed column or row as not sealed."""
         table, row = tampering.table.name, tampering.row
         if tampering.kind in ("type", "account"):
             return False
@@ -123,7 +123,7 @@ class Tamperer:
         return self._edited("edit", found, found and self._other(*found))
 
     def _type(self) -> Tampering | None:
-        """SQLite: another storage class. PostgreSQL: an instant beyond Python's."""
+        """Another storage class (SQLite), or an instant beyond Python's (PostgreSQL)."""
         if self._dialect == "postgresql":
             found = self._pick(lambda c: isinstance(c.type, UtcDateTime))
             return self._edited("type", found, literal_column(self._dice.choice(FAR) + "::timestamptz"))
@@ -139,7 +139,7 @@ class Tamperer:
         return self._edited("type", found, literal_column(self._dice.choice(forms)))
 
     def _null(self) -> Tampering | None:
-        """Null for what counts as nothing, and the other way round."""
+        """Null instead of an empty value, or the reverse."""
         found = self._pick(lambda c: not isinstance(c.type, UtcDateTime))
         if found is None:
             return None
@@ -161,7 +161,7 @@ class Tamperer:
         return self._edited("instant", found, found[2][found[1].name] + self._dice.choice([-1, 1]) * _TICK)
 
     def _move(self) -> Tampering | None:
-        """To another account that is there."""
+        """Move a row to another existing account."""
         found = self._pick(lambda c: c.name == "account_id")
         others = [i for i in self._accounts if found and i != found[2]["account_id"]]
         return self._edited("move", found, self._dice.choice(others)) if others else None
@@ -184,7 +184,7 @@ class Tamperer:
         return Tampering(kind="insert", table=table, row=row, after=other, statements=[made])
 
     def _other(self, table: Table, column: Column[Any], row: Values) -> Any:
-        """A value that the row does not have: made up, or another row's."""
+        """A value that the row does not have: an invented one, or another row's."""
         now = row[column.name]
         for _ in range(20):
             value = self._dice.choice(self._rows[table.name])[column.name]
@@ -212,7 +212,7 @@ class Tamperer:
     # -- a whole account
 
     def _account(self) -> Tampering | None:
-        """Taken away, added under another id with all its rows, or given another id."""
+        """Remove an account, add it under another id with all its rows, or give it another id."""
         account = self._dice.choice(self._accounts)
         new = max(self._accounts) + self._dice.choice([1, 7, 10_000])
         made: list[Executable] = []
@@ -234,7 +234,7 @@ class Tamperer:
         )
 
     def _under(self, table: Table, row: Values, account: int) -> Values:
-        """A row under another account; what the database numbers itself is left to it."""
+        """A row under another account; columns that the database numbers itself are left out."""
         fresh = {"quarantine_id"}
         return {name: value for name, value in row.items() if name not in fresh} | {"account_id": account}
 

@@ -1,6 +1,6 @@
-"""Columns and rows that no chain seals: `verify` need not find an edit of them. docs/chain.md lists the same.
+"""Unsealed columns and rows: `verify` need not find an edit of them. docs/chain.md lists the same.
 
-Values of a foreign type are found in these columns too, but for the listing's fingerprints, which are dropped.
+Values of a wrong type are found in these columns too, except in the listing's fingerprints, which are discarded.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ COLUMNS: dict[str, frozenset[str]] = {
     "source_drift": frozenset({"account_id", "path", "kind", "value", "first_run_id", "last_run_id"}),
     "account_claims": frozenset({"account_id", "run_id"}),
 }  # fmt: skip
-"""Columns of rows that are sealed otherwise, by table."""
+"""Unsealed columns of rows that are sealed otherwise, by table."""
 
 ROWS: dict[str, str] = {
     "account_syncs": "whose status is held, failed or unreachable",
@@ -35,4 +35,4 @@ ROWS: dict[str, str] = {
     "listing_states": "all",
     "listing_windows": "all",
 }
-"""Rows that may be edited, added and taken away as a whole, by table."""
+"""Tables whose rows may be edited, added and removed, by table."""

@@ -102,12 +102,12 @@ def the_locked_are_deleted(right: Any) -> Any:
     return record
 
 
-@mutant(unreachable, "is_told", "a locked customer is reported by every run", under=("locked",))
+@mutant(unreachable, "is_reported", "a locked customer is reported by every run", under=("locked",))
 def states_are_told_for_ever(right: Any) -> Any:
     return lambda reason, known: False
 
 
-@mutant(unreachable, "is_told", "a locked customer is never reported", under=("locked",))
+@mutant(unreachable, "is_reported", "a locked customer is never reported", under=("locked",))
 def states_are_never_told(right: Any) -> Any:
     return lambda reason, known: True
 
