@@ -1,4 +1,4 @@
-"""A customer's own API in-process with small answers, and a client of it, for tests of a listing."""
+"""Bench for tests of a listing: a customer's own API in-process with small answers, and a client of it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Bench:
         return Listing(self.client, user_id=None, known=known, limit=LIMIT)
 
     def asked(self) -> list[dict[str, object]]:
-        """The parameters of the listing requests that came in."""
+        """The parameters of the listing requests received."""
         return [params for method, params in self.api.requests if method == "get.virtual_numbers"]
 
 
@@ -47,7 +47,7 @@ Open = Callable[[int], Bench]
 
 @contextmanager
 def benches() -> Iterator[Open]:
-    """Makes benches with so many numbers each, and closes their clients."""
+    """A function that makes benches with a given count of numbers; their clients are closed afterwards."""
     with ExitStack() as stack:
 
         def make(numbers: int) -> Bench:

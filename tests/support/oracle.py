@@ -1,4 +1,4 @@
-"""The judge: what the eight tables must hold, worked out from the API's records without any code of the pipeline."""
+"""Oracle: the expected content of the data tables, derived from the API's records without code of the pipeline."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COLUMNS = {
     "virtual_number_site_blocks": "virtual_number_id, campaign_id, site_block_id, is_tracking",
     "virtual_number_scenarios": "virtual_number_id, scenario_id, call_processing_rule_id, is_active, extra",
 }
-"""The public contract's columns, written out here once more on purpose: the judge does not ask the accused."""
+"""The columns of the public contract, declared here again on purpose, independent of the program."""
 
 KEYS = {
     "virtual_numbers": 1,
@@ -54,7 +54,7 @@ def _extra(item: dict[str, Any], known: set[str]) -> str | None:
 
 
 def expected(records: Iterable[dict[str, Any]]) -> Tables:
-    """The eight tables that these records of one account stand for."""
+    """The eight tables that correspond to these records of one account."""
     out: Tables = {name: set() for name in COLUMNS}
     for r in records:
         n = r["id"]
@@ -95,12 +95,12 @@ def _row(row: Iterable[Any], name: str) -> tuple[Any, ...]:
 
 
 def current(engine: Engine, account_id: int) -> Tables:
-    """What the current tables hold for an account."""
+    """The content of an account's current tables."""
     return _read(engine, "select {columns} from {name} where account_id = :a", {"a": account_id})
 
 
 def as_of(engine: Engine, account_id: int, moment: datetime) -> Tables:
-    """What the history says was so at a moment, by the contract's own condition."""
+    """The history's state at a moment, by the contract's own condition."""
     when: Any = moment if engine.name == "postgresql" else moment.strftime("%Y-%m-%d %H:%M:%S.%f")
     return _read(
         engine,
@@ -128,7 +128,7 @@ def _read(engine: Engine, statement: str, parameters: dict[str, Any]) -> Tables:
 
 
 def differences(found: Tables, wanted: Tables, most: int = 5) -> dict[str, dict[str, list[tuple[Any, ...]]]]:
-    """Rows too many and rows missing, by table; empty when the two are equal."""
+    """Surplus and missing rows, by table; empty when both are equal."""
     out = {}
     for name in COLUMNS:
         if found[name] != wanted[name]:

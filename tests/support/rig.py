@@ -1,4 +1,4 @@
-"""A sandbox, a warehouse and a clock wired to the pipeline, as every test of the whole needs them."""
+"""Rig: a sandbox, a warehouse and a clock, connected to the pipeline, for tests of the whole."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ URL = "https://dataapi.example/v2.0"
 
 
 class FakeClock:
-    """Time that passes only when somebody sleeps or says so."""
+    """Clock whose time passes only by a pause or on request."""
 
     def __init__(self, start: datetime = datetime(2026, 1, 5, 6, 0, tzinfo=UTC)) -> None:
         self.time, self.ticks = start, 0.0
@@ -51,7 +51,7 @@ class FakeClock:
 
 @dataclass
 class Rig:
-    """One world, one warehouse; `sync` is one run a day later."""
+    """One world and one warehouse; each call of `sync` is one run, a day after the last."""
 
     world: World
     engine: Engine
@@ -73,7 +73,7 @@ class Rig:
         transformers: Transformers = inline,
         **options: Any,
     ) -> RunResult:
-        """One run, a day after the last."""
+        """Make one run, a day after the last."""
         self.clock.pass_time(86_400)
         recorder = Recorder(self.archive, self.events.append) if self.archive else None
         with open_api(
@@ -104,6 +104,6 @@ class Rig:
 
     @property
     def only(self) -> int:
-        """The one account's id."""
+        """The id of the only account."""
         (account_id,) = self.world.customer_ids
         return account_id

@@ -1,7 +1,7 @@
-"""The canary: the one key that tests hand to vnsync, and the search for it in all the places where it must not be.
+"""Canary: the key that tests give to vnsync, and the search for it in all places where it must not be.
 
 `tests/conftest.py` searches after every test: captured output and log, every file below `tmp_path`, and the PostgreSQL
-databases that the test made. Half a key is one: what is looked for is its first half.
+databases that the test made. The search is for the first half of the key, because half a key is a leak, too.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _allowed: set[Path] = set()
 
 
 def write_secret(path: Path, text: str = CANARY + "\n") -> Path:
-    """A file in which the key may be, because it is what the operator keeps it in: mode 0600."""
+    """Write a key file, in which the key may be; its mode is 0600."""
     path.write_text(text)
     path.chmod(0o600)
     _allowed.add(path.resolve())
@@ -34,17 +34,17 @@ def write_secret(path: Path, text: str = CANARY + "\n") -> Path:
 
 
 def in_text(*texts: str) -> bool:
-    """Whether one of the texts holds the key, or its beginning."""
+    """Whether one of the texts contains the key, or its beginning."""
     return any(TRACE in text for text in texts)
 
 
 def in_files(folder: Path) -> list[Path]:
-    """The files below the folder that hold the key, byte by byte; a file that holds it alone is a key file."""
+    """The files below the folder that contain the key; a file with nothing but the key is a key file."""
     return [path for path in _files(folder) if _holds(path)]
 
 
 def in_bytes(path: Path) -> bool:
-    """Whether the file holds the key anywhere, be it in pages that its format has freed, or compressed."""
+    """Whether the file contains the key anywhere, even in freed pages of its format, or compressed."""
     if path.suffix == ".gz":
         return _HALF in _inflated(path)
     with path.open("rb") as file:
@@ -55,13 +55,13 @@ def in_bytes(path: Path) -> bool:
 
 
 def everything_in(folder: Path) -> Iterator[bytes]:
-    """The content of each file below the folder, inflated where it is compressed."""
+    """The content of each file below the folder, decompressed if necessary."""
     for path in _files(folder):
         yield _inflated(path) if path.suffix == ".gz" else path.read_bytes()
 
 
 def _inflated(path: Path) -> bytes:
-    """What a compressed file holds, as far as it can be read."""
+    """The content of a compressed file, as far as it can be read."""
     packed = path.read_bytes()
     with contextlib.suppress(zlib.error):
         return zlib.decompressobj(wbits=31).decompress(packed)
@@ -73,7 +73,7 @@ def _holds(path: Path) -> bool:
         if path in _allowed or not in_bytes(path):
             return False
         return not (path.stat().st_size < 100 and path.read_bytes().strip() == _WHOLE)
-    except OSError:  # gone meanwhile, or in a folder that a test has closed
+    except OSError:  # removed meanwhile, or in a folder that a test has made unreadable
         return False
 
 
@@ -90,7 +90,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def in_postgresql(url: str) -> list[str]:
-    """The tables of the database that hold the key in any column."""
+    """The tables of the database that contain the key in any column."""
     try:
         with psycopg.connect(url, options="-c statement_timeout=0 -c lock_timeout=1s", autocommit=True) as connection:
             tables = connection.execute(_TABLES).fetchall()
@@ -103,7 +103,7 @@ def in_postgresql(url: str) -> list[str]:
                 for schema, name in tables
             ]
             return [row[0] for row in connection.execute(sql.SQL(" union all ").join(each)).fetchall()]
-    except (psycopg.OperationalError, psycopg.errors.LockNotAvailable):  # the test took the database or its server away
+    except (psycopg.OperationalError, psycopg.errors.LockNotAvailable):  # the test removed it or its server
         return []
 
 
@@ -114,7 +114,7 @@ where c.relkind = 'r' and n.nspname !~ '^pg_' and n.nspname <> 'information_sche
 
 
 def in_exception(error: BaseException) -> bool:
-    """Whether the exception, or one that it came from, tells the key: in its text, its arguments or its traceback."""
+    """Whether the exception, or one of its causes, contains the key: in its text, its arguments or its traceback."""
     return any(TRACE in text for text in _told(error))
 
 

@@ -1,7 +1,7 @@
-"""Which tests `make test` runs: each test on both databases, each set of its parameters on one of the two.
+"""Selection of the tests for `make test`: each test on both databases, each set of its parameters on one of the two.
 
-A test with many sets of parameters says the same of each set; that it holds on both databases is seen when every other
-set runs on each. The other halves are marked `soak`, so that `make soak` runs them.
+A test with many sets of parameters checks the same for each set, so every other set on each database is enough to check
+both databases. The other halves are marked `soak`, so that `make soak` runs them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pytest
 
 
 def mark_other_halves(items: Iterable[pytest.Item], databases: tuple[str, ...]) -> None:
-    """Mark, of each test with several sets of parameters, every other set on each database as `soak`."""
+    """Mark every other set of parameters of a test on each database as `soak`."""
     for sets in _sets_by_test(items).values():
         if len(sets) < len(databases):
             continue
@@ -24,7 +24,7 @@ def mark_other_halves(items: Iterable[pytest.Item], databases: tuple[str, ...]) 
 
 
 def _sets_by_test(items: Iterable[pytest.Item]) -> dict[str, dict[str, dict[str, pytest.Item]]]:
-    """The items that ask for a database: by test, by their other parameters, by database."""
+    """The items that use a database: by test, by their other parameters, by database."""
     found: dict[str, dict[str, dict[str, pytest.Item]]] = defaultdict(lambda: defaultdict(dict))
     for item in items:
         call = getattr(item, "callspec", None)

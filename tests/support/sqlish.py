@@ -1,4 +1,4 @@
-"""Text that would be SQL, or a placeholder of some driver's, if anything took it for that."""
+"""Texts that would act as SQL or as a driver's placeholder if they were not treated as data."""
 
 SQLISH = (
     "'; drop table accounts; --",

@@ -1,4 +1,4 @@
-"""A customer of two numbers whose API tells a story, day by day, in literal records."""
+"""Story: a customer of two numbers whose API answers with literal records, day by day."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Story(httpx.BaseTransport):
-    """The API of customer 7, who has the numbers that the day says."""
+    """API of customer 7, with the numbers of the day."""
 
     def __init__(self) -> None:
         self.numbers: list[Record] = []
@@ -46,7 +46,7 @@ NAMES = {51: "Alpha", 52: "Beta"}
 
 
 class Agency(Story):
-    """The API of an agent, whose customers have the numbers that the day says; each has one user.
+    """API of an agent whose customers have the numbers of the day; each customer has one user.
 
     An answer takes a second, so that no two customers are observed at the same moment.
     """
@@ -116,11 +116,11 @@ DAYS: dict[str, list[Record]] = {
         number(**TWO, comment="spare"),
     ],
 }
-"""A campaign renamed; a number moved and another commented; a number gone and a site renamed; the number back."""
+"""Days: a campaign renamed; a number moved, another commented; a number gone, a site renamed; the number back."""
 
 
 def tell(warehouse: Engine, days: dict[str, list[Record]], **options: Any) -> None:
-    """One run a day of customer 7, each of which ends well."""
+    """Make one run of customer 7 for each day; each must succeed."""
     story = Story()
 
     def turn(numbers: list[Record]) -> None:
@@ -130,7 +130,7 @@ def tell(warehouse: Engine, days: dict[str, list[Record]], **options: Any) -> No
 
 
 def tell_agency(warehouse: Engine, days: dict[str, dict[int, list[Record]]], **options: Any) -> list[list[Event]]:
-    """One run a day of an agent, each of which ends well; the events of each day."""
+    """Make one run of an agent for each day; each must succeed. Returns the events of each day."""
     clock = FakeClock()
     story = Agency(clock)
 

@@ -1,4 +1,4 @@
-"""A scripted Data API: a function for each method, for rosters, rights and answers that the sandbox does not play."""
+"""Scripted Data API: a function for each method, for rosters, rights and answers that the sandbox does not have."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ INACTIVE = Refused(-32009, "account_inactive")
 
 
 def number(number_id: int, **fields: Any) -> Record:
-    """A record of the newer edition, as plain as can be."""
+    """A minimal record of the newer edition."""
     return {
         "id": number_id,
         "child_customer_id": None,
@@ -94,12 +94,12 @@ def matches(record: Record, where: Any) -> bool:
 
 
 Bend = Callable[[Record, list[Record]], tuple[list[Record], int]]
-"""Makes an answer's rows and its `total_items` of the request's parameters and the rows that match."""
+"""Function that makes an answer's rows and `total_items` from the request's parameters and the matching rows."""
 
 
 @dataclass
 class Vendor(httpx.BaseTransport):
-    """Answers by `methods`; one that is missing is forbidden. `calls`: method and parameters of each request.
+    """API of the functions in `methods`; other methods are forbidden. `calls`: method and parameters of each request.
 
     `bend`: changes the answers of `get.virtual_numbers`; `sessions`: the session key that a login is given.
     """
@@ -140,12 +140,12 @@ class Vendor(httpx.BaseTransport):
 
 
 def own_account(listing: Method, app_id: int = 51) -> Vendor:
-    """A customer's own key."""
+    """API for a customer's own key."""
     return Vendor({"get.account": lambda _: [account(app_id)], "get.virtual_numbers": listing})
 
 
 def agency(users: list[Record], customers: list[Record], listing: Method, **methods: Method) -> Vendor:
-    """An agent's key. `get.account` answers for the customer of the user, whose id begins with the customer's."""
+    """API for an agent's key. `get.account` answers for the user's customer, whose id begins the user's id."""
     answers: dict[str, Method] = {
         "get.customer_users": lambda _: users,
         "get.customers": lambda _: customers,
@@ -157,7 +157,7 @@ def agency(users: list[Record], customers: list[Record], listing: Method, **meth
 
 @dataclass
 class Warehouse:
-    """A warehouse, synced from scripted vendors, a day apart."""
+    """A warehouse that is synced from scripted vendors, one run a day."""
 
     engine: Engine
     clock: FakeClock = field(default_factory=FakeClock)
@@ -167,7 +167,7 @@ class Warehouse:
     def sync(
         self, vendor: Vendor, *, credentials: Credentials | None = None, url: str = URL, **options: Any
     ) -> RunResult:
-        """One run, a day after the last; `events` are those of this run."""
+        """Make one run, a day after the last. `events`: those of this run."""
         self.clock.pass_time(DAY)
         self.events.clear()
         vendor.calls.clear()
@@ -188,5 +188,5 @@ class Warehouse:
 
     @property
     def notices(self) -> list[str]:
-        """What the operator was told in the last run beside the accounts' outcomes."""
+        """The notices of the last run, without the accounts' outcomes."""
         return [e.message for e in self.events if isinstance(e, Notice)]

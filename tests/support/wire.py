@@ -1,4 +1,4 @@
-"""An HTTP server that is scripted byte by byte, for what well-behaved servers never send."""
+"""HTTP server that is scripted byte by byte, for answers that well-behaved servers never send."""
 
 from __future__ import annotations
 
@@ -65,14 +65,14 @@ def _request(connection: socket.socket) -> bytes:
 
 
 def reply(body: bytes, *headers: bytes, status: bytes = b"200 OK", length: int | None = None) -> bytes:
-    """A response with its Content-Length, or the given one."""
+    """A response with its true or the given Content-Length."""
     size = b"Content-Length: %d" % (len(body) if length is None else length)
     return b"\r\n".join([b"HTTP/1.1 " + status, size, *headers, b"Connection: close", b"", body])
 
 
 @contextmanager
 def posting(*replies: bytes, bounds: Bounds | None = None) -> Iterator[tuple[Callable[[], bytes], Server]]:
-    """A function that posts the secret to a server of these replies, and the server."""
+    """A function that posts the secret to a server with these replies, and the server."""
     server = Server(*replies)
     try:
         with new_client() as client:
@@ -83,7 +83,7 @@ def posting(*replies: bytes, bounds: Bounds | None = None) -> Iterator[tuple[Cal
 
 
 def raised(*replies: bytes, bounds: Bounds | None = None) -> VnsyncError:
-    """The error of one post that is answered so."""
+    """The error of one post with these replies."""
     with posting(*replies, bounds=bounds) as (post, _), pytest.raises(VnsyncError) as caught:
         post()
     assert not in_exception(caught.value)
