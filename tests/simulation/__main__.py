@@ -1,4 +1,4 @@
-"""The command line: `python -m tests.simulation --seeds 10000 --jobs 2`, `--seed N --trace`, `--mutants`."""
+"""Command line: `python -m tests.simulation --seeds 10000 --jobs 2`, `--seed N --trace`, `--mutants`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.simulation.stage import Stage
 
 
 def main() -> int:
-    """0 when nothing was found (or, of mutants, when each was), else 1."""
+    """Return 0 if no seed found a violation, or with `--mutants` if every mutant was found; else 1."""
     arguments = _arguments()
     if arguments.mutants is not None:
         simulated = [name for name, mutant in MUTANTS.items() if mutant.test is None]

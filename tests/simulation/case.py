@@ -1,4 +1,4 @@
-"""One published account sync, as the oracle judges it."""
+"""Case: one published account sync, as the oracle judges it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tests.simulation.response_log import AccountLog
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One published account sync: what was open before and after, what was heard, whose account it is.
+    """One published account sync: its account, the open numbers before and after, and the answers that were received.
 
-    `undisturbed`: nothing struck the process's requests. `viewer_before`: the user and the credential that the
+    `undisturbed`: no fault struck the process's requests. `viewer_before`: the user and the credential that the
     warehouse had on record.
     """
 
@@ -30,13 +30,13 @@ class Case:
 
     @property
     def viewer(self) -> Viewer:
-        """Who listed the account."""
+        """The viewer that listed the account."""
         assert self.log.viewer is not None
         return self.log.viewer
 
     @property
     def same_viewer(self) -> bool:
-        """Whether the viewer on record listed the account again."""
+        """Whether the viewer on record also listed the account this time."""
         return self.viewer_before == (self.sync.listed_by_user_id, self.sync.listed_by_credential)
 
     @property

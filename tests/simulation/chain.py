@@ -1,4 +1,4 @@
-"""The rest of I10: every digest is what the history gives, by the stand-alone script that a third party would use."""
+"""Check of the hash chain (the rest of I10): the stand-alone script for third parties computes every digest again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _script() -> ModuleType:
 
 
 def broken(reader: Reader) -> Iterator[str]:
-    """Links that are not what their syncs wrote, and versions of which no sync tells."""
+    """Links that differ from what their syncs wrote, and versions that belong to no sync."""
     for (account_id,) in reader.rows("select distinct account_id from account_syncs order by 1"):
         links, unsealed = _script().chain(reader.connection, account_id)
         for run_id, moment, computed, sealed in links:

@@ -1,4 +1,4 @@
-"""Time in the simulation: it moves at every reading, passes when somebody sleeps, and may jump or stand still."""
+"""Simulated time: it advances at every reading and during every pause, and may jump or stand still."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ YEAR = 365 * 86_400.0
 
 
 class SimClock:
-    """The wall clock and the monotonic one of every process of a seed."""
+    """The wall clock and the monotonic clock of every process of a seed."""
 
     def __init__(self, rng: random.Random, swarm: Swarm) -> None:
         self._rng, self._swarm = rng, swarm
         self._wall, self._ticks = START, 0.0
         self.last = START
         self.readings: set[datetime] = set()
-        """What `now` answered, since somebody last emptied this set."""
+        """The results of `now` since this set was last emptied."""
 
     def now(self) -> datetime:
-        """The wall clock, which may have been set in the meantime."""
+        """The wall clock, which may have been set meanwhile."""
         if not self._swarm.on("clock_stands") or self._rng.random() < 0.1:
             self._wall += timedelta(microseconds=self._rng.randrange(1, 2_000_000))
         if self._swarm.strikes("clock_back"):
@@ -34,21 +34,21 @@ class SimClock:
         return self._wall
 
     def jump(self, seconds: float) -> None:
-        """Somebody sets the wall clock; the monotonic one is not moved by that."""
+        """Set the wall clock; the monotonic clock does not change."""
         year = (self._wall + timedelta(seconds=seconds)).year
         if 2001 < year < 2090:
             self._wall += timedelta(seconds=seconds)
 
     def monotonic(self) -> float:
-        """Seconds from some start; never goes back."""
+        """Seconds from some start; they never go back."""
         self._ticks += 0.001
         return self._ticks
 
     def sleep(self, seconds: float) -> None:
-        """Wait, without waiting."""
+        """Advance the time instead of waiting."""
         self.pass_time(seconds)
 
     def pass_time(self, seconds: float) -> None:
-        """Both clocks go on."""
+        """Advance both clocks."""
         self._wall += timedelta(seconds=seconds)
         self._ticks += seconds

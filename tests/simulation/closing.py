@@ -1,8 +1,8 @@
-"""Judgement of what an account sync closed: each number was proven gone, and no mass closed without approval.
+"""Judgement of closings: each closed number was proven gone, and no mass was closed without approval.
 
-A living number may be closed for two reasons only. A viewer that was shown it before lost the right to it: nothing
-tells that from a number that is gone. Or the source held it back in an answer that nothing contradicts; an answer that
-was cut contradicts itself, for it is as long as the longest answer of the listing.
+An existing number may be closed for two reasons only. A viewer that saw it before lost the right to it: this looks the
+same as a number that is gone. Or the source held it back in an answer without contradictions; an answer that was cut
+contradicts itself, because it is as long as the longest answer of the listing.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from tests.simulation.records import Held
 from tests.simulation.response_log import AccountLog, Heard
 
 NEVER_BELOW = 20
-"""The guard of the contract: so many numbers, or links of one kind, may always close at once."""
+"""The contract's guard: this many numbers, or links of one kind, may always close at once."""
 EXCHANGED, FEWEST_EXCHANGED = 0.8, 10
-"""The other guard: an account of so many numbers is held when this share of them gives way to others."""
+"""The contract's other guard: an account with so many numbers is held when this share of them is exchanged."""
 WHOLE = "[null, 0]"
-"""The question for the whole account."""
+"""The request for the whole account."""
 LINKS: dict[str, Callable[[Held], Collection[object]]] = {
     "campaign links": lambda held: held.campaigns,
     "block links": lambda held: {row[:2] for row in held.blocks},
-    "scenario links": lambda held: {scenario for scenario, *_ in held.scenarios},  # under whatever rule
+    "scenario links": lambda held: {scenario for scenario, *_ in held.scenarios},  # under any rule
 }
 
 
 def closes(case: Case, shown: Collection[int]) -> Iterator[str]:
-    """What may not be closed and was. `shown`: the numbers that this viewer was shown by earlier syncs."""
+    """Breaches of the rules by closings. `shown`: numbers that earlier syncs showed to this viewer."""
     for number_id in sorted(case.gone):
         if not _proven(case, number_id):
             yield f"number {number_id} was closed without proof"
@@ -66,7 +66,7 @@ def _alive(case: Case, number_id: int, shown: Collection[int]) -> Iterator[str]:
 
 
 def _held_back(log: AccountLog, number_id: int) -> bool:
-    """Whether an answer that nothing contradicts held the number back."""
+    """Whether an answer without contradictions held the number back."""
     longest = max((len(h.sent) for h in log.heard if h.asked is None), default=0)
     return any(number_id in h.hidden and h.consistent and _uncut(h, longest) for h in log.heard)
 
@@ -88,7 +88,7 @@ def _allowed(before: int, share: float) -> int:
 
 
 def _owed(case: Case) -> Iterator[str]:
-    """A listing of one window leaves as many suspects as it owes: for numbers that did not come, or without an id."""
+    """A listing of one window leaves as many suspects as it owes numbers: those that did not come, or without an id."""
     listed = [h for h in case.log.heard if h.asked is None]
     if not case.gone or not listed or {h.query for h in listed} != {WHOLE}:
         return

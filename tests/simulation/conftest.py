@@ -1,4 +1,4 @@
-"""A stage on which seeds play, one for each test module."""
+"""Fixture of a stage, on which seeds are played; one for each test module."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.simulation.stage import Stage
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
-    """A folder, an engine and an empty warehouse to copy."""
+    """A stage: a folder, an engine and an empty warehouse to copy."""
     stage = Stage()
     yield stage
     stage.close()

@@ -1,4 +1,4 @@
-"""One customer of the made-up world: numbers, campaigns, sites, blocks, scenarios, and when each number lived."""
+"""Customer of the made-up world: numbers, campaigns, sites, blocks, scenarios, and the periods of each number."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ TEXTS = (
 )  # fmt: skip
 ACTIVE = "active"
 LOCKS = ("debt_lock", "limit_lock", "manual_lock", "waiting")
-"""States in which a customer cannot be listed, by `get.customers`."""
+"""States of `get.customers` in which a customer cannot be listed."""
 OUTSIDER = 777
-"""A customer that no roster has; records may name it."""
+"""A customer that is in no roster; records may name it."""
 STATUSES = ("active", "waiting", "cleaning", "reserved", "manual_lock", "brand_new_status")
 CATEGORIES = ("usual", "bronze", "gold", "unheard_of")
 KINDS = ("va", "call_tracking", "dynamic_call_tracking")
@@ -45,9 +45,9 @@ class Number:
 
 @dataclass
 class Customer:
-    """A customer with everything that its numbers refer to.
+    """A customer with all objects that its numbers refer to.
 
-    `lives`: when each number existed, in ticks; `unseen`: the ids that a key, or a user, does not see; `refused`: the
+    `lives`: the periods of each number, in ticks; `unseen`: the ids that a key, or a user, does not see; `refused`: the
     users that may not list numbers; `userless`: whether the agent sees no user of it.
     """
 
@@ -70,7 +70,7 @@ class Customer:
     status: str = ACTIVE
     userless: bool = False
 
-    # -- who lived when
+    # -- periods of numbers
 
     def alive_throughout(self, number_id: int, start: int, end: int) -> bool:
         """Whether the number existed at every tick from `start` to `end`."""
@@ -81,25 +81,25 @@ class Customer:
         return any(b is not None and b <= end and (d is None or d > start) for b, d in self.lives.get(number_id, ()))
 
     def unseen_by(self, viewer: Viewer) -> set[int]:
-        """The ids that this viewer does not see, of numbers that live or lived."""
+        """The ids of existing and former numbers that this viewer does not see."""
         by_user = set() if viewer.user is None else self.unseen.get(viewer.user, set())
         return by_user | self.unseen.get(viewer.key, set())
 
     def visible_to(self, viewer: Viewer) -> list[int]:
-        """The ids of the living numbers that this viewer sees, in the heap's order."""
+        """The ids of the existing numbers that this viewer sees, in the heap's order."""
         hidden = self.unseen_by(viewer)
         return [n for n in self.heap if n not in hidden]
 
-    # -- what can happen to numbers
+    # -- changes of numbers
 
     def bear(self, number: Number, tick: int) -> None:
-        """A number comes into being, somewhere in the heap."""
+        """Add a number, somewhere in the heap."""
         self.numbers[number.id] = number
         self.heap.insert(self.rng.randrange(len(self.heap) + 1), number.id)
         self.lives.setdefault(number.id, []).append([tick, None])
 
     def bury(self, number_id: int, tick: int) -> Number:
-        """A number ceases to be."""
+        """Remove a number."""
         number = self.numbers.pop(number_id)
         self.heap.remove(number_id)
         self.lives[number_id][-1][1] = tick
@@ -107,7 +107,7 @@ class Customer:
         return number
 
     def touched(self, number_id: int) -> None:
-        """An edited row moves to the end of the heap, as in a real database."""
+        """Move an edited row to the end of the heap, as a real database does."""
         self.heap.remove(number_id)
         self.heap.append(number_id)
 
@@ -125,7 +125,7 @@ class Customer:
             self.scenarios[n + 1] = rng.choice(TEXTS)
 
     def draw_number(self, number_id: int) -> Number:
-        """A number with fields and links at random."""
+        """A number with random fields and links."""
         rng = self.rng
         fields = {
             "child_customer_id": rng.choice((None, None, self.id, self.id, OUTSIDER)),
@@ -146,7 +146,7 @@ class Customer:
         return number
 
     def join_campaign(self, number: Number) -> None:
-        """Add a campaign with some blocks of its site, or leave the one that is drawn if it is there."""
+        """Add a campaign with some blocks of its site, or remove the drawn one if the number has it."""
         rng = self.rng
         campaign = rng.choice(list(self.campaigns))
         if campaign in number.campaigns:
@@ -158,7 +158,7 @@ class Customer:
         number.campaigns[campaign] = {b: rng.choice((True, False, None)) for b in chosen}
 
     def toggle_scenario(self, number: Number) -> None:
-        """Add a scenario link by some rule (null: none), or take it away."""
+        """Add a scenario link under some rule (null: none), or remove it."""
         rng = self.rng
         link = (rng.choice(list(self.scenarios)), rng.choice((None, 7, 8, 9)))
         if link in number.scenarios:
@@ -166,10 +166,10 @@ class Customer:
         else:
             number.scenarios[link] = rng.choice((True, False, None))
 
-    # -- as the API sends it
+    # -- records as the API sends them
 
     def record(self, number_id: int, edition: str, rng: random.Random) -> dict[str, Any]:
-        """The number's record in an edition; arrays come in any order, for order means nothing."""
+        """The number's record in an edition; arrays come in any order, because their order has no meaning."""
         number = self.numbers[number_id]
         fields = dict(number.fields)
         if edition == "older":

@@ -1,4 +1,4 @@
-"""Directory of the made-up API: which accounts a key reaches, through which users, under which names and states."""
+"""Directory of the made-up API: the accounts that a key reaches, their users, names and states."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Rows = list[dict[str, Any]]
 
 @dataclass
 class Directory:
-    """Users, customers and accounts. `user_gone`: of customers with several users the one who sees most is gone."""
+    """Users, customers and accounts. `user_gone`: the user who sees most is missing where a customer has several."""
 
     world: World
     swarm: Swarm
@@ -29,7 +29,7 @@ class Directory:
     _shrunk: dict[str, set[int]] = field(default_factory=dict)
 
     def new_run(self) -> None:
-        """Customers or users may be hidden for the length of a run."""
+        """Draw the customers and users that are hidden during a run."""
         self._shrunk = {"customers": set(), "users": set()}
         for what, ids in (("customers", list(self.world.customers)), ("users", self._user_ids())):
             if ids and self.swarm.strikes(f"{what}_shrunk"):
@@ -58,7 +58,7 @@ class Directory:
         return self._listed(rows)
 
     def users_of(self, customer: Customer) -> list[int]:
-        """The users of a customer that can be seen."""
+        """The visible users of a customer."""
         if customer.userless:
             return []
         users = customer.users
@@ -98,7 +98,7 @@ class Directory:
         return {"app_id": customer.id, "name": customer.name, "timezone": customer.timezone}
 
     def customer(self, user_id: int | None) -> Customer:
-        """The customer whose user this is. An agent that names none is answered for its first customer."""
+        """The customer of this user. A request of an agent without user_id gets its first customer."""
         customers = list(self.world.customers.values())
         if user_id is None:
             return customers[0]
@@ -106,6 +106,6 @@ class Directory:
 
 
 def refuse_locked(customer: Customer) -> None:
-    """A locked customer is switched off for every method."""
+    """Refuse every method for a locked customer."""
     if customer.status != ACTIVE:
         raise Refusal(*INACTIVE)

@@ -1,4 +1,4 @@
-"""The database's driver, with the simulation's hand on it: every statement and every commit is a point to yield at."""
+"""Database driver of the simulation: every statement and every commit is a point where other processes may run."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from sqlalchemy import Engine, event
 
 
 class Watcher(Protocol):
-    """Who is told of what a connection does, and may raise in its place."""
+    """Receives each action of a connection, and may raise in its place."""
 
     def statement(self, sql: str) -> None:
-        """A statement is about to be executed."""
+        """Called before a statement."""
         ...
 
     def committing(self) -> None:
-        """A commit is about to happen."""
+        """Called before a commit."""
         ...
 
     def committed(self) -> None:
-        """A commit has happened; nobody has been told yet."""
+        """Called after a commit, before the pipeline learns of it."""
         ...
 
 
 class SimCursor(sqlite3.Cursor):
-    """A cursor that yields before each statement."""
+    """A cursor that calls the watcher before each statement."""
 
     def execute(self, sql: str, parameters: Any = (), /) -> SimCursor:
-        """Yield, then execute."""
+        """Call the watcher, then execute."""
         self.connection.watcher.statement(sql)  # type: ignore[attr-defined]
         return super().execute(sql, parameters)
 
     def executemany(self, sql: str, parameters: Iterable[Any], /) -> SimCursor:
-        """Yield, then execute."""
+        """Call the watcher, then execute."""
         self.connection.watcher.statement(sql)  # type: ignore[attr-defined]
         return super().executemany(sql, parameters)
 
@@ -45,16 +45,16 @@ class SimConnection(sqlite3.Connection):
     watcher: Watcher
 
     def cursor(self, factory: Any = SimCursor) -> Any:
-        """A cursor of ours."""
+        """A `SimCursor`."""
         return super().cursor(SimCursor)
 
     def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
-        """Yield, then execute: the way in which rows are staged."""
+        """Call the watcher, then execute: staging uses this way."""
         self.watcher.statement(sql)
         return super().executemany(sql, parameters)
 
     def commit(self) -> None:
-        """Yield before and after."""
+        """Call the watcher before and after the commit."""
         if not self.in_transaction:
             return
         self.watcher.committing()
@@ -63,7 +63,7 @@ class SimConnection(sqlite3.Connection):
 
 
 def watch(engine: Engine, current: Callable[[], Watcher]) -> None:
-    """Give the engine's new connections to whoever is `current`; a busy database answers at once instead of later."""
+    """Give the engine's new connections to the `current` watcher; a busy database fails at once, without waiting."""
 
     @event.listens_for(engine, "do_connect")
     def _connect(_dialect: object, _record: object, arguments: Any, parameters: Any) -> SimConnection:

@@ -1,4 +1,4 @@
-"""The warehouse as SQLite holds it, read past all product code, with tables declared here once more on purpose."""
+"""Dump of the warehouse file, read without product code; the tables are declared here again on purpose."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tests.simulation.records import Held, Row, canonical
 
 @dataclass(frozen=True)
 class Layout:
-    """A data table: how many of its columns behind `account_id` are its key, and all of them by name."""
+    """A data table: the count of its key columns after `account_id`, and the names of all columns."""
 
     keys: int
     columns: tuple[str, ...]
 
     @property
     def width(self) -> int:
-        """Columns of `account_id`, key and values."""
+        """The count of its columns: `account_id`, key and values."""
         return len(self.columns) + 1
 
 
@@ -93,7 +93,7 @@ class Sync:
 
 @dataclass(frozen=True)
 class Dump:
-    """Everything in the warehouse at one commit. Data rows are tuples, in the order of their keys."""
+    """All rows of the warehouse at one commit. Data rows are tuples, in the order of their keys."""
 
     runs: dict[int, Run]
     syncs: dict[tuple[int, int], Sync]
@@ -149,7 +149,7 @@ _QUARANTINE = (
 
 
 class Reader:
-    """A connection of its own to the file, kept open for the length of a seed."""
+    """Reader of the file, on a connection of its own that stays open during a seed."""
 
     def __init__(self, path: str) -> None:
         self._connection = sqlite3.connect(path, isolation_level=None)
@@ -157,18 +157,18 @@ class Reader:
 
     @property
     def connection(self) -> sqlite3.Connection:
-        """For readers that bring statements of their own."""
+        """The connection, for other statements."""
         return self._connection
 
     def changed(self) -> bool:
-        """Whether somebody committed something since the last dump."""
+        """Whether something was committed since the last dump."""
         return self._data_version() != self._version
 
     def _data_version(self) -> int:
         return int(self._connection.execute("pragma data_version").fetchone()[0])
 
     def dump(self) -> Dump:
-        """All rows, as of one moment."""
+        """All rows at one moment."""
         self._version = self._data_version()
         rows = self.rows
         self._connection.execute("begin")
@@ -192,28 +192,28 @@ class Reader:
         return self._connection.execute(statement).fetchall()
 
     def copy_to(self, path: str) -> None:
-        """A backup of the file as it is now."""
+        """Write a backup of the file."""
         target = sqlite3.connect(path)
         self._connection.backup(target)
         target.close()
 
     def restore_from(self, path: str) -> None:
-        """Put a backup in the file's place."""
+        """Replace the file by a backup."""
         source = sqlite3.connect(path)
         source.backup(self._connection)
         source.close()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the connection to the file."""
         self._connection.close()
 
 
-# -- one account's part of it
+# -- one account
 
 
 @dataclass(frozen=True)
 class Picture:
-    """What one account's current tables say: each number with its links, and the shared things."""
+    """The content of one account's current tables: each number with its links, and the shared rows."""
 
     numbers: dict[int, Held]
     shared: dict[tuple[str, int], Row]

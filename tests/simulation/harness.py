@@ -1,4 +1,4 @@
-"""What every seed needs: processes that run one inside the other, and judges that look after every commit."""
+"""Harness of a seed: it runs processes one inside the other, and judges after every commit."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ IN_THE_AIR = (
     "customers_shrunk", "users_shrunk", "roster_empty", "odd_limits", "day_limit", "filter_prohibited",
     "customers_refused", "userless",
 )  # fmt: skip
-"""Faults of which an answer does not tell whether they struck."""
+"""Faults that cannot be recognized by the answer."""
 REFUSED = 78
 """Exit code of a process with the URL of another installation."""
 PLANNED = tuple(name for name in PROCESS if name != "same_run_id")
@@ -35,7 +35,7 @@ PLANNED = tuple(name for name in PROCESS if name != "same_run_id")
 
 @dataclass
 class Report:
-    """What became of a seed."""
+    """The result of a seed."""
 
     seed: int
     problems: list[str] = field(default_factory=list)
@@ -45,16 +45,16 @@ class Report:
     digest: str = ""
     lines: list[str] | None = None
     bug: BaseException | None = None
-    """An error that vnsync does not know of, behind what was found."""
+    """An unexpected error of the program that caused the finding."""
 
     @property
     def replay(self) -> str:
-        """The line that plays this seed again."""
+        """The command line that plays this seed again."""
         return f"python -m tests.simulation --seed {self.seed} --trace"
 
 
 class Harness:
-    """The state of one seed, and how its processes are run and judged."""
+    """The state of one seed; runs and judges its processes."""
 
     def __init__(self, seed: int, stage: Stage, trace: Trace, under: tuple[str, ...] = ()) -> None:
         self.rng, self.trace, self._stage = random.Random(seed), trace, stage
@@ -94,7 +94,7 @@ class Harness:
     # -- processes
 
     def _plans(self) -> list[Plan]:
-        """What will befall the next process."""
+        """The events that are planned for the next process."""
         return [self._plan(name) for name in PLANNED if self._swarm.on(name) and self.rng.random() < 0.6]
 
     def _plan(self, name: str) -> Plan:
@@ -140,7 +140,7 @@ class Harness:
         return outcome, process
 
     def _visit_from_elsewhere(self) -> None:
-        """A process with the URL of another installation, whose accounts have the same ids: refused before it asks."""
+        """Run a process with the URL of another installation with the same account ids: it is refused at once."""
         server = Server(World.draw(self.rng), self._swarm, self.rng)
         server.new_run()
         hand = replace(self._hand, server=server, committed=self._must_not_write)
@@ -159,7 +159,7 @@ class Harness:
             self._require(["a process of another installation wrote to the warehouse"])
 
     def _meanwhile(self, process: Process, action: str) -> None:
-        """Another process runs from start to end while this one stands still."""
+        """Run another process from start to end while this one stands still."""
         if process.depth:
             return
         options = self._options(frozenset())

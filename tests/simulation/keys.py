@@ -1,4 +1,4 @@
-"""Keys of the made-up accounts: two, each with rights of its own, to be used as a permanent key or by a login."""
+"""Keys of the made-up accounts: two with different rights, used as permanent keys or by a login."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Key:
     login: str
 
     def is_named(self, credential: str | None) -> bool:
-        """Whether this is what a warehouse calls the key: a digest of its login or its token, with a salt."""
+        """Whether a warehouse's credential is this key: a digest of its login or its token, with a salt."""
         kind, _, rest = (credential or "").partition(":")
         salt, _, digest = rest.partition(":")
         word = self.login if kind == "login" else self.token

@@ -1,4 +1,4 @@
-"""A warehouse written by hand, step by step, for the verifier to look at: no code of the program writes in it."""
+"""Ledger: a warehouse that is written step by step without the program's code, as input of the verifier."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ class Ledger:
         self.dump = self.reader.dump()
 
     def step(self, script: str, *, live: Collection[int] = ()) -> list[str]:
-        """One transaction; what the verifier says of it."""
+        """Execute one transaction. Returns the verifier's findings."""
         self._connection.executescript(f"begin; {script} commit;")
         before, self.dump = self.dump, self.reader.dump()
         return list(verifier.between(before, self.dump, live))
 
     def whole(self, accepted: dict[tuple[int, str], Dump]) -> list[str]:
-        """What the verifier says of the whole history, given the dumps after accepted syncs."""
+        """The verifier's findings in the whole history, given the dumps after accepted syncs."""
         snapshots = {key: dump.current for key, dump in accepted.items()}
         return list(verifier.whole(self.reader, self.dump, snapshots))
 

@@ -1,4 +1,4 @@
-"""Many seeds, in several processes: what they found, and how much of everything happened."""
+"""Runs of many seeds in several processes: their findings, and counts of all events."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tests.simulation.stage import Stage
 
 CHUNK = 20
 UNFIT = (TypeError, AttributeError, NameError)
-"""Errors of a planted bug that was written for another signature."""
+"""Errors of a mutant that was written for another signature."""
 
 
 @dataclass
 class Summary:
-    """What a campaign found."""
+    """Findings of many seeds."""
 
     seeds: int = 0
     cpu: float = 0.0
@@ -29,7 +29,7 @@ class Summary:
     failed: list[Report] = field(default_factory=list)
 
     def add(self, report: Report) -> None:
-        """Count a seed in."""
+        """Add the report of a seed."""
         self.seeds += 1
         self.struck += report.struck
         self.counts += report.counts
@@ -37,7 +37,7 @@ class Summary:
             self.failed.append(report)
 
     def merge(self, other: Summary) -> None:
-        """Count another campaign in."""
+        """Add another summary."""
         self.seeds += other.seeds
         self.cpu += other.cpu
         self.struck += other.struck
@@ -59,7 +59,7 @@ def play(seeds: Iterable[int]) -> Summary:
 
 
 def play_in_parallel(seeds: range, jobs: int) -> Iterator[Summary]:
-    """Play seeds in `jobs` processes; a summary for each part, as it is done."""
+    """Play seeds in `jobs` processes. Yields a summary of each part when it is done."""
     parts = [seeds[n : n + CHUNK] for n in range(0, len(seeds), CHUNK)]
     if jobs == 1:
         yield from map(play, parts)
@@ -70,7 +70,7 @@ def play_in_parallel(seeds: range, jobs: int) -> Iterator[Summary]:
 
 @dataclass(frozen=True)
 class Hunt:
-    """What became of a mutant: the report of the first seed that found it, or None; how many seeds it took."""
+    """Result of a hunt: the report of the first seed that found the mutant, or None; the count of seeds played."""
 
     name: str
     found: Report | None
@@ -80,7 +80,7 @@ class Hunt:
 def hunt(name: str, first: int = 0, seeds: int = SEEDS) -> Hunt:
     """Plant a mutant and play seeds until one finds it.
 
-    Raises the error of a planted bug that does not fit the program any more: it proves nothing.
+    Raises the mutant's own error if it no longer fits the program: such a mutant proves nothing.
     """
     stage = Stage()
     try:

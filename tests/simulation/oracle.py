@@ -1,8 +1,8 @@
-"""The oracle: whether what an account sync published can be true, given the world and what the process had heard.
+"""Oracle: judges whether the result of an account sync can be true, given the world and the answers received.
 
-For an account sync that heard its first answer at tick s and its last at tick e: a number that lived throughout [s, e]
-is open, with a value that was sent; one that was dead throughout is closed, or among the reported suspects; in between
-either is right. What may be closed is judged in `closing`.
+For an account sync that received its first answer at tick s and its last at tick e: a number that existed throughout
+[s, e] is open, with a value that was sent; a number that did not exist in [s, e] is closed, or a reported suspect; for
+the others both are right. `closing` judges the closed numbers.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from tests.simulation.response_log import AccountLog, Heard, Sent
 
 @dataclass
 class Oracle:
-    """Judges account syncs one after the other.
+    """Judges account syncs, one after the other.
 
-    It remembers which of two contradicting records won, and which numbers of an account each viewer was shown.
+    It keeps which of two contradicting records won, and which numbers of an account each viewer has seen.
     """
 
     winners: dict[frozenset[State], Held] = field(default_factory=dict)
     shown: dict[tuple[int, Viewer], set[int]] = field(default_factory=dict)
 
     def judge(self, case: Case) -> Iterator[str]:
-        """What cannot be true."""
+        """The violations: results that cannot be true."""
         if not case.log.heard:
             yield "published without one answer about the account"
             return
@@ -43,7 +43,7 @@ class Oracle:
         yield from self._winners(case)
 
     def _winners(self, case: Case) -> Iterator[str]:
-        """Of two records of one number in one answer the same wins, in whichever order they come."""
+        """Of two records of one number in one answer, the same one wins, in either order."""
         if len(case.log.heard) != 1:
             return
         for number_id, states in _contradictions(case.log.heard[0]).items():
@@ -61,7 +61,7 @@ def _contradictions(heard: Heard) -> dict[int, frozenset[State]]:
 
 
 def _states(records: Iterable[Sent]) -> dict[int, list[State]]:
-    """The states in which each number was sent in a sound record."""
+    """The states of each number in the sound records that were sent."""
     out: dict[int, list[State]] = {}
     for sent in records:
         if sent.sound and sent.id is not None:
@@ -99,7 +99,7 @@ def _numbers(case: Case) -> Iterator[str]:
         yield f"{silent} numbers were not heard of and stay open, {case.sync.suspects} are reported as suspects"
 
 
-# -- who must be there
+# -- numbers that must be open
 
 
 def _presence(case: Case) -> Iterator[str]:
@@ -116,7 +116,7 @@ def _presence(case: Case) -> Iterator[str]:
     lost = [n for n in lost if n not in excused]
     shifting = case.sync.strategy == "offsets" and case.customer.last_change > start
     if shifting:
-        return  # by offsets, rows that shift between pages can be missed until the next run: no proof is possible there
+        return  # with offsets, rows that shift between pages may be missed until the next run: no proof is possible
     if len(lost) > case.sync.unaccounted + _nameless_copies(case):
         yield f"numbers {lost[:5]} lived throughout and are not open; {case.sync.unaccounted} are reported missing"
 
@@ -126,22 +126,22 @@ def _visible(case: Case) -> set[int]:
 
 
 def _hidden_consistently(log: AccountLog) -> set[int]:
-    """Numbers that some answer held back without contradicting itself, or without telling how many."""
+    """Numbers that some answer held back without contradicting itself, or without reporting a count."""
     excuses = {"filter_ignored", "total_small"}
     return {n for h in log.heard if h.hides_well or excuses & set(h.response_faults) for n in h.hidden}
 
 
 def _nameless(case: Case) -> set[int]:
-    """Numbers whose record came without a readable id: it is quarantined, if it can be anything."""
+    """Numbers whose record came without a readable id: such a record can only be quarantined."""
     return {s.was for s in _sent(case.log) if s.was is not None}
 
 
 def _nameless_copies(case: Case) -> int:
-    """Records without a readable id that repeat a number of the same answer: nothing tells them from another one."""
+    """Records without a readable id that repeat a number of the same answer: they cannot be matched to it."""
     return sum(s.was in heard.ids for heard in case.log.heard for s in heard.sent if s.was is not None)
 
 
-# -- what numbers share
+# -- shared rows
 
 
 def _shared(case: Case) -> Iterator[str]:
@@ -159,7 +159,7 @@ def _shared(case: Case) -> Iterator[str]:
 
 
 def _doubtful(log: AccountLog) -> set[tuple[str, int]]:
-    """Shared things named only by records that may have lost: contradicted by another record of the same number."""
+    """Shared rows that are named only by records that may have lost against another record of the same number."""
     unsound = _unsound(log)
     contradicted = {n for heard in log.heard for n in _contradictions(heard)}
     firm: set[tuple[str, int]] = set()
@@ -171,7 +171,7 @@ def _doubtful(log: AccountLog) -> set[tuple[str, int]]:
     return soft - firm
 
 
-# -- what the account's row says
+# -- the account's row
 
 
 def _counts(case: Case) -> Iterator[str]:

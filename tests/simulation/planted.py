@@ -1,4 +1,4 @@
-"""A pytest plugin that plants the mutant named by `PLANT` into the whole session: tests that look for it must fail."""
+"""Pytest plugin that plants the mutant named by `PLANT` for the whole session: the tests for it must fail."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _planted = contextlib.ExitStack()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Before any test."""
+    """Plant the mutant before the tests."""
     _planted.enter_context(MUTANTS[os.environ["PLANT"]].plant())
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """After the last test."""
+    """Remove the mutant after the tests."""
     _planted.close()

@@ -1,4 +1,4 @@
-"""One process that runs the pipeline: it yields at every request, clock reading, statement and commit, or dies."""
+"""Process that runs the pipeline. Others may run at each request, clock reading, statement and commit."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ COUNTDOWNS = {"request": 8, "answer": 8, "statement": 120, "commit": 7, "committ
 
 
 class Crash(BaseException):
-    """The process dies here: nothing more of it happens, and its connections break."""
+    """The process is killed here: it does nothing more, and its connections break."""
 
 
 class Breach(BaseException):
-    """A violation was found: the seed ends here."""
+    """A violation was found; it ends the seed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a process ended: with a result, with an error that vnsync knows, dead, or by a bug."""
+    """Outcome of a process: a result, a known error of vnsync, killed, or an unexpected error."""
 
     result: RunResult | None = None
     error: VnsyncError | None = None
@@ -49,7 +49,7 @@ class Outcome:
 
     @property
     def exit_code(self) -> int | None:
-        """What the shell would see; None of a process that was killed."""
+        """The exit code; None for a killed process."""
         if self.result is not None:
             return self.result.exit_code
         if self.error is not None:
@@ -59,7 +59,7 @@ class Outcome:
 
 @dataclass
 class Plan:
-    """What will befall a process: at the n-th point of a kind, something happens, once."""
+    """A planned event of a process: it happens once, at the n-th point of a kind."""
 
     action: str
     kind: str
@@ -68,7 +68,7 @@ class Plan:
 
 @dataclass
 class Stagehand:
-    """What every process of a seed shares, and whom it asks."""
+    """State and callbacks that all processes of a seed share."""
 
     stage: Stage
     swarm: Swarm
@@ -82,7 +82,7 @@ class Stagehand:
 
 @dataclass
 class Process:
-    """A process: it is the pipeline's clock, its random, its listener, and the watcher of its connections."""
+    """A process. It is the pipeline's clock, random source and event listener, and the watcher of its connections."""
 
     hand: Stagehand
     name: str
@@ -100,18 +100,18 @@ class Process:
     readings: list[datetime] = field(default_factory=list)
     locks: list[Path] = field(default_factory=list)
     found_dead: list[int] = field(default_factory=list)
-    """Runs that said running and were dead when this process began."""
+    """Runs that were marked as running and were dead when this process began."""
 
     def __post_init__(self) -> None:
         self.transport = SimTransport(self.hand.server, self.hand.swarm, self.hand.rng, self.reach)
 
     @property
     def lives(self) -> bool:
-        """Whether it holds a run's lock, and everybody must respect that."""
+        """Whether it holds a run's lock, which all others must respect."""
         return self.run_id is not None and not self.dead and not self.stolen
 
     def run(self) -> Outcome:
-        """Run the pipeline once, from the outside."""
+        """Run the pipeline once, through its public entry."""
         credentials: Credentials = Login(self.key.login, "password") if self.login else PermanentKey(self.key.token)
         ports: dict[str, Any] = {"clock": self, "random": self, "report": self.report}
         try:
@@ -126,14 +126,14 @@ class Process:
             return Outcome(bug=error)
 
     def _leave_locks(self) -> None:
-        """A killed process removes no file: what its unwinding here removed is put back."""
+        """Restore lock files that unwinding removed here, because a killed process removes none."""
         for path in self.locks:
             path.touch()
 
-    # -- points at which something may happen
+    # -- points at which events may happen
 
     def reach(self, kind: str, what: str) -> None:
-        """A point is reached."""
+        """Reach a point, at which an event may happen."""
         if self.dead:
             raise Crash
         self.hand.trace.note(f"{self.name} {kind} {what}")
@@ -168,18 +168,18 @@ class Process:
     # -- the database
 
     def statement(self, sql: str) -> None:
-        """The pipeline is about to execute a statement."""
+        """Called before the pipeline executes a statement."""
         self.reach("statement", sql[:60])
         if self.full and sql.startswith(WRITES):
             self.full -= 1
             raise failure("SQLITE_FULL", "database or disk is full")
 
     def committing(self) -> None:
-        """The pipeline is about to commit."""
+        """Called before the pipeline commits."""
         self.reach("commit", "")
 
     def committed(self) -> None:
-        """The commit has happened, and the pipeline does not know yet."""
+        """Called after the commit, before the pipeline learns of it."""
         self.hand.committed(self)
         self.reach("committed", "")
 
@@ -197,28 +197,28 @@ class Process:
         return self.hand.clock.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """A pause, in which others go on."""
+        """A pause, during which other processes may run."""
         self.hand.trace.note(f"{self.name} sleeps {seconds:.3f}")
         self.hand.server.world.stir()
         self.hand.clock.sleep(seconds)
 
     def random(self) -> float:
-        """Chance."""
+        """A random float."""
         return self.hand.rng.random()
 
     def randrange(self, stop: int, /) -> int:
-        """Chance; it may draw the same twice."""
+        """A random integer; it may repeat."""
         if self.hand.swarm.on("same_run_id"):
             self.hand.swarm.struck["same_run_id"] += 1
             return self.hand.rng.randrange(2)
         return self.hand.rng.randrange(stop)
 
     def report(self, event: object) -> None:
-        """The pipeline tells what it does."""
+        """Receive an event of the pipeline."""
         self.reach("report", type(event).__name__)
 
     def could_observe(self, observed_at: str, previous: str | None) -> bool:
-        """Whether an account sync may call this its moment: read after its last answer, or just after its last one."""
+        """Whether this may be an account sync's moment: read after its last answer, or just after `previous`."""
         floor = None if previous is None else _parsed(previous) + timedelta(microseconds=1)
         moments = (r.replace(tzinfo=None) for r in self.readings)
         return _parsed(observed_at) in {m if floor is None else max(m, floor) for m in moments}

@@ -1,4 +1,4 @@
-"""A number as the source sends it, and what a sent record says: worked out here without any code of the pipeline."""
+"""Records as the source sends them, and the state that each stands for; derived without code of the pipeline."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 ABSENT = ("not reported",)
-"""Stands for a field that a record does not carry: not the same as null."""
+"""Marks a field that is not in a record, which differs from null."""
 
 SCALARS = (
     "child_customer_id",
@@ -32,10 +32,10 @@ Shared = tuple[str, int, Row]
 
 @dataclass(frozen=True)
 class State:
-    """What one record says of one number: the values of its row, its links, and the shared things it names.
+    """State of a number in one record: the values of its row, its links, and the shared rows that it names.
 
-    `unread`: arrays (campaigns, site_blocks, scenarios) with an element that cannot be read, so what they hold besides
-    the rest is not known.
+    `unread`: arrays (campaigns, site_blocks, scenarios) with an element that cannot be read, so their other content is
+    not known completely.
     """
 
     number: Row
@@ -47,7 +47,7 @@ class State:
 
 
 def state_of(record: dict[str, Any], unread: frozenset[str] = frozenset()) -> State:
-    """The state that a sound record stands for; of one with `unread` elements, without them."""
+    """The state of a sound record; elements of `unread` arrays that cannot be read are left out."""
     campaigns = record["campaigns"]
     shared: set[Shared] = set()
     blocks: set[Row] = set()
@@ -89,7 +89,7 @@ def _extra(item: dict[str, Any], known: set[str]) -> str | None:
 
 
 def canonical(value: object) -> str:
-    """JSON in one form, to compare."""
+    """JSON in one form, for comparison."""
     return json.dumps(value, sort_keys=True)
 
 
@@ -101,7 +101,7 @@ _MARK = "\u2400"
 
 
 def stored(value: Any) -> Any:
-    """What a database holds of a sent value: U+0000, lone surrogates and U+2400 as U+2400 and four hex digits."""
+    """The stored form of a sent value: U+0000, lone surrogates and U+2400 become U+2400 and four hex digits."""
     if isinstance(value, str):
         return value if value.isascii() and "\0" not in value else "".join(map(_storable, value))
     if isinstance(value, dict):
@@ -117,12 +117,12 @@ def _storable(character: str) -> str:
     return f"{_MARK}{code:04x}" if held_back else character
 
 
-# -- what the warehouse holds, and whether a record accounts for it
+# -- rows of the warehouse, and whether a record explains them
 
 
 @dataclass(frozen=True)
 class Held:
-    """What the warehouse holds of one number: `number` (None: not open), and its links."""
+    """The warehouse's rows of one number: `number` (None: not open), and its links."""
 
     number: Row | None
     campaigns: frozenset[int] = frozenset()
@@ -134,9 +134,9 @@ NOTHING = Held(None)
 
 
 def wanted(state: State, before: Held) -> Held:
-    """What must be held after `state` was read over `before`: what a record does not report stays as it was known.
+    """The rows after `state` was read over `before`: fields that a record does not report keep their values.
 
-    Beside an element that cannot be read, links of its kind that were not seen again stay: it may be one of them.
+    If an element cannot be read, links of its kind that did not come again stay: the element may be one of them.
     """
     known = before.number or (None,) * len(state.number)
     number = tuple(k if v is ABSENT else v for v, k in zip(state.number, known, strict=True))
@@ -150,7 +150,7 @@ def wanted(state: State, before: Held) -> Held:
 
 
 def _unseen(before: frozenset[Row], now: frozenset[Row]) -> frozenset[Row]:
-    """Links, by the first two of their values, that were held before and are not among those of now."""
+    """Links of `before` that are not in `now`, compared by the first two of their values."""
     keys = {row[:2] for row in now}
     return frozenset(row for row in before if row[:2] not in keys)
 
@@ -161,7 +161,7 @@ def _blocks(state: State, before: Held) -> frozenset[Row]:
 
 
 def _scenarios(state: State, before: Held) -> frozenset[Row]:
-    """Links reported without their rule stand for the known links with a rule, where there are some."""
+    """Links that are reported without their rule stand for the known links with a rule, if there are any."""
     out: set[Row] = set()
     for scenario, rule, active, extra in state.scenarios:
         known = [row for row in before.scenarios if row[0] == scenario]
@@ -175,7 +175,7 @@ def _scenarios(state: State, before: Held) -> frozenset[Row]:
 
 
 def shared_of(states: Iterable[State]) -> dict[tuple[str, int], set[Row]]:
-    """Every value that the states give to each shared thing."""
+    """All values that the states give to each shared row."""
     out: dict[tuple[str, int], set[Row]] = {}
     for state in states:
         for table, key, row in state.shared:

@@ -13,7 +13,7 @@ ERRORS = {
     "session_expired": (-32001, "access_token_expired"),
     "forbidden": (0, ""),
 }
-"""Faults that answer with an error, whatever was asked."""
+"""Faults that answer every request with an error."""
 OUT_OF_REACH = ("forbidden", "ip_not_whitelisted", "method_component_disabled", "account_inactive")
 
 
@@ -34,11 +34,11 @@ class Refusal(Exception):
 FORBIDDEN = (-32003, "forbidden")
 INACTIVE = (-32009, "account_inactive")
 NO_SUCH_CALL = (FORBIDDEN, (-32008, "method_component_disabled"), (-32602, "unexpected_parameters"))
-"""Refusals of a method to which a key or a user has no right."""
+"""Refusals of a method for which a key or a user has no right."""
 
 
 def struck_by(name: str, rng: random.Random) -> Refusal:
-    """The error that a fault of `ERRORS` stands for."""
+    """The error of a fault in `ERRORS`."""
     if name == "forbidden":
         return Refusal(-32003, rng.choice(OUT_OF_REACH))
     if name == "error_without_data":

@@ -1,4 +1,4 @@
-"""Answers that are not true: rows held back, repeated, invented or spoilt, totals that are wrong."""
+"""Faults of answers: rows are held back, repeated, invented or spoilt, totals are wrong."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ SPOILT_ELEMENTS: dict[str, tuple[Any, ...]] = {
         5,
     ),
 }
-"""Elements that cannot be used, by the array in which they stand."""
+"""Unusable elements, by the array in which they stand."""
 BAD_IDS = ("12", None, 1.5, True, 2**63)
 ODD_TOTALS: tuple[Any, ...] = ("5", None, -1, 1.5, True, [])
 
 
 @dataclass
 class Draft:
-    """An answer on its way: the rows, the announced total, and the lies told in it."""
+    """Draft of an answer: the rows, the announced total, and the faults in it."""
 
     sent: list[Sent]
     total: Any
@@ -48,7 +48,7 @@ class Draft:
 
 
 def cut_to(rows: int, draft: Draft) -> None:
-    """Cut an answer to so many rows; its total says no more than what is left."""
+    """Cut an answer to `rows` rows; its total counts only these rows."""
     if len(draft.sent) > rows:
         draft.sent, draft.total = draft.sent[:rows], rows
         draft.response_faults.append("cut")
@@ -56,14 +56,14 @@ def cut_to(rows: int, draft: Draft) -> None:
 
 @dataclass(frozen=True)
 class Liar:
-    """Bends drafts. `limit`: the page limit of the request; `others`: a record of another customer, if there is one."""
+    """Applies faults to drafts. `limit`: the page limit of the request; `others`: another customer's record, if any."""
 
     rng: random.Random
     limit: int
     others: Callable[[], dict[str, Any] | None]
 
     def tell(self, name: str, draft: Draft) -> None:
-        """Tell the lie of this name, if the draft gives an opening for it."""
+        """Apply the fault of this name, if it is possible in the draft."""
         if getattr(self, f"_{name}")(draft) is not False:
             draft.response_faults.append(name)
 
@@ -139,7 +139,7 @@ class Liar:
         return None
 
     def _spoil_element(self, sent: Sent) -> None:
-        """Put an element that cannot be used into one of the record's arrays, often in the place of another one."""
+        """Put an unusable element into one of the record's arrays, often in the place of another one."""
         array = self.rng.choice(list(SPOILT_ELEMENTS))
         if array != "site_blocks":
             whole, readable = self._spoilt(sent.record[array], array)
@@ -155,7 +155,7 @@ class Liar:
         sent.record = {**sent.record, name: whole}
 
     def _spoilt(self, elements: list[Any], array: str) -> tuple[list[Any], list[Any]]:
-        """The elements with one that cannot be used among them, and those that can."""
+        """The elements including an unusable one, and the usable ones."""
         usable = list(elements)
         if usable and self.rng.random() < 0.7:
             usable.pop(self.rng.randrange(len(usable)))

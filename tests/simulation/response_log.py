@@ -1,4 +1,4 @@
-"""What one process heard from the source: every answer that reached it whole, account by account."""
+"""Response log: the answers that one process received completely, by account."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from tests.simulation.keys import Viewer
 from tests.simulation.records import State, state_of
 
 COUNTING = 1
-"""The limit of a question that only asks how many numbers a user sees; listings here have larger pages."""
+"""The limit of a request that only counts a user's numbers; listings in the simulation have larger pages."""
 
 
 @dataclass
 class Sent:
-    """One record as sent: its id (None: none that can be read; `was`: the true one), and whether it is sound.
+    """One record as sent: its id (None: not readable; `was`: the true id), and whether it is sound.
 
-    A sound record may have elements that cannot be used: `unread` names their arrays, `readable` is the record without.
+    A sound record may have unusable elements: `unread` names their arrays, `readable` is the record without them.
     """
 
     id: int | None
@@ -31,7 +31,7 @@ class Sent:
 
     @property
     def state(self) -> State:
-        """What the sound record says."""
+        """The state in the sound record."""
         if self._state is None:
             self._state = state_of(self.readable or self.record, self.unread)
         return self._state
@@ -41,7 +41,7 @@ class Sent:
 class Heard:
     """One answer to `get.virtual_numbers`.
 
-    `asked`: the ids that were asked for by name; `hidden`: what was asked for and did not come, if it lies.
+    `asked`: the ids in the request; `hidden`: the numbers that the answer wrongly left out.
     """
 
     tick: int
@@ -56,40 +56,40 @@ class Heard:
 
     @property
     def ids(self) -> set[int]:
-        """The ids that came."""
+        """The ids of the answer."""
         return {s.id for s in self.sent if s.id is not None}
 
     @property
     def consistent(self) -> bool:
-        """Whether the answer claims to be whole and does not contradict itself."""
+        """Whether the answer claims to be complete and does not contradict itself."""
         return type(self.total) is int and self.total == len(self.ids) and not self.nameless
 
     @property
     def nameless(self) -> int:
-        """How many records came without a readable id."""
+        """The count of records without a readable id."""
         return sum(s.id is None for s in self.sent)
 
     @property
     def offset(self) -> int:
-        """From which row on it was asked for."""
+        """The offset of the request, in rows."""
         return int(json.loads(self.query)[1])
 
     @property
     def announces_more(self) -> bool:
-        """Whether it says that there are more than one answer can hold."""
+        """Whether the answer reports more rows than one answer can have."""
         return type(self.total) is int and self.total > self.limit
 
     @property
     def hides_well(self) -> bool:
-        """Whether it held numbers back and announced no more than came."""
+        """Whether the answer held numbers back and reported no larger total."""
         return bool(self.hidden) and type(self.total) is int and self.total <= len(self.ids) + self.nameless
 
 
 @dataclass
 class AccountLog:
-    """The answers about one account that one process heard.
+    """The answers about one account that one process received.
 
-    `viewer`: who listed it; `heard`: the listing through that viewer, without answers that only count.
+    `viewer`: the viewer of the listing; `heard`: the answers to that viewer, without those that only count.
     """
 
     viewer: Viewer | None = None
@@ -97,7 +97,7 @@ class AccountLog:
     filter_refused: bool = False
 
     def take(self, viewer: Viewer | None, heard: Heard) -> None:
-        """One more answer of the listing. Another viewer than before begins it anew: the last one gave way."""
+        """Add an answer of the listing. Another viewer begins the log anew, because the previous one was refused."""
         if heard.limit == COUNTING:
             return
         if viewer != self.viewer:
@@ -112,20 +112,20 @@ class AccountLog:
 
     @property
     def honest(self) -> bool:
-        """Whether no answer lied."""
+        """Whether no answer had a fault."""
         return not any(h.response_faults for h in self.heard)
 
     def kept(self) -> Iterator[Heard]:
-        """The answers that were surely used: of those to one question in a row, the last."""
+        """The answers that were certainly used: of successive answers to one request, the last."""
         for index, heard in enumerate(self.heard):
             if index + 1 == len(self.heard) or self.heard[index + 1].query != heard.query:
                 yield heard
 
     def used(self) -> Iterator[Sent]:
-        """The records that were surely used: of a proof only those that were asked for because they had not come.
+        """The records that were certainly used; of a proof, only those that were asked for because they were missing.
 
-        An answer that is full, or that announces more than fits, may hold less than there is: by windows it is asked
-        for again in parts. Where ids cannot be filtered, the last answers may have been a proof: none of it is sure.
+        A full answer, or one that reports more rows than fit, may be incomplete: with windows it is requested again in
+        parts. Where ids cannot be filtered, the last answers may have been a proof: none of them is certain.
         """
         seen: set[int] = set()
         kept = list(self.kept())
@@ -141,7 +141,7 @@ class AccountLog:
 
     @staticmethod
     def _whole_proof(kept: list[Heard]) -> list[Heard]:
-        """The last answer, and the one before when the last was asked for what is behind it."""
+        """The last answer, and the one before if the last one continued it."""
         *_, last = kept
         before = kept[-2] if len(kept) > 1 else last
         behind = before.whole and 0 < len(before.sent) < before.limit and last.offset == len(before.sent)
@@ -150,7 +150,7 @@ class AccountLog:
 
 @dataclass
 class ResponseLog:
-    """What a process heard. `faults`: what struck its requests; `spent`: it was told that the day's points are gone."""
+    """Answers that a process received. `faults`: those of its requests; `spent`: the day's points were used up."""
 
     accounts: dict[int, AccountLog] = field(default_factory=dict)
     roster: set[int] | None = None

@@ -1,4 +1,4 @@
-"""One seed: a world, its faults, a phase in which everything may happen, and one in which all must come right."""
+"""Seed: a world, its faults, a phase with all events (safety), and a phase in which all must come right (liveness)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.simulation.world import BURSTS
 
 
 def simulate(seed: int, stage: Stage, *, keep_trace: bool = False, under: tuple[str, ...] = ()) -> Report:
-    """Play a seed; what it found is in the report. `under`: faults that are on whatever the seed draws."""
+    """Play a seed and report its findings. `under`: faults that are on in addition to the drawn ones."""
     stage.reset()
     play = _Play(seed, stage, Trace(keep=keep_trace), under)
     with contextlib.closing(play.reader):
@@ -84,7 +84,7 @@ class _Play(Harness):
             self._require([f"I14: the same again ends with {outcome.exit_code} or writes data"])
 
     def history(self) -> None:
-        """The whole history, by its views."""
+        """Check the whole history by its views."""
         self._require(verifier.whole(self.reader, self._dump, self._accepted))
         self._require(chain.broken(self.reader))
         self._stage.current = Idle
@@ -95,7 +95,7 @@ class _Play(Harness):
             self._require(["lock files are left behind"])
 
     def _not_excused(self, process: Process, before: Dump) -> Iterable[str]:
-        """Only what an operator must approve may keep a clean run from 0: a mass close, or another viewer."""
+        """The only reasons for which a clean run may end with another code than 0: a mass close, or another viewer."""
         for sync in self._dump.syncs.values():
             whole = sync.status == "succeeded" and not sync.suspects
             viewer = (sync.listed_by_user_id, sync.listed_by_credential)
@@ -118,14 +118,14 @@ class _Play(Harness):
     # -- steps between runs
 
     def _drawn(self) -> str | None:
-        """Something else than a run, of what is on and can happen in this world."""
+        """An event other than a run, of those that are on and possible in this world."""
         on = [name for name in BETWEEN if self._swarm.on(name)]
         if self._world.role == "customer" and len(on) > 1:
             on = [name for name in on if name != "other_user"]
         return self.rng.choice(on) if on else None
 
     def _between(self) -> None:
-        """What is drawn happens; what concerns viewers happens between two runs, or nobody would notice."""
+        """Let the drawn event happen. An event of viewers happens between two runs, or it has no effect."""
         name = self._drawn()
         if name is None:
             self._world.burst("busy_day")

@@ -1,4 +1,4 @@
-"""The made-up Data API: answers JSON-RPC from the world, honestly unless the seed's faults say otherwise."""
+"""Server of the made-up Data API: it answers JSON-RPC from the world, truthfully except for the seed's faults."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROW_FAULTS = tuple(
     name for name in RESPONSE_FAULTS if name not in ("filter_ignored", "offset_ignored", "not_a_list", "cut")
 )
 CUTS = (1, 2, 3, 5, 10, 25)
-"""Rows to which a source that cuts its answers may cut them."""
+"""Counts of rows to which a source that cuts its answers may cut them."""
 ODD_LIMITS: tuple[Any, ...] = (
     None, "many", [], {"day_remaining": "5"}, {"minute_remaining": 0, "minute_reset": -5}, {"minute_remaining": -1},
     {"minute_remaining": 0, "minute_reset": 0}, {"minute_remaining": 0, "minute_reset": 10**9}, {"day_remaining": -3},
@@ -30,7 +30,7 @@ ODD_LIMITS: tuple[Any, ...] = (
 
 @dataclass
 class Answer:
-    """The body, and what the asker has heard if it arrives whole. `struck`: faults that made it a refusal."""
+    """The body of an answer, and its log entry if it arrives complete. `struck`: faults that made it a refusal."""
 
     body: bytes
     account_id: int | None = None
@@ -61,7 +61,7 @@ class Server:
         self.directory = Directory(self.world, self.swarm, self.rng)
 
     def new_run(self) -> None:
-        """The day's points come back, or are few; answers may be cut for the length of a run."""
+        """Draw the day's points, and whether answers are cut during the run."""
         few = self.swarm.on("day_limit") and self.rng.random() < 0.5
         self.swarm.struck["day_limit"] += few
         self.day_left = self.rng.randrange(0, 9) if few else None
@@ -134,10 +134,10 @@ class Server:
                 return self._numbers(params, answer)
         raise Refusal(-32601, "method_not_found")
 
-    # -- who
+    # -- rosters
 
     def _roster(self, answer: Answer, name: str) -> dict[str, Any]:
-        """The answer of one of the two lists that a roster is made of."""
+        """The answer of `get.customers` or `get.customer_users`, from which a roster is made."""
         if self.world.role == "customer":
             answer.roster = set(self.world.customers)
         rows = self.directory.users() if name == "customer_id" else self.directory.customers()
@@ -171,17 +171,17 @@ class Server:
         if self.swarm.strikes("not_a_list"):
             data = self.rng.choice(({"rows": data}, None, 5))
             heard.response_faults.append("not_a_list")
-            heard.sent, heard.total = [], None  # nobody can read what it said
+            heard.sent, heard.total = [], None  # its content cannot be read
         return {"data": data, "metadata": {"total_items": total}}
 
     def _let_in(self, customer: Customer, viewer: Viewer, answer: Answer) -> None:
-        """Refuse the numbers of a customer that is locked, and a user without the right to numbers."""
+        """Refuse the numbers of a locked customer, and a user without the right to numbers."""
         if customer.status != ACTIVE:
             answer.struck.add("locked")
             refuse_locked(customer)
         if viewer.user in customer.refused:
             if customer.refused.issuperset(self.directory.users_of(customer)):
-                answer.struck.add("user_refused")  # else the next user is let in
+                answer.struck.add("user_refused")  # otherwise the next user is used
             raise Refusal(*FORBIDDEN)
 
     def _heard(self, customer: Customer, viewer: Viewer, params: dict[str, Any]) -> Heard:

@@ -1,4 +1,4 @@
-"""Where seeds play: a folder in memory, a migrated file to copy, and one engine, whose compiled statements are kept."""
+"""Stage for seeds: a folder in memory, a migrated file to copy, and one engine that keeps its compiled statements."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ MEMORY = Path("/dev/shm")
 
 
 class Idle:
-    """Watches connections that belong to no process."""
+    """Watcher of connections that belong to no process."""
 
     def statement(self, sql: str) -> None:
-        """Nothing happens."""
+        """Do nothing."""
 
     def committing(self) -> None:
-        """Nothing happens."""
+        """Do nothing."""
 
     def committed(self) -> None:
-        """Nothing happens."""
+        """Do nothing."""
 
 
 class Stage:
-    """One worker's place; each seed begins with an empty warehouse at the same path."""
+    """Stage of one worker; each seed begins with an empty warehouse at the same path."""
 
     def __init__(self) -> None:
         where = MEMORY if MEMORY.is_dir() else None
@@ -43,13 +43,13 @@ class Stage:
         shutil.copy(self.path, self._template)
 
     def _drop_views_for_people(self) -> None:
-        """Nothing here reads them, and each new connection would parse them: a tenth of the whole time."""
+        """Drop the views for people: they are not read here, and parsing them takes a tenth of the time."""
         with self.engine.begin() as connection:
             for view in ("changes", "number_campaign_periods", "number_assignments"):
                 connection.exec_driver_sql(f"drop view {view}")
 
     def reset(self) -> None:
-        """An empty warehouse again."""
+        """Make the warehouse empty again."""
         for path in self.folder.iterdir():
             if path != self._template:
                 path.unlink()
@@ -60,6 +60,6 @@ class Stage:
         return sorted(self.folder.glob("*.lock"))
 
     def close(self) -> None:
-        """Leave nothing behind."""
+        """Close the engine and remove the folder."""
         self.engine.dispose()
         shutil.rmtree(self.folder)

@@ -1,4 +1,4 @@
-"""Swarm testing: each seed first draws which faults are on and how often they strike, so that seeds differ in kind."""
+"""Swarm testing: each seed first draws the faults that are on and their rates, so that seeds differ in kind."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RESPONSE_FAULTS = (
 )  # fmt: skip
 ROSTER = ("customers_shrunk", "users_shrunk", "roster_empty")
 DECORATION = ("customers_refused", "decoration_refused", "odd_user")
-"""Faults of answers on which nothing may depend: no run fails for them."""
+"""Faults of optional answers: no run may fail because of them."""
 PROCESS = (
     "crash", "stop", "second_runner", "zombie", "lost_commit", "commit_failed", "busy", "disk_full", "same_run_id",
 )  # fmt: skip
@@ -30,13 +30,13 @@ BETWEEN = (
     "userless", "locked", "unlinked", "exchanged",
 )  # fmt: skip
 OF_VIEWERS = ("other_user", "other_key", "user_rights")
-"""Those of them that change through whose eyes, or with which rights, the next run looks."""
+"""Faults that change the viewer of the next run, or its rights."""
 
 ALL = (*TRANSPORT, *PROTOCOL, *RESPONSE_FAULTS, *ROSTER, *DECORATION, *PROCESS, *CLOCK, *BETWEEN)
 STUBBORN = frozenset(("twice_different", "bad_record", "bad_element"))
-"""Faults that come again once they have struck: what is wrong with a record stays wrong with it."""
+"""Faults that come again once they have struck: a wrong record stays wrong."""
 PER_ANSWER = frozenset((*TRANSPORT, *PROTOCOL, *RESPONSE_FAULTS, *ROSTER, *DECORATION))
-"""Faults that strike answers; the others strike steps, statements and commits."""
+"""Faults that strike answers; all others strike steps, statements and commits."""
 
 RATES = (0.03, 0.1, 0.2, 0.3)
 HOW_MANY = (0, 0, 1, 2, 3, 4, 8, 14)
@@ -44,19 +44,19 @@ HOW_MANY = (0, 0, 1, 2, 3, 4, 8, 14)
 
 @dataclass
 class Swarm:
-    """The faults of one seed: which are on, how often each strikes, and how often each has struck."""
+    """The faults of one seed: those that are on, their rates, and how often each has struck."""
 
     rng: random.Random
     rates: dict[str, float] = field(default_factory=dict)
     struck: Counter[str] = field(default_factory=Counter)
     calm: bool = False
-    """The liveness phase: nothing strikes any more."""
+    """Whether the liveness phase has begun: no fault strikes any more."""
     persistent: str | None = None
-    """A fault that strikes at every chance during the present run."""
+    """A fault that strikes at every opportunity during the present run."""
 
     @classmethod
     def draw(cls, rng: random.Random, under: tuple[str, ...] = ()) -> Swarm:
-        """Which faults are on in this seed, and their rates. `under`: faults that are on whatever is drawn."""
+        """Draw the faults of this seed, and their rates. `under`: faults that are on in addition."""
         on = set(rng.sample(ALL, rng.choice(HOW_MANY)))
         for kind in (PROCESS, RESPONSE_FAULTS, BETWEEN):
             on.update(rng.sample(kind, rng.choice((0, 0, 1, 2))))
@@ -78,7 +78,7 @@ class Swarm:
         return True
 
     def new_run(self) -> None:
-        """At the start of a run: seldom, one fault becomes persistent for its length."""
+        """At the start of a run, a fault seldom becomes persistent for its length."""
         candidates = [name for name in self.rates if name in PER_ANSWER]
         self.persistent = None
         if candidates and not self.calm and self.rng.random() < 0.2:

@@ -1,4 +1,4 @@
-"""The same seed gives the same trace: in one process, in another, and whatever the order of hashes."""
+"""The same seed gives the same trace: in one process, in another, and with any order of hashes."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ def _digests_elsewhere(hash_seed: str) -> list[str]:
 
 
 def test_same_seed_same_trace_in_another_process_with_other_hashes(stage: Stage) -> None:
-    """Nothing depends on the order of sets, on the time of day, or on what was played before."""
+    """A trace does not depend on the order of sets, on the time of day, or on seeds that were played before."""
     here = [simulate(seed, stage).digest for seed in SEEDS]
     assert here == _digests_elsewhere("0") == _digests_elsewhere("4711")
 
 
 def test_different_seeds_differ(stage: Stage) -> None:
-    """Seeds are different worlds, and the trace shows it."""
+    """Different seeds are different worlds with different traces."""
     assert len({simulate(seed, stage).digest for seed in range(5)}) == 5
 
 
 def test_trace_is_the_same_whether_it_is_kept_or_not(stage: Stage) -> None:
-    """Looking at a seed does not change it: the trace that is printed is the one that was hashed."""
+    """Keeping the trace does not change a seed: the printed trace is the one that was hashed."""
     kept = simulate(3, stage, keep_trace=True)
     assert kept.lines
     assert kept.digest == simulate(3, stage).digest

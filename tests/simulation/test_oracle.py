@@ -1,4 +1,4 @@
-"""The oracle itself: what it lets pass and what it calls false, told with one or two numbers."""
+"""Tests of the oracle: what it accepts and what it finds, with one or two numbers."""
 
 from __future__ import annotations
 
@@ -100,20 +100,20 @@ def test_what_was_sent_is_open() -> None:
 
 
 def test_lost_number_is_seen() -> None:
-    """A number that lived throughout and is not open is lost, unless the sync reports that one is missing."""
+    """A number that existed throughout and is not open is lost, unless the sync reports a missing number."""
     case = _case(_customer(1, 2), _picture(), _picture(_record(1)), _heard(_record(1)))
     assert any("lived throughout" in p for p in _says(case))
     assert _says(replace(case, sync=replace(SYNC, unaccounted=1))) == []
 
 
 def test_invented_number_is_seen() -> None:
-    """An open number that nobody sent and that was not open before is invented."""
+    """An open number that was neither sent nor open before is invented."""
     case = _case(_customer(1), _picture(), _picture(_record(1), _record(9)), _heard(_record(1)))
     assert any("number 9 holds what was never sent" in p for p in _says(case))
 
 
 def test_wrong_and_stale_values_are_seen() -> None:
-    """A value that was never sent is wrong, and so is the old one when another was sent."""
+    """A value that was never sent is wrong, and so is the old value when another was sent."""
     changed = _picture(_record(1, comment="x"))
     assert any("never sent" in p for p in _says(_case(_customer(1), _picture(), changed, _heard(_record(1)))))
     case = _case(_customer(1), changed, changed, _heard(_record(1)))
@@ -121,7 +121,7 @@ def test_wrong_and_stale_values_are_seen() -> None:
 
 
 def test_field_that_is_not_reported_stays_as_it_was_known() -> None:
-    """An edition without comments does not say that the comment is null."""
+    """A comment that an edition does not report keeps its known value."""
     before = _picture(_record(1, comment="x"))
     older = _record(1)
     del older["comment"]
@@ -141,7 +141,7 @@ PROOF = _heard(_record(1), tick=6, asked=(1, 2))
 
 
 def test_close_with_proof_passes() -> None:
-    """Asked for by id it did not come, and a number that had been listed did."""
+    """A number may close if the answer to a request by id has a control id and lacks the number."""
     assert _closing(_heard(_record(1)), PROOF) == []
 
 
@@ -157,18 +157,18 @@ def test_close_with_proof_passes() -> None:
     ids=["no proof", "no witness", "contradicts itself", "not asked for", "came back"],
 )
 def test_close_without_proof_is_seen(proof: Heard | None) -> None:
-    """Nothing short of a consistent answer with a witness lets a number close."""
+    """Without a consistent answer that has a control id, no number may close."""
     heard = [_heard(_record(1)), *([] if proof is None else [proof])]
     assert any("without proof" in p for p in _closing(*heard))
 
 
 def test_close_of_a_living_number_is_seen() -> None:
-    """An honest source that shows nothing of a living number to this user is no reason to close it."""
+    """An existing number that a true answer does not show to this user must not close."""
     assert any("lived from" in p for p in _closing(_heard(_record(1)), PROOF, alive=True))
 
 
 def test_silent_number_must_be_a_suspect() -> None:
-    """A number that was not heard of may stay open only when the sync reports a suspect."""
+    """A number that did not come may stay open only if the sync reports a suspect."""
     both = _picture(_record(1), _record(2))
     customer = _customer(1, 2)
     customer.bury(2, 3)
@@ -178,7 +178,7 @@ def test_silent_number_must_be_a_suspect() -> None:
 
 
 def test_mass_close_needs_approval() -> None:
-    """More than the allowed share of numbers closes only when somebody approved it."""
+    """More than the allowed share of numbers closes only with an operator's approval."""
     customer = _customer(*range(1, 60))
     for number_id in range(2, 60):
         customer.bury(number_id, 3)
@@ -190,7 +190,7 @@ def test_mass_close_needs_approval() -> None:
 
 
 def test_unusable_record_must_leave_a_trace() -> None:
-    """A number whose record cannot be used is quarantined, and stays as it was."""
+    """A number whose record cannot be used is quarantined and stays unchanged."""
     bad = _heard(_record(1), _record(2, status=5))
     bad.sent[1].sound = False
     both = _picture(_record(1), _record(2))
@@ -200,7 +200,7 @@ def test_unusable_record_must_leave_a_trace() -> None:
 
 
 def test_other_winner_of_the_same_contradiction_is_seen() -> None:
-    """Of two contradicting records the same one wins, in whatever order they come."""
+    """Of two contradicting records the same one wins, in either order."""
     one, two = _record(1, comment="a"), _record(1, comment="b")
     sync = replace(SYNC, conflicts=1)
     oracle = Oracle()
@@ -212,7 +212,7 @@ def test_other_winner_of_the_same_contradiction_is_seen() -> None:
 
 
 def test_shared_row_must_be_as_sent() -> None:
-    """A campaign that was sent with a new name and keeps the old one is seen."""
+    """A campaign that was sent with a new name and keeps the old one is found."""
     campaign = {"campaign_id": 7, "campaign_name": "old", "site_id": None, "site_domain_name": None, "site_blocks": []}
     before = _picture(_record(1, campaigns=[campaign]))
     renamed = _record(1, campaigns=[{**campaign, "campaign_name": "new"}])
@@ -221,7 +221,7 @@ def test_shared_row_must_be_as_sent() -> None:
 
 
 def test_counting_through_another_user_is_no_listing() -> None:
-    """A question of one row through another user neither makes it the lister nor tells what the account holds."""
+    """A request of one row through another user makes it neither the viewer nor part of the listing."""
     log = AccountLog()
     log.take(Viewer(FIRST, 10), _heard(_record(1), _record(2)))
     log.take(Viewer(FIRST, 11), _heard(_record(1), limit=1, total=1))
@@ -229,7 +229,7 @@ def test_counting_through_another_user_is_no_listing() -> None:
 
 
 def test_user_who_gave_way_listed_nothing() -> None:
-    """When the next user lists the account, the answers through the last one are no part of the listing."""
+    """When the next user lists the account, the answers to the previous user are no part of the listing."""
     log = AccountLog()
     log.take(Viewer(FIRST, 10), _heard())
     log.take(Viewer(FIRST, 11), _heard(_record(1)))
@@ -237,7 +237,7 @@ def test_user_who_gave_way_listed_nothing() -> None:
 
 
 def test_records_of_a_proof_by_the_whole_answer_need_not_be_used() -> None:
-    """Where ids cannot be filtered, the whole answer of the proof, and the one behind it, change no listed number."""
+    """Where ids cannot be filtered, the answers of a proof by the complete listing change no listed number."""
     listed, proof = _heard(_record(1)), _heard(_record(1, comment="later"), tick=6)
     behind = replace(_heard(tick=6), query="[null, 1]", whole=False, total=1)
     between = replace(_heard(tick=6, asked=(2,)), sent=[])
@@ -249,7 +249,7 @@ HIDING = replace(PROOF, response_faults=["total_small"], hidden=frozenset({2}))
 
 
 def test_living_number_may_close_when_an_uncut_answer_held_it_back() -> None:
-    """An answer that nothing contradicts is the source's lie; one as long as the longest of the listing was cut."""
+    """A number that an uncut answer held back without contradiction may close; after a cut answer it may not."""
     longer = _heard(_record(1), _record(3), tick=5)
     assert not any("lived from" in p for p in _closing(longer, HIDING, alive=True))
     assert any("lived from" in p for p in _closing(_heard(_record(1)), HIDING, alive=True))
@@ -258,7 +258,7 @@ def test_living_number_may_close_when_an_uncut_answer_held_it_back() -> None:
 
 @pytest.mark.parametrize("hidden_from", [FIRST, 10], ids=["key", "user"])
 def test_number_that_the_viewer_never_saw_must_not_close(hidden_from: Any) -> None:
-    """A living number that this key or user does not see closes only when it was shown to the same viewer before."""
+    """An existing number that this key or user does not see closes only if the same viewer saw it before."""
     customer = _customer(1, 2)
     viewer = Viewer(FIRST, 10)
     both, log = _picture(_record(1), _record(2)), AccountLog(viewer, [_heard(_record(1)), PROOF])
@@ -280,7 +280,7 @@ def _linked(number_id: int, *campaigns: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("numbers", "held"), [(20, False), (21, True)])
 def test_mass_close_of_links_needs_approval(numbers: int, held: bool) -> None:
-    """More than the share of links, and more than 20, close only when somebody approved it; the numbers stay."""
+    """More than the share of links, and more than 20, close only with approval; the numbers stay open."""
     ids = range(1, numbers + 1)
     before, after = [_linked(n, 7) for n in ids], [_linked(n) for n in ids]
     case = _case(_customer(*ids), _picture(*before), _picture(*after), _heard(*after))
@@ -290,7 +290,7 @@ def test_mass_close_of_links_needs_approval(numbers: int, held: bool) -> None:
 
 @pytest.mark.parametrize(("numbers", "held"), [(9, False), (10, True)])
 def test_exchange_of_numbers_needs_approval(numbers: int, held: bool) -> None:
-    """Of ten numbers and more, 80 % give way to others only when somebody approved it."""
+    """In an account of ten numbers and more, 80 % are exchanged only with approval."""
     old, new = range(1, numbers + 1), range(101, 102)
     customer = _customer(*old, *new)
     for number_id in old[1:]:
@@ -303,13 +303,13 @@ def test_exchange_of_numbers_needs_approval(numbers: int, held: bool) -> None:
 
 
 def test_listing_that_owes_numbers_leaves_suspects() -> None:
-    """While one window owes a number, the only missing one is a suspect and does not close."""
+    """While one window owes a number, the only missing number is a suspect and does not close."""
     short = _heard(_record(1), total=2)
     assert any("are owed" in p for p in _closing(short, PROOF, sync=replace(SYNC, unaccounted=1)))
 
 
 def test_wrong_viewer_on_record_is_seen() -> None:
-    """The user and the credential on record are those that listed."""
+    """The user and the credential on record are those of the listing."""
     one = _picture(_record(1))
     case = _case(_customer(1), one, one, _heard(_record(1)))
     assert any("on record as" in p for p in _says(replace(case, sync=replace(SYNC, listed_by_user_id=10))))

@@ -1,4 +1,4 @@
-"""The simulation itself: 25 seeds in every run of the tests, 475 more among the long ones, and those that failed."""
+"""Seeds of the simulation: those that once failed in every run of the tests, the first 500 in soak."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ KEPT = {
     200015: "the judge took the claims that an upgrade frees, of a run that died, for data",
     237: "the judge expected a proof by the whole answer to change the numbers that were listed",
 }
-"""Seeds that found a bug of the program, or of its judge, and which.
+"""Seeds that once found a bug of the program or of its judges, with the bug.
 
-The world has been rearranged since: each keeps what it can.
+The world has changed since, so a seed may no longer lead to its bug.
 """
 
 
@@ -49,7 +49,7 @@ def _says(seed: int, stage: Stage) -> str:
 @pytest.mark.soak
 @pytest.mark.parametrize("first", range(0, SEEDS, PART))
 def test_seeds_end_without_a_violation(first: int, stage: Stage) -> None:
-    """Whatever strikes, nothing is lost, invented or falsely closed, and a clean run makes all good."""
+    """Under all faults no number is lost, invented or falsely closed, and a clean run repairs everything."""
     for seed in range(first, first + PART):
         assert not _says(seed, stage)
 
@@ -57,12 +57,12 @@ def test_seeds_end_without_a_violation(first: int, stage: Stage) -> None:
 @pytest.mark.soak
 @pytest.mark.parametrize("first", range(SEEDS, LONG, PART))
 def test_more_seeds_end_without_a_violation(first: int, stage: Stage) -> None:
-    """The same for other seeds."""
+    """Like the test above, for other seeds."""
     for seed in range(first, first + PART):
         assert not _says(seed, stage)
 
 
 @pytest.mark.parametrize("seed", KEPT, ids=str)
 def test_seeds_that_once_failed(seed: int, stage: Stage) -> None:
-    """A seed that found a bug is played for ever."""
+    """A seed that found a bug passes, and stays in the tests."""
     assert not _says(seed, stage)

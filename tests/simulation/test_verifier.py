@@ -1,4 +1,4 @@
-"""The verifier itself: a warehouse that is right passes, and each way of being wrong is seen."""
+"""Tests of the verifier: a correct warehouse passes, and each kind of error is found."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.simulation.stage import Stage
 
 @pytest.fixture
 def ledger(stage: Stage) -> Iterator[Ledger]:
-    """An account that was synced once, and whose second sync has begun."""
+    """A ledger with an account that was synced once, and whose second sync has begun."""
     stage.reset()
     ledger = Ledger(stage.path)
     assert ledger.step(STARTED.format(run=1, at=FIRST)) == []
@@ -37,7 +37,7 @@ def ledger(stage: Stage) -> Iterator[Ledger]:
 
 
 def test_right_steps_pass(ledger: Ledger) -> None:
-    """A second sync that closes one number and opens another breaks no rule, and its history tells both moments."""
+    """A second sync that closes one number and opens another breaks no rule, and its history shows both moments."""
     first = ledger.dump
     assert ledger.step(SECOND_SYNC, live={2}) == []
     assert ledger.step(ENDED.format(run=2, at=SECOND)) == []
@@ -104,13 +104,13 @@ WRONG = {
 
 @pytest.mark.parametrize("what", WRONG)
 def test_wrong_step_is_seen(what: str, ledger: Ledger) -> None:
-    """Each rule that holds between two commits, broken once."""
+    """The verifier finds a breach of each rule that holds between two commits."""
     script, word = WRONG[what]
     assert any(word in problem for problem in ledger.step(script, live={2})), ledger.dump
 
 
 def test_closed_rows_never_change(ledger: Ledger) -> None:
-    """A closed version that is edited by hand is seen at the next step."""
+    """A closed version that is edited by hand is found at the next step."""
     ledger.step(SECOND_SYNC)
     assert any("I16" in p for p in ledger.step("update virtual_numbers_closed set status = 'waiting';"))
 
@@ -125,7 +125,7 @@ WRONG_HISTORY = {
 
 @pytest.mark.parametrize("what", WRONG_HISTORY)
 def test_wrong_history_is_seen(what: str, ledger: Ledger) -> None:
-    """Each rule of the whole history, broken once."""
+    """The verifier finds a breach of each rule of the whole history."""
     first = ledger.dump
     ledger.step(SECOND_SYNC)
     ledger.step(ENDED.format(run=2, at=SECOND))
@@ -139,7 +139,7 @@ def test_wrong_history_is_seen(what: str, ledger: Ledger) -> None:
 
 
 def test_first_account_needs_its_row(stage: Stage) -> None:
-    """An account that was published and is not in `accounts` is seen."""
+    """An account that was published and is missing in `accounts` is found."""
     stage.reset()
     ledger = Ledger(stage.path)
     ledger.step(STARTED.format(run=1, at=FIRST))

@@ -1,4 +1,4 @@
-"""The trace of a seed: every event in order, hashed; the same seed gives the same hash, on any day and machine."""
+"""Trace of a seed: a hash of all events in order; the same seed gives the same hash, on any day and machine."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 
 
 class Trace:
-    """Takes events; keeps their hash, and their words when asked to."""
+    """Collects events: their hash, and their texts if wanted."""
 
     def __init__(self, *, keep: bool = False) -> None:
         self._hash = hashlib.sha256()
@@ -22,5 +22,5 @@ class Trace:
 
     @property
     def digest(self) -> str:
-        """The hash of everything so far."""
+        """The hash of all events so far."""
         return self._hash.hexdigest()

@@ -1,4 +1,4 @@
-"""The network between one process and the API: carries requests, loses, cuts and confuses answers."""
+"""Network between one process and the API: it carries requests, and loses, cuts and confuses answers."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tests.simulation.swarm import Swarm
 STATUSES = {"http_503": 503, "http_429": 429, "http_403": 403, "http_404": 404, "redirect": 302}
 WHOLE = ("html", "empty_body", "truncated", "stale_answer", "wrong_id", "gzip_cut")
 MOST_REQUESTS = 3000
-"""More requests than any process of these small worlds can need: beyond, it would ask for ever."""
+"""More requests than any process in these small worlds needs; a process with more is in an endless loop."""
 
 
 class SimTransport(httpx.BaseTransport):
-    """Carries the requests of one process. `reach` is told before and after each."""
+    """Transport of one process. `reach` is called before and after each request."""
 
     def __init__(self, server: Server, swarm: Swarm, rng: random.Random, reach: Callable[[str, str], None]) -> None:
         self._server, self._swarm, self._rng, self._reach = server, swarm, rng, reach
@@ -28,7 +28,7 @@ class SimTransport(httpx.BaseTransport):
         self._earlier: list[bytes] = []
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """One request and its answer, or what became of them."""
+        """Carry one request, and return its answer or raise its failure."""
         asked = json.loads(request.content)
         response_log = self.response_log
         response_log.requests += 1
@@ -61,7 +61,7 @@ class SimTransport(httpx.BaseTransport):
             raise httpx.ReadTimeout("silence", request=request)
 
     def _damaged(self, answer: Answer) -> bytes | None:
-        """What arrives instead of the answer; None: the answer."""
+        """The bytes that arrive instead of the answer; None: the answer itself."""
         for name in WHOLE:
             if self._struck(name):
                 return bytes(getattr(self, f"_{name}")(answer.body))
@@ -90,7 +90,7 @@ class SimTransport(httpx.BaseTransport):
         return json.dumps(sent).encode()
 
     def _gzip_cut(self, body: bytes) -> bytes:
-        whole = gzip.compress(body, 0, mtime=0)  # stored, for a body of equal rows would be a bomb as well
+        whole = gzip.compress(body, 0, mtime=0)  # stored, because a compressed body of equal rows would count as a bomb
         return whole[: self._rng.randrange(3, len(whole))]
 
     def _response(self, body: bytes) -> httpx.Response:

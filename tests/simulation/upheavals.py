@@ -1,4 +1,4 @@
-"""Upheavals of the world between two runs: rights, rosters and states that change, links and numbers in a mass."""
+"""Upheavals of the world between two runs: changes of rights, rosters and states; mass changes of links and numbers."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def user_rights(world: World) -> None:
 
 
 def userless(world: World) -> None:
-    """A customer of the agent loses all its users, or gets them back."""
+    """A customer of the agent loses all its users, or regains them."""
     for customer in world.rng.sample(_of_agents(world), min(1, len(_of_agents(world)))):
         customer.userless = not customer.userless
 
 
 def locked(world: World) -> None:
-    """A customer of the agent is locked, or another lock takes the place of the first, or it is active again."""
+    """A customer of the agent is locked, changes from one lock to another, or is active again."""
     for customer in world.rng.sample(_of_agents(world), min(1, len(_of_agents(world)))):
         customer.status = world.rng.choice((*LOCKS, ACTIVE, ACTIVE))
 
@@ -54,7 +54,7 @@ def unlinked(world: World) -> None:
 
 
 def exchanged(world: World) -> None:
-    """Nearly all numbers give way to others; most customers are small enough that this is no mass close."""
+    """Nearly all numbers are replaced by others; most customers are so small that this is no mass close."""
     for customer in world.customers.values():
         before = len(customer.heap)
         world.thin(customer, world.rng.choice((0.85, 1.0)))
@@ -63,7 +63,7 @@ def exchanged(world: World) -> None:
 
 
 def all_rights_again(world: World) -> None:
-    """Every customer is active and has its users, and none of them is refused."""
+    """Every customer is active, has its users, and no user is refused."""
     for customer in world.customers.values():
         customer.status, customer.userless = ACTIVE, False
         customer.refused.clear()

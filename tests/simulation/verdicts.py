@@ -1,4 +1,4 @@
-"""Whether the way in which a process ended fits what befell it, what it says, and what the warehouse says of it."""
+"""Verdicts on the end of a process: whether it fits the process's faults, its result, and the warehouse."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ CONFUSED = frozenset(
     ("unknown_error", "error_without_data", "filter_prohibited", "filter_unknown", *RESPONSE_FAULTS, *ROSTER)
 )
 OTHER_RUNS = frozenset(("second_runner", "zombie", "same_scope"))
-"""Faults by which another run works on the same accounts meanwhile."""
+"""Faults in which another run works on the same accounts meanwhile."""
 ABSENT = frozenset(("left", "no_user"))
-"""Two words for one state: the lists of the API do not name the customer."""
+"""Two reasons for one state: the lists of the API do not name the customer."""
 MAY_CAUSE: dict[int, frozenset[str]] = {
     2: frozenset((*ROSTER, "forbidden", "userless", "customers_refused")),
     65: CONFUSED | {"forbidden", "userless"},
-    69: NETWORK | {"internal_error", "error_without_data", "zombie"},  # asleep in a request until its time was over
+    69: NETWORK | {"internal_error", "error_without_data", "zombie"},  # it stood still in a request until the deadline
     70: frozenset({"stranger"}),
     74: frozenset({"disk_full", "lost_commit", "commit_failed"}),
     75: frozenset(
@@ -40,7 +40,7 @@ MAY_CAUSE: dict[int, frozenset[str]] = {
     78: frozenset({"http_404", "redirect", "forbidden"}),
     143: frozenset({"stop"}),
 }
-"""What may end a run with an exit code; anything else is the program's own fault."""
+"""Faults that may end a run with an exit code; any other end is an error of the program."""
 
 
 def of_ending(
@@ -52,7 +52,7 @@ def of_ending(
     faults: Collection[str],
     scoped: bool,
 ) -> Iterator[str]:
-    """What does not fit. `faults`: all that befell the process."""
+    """The contradictions. `faults`: all faults that struck the process."""
     if response_log.beyond_spent:
         yield f"I18: {response_log.beyond_spent} requests after the day's points were told to be used up"
     rows = {s.account_id: s for s in dump.syncs.values() if s.run_id == run_id}
@@ -66,14 +66,14 @@ def of_ending(
 
 
 def _untold(dump: Dump, rows: dict[int, Any], faults: Collection[str]) -> Iterator[str]:
-    """Accounts that cannot be listed, of which the run that finds it says nothing."""
+    """Accounts that cannot be listed and that the run which found it does not report."""
     for sync in rows.values():
         if sync.status == "unreachable" and not _is_told(dump, sync) and not OTHER_RUNS & set(faults):
             yield f"exit code 0, and account {sync.account_id} is {sync.unreachable}, which no run reported"
 
 
 def _is_told(dump: Dump, sync: Sync) -> bool:
-    """Whether the last run that tried the account found it in this state, too."""
+    """Whether the last run that tried the account also found it in this state."""
     earlier = [s for (_, account_id), s in sorted(dump.syncs.items()) if account_id == sync.account_id]
     last = next((s.unreachable for s in reversed(earlier) if s.run_id < sync.run_id), None)
     absent = last in ABSENT and sync.unreachable in ABSENT
@@ -85,7 +85,7 @@ def _whole(sync: Any) -> bool:
 
 
 def _unreachable(dump: Dump) -> set[int]:
-    """Accounts that were last found in a state of which one run only reports."""
+    """Accounts in a state that only the first run which finds it reports."""
     last = {sync.account_id: sync.status for _, sync in sorted(dump.syncs.items())}
     return {account_id for account_id, status in last.items() if status == "unreachable"}
 
@@ -101,7 +101,7 @@ def _complete(rows: dict[int, Any], response_log: ResponseLog, scoped: bool, unr
 
 
 def of_result(dump: Dump, result: Any, *, run_id: int | None, excused: bool) -> Iterator[str]:
-    """What a process says of its run against what the warehouse says. `excused`: it was taken for dead meanwhile."""
+    """Contradictions between a process's result and the warehouse. `excused`: other runs took the process for dead."""
     run = None if run_id is None else dump.runs.get(run_id)
     if run is None or result.run_id != run_id:
         yield f"a result of run {result.run_id}, which the warehouse does not know"

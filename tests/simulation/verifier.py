@@ -1,6 +1,6 @@
-"""The verifier: what must hold between one commit and the next, and of the whole history at the end.
+"""Verifier: the rules that hold between one commit and the next, and those of the whole history at the end.
 
-It knows the warehouse's contract and nothing of the program. `chain` has the hash chain (the rest of I10).
+It is written from the warehouse's contract, without code of the program. `chain` has the hash chain (rest of I10).
 Not here yet: archived pages (I8) and the same dump from PostgreSQL (I17); they belong in `whole`.
 """
 
@@ -16,7 +16,7 @@ FINAL = frozenset({"succeeded", "partial", "held", "failed", "interrupted"})
 
 
 def between(before: Dump, after: Dump, live: Collection[int]) -> Iterator[str]:
-    """Breaches between two consecutive commits. `live`: the runs whose processes live and hold their locks."""
+    """Breaches between two successive commits. `live`: the runs whose processes are alive and hold their locks."""
     yield from _runs(before, after, live)
     yield from _claims(before, after, live)
     yield from _syncs(before, after)
@@ -160,7 +160,7 @@ def _ended(name: str, row: Row, left: set[Row], published: dict[int, Sync]) -> I
 
 
 def _references(after: Dump) -> Iterator[str]:
-    """Links refer to what is open, and what is shared is referred to (I15, and the contract's last rule)."""
+    """Links refer to open rows, and shared rows are referred to (I15, and the contract's last rule)."""
     current = after.current
     have = {name: {row[: LAYOUTS[name].keys + 1] for row in rows} for name, rows in current.items()}
     held: dict[str, set[Row]] = {"campaigns": set(), "scenarios": set(), "site_blocks": set(), "sites": set()}
@@ -187,7 +187,7 @@ def _references(after: Dump) -> Iterator[str]:
 
 
 def whole(reader: Reader, dump: Dump, accepted: dict[tuple[int, str], dict[str, list[Row]]]) -> Iterator[str]:
-    """Breaches in the history as its views tell it. `accepted`: what each account sync published, by its moment."""
+    """Breaches in the history as its views show it. `accepted`: what each account sync published, by its moment."""
     for name, layout in LAYOUTS.items():
         columns = ", ".join(("account_id", *layout.columns))
         history = reader.rows(

@@ -1,4 +1,4 @@
-"""The world behind the API: customers whose numbers change before and after every request; changes are counted."""
+"""World behind the API: customers whose numbers change before and after every request; changes are counted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BURSTS = ("busy_day", "mass_death", "mass_birth", "emptied", "all_renamed")
 
 @dataclass
 class World:
-    """All accounts of one token. `tick` counts changes; an answer made at a tick knows all changes up to it."""
+    """All accounts of one token. `tick`: the count of changes; an answer at a tick includes all changes up to it."""
 
     rng: random.Random
     role: str
@@ -27,7 +27,7 @@ class World:
 
     @classmethod
     def draw(cls, rng: random.Random) -> World:
-        """A world at random: one customer with its own token, or an agent with a few."""
+        """A random world: one customer with its own token, or an agent with a few customers."""
         role = rng.choice(("customer", "agent"))
         world = cls(rng, role, restlessness=rng.choice((0.0, 0.1, 0.3, 0.6)))
         for n in range(1 if role == "customer" else rng.choice((1, 1, 2, 2, 3))):
@@ -45,7 +45,7 @@ class World:
         self._draw_rights(customer)
 
     def _draw_rights(self, customer: Customer) -> None:
-        """The second key, and each user but one of several, may see less than all."""
+        """Draw rights: the second key, and all but one of a customer's several users, may see only some numbers."""
         few: list[Key | int] = [SECOND, *self.rng.sample(customer.users, len(customer.users) - 1)]
         for viewer in few:
             if self.rng.random() < 0.8:
@@ -56,13 +56,13 @@ class World:
     # -- the passing of time
 
     def stir(self) -> None:
-        """Something may change: called before and after every request."""
+        """Make a random change, or none; called before and after every request."""
         while not self.frozen and self.rng.random() < self.restlessness:
             customer = self.rng.choice(list(self.customers.values()))
             self.rng.choice(_EVENTS)(self, customer)
 
     def burst(self, kind: str) -> None:
-        """What happens between two runs."""
+        """Make the changes between two runs."""
         for customer in self.customers.values():
             if kind == "busy_day":
                 for _ in range(self.rng.randrange(1, 12)):
@@ -79,20 +79,20 @@ class World:
                     self._rename(customer, customer.campaigns, campaign)
 
     def thin(self, customer: Customer, share: float) -> None:
-        """This share of a customer's numbers ceases to be."""
+        """Remove this share of a customer's numbers."""
         for number_id in self.rng.sample(customer.heap, int(len(customer.heap) * share)):
             self.change(customer)
             customer.bury(number_id, self.tick)
 
     def change(self, customer: Customer) -> None:
-        """One more change, of this customer."""
+        """Make one change of this customer."""
         self.tick += 1
         customer.last_change = self.tick
 
     # -- events
 
     def bear(self, customer: Customer) -> None:
-        """One more number; a viewer who does not see all may not see it either."""
+        """Add one number; a viewer who does not see all numbers may not see it either."""
         taken = customer.numbers
         if len(taken) >= 130:
             return
@@ -110,7 +110,7 @@ class World:
             customer.bury(self.rng.choice(customer.heap), self.tick)
 
     def _return(self, customer: Customer) -> None:
-        """A dead number comes back as it was, or its id is used again for another phone."""
+        """A removed number comes back unchanged, or its id is used again for another phone."""
         graves = [g for g in customer.graves if g.id not in customer.numbers]
         if not graves:
             return

@@ -1,7 +1,7 @@
-"""Mutants: bugs that are planted into the program on purpose. A simulation that does not find one is not worth much.
+"""Mutants: bugs that are planted into the program on purpose. The simulation must find each of them.
 
-This is the one place where patching is right. Each mutant is a wrong version of one function, and a sentence about the
-bug that it stands for. One that survives `SEEDS` seeds fails the check.
+Only here is patching right. A mutant is a wrong version of one function, with a sentence about the bug that it stands
+for. A mutant that survives `SEEDS` seeds fails the check.
 """
 
 from tests.simulation.mutants import histories, listings, proofs, records, runs, shortcuts, viewers

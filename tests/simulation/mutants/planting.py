@@ -1,4 +1,4 @@
-"""How a bug is planted: an attribute of the program is replaced by a wrong version of it, for the length of a block."""
+"""Planting of a mutant: an attribute of the program is replaced by a wrong version during a block."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Mutant:
-    """A bug to plant: what it stands for, and how it is planted.
+    """A mutant: the bug that it stands for, and the function that plants it.
 
-    `under`: the rarer faults without which it cannot show; the hunt has them on in every seed.
-    `test`: the test that finds it, by its pytest id, where the bug needs more chances than a hundred worlds give.
+    `under`: rare faults without which the bug has no effect; the hunt turns them on in every seed.
+    `test`: the pytest id of the test that finds it, if a hundred seeds are too few to find it.
     """
 
     name: str
@@ -31,7 +31,7 @@ Wrong = Callable[[Any], Callable[..., Any]]
 def mutant(
     target: Any, attribute: str, stands_for: str, *, under: tuple[str, ...] = (), test: str | None = None
 ) -> Callable[[Wrong], Wrong]:
-    """Register a bug: the decorated function makes the wrong version of an attribute from the right one."""
+    """Register a mutant: the decorated function makes the wrong version of an attribute from the right one."""
 
     def register(wrong: Wrong) -> Wrong:
         name = wrong.__name__

@@ -30,7 +30,7 @@ def strangers_are_welcome(right: Any) -> Any:
 
 
 def _number_row(change: Callable[[Any, list[Any]], None]) -> Wrong:
-    """A wrong version of a number's row: `change` spoils the list of its values."""
+    """A wrong version of a number's row: `change` edits the list of its values."""
 
     def wrong(right: Any) -> Any:
         def number(self: Any, sent: Any) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""Bugs in what surrounds the data: runs, claims, commits, outcomes."""
+"""Bugs around the data: runs, claims, commits, outcomes."""
 
 from __future__ import annotations
 

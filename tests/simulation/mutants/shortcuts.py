@@ -1,4 +1,4 @@
-"""Bugs in the shortcuts: what is remembered of a listing, and what that spares the next one."""
+"""Bugs in the shortcuts: fingerprints of a listing, and the skipping of unchanged pages and records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bugs in taking rights for facts: viewers, users, rosters and states."""
+"""Bugs that mistake rights for facts: viewers, users, rosters and states."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from etl.domain.viewer import Viewer
 from etl.errors import IntegrityBroken, SourceUnusable
 from etl.extract import accounts
 from etl.store import schema
-from etl.sync import account, identity, run, unreachable
+from etl.sync import identity, page_processor, run, unreachable
 from etl.sync import viewer as users
 from tests.simulation.mutants.planting import mutant
 
@@ -112,7 +112,7 @@ def states_are_never_told(right: Any) -> Any:
     return lambda reason, known: True
 
 
-@mutant(account, "refuse_strangers", "a number that names a customer outside the roster is refused")
+@mutant(page_processor, "refuse_strangers", "a number that names a customer outside the roster is refused")
 def every_other_customer_is_a_stranger(right: Any) -> Any:
     def refuse(account_id: int, roster: Any, numbers: Any) -> None:
         if any(customer not in (None, account_id) for _, customer in numbers):
