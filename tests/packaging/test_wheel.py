@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import venv
@@ -48,6 +49,24 @@ def test_wheel_carries_the_migrations(wheel: Path) -> None:
     for revision in (ROOT / "migrations" / "versions").glob("*.py"):
         assert f"etl/migrations/versions/{revision.name}" in names
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/"))]
+
+
+def test_wheel_says_that_it_is_typed(wheel: Path) -> None:
+    """The marker of PEP 561 is inside, so that type checkers of other projects read the annotations."""
+    assert "etl/py.typed" in zipfile.ZipFile(wheel).namelist()
+
+
+def test_wheel_names_every_promised_python(wheel: Path) -> None:
+    """The classifiers are 3.11, 3.12 and 3.13, and no older one is let in."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [n for n in archive.namelist() if n.endswith(".dist-info/METADATA")]
+        metadata = archive.read(name).decode()
+    assert re.findall(r"^Classifier: Programming Language :: Python :: (3\.\d+)$", metadata, re.MULTILINE) == [
+        "3.11",
+        "3.12",
+        "3.13",
+    ]
+    assert "Requires-Python: >=3.11\n" in metadata
 
 
 def test_installed_wheel_makes_and_upgrades_a_warehouse(installed: Path, tmp_path: Path) -> None:
