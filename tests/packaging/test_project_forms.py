@@ -1,0 +1,51 @@
+"""Files around the program that other tools read: workflow, issue forms, pre-commit hooks."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.support.checkout import ROOT
+
+GITHUB = ROOT / ".github"
+
+
+@pytest.mark.parametrize(
+    ("schema", "file"),
+    [
+        ("vendor.github-workflows", "workflows/ci.yml"),
+        ("custom.github-workflows-require-timeout", "workflows/ci.yml"),
+        ("vendor.github-issue-forms", "ISSUE_TEMPLATE/bug.yml"),
+        ("vendor.github-issue-forms", "ISSUE_TEMPLATE/wish.yml"),
+        ("vendor.github-issue-config", "ISSUE_TEMPLATE/config.yml"),
+    ],
+)
+def test_github_accepts_the_file(schema: str, file: str) -> None:
+    """Judged by GitHub's published schemas, which come with check-jsonschema."""
+    checker = Path(sys.executable).with_name("check-jsonschema")
+    command = [str(checker), "--builtin-schema", schema, str(GITHUB / file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_workflow_runs_what_ci_runs() -> None:
+    """One command, which the checkout has and may execute."""
+    workflow = yaml.safe_load((GITHUB / "workflows" / "ci.yml").read_text(encoding="utf-8"))
+    commands = [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
+    assert commands == [".ci/run"]
+    assert (ROOT / ".ci" / "run").stat().st_mode & 0o111
+
+
+def test_pre_commit_runs_tools_of_the_lock() -> None:
+    """Each hook is local and starts a program of .venv that requirements.lock pins."""
+    (local,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
+    assert local["repo"] == "local"
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    for hook in local["hooks"]:
+        program = hook["entry"].split()[0]
+        assert program.startswith(".venv/bin/")
+        assert f"\n{Path(program).name}==" in lock
