@@ -236,7 +236,7 @@ _SQLITE_ONLY = {ONLY_ON: "sqlite"}
 
 
 def _foreign_keys(table: declared.Table) -> list[ForeignKeyConstraint]:
-    """Foreign keys, declared only in SQLite, where they cost nothing; in PostgreSQL `verify` checks them (README)."""
+    """Foreign keys, declared only in SQLite, where they cost nothing; in PostgreSQL `verify` checks them (ADR 0008)."""
     return [
         ForeignKeyConstraint(
             ["account_id", *reference.columns],
