@@ -13,6 +13,7 @@ from sqlalchemy import Engine, text
 import etl.errors
 from etl.config.settings import DECLARED, PREFIX
 from etl.sandbox.world import CustomerPlan, World
+from tests.support import pages
 from tests.support.checkout import ROOT
 from tests.support.rig import Rig
 
@@ -20,9 +21,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def _block(language: str) -> str:
-    found = re.search(rf"```{language}\n(.*?)```", README, re.DOTALL)
-    assert found is not None
-    return found.group(1)
+    """The first code block of the README in this language."""
+    return next(text for name, text in pages.blocks(ROOT / "README.md") if name == language)
 
 
 def test_attribution_join_answers_with_the_campaign_of_the_moment(warehouse: Engine) -> None:
@@ -65,14 +65,24 @@ def test_two_commands_are_targets_of_the_makefile() -> None:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
 
 
-@pytest.mark.parametrize(
-    "command", sorted(set(re.findall(r"(?:^|`)vnsync ([a-z]+)", README, re.MULTILINE)) - {"pages"})
-)
+@pytest.mark.parametrize("command", sorted(pages.commands(ROOT / "README.md", "vnsync")))
 def test_commands_that_the_readme_names_exist(command: str) -> None:
     """Each command named in the README answers to --help with its own usage."""
     done = subprocess.run([sys.executable, "-m", "etl", command, "--help"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert f" {command} [OPTIONS]" in done.stdout
+
+
+def test_first_screen_says_how_to_install() -> None:
+    """With uv, pipx or pip, beside the two commands."""
+    screen = "\n".join(README.splitlines()[:30])
+    for command in ("make demo", "make test", "uv tool install .", "pipx install .", "pip install ."):
+        assert re.search(rf"^{re.escape(command)}\b|^{re.escape(command)}$", screen, re.MULTILINE)
+
+
+def test_readme_is_short() -> None:
+    """At most 250 lines: the rest is in docs/."""
+    assert len(README.splitlines()) <= 250
 
 
 def test_settings_of_the_readme_are_those_of_the_program() -> None:
