@@ -17,9 +17,11 @@ from etl.archive.mentions import LARGEST_SEARCHED, Sought, is_unreadable
 from etl.archive.pieces import Pieces, cut, id_of, record_spans
 from etl.domain import json_spans
 from etl.domain.json_spans import DEEPEST, Member, NotJson, Span
+from etl.domain.tables import VIRTUAL_NUMBERS, Kind
 from etl.domain.text import storable
 
-KEPT = frozenset({"id", "child_customer_id", "activation_date", "status", "category", "type", "campaigns", "scenarios"})
+_OF_OTHERS = frozenset({"id", "campaigns", "scenarios"})
+KEPT = _OF_OTHERS | {column.name for column in VIRTUAL_NUMBERS.values if not column.personal}
 """Fields that say nothing of a person. Phone numbers, comment, name and whatever is unknown become null."""
 STAND_IN = b'{"erased":true}'
 """Stands for an answer, or for a record without an id, that seems to tell of the number and cannot be taken apart."""
@@ -28,8 +30,7 @@ _REST = (b'{"erased":true,"result":{"data":[', b"]}}")
 NULL = b"null"
 UNUSABLE = b'"\xff"'
 """Stands for a value for which a record could not be used: no decoder takes it either, so the record stays unusable."""
-_TEXTS = frozenset({"virtual_phone_number", "redirection_phone_number", "comment", "name"})
-_OF_OTHERS = frozenset({"id", "campaigns", "scenarios"})
+_TEXTS = frozenset(column.name for column in VIRTUAL_NUMBERS.personal if column.kind is Kind.TEXT)
 _EMPTY = frozenset({NULL, UNUSABLE})
 _NAME = re.compile(rb'"[a-z_]{1,32}"[ \t\r\n]*:')
 _BARE_NUMBER = re.compile(rb"-?[0-9]{1,19}")

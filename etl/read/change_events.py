@@ -26,8 +26,8 @@ _FIELDS = {
     "category": Kind.CATEGORY_CHANGED,
     "activation_date": Kind.ACTIVATION_CHANGED,
     "child_customer_id": Kind.CUSTOMER_CHANGED,
-    "extra": Kind.FIELDS_CHANGED,
 }
+"""Kinds by column; a change of any other column, `extra` among them, is `FIELDS_CHANGED`."""
 _KEPT = tuple(c.name for c in declared.VIRTUAL_NUMBERS.values if not c.personal)
 """Columns of a number that an erasure does not empty."""
 
@@ -87,7 +87,7 @@ def _edited(own: Pair, number: Thing) -> Iterator[ChangeEvent]:
     for column in columns:
         old, new = (own.before or {}).get(column), rest.get(column)
         if old != new:
-            kind = _status(old, new) if column == "status" else _FIELDS[column]
+            kind = _status(old, new) if column == "status" else _FIELDS.get(column, Kind.FIELDS_CHANGED)
             yield ChangeEvent(kind=kind, number=number, field=column, before=old, after=new, pairs=pairs)
             pairs = ()
     if own.erased:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from etl.domain.tables import VIRTUAL_NUMBERS
 from etl.report.values import as_json
 from etl.report.wording import printable, quoted
 
-LABELS = {
+_LABELS = {
     "virtual_phone_number": "phone",
     "status": "status",
     "category": "category",
@@ -18,9 +19,17 @@ LABELS = {
     "comment": "comment",
     "activation_date": "activated",
     "child_customer_id": "customer",
-    "extra": "other fields",
 }
-"""Labels of a number's columns, in the order in which they are shown."""
+
+
+def labels(columns: Iterable[str]) -> dict[str, str]:
+    """Labels of a number's columns, in the order in which they are shown: a column without one has its own name."""
+    others = {column: column for column in columns if column not in _LABELS and column != "extra"}
+    return _LABELS | others | {"extra": "other fields"}
+
+
+LABELS = labels(VIRTUAL_NUMBERS.value_names)
+"""Labels of the declared columns."""
 _NOUNS = LABELS | {
     "redirection_phone_number": "redirection",
     "activation_date": "activation date",

@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
-from etl.domain.tables import TABLES, VIRTUAL_NUMBERS
+from etl.domain.tables import TABLES, VIRTUAL_NUMBERS, Column
+from etl.domain.tables import Kind as ColumnKind
+from etl.read import change_events
 from etl.read.change_events import of_number, of_shared
 from etl.read.change_kinds import ChangeEvent, Kind, Pair
 from etl.report.changes import TOTALS, sentence, total_words
+from etl.report.fields import labels
 
 BEFORE = dict.fromkeys(VIRTUAL_NUMBERS.value_names) | {"virtual_phone_number": "7495", "status": "active", "type": "va"}
 NAMES = {"virtual_phone_number": "7495", "campaign_id": "Spring", "site_block_id": "header", "scenario_id": "Hello"}
@@ -135,6 +138,17 @@ def test_any_field_of_a_number_can_become_known(column: str) -> None:
     for old, new in (("old", "new"), ("old", None)):
         (told,) = _told(_own(BEFORE | {column: old}, BEFORE | {column: new}, reported=path))
         assert told.kind is not Kind.KNOWN
+
+
+def test_a_column_that_was_added_later_changes_under_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A declared column without a kind of its own is told as another field, and its label is its name."""
+    region = Column(name="region", kind=ColumnKind.TEXT)
+    wider = replace(VIRTUAL_NUMBERS, values=(*VIRTUAL_NUMBERS.values, region))
+    monkeypatch.setattr(change_events.declared, "VIRTUAL_NUMBERS", wider)
+    (told,) = _told(_own(BEFORE | {"region": "Kent"}, BEFORE | {"region": "Fife"}))
+    assert (told.kind, told.field, told.before, told.after) == (Kind.FIELDS_CHANGED, "region", "Kent", "Fife")
+    assert labels(wider.value_names)["region"] == "region"
+    assert list(labels(wider.value_names))[-1] == "extra"
 
 
 @pytest.mark.fault("A09")
