@@ -31,21 +31,6 @@ record counts as unchanged.
 NUMBER_TABLES = tuple(t.name for t in tables.TABLES if t.per_number)
 
 
-def _bits(table: Table, *names: str) -> tuple[int, ...]:
-    return tuple(missing_bit(table, name) for name in names)
-
-
-_CHILD, _REDIRECTION, _ACTIVATION, _COMMENT, _NAME = _bits(
-    tables.VIRTUAL_NUMBERS, "child_customer_id", "redirection_phone_number", "activation_date", "comment", "name"
-)
-_CAMPAIGN_NAME, _SITE_ID = _bits(tables.CAMPAIGNS, "campaign_name", "site_id")
-(_DOMAIN,) = _bits(tables.SITES, "site_domain_name")
-_BLOCK_NAME, _BLOCK_SITE = _bits(tables.SITE_BLOCKS, "site_block_name", "site_id")
-(_SCENARIO_NAME,) = _bits(tables.SCENARIOS, "scenario_name")
-(_TRACKING,) = _bits(tables.NUMBER_SITE_BLOCKS, "is_tracking")
-_RULE, _ACTIVE = _bits(tables.NUMBER_SCENARIOS, "call_processing_rule_id", "is_active")
-
-
 def _json(extra: dict[str, Any] | None) -> str | None:
     return None if extra is None else spelled(extra)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from etl.domain import tables
 from etl.load import partial, publish
 from etl.sync import page_processor
 from etl.transform import decode, normalize
@@ -47,7 +48,7 @@ def _number_row(change: Callable[[Any, list[Any]], None]) -> Wrong:
 def null_is_missing(right: Any) -> Any:
     def forget(self: Any, row: list[Any]) -> None:
         if row[8] is None:
-            row[-1] |= normalize._COMMENT
+            row[-1] |= tables.missing_bit(tables.VIRTUAL_NUMBERS, "comment")
             self.unreported = True
 
     return _number_row(forget)(right)
