@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Engine
 
 import etl
 from etl.domain.causes import NOT_TRIED
-from etl.domain.events import AccountFinished, Event, Notice, RunFinished, RunPrepared, RunStarted, Waiting
+from etl.domain.events import AccountFinished, Notice, RunFinished, RunPrepared, RunStarted
 from etl.domain.ports import Clock, Random, Report
 from etl.domain.recorder import NO_RECORDER, Beginning, RunRecorder
 from etl.domain.runs import AccountResult, AccountStatus, RunResult, RunStatus, Unreachable, outcome, reason
 from etl.errors import (
     AccountRefused,
-    NoConnectionFree,
     OtherInstallation,
     Stopped,
     VnsyncError,
@@ -29,13 +25,14 @@ from etl.extract.accounts import Account, Roster, discover
 from etl.extract.jsonrpc import DataApi
 from etl.extract.prefetch import Fetcher
 from etl.load import findings
-from etl.store import migrations, runs, schema_check, threads
+from etl.store import migrations, runs, schema_check
 from etl.store.accounts import KnownAccount, known_accounts
 from etl.store.connections import ConnectionCache
 from etl.store.installations import Installation
 from etl.sync import moved
 from etl.sync.account import AccountSync
-from etl.sync.concurrency import CancellableClock, Cancellation, Slot, run_workers
+from etl.sync.account_workers import AccountWorkers
+from etl.sync.concurrency import Cancellation
 from etl.sync.context import SyncContext, SyncOptions
 from etl.sync.pending import Pending
 from etl.sync.scope import in_this_run, report_undescribed, wanted
@@ -43,9 +40,6 @@ from etl.sync.unreachable import REASONS, as_unreachable, not_listed, state_of, 
 from etl.workers.transformers import Transformers, inline
 
 __all__ = ["SyncOptions", "sync"]
-
-CONNECTION_TRIES, CONNECTION_PAUSE = 5, 2.0
-"""How often the last worker asks for a database connection, and the seconds between."""
 
 
 def sync(
@@ -94,20 +88,6 @@ def sync(
             return run.work()
 
 
-@dataclass
-class _WorkerReport:
-    """Reports the events of a worker, with the id of the account it works on."""
-
-    report: Report
-    account_id: int | None = None
-
-    def __call__(self, event: Event) -> None:
-        """Pass the event on."""
-        if isinstance(event, Waiting | Notice) and event.account_id is None:
-            event = replace(event, account_id=self.account_id)
-        self.report(event)
-
-
 class _Run:
     """The state of one run."""
 
@@ -119,7 +99,6 @@ class _Run:
         self._roster: Roster | None = None
         self._done: dict[int, AccountResult] = {}
         self._cancellation = Cancellation()
-        self._notice_lock, self._fewer_noticed = threading.Lock(), False
 
     def work(self) -> RunResult:
         runs.mark_dead(self._engine, self._clock.now(), self._run_id)
@@ -159,94 +138,12 @@ class _Run:
         )
 
     def _each(self, pending: Pending, known: dict[int, KnownAccount]) -> None:
-        at_once = min(self._options.concurrency, len(self._accounts)) if threads.takes_threads(self._engine) else 1
-        if at_once <= 1:
-            with closing(self._shared.connection_cache):
-                self._worker(self._shared, pending, known)
-        else:
-            self._workers(at_once, pending, known)
+        def sync_account(shared: SyncContext, account: Account) -> VnsyncError | None:
+            return self._one(shared, account, known.get(account.account_id, KnownAccount()))
+
+        AccountWorkers(self._shared, pending, sync_account, self._cancellation).run(len(self._accounts))
         if pending.hopeless is not None:
             self._give_up(pending.rest(), pending.hopeless)
-
-    def _workers(self, at_once: int, pending: Pending, known: dict[int, KnownAccount]) -> None:
-        """List `at_once` accounts at once; each worker has its own connections to the source and the warehouse.
-
-        There are twice as many workers, so that small accounts are written while others are listed.
-        """
-        clock, open_apis, slots = (
-            CancellableClock(self._clock, self._cancellation),
-            list[DataApi](),
-            threading.Semaphore(at_once),
-        )
-
-        def work() -> None:
-            report = _WorkerReport(self._report)
-            own_api = self._shared.api.beside(clock=clock, report=report)
-            with own_api as api, closing(ConnectionCache(self._engine)) as connection_cache:
-                open_apis.append(api)
-                shared = replace(
-                    self._shared,
-                    api=api,
-                    connection_cache=connection_cache,
-                    clock=clock,
-                    report=report,
-                    slot=Slot(slots),
-                )
-                self._worker(shared, pending, known, report)
-
-        def interrupt() -> None:
-            for api in open_apis:
-                api.abandon()
-            threads.interrupt(self._engine)
-
-        workers = min(2 * at_once, len(self._accounts))
-        run_workers(workers, work, cancellation=self._cancellation, interrupt=interrupt)
-
-    def _worker(
-        self,
-        shared: SyncContext,
-        pending: Pending,
-        known: dict[int, KnownAccount],
-        report: _WorkerReport | None = None,
-    ) -> None:
-        """Sync one account after another until none is left, or the run gives up."""
-        pending.begin()
-        while True:
-            with shared.slot.held(shared.clock):
-                if (account := pending.next()) is None or not self._connected(shared, pending, account):
-                    return
-                if report is not None:
-                    report.account_id = account.account_id
-                with shared.api.account():
-                    pending.ended(self._one(shared, account, known.get(account.account_id, KnownAccount())))
-
-    def _connected(self, shared: SyncContext, pending: Pending, account: Account) -> bool:
-        """Whether the worker has a connection; where the server gives none, the account goes back to the queue.
-
-        The last worker asks several times, because workers that just ended are closing their connections.
-        """
-        for _ in range(CONNECTION_TRIES):
-            try:
-                shared.connection_cache.make_ready()
-            except NoConnectionFree:
-                if pending.give_back(account):
-                    self._notice_fewer()
-                    return False
-                shared.clock.sleep(CONNECTION_PAUSE)
-            else:
-                return True
-        return True  # the account then fails as one whose database cannot be reached
-
-    def _notice_fewer(self) -> None:
-        """Report once that the server gives fewer connections than the run takes."""
-        with self._notice_lock:
-            noticed, self._fewer_noticed = self._fewer_noticed, True
-        if not noticed:
-            at_once = self._options.concurrency
-            self._shared.notice(
-                f"the database gives no more connections, so fewer accounts are synced at once: --concurrency {at_once}"
-                f" takes up to {2 * at_once + 1}; lower it, or allow this role more (ALTER ROLE ... CONNECTION LIMIT)"
-            )
 
     def _one(self, shared: SyncContext, account: Account, known: KnownAccount) -> VnsyncError | None:
         """Sync one account and record its result; the error that it failed with, or None."""
