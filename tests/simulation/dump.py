@@ -104,7 +104,7 @@ class Dump:
     closed: dict[str, list[Row]]
 
     def viewer_of(self, account_id: int) -> tuple[int | None, str | None] | None:
-        """The user and the credential that listed all of the account's open numbers; None: there are none such."""
+        """The user and the credential that listed all of the account's open numbers; None: no viewer listed all."""
         found = next(((row[3], row[4]) for row in self.accounts if row[0] == account_id), None)
         return found if found is not None and self._listed_all(account_id, *found) else None
 

@@ -14,9 +14,9 @@ def _of_agents(world: World) -> list[Customer]:
 
 
 def user_rights(world: World) -> None:
-    """A viewer of each customer loses a right or gets it back: to list at all (users only), or to some numbers.
+    """A viewer of each customer loses or regains a right: to list at all (users only), or to see some numbers.
 
-    Or each key sees some numbers that the other does not.
+    Or each key sees some numbers that the other key does not see.
     """
     for customer in world.customers.values():
         viewer = world.rng.choice([*customer.users, *KEYS])
