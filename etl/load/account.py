@@ -80,7 +80,7 @@ class AccountLoad:
         return None
 
     def never_shown(self, viewer: Viewer, ids: Sequence[int]) -> set[int]:
-        """Those of these open numbers that no listing of this viewer held (`shown`)."""
+        """The numbers among these open ones that this viewer has never listed (`shown`)."""
         if not ids:
             return set()
         with database_errors():

@@ -1,7 +1,7 @@
-"""Open numbers that a viewer was never shown: they appeared while another viewer listed the account.
+"""Open numbers that a viewer has never listed: they were opened while another viewer listed the account.
 
-A viewer was shown what was open at its last whole listing, which is one without suspects, and what its own syncs opened
-or changed.
+A viewer has listed the numbers that were open at its last complete listing (one without suspects), and those that its
+own syncs opened or changed.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from etl.domain import tables as declared
 from etl.domain.viewer import Viewer
 from etl.store import schema
 
-TOGETHER = 500
-"""Ids in one statement."""
+BATCH = 500
+"""Count of ids in one statement."""
 _SYNCS = schema.account_syncs.c
 
 
 def never_shown(connection: Connection, account_id: int, viewer: Viewer, ids: Sequence[int]) -> set[int]:
-    """Those of the account's open numbers of which no listing of this viewer is on record."""
+    """The ids among `ids`, open numbers of the account, that are in no recorded listing of this viewer."""
     of_account = and_(_SYNCS.account_id == account_id, _SYNCS.observed_at.is_not(None))
     mine = and_(of_account, _seen_by(viewer))
     whole: datetime | None = connection.scalar(select(func.max(_SYNCS.observed_at)).where(mine, _SYNCS.suspects == 0))
@@ -29,10 +29,10 @@ def never_shown(connection: Connection, account_id: int, viewer: Viewer, ids: Se
     if connection.scalar(select(func.count()).where(*since, not_(_seen_by(viewer)))) == 0:
         return set()
     shown = set[int]()
-    for start in range(0, len(ids), TOGETHER):
+    for start in range(0, len(ids), BATCH):
         for numbers in (schema.current, schema.closed):
             versions = numbers[declared.VIRTUAL_NUMBERS.name]
-            found = versions.c.virtual_number_id.in_(ids[start : start + TOGETHER])
+            found = versions.c.virtual_number_id.in_(ids[start : start + BATCH])
             held = _held(versions, mine, whole)
             shown.update(
                 connection.scalars(
@@ -43,7 +43,7 @@ def never_shown(connection: Connection, account_id: int, viewer: Viewer, ids: Se
 
 
 def _seen_by(viewer: Viewer) -> ColumnElement[bool]:
-    """`Viewer.sees_as` for the viewers of syncs; of a sync without a credential on record the user decides."""
+    """Condition like `Viewer.sees_as` for the viewers of syncs; a sync without a credential is compared by its user."""
     same_user = _SYNCS.listed_by_user_id.is_not_distinct_from(viewer.user_id)
     if viewer.credential is None:
         return same_user
@@ -51,7 +51,7 @@ def _seen_by(viewer: Viewer) -> ColumnElement[bool]:
 
 
 def _held(versions: Table, mine: ColumnElement[bool], whole: datetime | None) -> ColumnElement[bool]:
-    """Whether a version was opened by one of the syncs, or was open at the whole listing."""
+    """Condition that a version was opened by one of the syncs `mine`, or was open at the listing of `whole`."""
     opened = exists().where(mine, _SYNCS.run_id == versions.c.opened_run_id)
     if whole is None:
         return opened
