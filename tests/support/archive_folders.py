@@ -1,4 +1,4 @@
-"""What tests ask of an archive's folder, read with the standard library alone: the format is public."""
+"""Reader of an archive's folder for tests, with the standard library alone, because the format is public."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.rig import Rig
 
 
 def archived(engine: Engine, folder: Path, *, numbers: int = 60, customers: int = 1, **more: Any) -> Rig:
-    """A rig whose runs are kept in an archive at `folder`."""
+    """A rig whose runs are archived in `folder`."""
     plans = [CustomerPlan(numbers=numbers) for _ in range(customers)]
     role = "customer" if customers == 1 else "agent"
     return Rig(World(seed=5, customers=plans, role=role, **more), engine, archive=folder)
@@ -44,12 +44,12 @@ def now(folder: Path, digest: str) -> str:
 
 
 def body(folder: Path, digest: str) -> bytes:
-    """A response by its digest, which is checked."""
+    """A response by its digest; the digest is checked."""
     content = gzip.decompress((folder / "objects" / digest[:2] / f"{digest[2:]}.gz").read_bytes())
     assert hashlib.sha256(content).hexdigest() == digest
     return content
 
 
 def modes(folder: Path) -> set[tuple[str, int]]:
-    """Kind and permissions of everything in the folder, itself included."""
+    """Kind and permissions of the folder and everything in it."""
     return {("d" if p.is_dir() else "f", p.stat().st_mode & 0o777) for p in (folder, *folder.rglob("*"))}

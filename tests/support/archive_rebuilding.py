@@ -1,4 +1,4 @@
-"""A warehouse rebuilt from an archive, and how it compares with the one that was archived."""
+"""Warehouse rebuilt from an archive, and its comparison with the archived one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def syncs(engine: Engine) -> list[tuple[Any, ...]]:
 
 
 def histories(engine: Engine) -> dict[str, list[tuple[str, ...]]]:
-    """All versions, as both databases spell them."""
+    """All versions, with values spelled in the same way for both databases."""
     out = {}
     with engine.connect() as connection:
         for name, columns in oracle.COLUMNS.items():
@@ -50,7 +50,7 @@ def _plain(value: Any) -> str:
 
 
 def same(rig: Rig, engine: Engine) -> None:
-    """The warehouse rebuilt is the one that was: every version, every published sync, every head."""
+    """Check that the rebuilt warehouse equals the original: every version, every published sync, every head."""
     assert histories(engine) == histories(rig.engine)
     assert syncs(engine) == syncs(rig.engine)
     assert oracle.broken_invariants(engine) == []

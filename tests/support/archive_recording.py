@@ -1,4 +1,4 @@
-"""Archives that a recorder writes of answers that no source has to send."""
+"""Archives that a recorder writes from answers that need no source."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ LISTING = "get.virtual_numbers"
 BEGAN = datetime(2026, 1, 5, 6, tzinfo=UTC)
 RUN = Beginning(run_id=2601050600000001, source_url="https://example.org", version="0", started_at=BEGAN)
 Heard = tuple[bytes, dict[str, object]]
-"""An answer, and how its request was another one than for a page of the account."""
+"""An answer, and the fields in which its request differs from one for a page of the account."""
 
 
 def recorded(folder: Path, heard: Sequence[Heard], run: Beginning = RUN) -> str:
-    """The digest of the archive's head after a run of which the requests were answered so."""
+    """Record a run with these answers. Returns the digest of the archive's head after it."""
     recorder = Recorder(folder, lambda _: None)
     recorder.begins(run)
     recorder.reaches({ACCOUNT: [1], OTHER: [2]})
@@ -37,6 +37,6 @@ def recorded(folder: Path, heard: Sequence[Heard], run: Beginning = RUN) -> str:
 
 
 def later(days: int) -> Beginning:
-    """A run that begins so many days after the first."""
+    """A run that begins `days` days after the first."""
     at = BEGAN.replace(day=BEGAN.day + days)
     return replace(RUN, run_id=RUN.run_id + days * 10**10, started_at=at)

@@ -1,4 +1,4 @@
-"""One method call over real sockets, on the fake clock: for what happens between a request and its answer."""
+"""Single method calls over real sockets, on the fake clock, for events between a request and its answer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.source_case import QUICK, one_customer
 
 @dataclass
 class Caller:
-    """A client and the server that it calls."""
+    """A client and its server."""
 
     api: DataApi
     server: RawServer
@@ -42,7 +42,7 @@ def connected(
     patience: float = 300.0,
     seed: int = 1,
 ) -> Iterator[Caller]:
-    """A client of the server; `url`: where it is told that the server is; `patience`: seconds of retries."""
+    """A client of the server. `url`: the server's address for the client; `patience`: seconds of retries."""
     clock, events = FakeClock(), list[Event]()
     key = credentials or PermanentKey(CANARY)
     where, dice = url or server.url, random.Random(seed)
@@ -53,7 +53,7 @@ def connected(
 
 @contextmanager
 def calling(script: Script = honest, *, bounds: Bounds = QUICK, patience: float = 300.0) -> Iterator[Caller]:
-    """A client of a raw server before the small world."""
+    """A client of a raw server that serves the small world."""
     api = Api(one_customer(), token=CANARY)
     with serving(api, script) as server, connected(server, bounds=bounds, patience=patience) as caller:
         yield caller

@@ -1,4 +1,4 @@
-"""A certificate authority of the test's own, and what it signs, made with the openssl command."""
+"""Certificate authority of a test, and the certificates that it signs, made with the openssl command."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class Authority:
 
     @property
     def certificate(self) -> Path:
-        """What SSL_CERT_FILE may name."""
+        """The file for SSL_CERT_FILE."""
         return self.folder / "authority.pem"
 
     @classmethod
     def found(cls, folder: Path) -> Authority:
-        """A new authority."""
+        """Create an authority."""
         own = cls(folder)
         (folder / "openssl.cnf").write_text(_CONFIG)
         (folder / "index.txt").touch()
@@ -58,14 +58,14 @@ class Authority:
         return self._context(name)
 
     def self_signed(self) -> ssl.SSLContext:
-        """A server's context with a certificate that nobody signed but its own key."""
+        """A server's context with a certificate that is signed only by its own key."""
         extension = ("-addext", "subjectAltName = IP:127.0.0.1")
         files = ("-keyout", "self.key", "-out", "self.pem", "-subj", "/CN=self")
         self._openssl("req", "-x509", *_KEY, *files, *extension)
         return self._context("self")
 
     def old(self) -> ssl.SSLContext:
-        """A server's context that speaks no newer TLS than 1.1."""
+        """A server's context that supports TLS up to version 1.1 only."""
         context = self.server()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)

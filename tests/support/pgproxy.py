@@ -1,4 +1,4 @@
-"""A proxy between vnsync and PostgreSQL that understands message frames, and cuts the link where a test says."""
+"""Proxy between vnsync and PostgreSQL that understands message frames, and cuts the connection on request."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 Decide = Callable[[bytes, bytes], str]
-"""From a client's message (type, body) to "pass", "drop" (cut before it arrives) or "deaf" (it arrives, no answer)."""
+"""Function from a client's message (type, body) to "pass", "drop" (cut before it arrives) or "deaf" (no answer)."""
 
 
 @dataclass
 class Proxy:
-    """Listens in `folder` under PostgreSQL's own socket name; every connection is relayed by threads of its own."""
+    """Proxy that listens in `folder` under PostgreSQL's socket name; each connection is relayed by its own threads."""
 
     server: Path
     decide: Decide = lambda _kind, _body: "pass"
@@ -46,7 +46,7 @@ class Proxy:
             threading.Thread(target=self._down, args=(server, client, muted), daemon=True).start()
 
     def _up(self, client: socket.socket, server: socket.socket, muted: threading.Event) -> None:
-        """Client to server, message by message."""
+        """Relay from client to server, message by message."""
         with contextlib.suppress(OSError, EOFError, struct.error):
             first = True
             while True:
@@ -61,7 +61,7 @@ class Proxy:
                     muted.set()
                 server.sendall(kind + length + body)
                 if what == "deaf":
-                    _close(client)  # the server goes on with what it has
+                    _close(client)  # the server continues with the messages it has
                     return
         _close(client, server)
 
@@ -73,7 +73,7 @@ class Proxy:
         _close(client, server)
 
     def cut(self) -> None:
-        """Cut every link."""
+        """Cut all connections."""
         _close(*self.sockets)
 
 
@@ -96,7 +96,7 @@ def _close(*sockets: socket.socket) -> None:
 
 @contextmanager
 def proxy(server: Path, decide: Decide) -> Iterator[Proxy]:
-    """A proxy before the server whose socket is in a folder."""
+    """A proxy before the server with its socket in the folder `server`."""
     made = Proxy(server, decide)
     listener = made.listen()
     try:

@@ -1,4 +1,4 @@
-"""Real processes for group X: forked fast, halted at named points, and judged by what they left."""
+"""Real processes for group X: forked fast, halted at named points, and judged by the warehouse they leave."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.stress.stage import TOKEN, Ended, Runner, Stage, reading, stage
 
 @functools.cache
 def runner(which: int) -> Runner:
-    """A runner for all tests of this process; another number is another one, for runs beside each other."""
+    """A runner for all tests of this process. `which`: another number is another runner, for concurrent runs."""
     made = Runner(Path(tempfile.mkdtemp(prefix="vnsync-runs-")))
     atexit.register(made.close)
     return made
@@ -42,19 +42,19 @@ def playing(url: str, folder: Path, **more: Any) -> Iterator[Stage]:
 
 @contextmanager
 def beside(play: Stage) -> Iterator[Stage]:
-    """The same stage for a second run, while the first is halted."""
+    """A stage on the same warehouse for a second run, while the first is halted."""
     yield Stage(play.folder, play.world, play.api, play.source, runner(1), play.url)
 
 
 def halt(play: Stage, phase: str, number: int = 1, *, only: str = "", words: tuple[str, ...] = ()) -> int:
-    """Start a run and wait until it has halted at a point; its process id."""
+    """Start a run and wait until it halts at a point. Returns its process id."""
     pid = play.start(*words, at={"phase": phase, "number": number, "deed": "halt", "only": only})
     assert play.runner.wait() is None, "the run ended before its point"
     return pid
 
 
 def resume(play: Stage, pid: int, *signals: signal.Signals) -> Ended:
-    """Let a halted run go on, with signals waiting for it; its end."""
+    """Let a halted run continue, with pending signals. Returns its end."""
     for each in (*signals, signal.SIGCONT):
         os.kill(pid, each)
     return ended(play)
@@ -68,7 +68,7 @@ def ended(play: Stage) -> Ended:
 
 
 def refused(done: Ended, code: int, says: str = "") -> str:
-    """One line on stderr, with cause and exit code, and nothing of a traceback or the key."""
+    """Check for one line on stderr with cause and exit code, without a traceback or the key. Returns it."""
     lines = [line for line in done.err.splitlines() if "vnsync: error: " in line]
     assert (done.code, len(lines)) == (code, 1), (done.code, done.err)
     assert lines[0].endswith(f"exit {code})")
@@ -79,13 +79,13 @@ def refused(done: Ended, code: int, says: str = "") -> str:
 
 
 def rows(play: Stage, statement: str) -> list[tuple[Any, ...]]:
-    """The rows of a query, read beside vnsync."""
+    """The rows of a query, read without vnsync."""
     with reading(play.url) as engine, engine.connect() as connection:
         return [tuple(row) for row in connection.execute(text(statement))]
 
 
 def wait_until(true: Any, what: str, seconds: float = 15.0) -> None:
-    """Poll until something is so."""
+    """Poll until a condition is true."""
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, what
@@ -97,7 +97,7 @@ STRACE = Path("/usr/bin/strace")
 
 @contextmanager
 def traced(pid: int, *options: str) -> Iterator[Path]:
-    """strace on a halted process, with these options, until the process ends; the file that it writes."""
+    """Attach strace with these options to a halted process until its end. Yields the output file."""
     if not STRACE.exists() and not os.environ.get("CI"):
         pytest.skip("strace is not installed")
     log = Path(tempfile.mkdtemp(prefix="vnsync-strace-")) / "trace"

@@ -1,4 +1,4 @@
-"""A synced warehouse whose world has moved on, and what must hold of it whatever the API says."""
+"""Protocol case: a synced warehouse, a world that has changed since, and checks for any answer of the API."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tests.support.rig import Rig
 from tests.support.source_case import how_it_ends, one_customer
 
 SMALL = {"page_limit": 10}
-"""Ten numbers an answer: sixty numbers are eight windows."""
+"""Ten numbers in an answer: sixty numbers are eight windows."""
 
 
 def synced(engine: Engine, numbers: int = 60, removed: int = 2, *, credentials: Credentials | None = None) -> Rig:
-    """A warehouse of several pages, and a world in which some numbers are gone, one edited, two new since."""
+    """A warehouse of several pages, and a world with removed, edited and new numbers since the sync."""
     rig = Rig(one_customer(numbers), engine)
     assert rig.sync(credentials=credentials, **SMALL).exit_code == 0
     move_on(rig, removed)
@@ -27,7 +27,7 @@ def synced(engine: Engine, numbers: int = 60, removed: int = 2, *, credentials: 
 
 
 def move_on(rig: Rig, removed: int = 2) -> None:
-    """What the next run has to find."""
+    """Make the changes that the next run must find."""
     before = rig.world.numbers(rig.only)
     for number in before[:removed]:
         rig.world.remove(rig.only, number)
@@ -36,7 +36,7 @@ def move_on(rig: Rig, removed: int = 2) -> None:
 
 
 def agency(engine: Engine, customers: int = 5) -> Rig:
-    """An agent's warehouse, in which one number of each customer was edited since."""
+    """An agent's warehouse, and a world in which one number of each customer was edited since the sync."""
     rig = Rig(World(seed=6, customers=[CustomerPlan(numbers=8)] * customers), engine)
     assert rig.sync().exit_code == 0
     for customer in rig.world.customer_ids:
@@ -46,12 +46,12 @@ def agency(engine: Engine, customers: int = 5) -> Rig:
 
 
 def is_proof(request: Request) -> bool:
-    """Whether it asks for numbers by their ids."""
+    """Whether the request asks for numbers by their ids."""
     return "'operator': 'in'" in str(request.params.get("filter"))
 
 
 def is_listing(request: Request) -> bool:
-    """Whether it asks for a window or a page."""
+    """Whether the request asks for a window or a page."""
     return not is_proof(request)
 
 
@@ -61,12 +61,12 @@ def tables(rig: Rig) -> dict[int, oracle.Tables]:
 
 
 def open_ids(rig: Rig) -> set[int]:
-    """The one customer's numbers that are open."""
+    """The open numbers of the only customer."""
     return {row[0] for row in oracle.current(rig.engine, rig.only)["virtual_numbers"]}
 
 
 def equals_truth(rig: Rig, *accounts: int) -> None:
-    """These customers, or all, are in the warehouse what they are at the source, and the history is sound."""
+    """Check that these customers, or all, equal the source, and that the history keeps its rules."""
     for account in accounts or rig.world.customer_ids:
         wanted = oracle.expected(rig.world.truth(account))
         assert not oracle.differences(oracle.current(rig.engine, account), wanted)
@@ -74,12 +74,12 @@ def equals_truth(rig: Rig, *accounts: int) -> None:
 
 
 def nothing_falsely_closed(rig: Rig) -> None:
-    """Of sixty numbers, whatever lives at the source and was open is open."""
+    """Check that every number of the sixty that exists at the source and was open is open."""
     assert set(one_customer(60).numbers(rig.only)) & set(rig.world.numbers(rig.only)) <= open_ids(rig)
 
 
 def no_number_closed(rig: Rig) -> None:
-    """Every number that ever was in the warehouse is open."""
+    """Check that every number that was ever in the warehouse is open."""
     closed = (
         "select count(*) from virtual_numbers_closed c where not exists"
         " (select 1 from virtual_numbers n where n.virtual_number_id = c.virtual_number_id)"
@@ -88,14 +88,14 @@ def no_number_closed(rig: Rig) -> None:
 
 
 def recovers(rig: Rig) -> None:
-    """The next clean run ends well and equals the world."""
+    """Check that the next clean run succeeds and equals the world."""
     rig.api.faults.clear()
     assert rig.sync(**SMALL).exit_code == 0
     equals_truth(rig)
 
 
 def ends(rig: Rig, exit_code: int) -> str:
-    """Run: it ends so, within bounds, and leaves the data as they were. The error."""
+    """Run and check: this exit code, within bounds, unchanged data. Returns the error."""
     before, requests = oracle.current(rig.engine, rig.only), len(rig.api.requests)
     code, said = how_it_ends(rig.sync)
     assert code == exit_code, said

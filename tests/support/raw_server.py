@@ -1,4 +1,4 @@
-"""A server and a proxy that misbehave to the byte: what happens on each connection is a script of the test's own."""
+"""Raw server that may misbehave in every byte: a test's script decides what happens on each connection."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from typing import Any
 from etl.sandbox.api import Api
 
 PATIENCE = 30.0
-"""Seconds after which a connection that a test forgot ends by itself."""
+"""Seconds after which a connection ends that a test has not closed."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """One HTTP request as it came."""
+    """One HTTP request as received."""
 
     head: bytes
     body: bytes
@@ -38,18 +38,18 @@ class Request:
 
 
 def message(body: bytes, *headers: bytes, status: bytes = b"200 OK", length: int | None = None) -> bytes:
-    """An HTTP response with its Content-Length, or the given one; -1 leaves it out."""
+    """An HTTP response with its true or the given Content-Length; -1 omits it."""
     size = [] if length == -1 else [b"Content-Length: %d" % (len(body) if length is None else length)]
     return b"\r\n".join([b"HTTP/1.1 " + status, *size, *headers, b"", body])
 
 
 class Hangup(Exception):
-    """The script is through with this connection."""
+    """Ends the connection: the script has finished."""
 
 
 @dataclass
 class Exchange:
-    """One request and the connection on which it is to be answered."""
+    """One request and its connection."""
 
     request: Request
     connection: socket.socket
@@ -57,32 +57,32 @@ class Exchange:
     stopping: threading.Event
 
     def body(self) -> bytes:
-        """The body with which the sandbox answers."""
+        """The sandbox's body of the answer."""
         assert self.api is not None
         return self.api.http("POST", "/v2.0", self.request.body).body
 
     def result(self, data: object, **metadata: Any) -> bytes:
-        """A body of the test's own, as the answer to this request."""
+        """The body of an answer to this request with the given data."""
         answer = {"data": data, "metadata": metadata}
         return json.dumps({"jsonrpc": "2.0", "id": self.request.decoded["id"], "result": answer}).encode()
 
     def send(self, data: bytes) -> None:
-        """These bytes, as they are."""
+        """Send these bytes."""
         self.connection.sendall(data)
 
     def close(self, data: bytes = b"") -> None:
-        """These bytes, then the end of the connection."""
+        """Send these bytes, then close the connection."""
         self.send(data)
         raise Hangup
 
     def reset(self, data: bytes = b"") -> None:
-        """These bytes, then a reset instead of an end."""
+        """Send these bytes, then reset the connection."""
         self.send(data)
         reset(self.connection)
         raise Hangup
 
     def hold(self) -> None:
-        """Say nothing until the client hangs up or the server stops."""
+        """Send nothing until the client closes the connection or the server stops."""
         while not self.pause(0.02):
             with contextlib.suppress(TimeoutError):
                 if not self.connection.recv(65536):
@@ -90,7 +90,7 @@ class Exchange:
         raise Hangup
 
     def pause(self, seconds: float) -> bool:
-        """Wait; True when the server stops meanwhile."""
+        """Wait. Returns True when the server stops meanwhile."""
         self.connection.settimeout(0.02)
         return self.stopping.wait(seconds)
 
@@ -99,18 +99,18 @@ Script = Callable[[Exchange], None]
 
 
 def honest(exchange: Exchange) -> None:
-    """What the sandbox answers."""
+    """Send the sandbox's answer."""
     exchange.send(message(exchange.body(), b"Content-Type: application/json"))
 
 
 def replying(*args: Any, **kwargs: Any) -> Script:
-    """A script that sends `message(...)` whatever is asked, then closes."""
+    """A script that sends `message(...)` for any request, then closes."""
     return lambda exchange: exchange.close(message(*args, **kwargs))
 
 
 @dataclass
 class RawServer:
-    """Listens on loopback; every request on every connection is handed to `script`, which may be exchanged."""
+    """Server on loopback; `script`, which may be exchanged, answers every request on every connection."""
 
     api: Api | None = None
     script: Script = honest
@@ -118,7 +118,7 @@ class RawServer:
     heard: list[Request] = field(default_factory=list)
     connections: int = 0
     received: int = 0
-    """Bytes that came in, of whatever kind: nothing must ever be sent to a host that is not the API."""
+    """Count of all received bytes: nothing may ever be sent to a host that is not the API."""
 
     def __post_init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
@@ -129,7 +129,7 @@ class RawServer:
         self._threads[0].start()
 
     def strike(self, script: Script, *, when: Callable[[Request], bool] = lambda _: True, times: int = 10**9) -> None:
-        """Be honest but for the first `times` requests that `when` holds for: those get `script`."""
+        """Answer truthfully, except for the first `times` requests for which `when` is true: `script` answers those."""
         left = [times]
 
         def choose(exchange: Exchange) -> None:
@@ -142,11 +142,11 @@ class RawServer:
         self.script = choose
 
     def behave(self) -> None:
-        """Be honest again."""
+        """Answer truthfully again."""
         self.script = honest
 
     def stop(self) -> None:
-        """Stop listening and end what goes on."""
+        """Stop listening and end all connections."""
         self._stopping.set()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -198,14 +198,14 @@ class RawServer:
 
 
 def reset(connection: socket.socket) -> None:
-    """End a connection by RST."""
+    """Reset a connection (RST)."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
 
 
 @contextlib.contextmanager
 def serving(api: Api | None = None, script: Script = honest, tls: ssl.SSLContext | None = None) -> Iterator[RawServer]:
-    """A raw server for the length of the block."""
+    """A raw server that runs during the block."""
     server = RawServer(api, script, tls)
     try:
         yield server

@@ -1,4 +1,4 @@
-"""The command line as tests use it: where a command runs, what it left, and the sandbox that it is pointed at."""
+"""Command line for tests: the environment of a command, its result, and the sandbox for it."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ TOKEN = CANARY
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command left: its exit code and both streams."""
+    """Result of a command: its exit code and both streams."""
 
     code: int
     out: str
     err: str
 
     def __post_init__(self) -> None:
-        """Whatever a command prints, the key is not in it."""
+        """Check that the output does not contain the key."""
         assert not in_text(self.out, self.err), "the key was printed"
 
     @property
     def json(self) -> Any:
-        """The one object on stdout."""
+        """The only object on stdout."""
         (line,) = self.out.splitlines()
         return json.loads(line)
 
     @property
     def error(self) -> str:
-        """The one line on stderr."""
+        """The only line on stderr."""
         (line,) = self.err.splitlines()
         return line
 
 
 @dataclass(frozen=True)
 class Source:
-    """A sandbox that listens, and the options that lead to it."""
+    """A listening sandbox, and the options that point to it."""
 
     world: World
     api: Api
@@ -63,12 +63,12 @@ def command(*arguments: object) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """The environment of a process: this one's, and the way to the code."""
+    """The environment of a process: this one's, with the path to the code."""
     return {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 
 
 def listening(world: World, folder: Path) -> Iterator[Source]:
-    """A sandbox over the world, on loopback, and a token file for it."""
+    """A sandbox that serves the world on loopback, with a token file for it."""
     token = write_secret(folder / "token")
     api = Api(world, token=TOKEN)
     with serve(api) as server:

@@ -1,4 +1,4 @@
-"""A sandbox that listens, a warehouse, the command line between them; and what every row of group B requires."""
+"""Scene: a listening sandbox, a warehouse, and the command line; with the checks that every row of group B requires."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Scene:
         return open_warehouse(self.url)
 
     def call(self, *arguments: object, url: str | None = None, level: str = "error") -> Outcome:
-        """A command line in this process."""
+        """Run a command line in this process."""
         out, err = io.StringIO(), io.StringIO()
         words = [*(str(a) for a in arguments), "--log-level", level, "--database-url", url or self.url]
         with redirect_stdout(out), redirect_stderr(err):
@@ -53,7 +53,7 @@ class Scene:
         return Outcome(code, out.getvalue(), err.getvalue())
 
     def sync(self, *arguments: object, url: str | None = None, level: str = "error") -> Outcome:
-        """`vnsync sync` against the sandbox."""
+        """Run `vnsync sync` against the sandbox."""
         return self.call("sync", *self.source.options, *arguments, url=url, level=level)
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
@@ -66,14 +66,14 @@ class Scene:
         return {name: sorted(self.rows(f"select * from {name}"), key=str) for name in (*names, "accounts")}
 
     def take_over(self) -> None:
-        """Bind the warehouse to this scene's source, where another scene has filled it."""
+        """Bind the warehouse, which another scene has filled, to this scene's source."""
         with suppress(Usage):
             rebind(self.engine, self.source.url, now=SystemClock().now())
 
-    # -- what a row requires
+    # -- checks of every row
 
     def refused(self, done: Outcome, *codes: int, says: str = "") -> str:
-        """The one line of a failure: cause, remedy, exit code and, once a run began, its id; and no secret."""
+        """Check the line of a failure: cause, remedy, exit code, the id of a begun run, and no secret. Returns it."""
         lines = [line for line in done.err.splitlines() if line.startswith("vnsync: error: ")]
         assert len(lines) == 1, done.err
         (line,) = lines
@@ -85,7 +85,7 @@ class Scene:
         return line
 
     def recovers(self) -> None:
-        """The next clean run ends 0, equals the source, leaves no run running; one more writes nothing."""
+        """Check the next clean run: it exits with 0, equals the source and ends; another run writes nothing."""
         done = self.sync()
         assert done.code == 0, done.err
         self.is_true()
@@ -97,26 +97,26 @@ class Scene:
         }
 
     def is_true(self) -> None:
-        """The warehouse equals the source, every invariant holds, and no run or claim is left over."""
+        """Check that the warehouse equals the source, every invariant holds, and no run or claim is left over."""
         self.is_true_of_data()
         assert self.rows("select run_id from sync_runs where status = 'running'") == []
         assert self.rows("select * from account_claims") == []
         assert not [row for row in self.rows("select * from sync_runs") if TOKEN in str(row)]
 
     def is_true_of_data(self) -> None:
-        """The current tables equal the source, and the history holds its invariants."""
+        """Check that the current tables equal the source, and that the history keeps its invariants."""
         for account_id in self.world.customer_ids:
             wanted = oracle.expected(self.world.truth(account_id))
             assert not oracle.differences(oracle.current(self.engine, account_id), wanted)
         assert oracle.broken_invariants(self.engine) == []
 
     def a_day_passes(self) -> None:
-        """Numbers come, go, move and change."""
+        """Let a day pass: numbers are added, removed, moved and changed."""
         self.world.pass_day(share=0.1)
 
 
 def others(stage: Scene, *statements: str) -> None:
-    """What other people do in the same database with a tool of their own."""
+    """Execute statements that other people run in the same database with another tool."""
     with stage.engine.begin() as connection:
         for statement in statements:
             connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
@@ -124,7 +124,7 @@ def others(stage: Scene, *statements: str) -> None:
 
 @contextmanager
 def scene(folder: Path, url: str, *, numbers: int = 40, customers: int = 1) -> Iterator[Scene]:
-    """A scene whose sandbox listens for the length of the block; the environment holds no settings."""
+    """A scene whose sandbox listens during the block; the environment has no settings."""
     plans = [CustomerPlan(numbers=numbers) for _ in range(customers)]
     world = World(seed=7, customers=plans, role="customer" if customers == 1 else "agent")
     folder.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""A warehouse that was synced, a world that has moved on, and a source that misbehaves: the run that meets it."""
+"""Source case: a synced warehouse, a world that has changed since, a source that misbehaves, and the run against it."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ QUICK = Bounds(connect=1.0, read=0.3, whole=1.0)
 
 
 def one_customer(numbers: int = NUMBERS) -> World:
-    """The same small world each time."""
+    """A small world, the same each time."""
     return World(seed=5, customers=[CustomerPlan(numbers=numbers)], role="customer", id_step=7)
 
 
 def move_on(world: World) -> None:
-    """What the next run has to find: a number gone, one edited, one new."""
+    """Make the changes that the next run must find: a number gone, one edited, one new."""
     (account,) = world.customer_ids
     first, second, *_ = world.numbers(account)
     world.remove(account, first)
@@ -51,7 +51,7 @@ def move_on(world: World) -> None:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended."""
+    """End of a command."""
 
     code: int
     out: str
@@ -60,7 +60,7 @@ class Ended:
 
     @property
     def line(self) -> str:
-        """The one error line: the last on stderr, after what the log tells of the accounts."""
+        """The error line: the last on stderr, after the log lines about the accounts."""
         lines = self.err.splitlines()
         (line,) = [each for each in lines if each.startswith("vnsync: error: ")]
         assert line == lines[-1]
@@ -68,7 +68,7 @@ class Ended:
 
 
 def vnsync(*arguments: str, folder: Path, **environment: str) -> Ended:
-    """The real command, in a process of its own with nothing else in its environment."""
+    """Run the real command, in a process of its own with no other environment."""
     env = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(ROOT), **environment}
     out, err, peak = folder / "stdout", folder / "stderr", 0.0
     with out.open("wb") as stdout, err.open("wb") as stderr:
@@ -85,7 +85,7 @@ def vnsync(*arguments: str, folder: Path, **environment: str) -> Ended:
 
 
 def _memory(pid: int) -> float:
-    """The most memory that a process ever held, in MiB; 0 when it has just ended."""
+    """The peak memory of a process in MiB; 0 when it has just ended."""
     with suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
@@ -95,7 +95,7 @@ def _memory(pid: int) -> float:
 
 @dataclass
 class Case:
-    """One account: `engine` holds what the world was, `world` has moved on, `server` stands before it."""
+    """Case of one account. `engine` has the old state of the world, `world` has changed, `server` serves it."""
 
     folder: Path
     world: World
@@ -107,11 +107,11 @@ class Case:
         self.before = self.current()
 
     def current(self) -> oracle.Tables:
-        """The current tables of the one account."""
+        """The current tables of the only account."""
         return oracle.current(self.engine, self.rig.only)
 
     def command(self, **environment: str) -> Ended:
-        """`vnsync sync` against the server, with next to no patience."""
+        """Run `vnsync sync` against the server, with hardly any retries."""
         token = write_secret(self.folder / "token")
         known = {
             "VNSYNC_API_URL": self.server.url,
@@ -123,14 +123,14 @@ class Case:
         return vnsync("sync", folder=self.folder, **{**known, **environment})
 
     def move_to(self, url: str) -> dict[str, str]:
-        """The setting of another URL, once the warehouse was bound to the installation there."""
+        """The setting for another URL, after the warehouse was bound to the installation there."""
         rebind(self.engine, url, now=self.rig.clock.now())
         return {"VNSYNC_API_URL": url}
 
     def sync(
         self, *, credentials: Credentials | None = None, bounds: Bounds = QUICK, url: str = "", **options: Any
     ) -> RunResult:
-        """One run in this process on the fake clock, a day later, over real sockets."""
+        """Make one run in this process on the fake clock, a day later, over real sockets."""
         clock, report = self.rig.clock, self.rig.events.append
         clock.pass_time(86_400)
         key = credentials or PermanentKey(CANARY)
@@ -139,10 +139,10 @@ class Case:
             chosen = SyncOptions(**options)
             return sync(api, self.engine, options=chosen, clock=clock, random=self.rig.random, report=report)
 
-    # -- what every row requires
+    # -- checks of every row
 
     def check_untouched(self, exit_code: int) -> None:
-        """The data is the before-image, nothing is closed, the run's row says how it ended, the token is nowhere."""
+        """Check: unchanged data, nothing closed, the run's row with its end, and no token anywhere."""
         assert self.current() == self.before
         assert oracle.open_versions(self.engine, self.rig.only) == self.before
         assert oracle.broken_invariants(self.engine) == []
@@ -151,7 +151,7 @@ class Case:
         self.check_secrets()
 
     def check_recovers(self) -> None:
-        """The next clean run ends well and equals the world."""
+        """Check that the next clean run succeeds and equals the world."""
         self.server.behave()
         self.move_to(self.server.url)
         result = self.sync(bounds=Bounds())
@@ -160,7 +160,7 @@ class Case:
         assert oracle.broken_invariants(self.engine) == []
 
     def check_secrets(self) -> None:
-        """The token is in no row and in no file beside the database, but for the token's own."""
+        """Check that the token is in no row, and in no file except its own."""
         with self.engine.connect() as connection:
             for table in ("sync_runs", "account_syncs", "quarantine", "source_drift"):
                 for row in connection.execute(text(f"select * from {table}")):
@@ -169,7 +169,7 @@ class Case:
 
 
 def check_line(ended: Ended, exit_code: int, *words: str) -> None:
-    """One line on stderr with cause, remedy and, as soon as there is one, the run's id; nothing of the token."""
+    """Check for one line on stderr with cause, remedy and, once there is one, the run's id, without the token."""
     assert ended.code == exit_code, ended.err
     assert ended.line.endswith(f"exit {exit_code})")
     for word in words:
@@ -178,7 +178,7 @@ def check_line(ended: Ended, exit_code: int, *words: str) -> None:
 
 
 def new_case(folder: Path, engine: Engine, server: RawServer) -> Case:
-    """A case whose first sync went well; the server serves its world."""
+    """A case whose first sync succeeded; the server serves its world."""
     world = one_customer()
     server.api = Api(world, token=CANARY)
     assert Rig(world, engine, url=server.url).sync().exit_code == 0
@@ -189,13 +189,13 @@ def new_case(folder: Path, engine: Engine, server: RawServer) -> Case:
 
 
 def sqlite_case(folder: Path, template: Path, server: RawServer) -> Case:
-    """The same on a SQLite file, made from a migrated one."""
+    """A case on a SQLite file, copied from a migrated one."""
     shutil.copy(template, folder / "warehouse.db")
     return new_case(folder, open_warehouse(f"sqlite:///{folder / 'warehouse.db'}"), server)
 
 
 def how_it_ends(run: Callable[[], RunResult]) -> tuple[int, str]:
-    """Exit code and error of a run, be it raised or told."""
+    """Exit code and error of a run, whether the error is raised or in the result."""
     try:
         result = run()
     except VnsyncError as exc:

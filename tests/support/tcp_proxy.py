@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that is scripted by what it does to the bytes on their way back."""
+"""TCP proxy on loopback, scripted by changes to the bytes from the server."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tests.support.raw_server import reset
 
 @dataclass(frozen=True, kw_only=True)
 class Toxic:
-    """What a proxy does to the bytes that come back from the server; None: nothing.
+    """Change that a proxy makes to the bytes from the server; a field that is None changes nothing.
 
     `latency`: seconds before each piece; `limit_data`: bytes after which the connection ends; `reset_peer`: bytes after
-    which it is reset; `timeout`: nothing passes; `slicer`: bytes that go at a time.
+    which it is reset; `timeout`: nothing passes; `slicer`: bytes in one piece.
     """
 
     latency: float = 0.0
@@ -28,16 +28,16 @@ class Toxic:
 
     @property
     def most(self) -> int:
-        """Bytes that may pass."""
+        """The count of bytes that may pass."""
         return min(n for n in (self.limit_data, self.reset_peer, 2**40) if n is not None)
 
     def is_over(self, passed: int) -> bool:
-        """Whether the connection ends here."""
+        """Whether the connection ends after `passed` bytes."""
         return passed >= self.most
 
 
 class Proxy:
-    """A TCP proxy before a server; each new connection takes the next of `toxics`, and is clean when none is left."""
+    """TCP proxy before a server; each new connection uses the next of `toxics`, and none when all are used."""
 
     def __init__(self, port: int) -> None:
         self.toxics: list[Toxic] = []
@@ -70,7 +70,7 @@ class Proxy:
             thread.start()
 
     def _carry(self, client: socket.socket, toxic: Toxic) -> None:
-        """Both ways in one thread, so that nobody else holds the socket when it is to be reset."""
+        """Relay both directions in one thread, because another thread with the socket would prevent its reset."""
         server = socket.create_connection(("127.0.0.1", self._target))
         with contextlib.suppress(OSError), client, server:
             passed = 0
@@ -99,7 +99,7 @@ class Proxy:
 
 @contextlib.contextmanager
 def proxying(port: int) -> Iterator[Proxy]:
-    """A proxy to a port of this machine for the length of the block."""
+    """A proxy to a port of this machine during the block."""
     proxy = Proxy(port)
     try:
         yield proxy

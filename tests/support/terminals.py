@@ -1,4 +1,4 @@
-"""A real pseudo-terminal of a given width, and what a person sees on it."""
+"""Pseudo-terminal of a given width, and its visible text."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tests.support.running import command, environment
 
 WIDTHS = (40, 60, 80, 120)
 ROWS = 400
-"""Rows of the terminal: more than anything here prints, so that nothing scrolls away."""
+"""Rows of the terminal: more than any test prints, so that nothing is scrolled out."""
 
 
 def on_terminal(columns: int, *arguments: object, rows: int = ROWS, code: int | None = 0, **more: str) -> list[str]:
-    """The lines on a terminal of so many columns after the command, from the top; trailing blanks and lines left out.
+    """The lines on a terminal of `columns` columns after the command, from the top, without trailing blanks and lines.
 
-    `code`: the exit code that is expected, None for any; `more`: environment variables.
+    `code`: the expected exit code, None for any; `more`: environment variables.
     """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
@@ -44,7 +44,7 @@ def on_terminal(columns: int, *arguments: object, rows: int = ROWS, code: int | 
 
 
 def drawn(data: bytes, columns: int, rows: int = ROWS) -> list[str]:
-    """The lines of a terminal that was sent this."""
+    """The lines of a terminal that received `data`."""
     screen = pyte.Screen(columns, rows)
     pyte.ByteStream(screen).feed(data)
     lines = [_line(screen, row) for row in range(rows)]
@@ -54,7 +54,7 @@ def drawn(data: bytes, columns: int, rows: int = ROWS) -> list[str]:
 
 
 def _line(screen: pyte.Screen, row: int) -> str:
-    """A row's text; pyte leaves the second cell of a wide character empty."""
+    """A row's text. pyte leaves the second cell of a wide character empty."""
     return "".join(screen.buffer[row][column].data for column in range(screen.columns)).rstrip()
 
 
@@ -69,7 +69,7 @@ FIGURE = re.compile(r"\d+(?: \d{3})*")
 
 
 def words_in(text: str, longest: int) -> set[str]:
-    """The words of a text that a terminal of so many columns can show whole, but for those in commands."""
+    """The words of a text that fit whole into `longest` columns, except those in commands."""
     return {word for word in re.sub(r"`[^`]*`", " ", text).split() if len(word) <= longest}
 
 
