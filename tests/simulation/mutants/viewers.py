@@ -42,7 +42,7 @@ def viewer_is_adopted_at_once(right: Any) -> Any:
     identity.Identity,
     "cannot_tell",
     "what appeared through another key is closed when the first is back",
-    under=("other_key", "user_rights"),
+    test="tests/faults/access/test_viewers.py::test_numbers_of_other_eyes_stay_open_when_the_old_key_is_back",
 )
 def what_is_open_was_shown(right: Any) -> Any:
     return lambda self, load, gone: set(gone) if self.viewer_differs else set()
