@@ -1,4 +1,4 @@
-"""Taking one number's personal content out of archived responses, so that it shows and the rest stays provable."""
+"""Erasure of one number's personal content from archived responses; it is recorded, and the rest stays provable."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from etl.archive.lines import Account, End, Response
 from etl.archive.manifest import Scan
 from etl.archive.mentions import Sought
 from etl.archive.objects import Objects
-from etl.archive.order import STILL_ON, first_line
+from etl.archive.order import LONGEST_RUN, first_line
 from etl.archive.personal import Emptied, emptied, learn
 from etl.archive.scope import within
 from etl.archive.tombstones import removed_by_any
@@ -25,11 +25,12 @@ from etl.errors import TryLater, Usage
 
 @dataclass(frozen=True, kw_only=True)
 class ErasedResponses:
-    """What was erased, or would be: from how many runs, and how many responses. `earlier`: runs erased from before.
+    """Counts of an erasure, or of a dry run: `runs` and `responses` that are erased from.
 
-    `whole`: those of the responses that could not be taken apart, by run and digest, so that all around their records
-    is gone, or all of them. `quoting`: runs of which the manifest quotes an error that tells of the number; it stays.
-    `unneeded`: removed responses that no run named.
+    `earlier`: runs that an earlier erasure of the number already erased from. `whole`: responses, by run and digest,
+    that could not be divided into records, so that all of the response or all around its records was replaced.
+    `quoting`: runs whose manifest quotes an error that mentions the number; manifests do not change. `unneeded`:
+    removed responses that no run named.
     """
 
     runs: int
@@ -45,9 +46,9 @@ def erase_number(
 ) -> ErasedResponses:
     """Erase the number's personal content from every response; `dry_run`: only count.
 
-    A changed response is a new object, and a record in `erasures/` names it; manifests stay as they are. Raises
-    `IntegrityBroken` when the archive is not whole, `Usage` for a number that is not in it, `TryLater` while a run may
-    be on. May be repeated after a crash.
+    Each changed response becomes a new object, and a record in `erasures/` names it; manifests do not change. Raises
+    `IntegrityBroken` when the archive is damaged, `Usage` for a number that is not in it, `TryLater` while a run may
+    be writing. May be repeated after a crash.
     """
     layout = existing(folder)
     refuse_damaged(folder)
@@ -59,21 +60,21 @@ def erase_number(
     if not erasing.known:
         raise Usage(
             f"the archive holds no number {number_id} of account {account_id}",
-            remedy="See `vnsync history`, which tells the ids",
+            remedy="`vnsync history` lists the ids",
         )
     for run_id in layout.run_ids():
         erasing.empty(run_id)
     if not dry_run:
         erasing.finish(now)
-    return erasing.done()
+    return erasing.result()
 
 
 def _refuse_running(layout: Layout, now: datetime) -> None:
     for run_id in layout.run_ids():
-        if now - first_line(layout, run_id).started_at < STILL_ON and not _is_sealed(layout, run_id):
+        if now - first_line(layout, run_id).started_at < LONGEST_RUN and not _is_sealed(layout, run_id):
             raise TryLater(
-                f"run {run_id} has no seal in the archive: it is on, or was interrupted just now",
-                remedy="Erase when it has ended; of a run that was interrupted, a day later",
+                f"run {run_id} has no seal in the archive: it is still running, or was interrupted within the last day",
+                remedy="Erase after the run has ended; after an interrupted run, wait one day from its start",
             )
 
 
@@ -86,7 +87,7 @@ def _is_sealed(layout: Layout, run_id: int) -> bool:
 
 @dataclass
 class _Found:
-    """The runs that something is to be erased from, those that it was erased from before, and what stands for what."""
+    """Findings so far: runs to erase from, runs erased from earlier, and the replaced responses by former digest."""
 
     runs: set[int] = field(default_factory=set)
     earlier: set[int] = field(default_factory=set)
@@ -98,27 +99,27 @@ class _Found:
 
 
 class _Erasing:
-    """One number's erasure: new objects are written as they are found, and come into force with the record."""
+    """Erasure of one number. New objects are written at once; they count only when the erasure's record is written."""
 
     def __init__(self, layout: Layout, account_id: int, number_id: int, *, dry_run: bool) -> None:
         self._layout, self._objects, self._erasures = layout, Objects(layout), read_erasures(layout)
         self._account_id, self._sought, self._dry_run = account_id, Sought(number_id), dry_run
-        self._gone, self._found, self._needed = removed_by_any(layout), _Found(), set[str]()
+        self._pruned, self._found, self._needed = removed_by_any(layout), _Found(), set[str]()
 
     @property
     def known(self) -> bool:
-        """Whether a response has, or had, something of the number."""
+        """Whether a response contains the number, or contained it before an earlier erasure."""
         return self._found.named or bool(self._found.earlier)
 
     def learn(self, run_id: int) -> None:
-        """Find what the responses of a run tell of the number, so that it is found where its id is not beside it."""
+        """Learn the number's phones and texts from a run's responses, to find them also where its id is missing."""
         for line, body, sought in self._responses(run_id):
-            if self._is_mine_before(line.sha256 or ""):
+            if self._was_erased_before(line.sha256 or ""):
                 self._found.earlier.add(run_id)
             self._found.named = learn(body, sought) or self._found.named
 
     def empty(self, run_id: int) -> None:
-        """Empty the responses of a run that hold the number."""
+        """Empty the responses of a run that contain the number."""
         for line, body, sought in self._responses(run_id):
             assert line.sha256 is not None
             new = emptied(body, sought)
@@ -132,29 +133,29 @@ class _Erasing:
             self._found.quoting.append(run_id)
 
     def _quotes(self, run_id: int) -> bool:
-        """Whether an error in a run's manifest tells of the number."""
+        """Whether an error in a run's manifest mentions the number."""
         lines = (line for line in Scan(self._layout, run_id) if isinstance(line, Response | Account | End))
-        return any(line.error is not None and self._sought.is_told_in(line.error.encode()) for line in lines)
+        return any(line.error is not None and self._sought.is_mentioned_in(line.error.encode()) for line in lines)
 
     def _responses(self, run_id: int) -> Iterator[tuple[Response, bytes, Sought]]:
-        """The responses of a run that may hold the number, and are there; and what to search for in each."""
-        gone = self._gone if self._layout.tombstone(run_id).exists() else frozenset()
+        """Responses of a run that were not pruned and may contain the number, each with its search target."""
+        pruned = self._pruned if self._layout.tombstone(run_id).exists() else frozenset()
         for line in Scan(self._layout, run_id):
             if not isinstance(line, Response) or line.sha256 is None:
                 continue
-            if line.sha256 not in gone:
+            if line.sha256 not in pruned:
                 self._needed.add(self._erasures.now(line.sha256))
                 body = self._objects.get(self._erasures.now(line.sha256))
                 sought = within(self._sought, line, body, self._account_id)
                 if sought is not None:
                     yield line, body, sought
 
-    def _is_mine_before(self, digest: str) -> bool:
-        mine = (self._account_id, self._sought.number_id)
-        return any((e.account_id, e.virtual_number_id) == mine for e, _ in self._erasures.of(digest))
+    def _was_erased_before(self, digest: str) -> bool:
+        number = (self._account_id, self._sought.number_id)
+        return any((e.account_id, e.virtual_number_id) == number for e, _ in self._erasures.of(digest))
 
     def _replaced(self, line: Response, new: Emptied) -> Replaced:
-        """What is to stand for a response. Of a record that was erased from before, the first digest is its former."""
+        """Replacement of a response. A record that was erased from earlier keeps the digest that it had as received."""
         assert line.sha256 is not None
         first = {place: digest for _, r in reversed(self._erasures.of(line.sha256)) for place, digest in r.records}
         former = {place: hashlib.sha256(record).hexdigest() for place, record in new.former.items()} | first
@@ -165,7 +166,7 @@ class _Erasing:
         return Replaced(former=line.sha256, now=now, records=records, rest=_digest(new.rest))
 
     def finish(self, now: datetime) -> None:
-        """Write the record, and remove what it replaces; also what an erasure left that was broken off."""
+        """Write the erasure's record, then remove replaced objects, including leftovers of an interrupted erasure."""
         newest, replaced = self._erasures.newest, list(self._found.replaced.values())
         if replaced:
             erasure = Erasure(
@@ -181,7 +182,7 @@ class _Erasing:
         self._remove_unneeded(now)
 
     def _remove_old(self) -> None:
-        """Remove the objects that an erased response had before; those that stand for another stay."""
+        """Remove former objects of erased responses, except those that are the current object of another response."""
         formers = set(self._erasures.formers)
         before = formers | {replaced.now for former in formers for _, replaced in self._erasures.of(former)}
         in_force = {self._erasures.now(former) for former in formers}
@@ -191,20 +192,20 @@ class _Erasing:
                 path.unlink()
 
     def _remove_unneeded(self, now: datetime) -> None:
-        """Remove objects that no line needs and that tell of the number; young ones may be a beginning run's."""
+        """Remove objects that no line needs and that mention the number; not young ones, which a run may name soon."""
         in_force = {self._erasures.now(former) for former in self._erasures.formers}
         for digest in [d for d in self._layout.digests() if d not in self._needed and d not in in_force]:
             path = self._layout.object(digest)
             with local_trouble(path):
-                old = now.timestamp() - path.stat().st_mtime > STILL_ON.total_seconds()
+                old = now.timestamp() - path.stat().st_mtime > LONGEST_RUN.total_seconds()
             body = self._objects.get(digest)
             if old and emptied(body, self._sought).body != body:
                 self._found.unneeded += 1
                 with local_trouble(path):
                     path.unlink()
 
-    def done(self) -> ErasedResponses:
-        """What was found."""
+    def result(self) -> ErasedResponses:
+        """Counts of the erasure."""
         found = self._found
         whole = tuple((run_id, digest) for digest, run_id in found.whole.items())
         runs, earlier = len(found.runs), len(found.earlier)

@@ -1,4 +1,4 @@
-"""Heads that were kept elsewhere: which run each is of, and how far into its manifest."""
+"""Heads that were kept elsewhere: the run of each, and how many bytes of its manifest the head covers."""
 
 from __future__ import annotations
 
@@ -10,43 +10,46 @@ from etl.archive.manifest import Scan
 
 @dataclass(frozen=True)
 class ArchiveHead:
-    """Digest of a manifest as `vnsync verify DIR` tells it, and whose it is; `run_id` None: any run's."""
+    """Digest of a manifest as `vnsync verify DIR` prints it, and the manifest's run; `run_id` None: any run.
+
+    Users write it as RUN:HEX, or as HEX alone.
+    """
 
     digest: str
     run_id: int | None = None
 
     def __str__(self) -> str:
-        """As it is written: RUN:HEX, or HEX alone."""
+        """Return RUN:HEX, or HEX alone."""
         return self.digest if self.run_id is None else f"{self.run_id}:{self.digest}"
 
 
 @dataclass(frozen=True)
 class Found:
-    """Run whose manifest begins with the `bytes` bytes that a head is the digest of."""
+    """Run whose manifest matches a head: the head is the digest of the manifest's first `bytes` bytes."""
 
     run_id: int
     bytes: int
 
 
 class FoundHeads:
-    """The heads asked for, and those that were met in manifests; one may have been told while its run was still on."""
+    """Heads to look for, and those found in manifests. A head may be older than the end of its run's manifest."""
 
     def __init__(self, heads: Sequence[ArchiveHead]) -> None:
         self.heads = heads
         self._found: dict[ArchiveHead, Found] = {}
 
-    def passed(self, scan: Scan) -> None:
-        """Compare the manifest as far as it was read."""
+    def compare(self, scan: Scan) -> None:
+        """Compare the heads with the part of the manifest that was read so far."""
         for head in self.heads:
             if head not in self._found and head.run_id in (None, scan.run_id) and head.digest == scan.digest():
                 self._found[head] = Found(scan.run_id, scan.bytes)
 
     def of(self, head: ArchiveHead) -> Found | None:
-        """Where a head was met; None: nowhere."""
+        """Run that a head was found in; None if none matches."""
         return self._found.get(head)
 
     def proved(self) -> dict[int, int]:
-        """How many bytes of each run's manifest the heads are digests of."""
+        """By run: how many bytes of its manifest the heads cover."""
         out: dict[int, int] = {}
         for found in self._found.values():
             out[found.run_id] = max(found.bytes, out.get(found.run_id, 0))

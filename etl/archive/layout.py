@@ -1,4 +1,4 @@
-"""Where things are in an archive, and how they get there: private, whole, and durable before anybody relies on them."""
+"""Paths of an archive's files, and the functions that read and write them: private, atomic and durable on return."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FORMAT = 1
 RESTORE = "Restore the archive from a copy"
 _MARK = {"format": "vnsync-archive", "version": FORMAT}
 MARK = json.dumps(_MARK).encode() + b"\n"
-"""What the marker holds."""
+"""Content of the marker file."""
 DIGEST = re.compile(r"[0-9a-f]{64}")
 PART = re.compile(r"[0-9a-f]{2}")
 OBJECT = re.compile(r"[0-9a-f]{62}\.gz")
@@ -39,47 +39,47 @@ class Missing(IntegrityBroken):
 
 @dataclass(frozen=True)
 class Layout:
-    """The places of an archive at `folder`."""
+    """Paths in the archive at `folder`."""
 
     folder: Path
 
     @property
     def runs(self) -> Path:
-        """The folder of manifests and tombstones."""
+        """Folder of manifests and tombstones."""
         return self.folder / "runs"
 
     @property
     def objects(self) -> Path:
-        """The folder of responses."""
+        """Folder of responses."""
         return self.folder / "objects"
 
     @property
     def erasures(self) -> Path:
-        """The folder of erasures."""
+        """Folder of erasure records."""
         return self.folder / "erasures"
 
     def manifest(self, run_id: int) -> Path:
-        """A run's manifest."""
+        """Path of a run's manifest."""
         return self.runs / f"{run_id}.jsonl"
 
     def tombstone(self, run_id: int) -> Path:
-        """What says which responses of a run were pruned."""
+        """Path of a run's tombstone, which lists its pruned responses."""
         return self.runs / f"{run_id}.pruned.json"
 
     def erasure(self, number: int) -> Path:
-        """The record of an erasure."""
+        """Path of an erasure record."""
         return self.erasures / f"{number}.json"
 
     def object(self, digest: str) -> Path:
-        """A response, by the SHA-256 of its bytes."""
+        """Path of a response, given the SHA-256 of its bytes."""
         return self.objects / digest[:2] / f"{digest[2:]}.gz"
 
     @contextlib.contextmanager
     def reading(self, path: Path) -> Iterator[IO[bytes]]:
-        """Stream of a file of the archive; no link is followed to it, and nothing special opened.
+        """Open a regular file of the archive for reading; links are not followed.
 
-        Raises `Missing` when it is not there, `IntegrityBroken` for another kind of thing in its place, `LocalTrouble`
-        when it cannot be read.
+        Raises `Missing` when the file does not exist, `IntegrityBroken` when the path is not a regular file,
+        `LocalTrouble` when it cannot be read.
         """
         try:
             with local_trouble(path), open_regular(path, below=self.folder) as stream:
@@ -100,15 +100,15 @@ class Layout:
         return content
 
     def run_ids(self) -> list[int]:
-        """The runs that have a manifest, oldest first."""
+        """Ids of the runs that have a manifest, in ascending order."""
         return _numbers(self.runs, RUN)
 
     def pruned_ids(self) -> list[int]:
-        """The runs that were pruned, oldest first."""
+        """Ids of the runs that have a tombstone, in ascending order."""
         return _numbers(self.runs, TOMBSTONE)
 
     def digests(self) -> Iterator[str]:
-        """The digests of all objects, in order."""
+        """Digests of all objects, in order."""
         for folder in sorted(listed(self.objects)):
             for name in sorted(listed(self.objects / folder)):
                 digest = folder + name.removesuffix(".gz")
@@ -121,23 +121,23 @@ def _numbers(folder: Path, pattern: re.Pattern[str]) -> list[int]:
 
 
 def listed(folder: Path) -> list[str]:
-    """The names in a folder; none when there is no such folder, or a link in its place."""
+    """Names in a folder; an empty list when the path is not a folder, or is a link."""
     with local_trouble(folder):
         return os.listdir(folder) if is_folder(folder) else []
 
 
 def shown(path: Path) -> str:
-    """The path as text that can be printed, whatever bytes its name has."""
+    """Path as printable text, whatever bytes its name has."""
     return str(path).encode("utf-8", "backslashreplace").decode()
 
 
 def is_folder(path: Path) -> bool:
-    """Whether a folder is at `path`; a link to one is none."""
+    """Whether `path` is a folder; a link to a folder does not count."""
     return path.is_dir() and not path.is_symlink()
 
 
 def existing(folder: Path) -> Layout:
-    """An archive that is there. Raises `Usage` for a folder that is none, `IntegrityBroken` for another format."""
+    """Existing archive. Raises `Usage` for a folder that is not an archive, `IntegrityBroken` for another format."""
     layout, marker = Layout(folder), folder / MARKER
     try:
         text = layout.read(marker, LARGEST_MARKER)
@@ -151,12 +151,14 @@ def existing(folder: Path) -> Layout:
     except (ValueError, KeyError, TypeError, RecursionError):
         known = False
     if not known:
-        raise IntegrityBroken(f"{marker} does not say format {FORMAT}", remedy="Read it with the vnsync that wrote it")
+        raise IntegrityBroken(
+            f"{marker} does not name format {FORMAT}", remedy="Read it with the vnsync version that wrote it"
+        )
     return layout
 
 
 def prepared(folder: Path) -> Layout:
-    """An archive to write to; made when there is none. Raises `LocalTrouble` for a folder that holds other things."""
+    """Archive to write to; created if it does not exist. Raises `LocalTrouble` for a folder with other content."""
     layout = Layout(folder)
     marker = folder / MARKER
     with local_trouble(folder):
@@ -164,7 +166,9 @@ def prepared(folder: Path) -> Layout:
         if not marker.exists() and not marker.is_symlink():
             foreign = [name for name in os.listdir(folder) if not TEMPORARY.fullmatch(name) and name != "objects"]
             if foreign:
-                raise LocalTrouble(f"{folder} is not empty, and no vnsync archive", remedy="Name a new or empty folder")
+                raise LocalTrouble(
+                    f"{folder} is neither empty nor a vnsync archive", remedy="Name a new or empty folder"
+                )
             write_whole(marker, MARK)
         for part in (layout.objects, layout.runs):
             make_within(part)
@@ -174,7 +178,7 @@ def prepared(folder: Path) -> Layout:
 
 
 def _make(folder: Path) -> None:
-    """Make a folder for its owner alone, with those above it."""
+    """Create a folder that only its owner can access, and its parent folders."""
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
@@ -183,14 +187,14 @@ def _make(folder: Path) -> None:
 
 
 def make_within(folder: Path) -> None:
-    """Make a folder of the archive. Raises `WrongKind` when a link is in its place: what it leads to is not ours."""
+    """Create a folder of the archive. Raises `WrongKind` for a link, because its target is not part of the archive."""
     if folder.is_symlink():
         raise WrongKind(errno.ELOOP, "it is a link, not a folder", str(folder))
     _make(folder)
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that is there whole or not at all, for its owner alone; its name is durable on return."""
+    """Write a file atomically, readable only by its owner; content and name are durable on return."""
     new = path.with_name(f".new-{path.name}-{os.getpid()}-{threading.get_ident()}")
     with local_trouble(path):
         try:
@@ -203,7 +207,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Write a new file for its owner alone, down to the disk."""
+    """Write a new file that only its owner can read; its content is durable on return."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         os.fchmod(descriptor, 0o600)
@@ -214,14 +218,14 @@ def write_private(path: Path, content: bytes) -> None:
 
 
 def write_all(descriptor: int, content: bytes) -> None:
-    """Write all of it, however little the system takes at once."""
+    """Write all of the content, even if the system accepts only a part of it per call."""
     left = memoryview(content)
     while left:
         left = left[os.write(descriptor, left) :]
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder last."""
+    """Make the names in a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -231,12 +235,12 @@ def sync_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def local_trouble(path: Path) -> Iterator[None]:
-    """Turn what the operating system says of the archive into an error of our own."""
+    """Turn an `OSError` about the archive into `LocalTrouble`."""
     try:
         yield
     except OSError as exc:
         where = exc.filename or path
         raise LocalTrouble(
             f"the archive cannot be used ({where}): {exc.strerror or exc}",
-            remedy="Check its disk's free space and its permissions; nothing is published without its evidence",
+            remedy="Check free disk space and permissions; without the archive, nothing is published",
         ) from exc

@@ -1,4 +1,4 @@
-"""The lines of a run's manifest, one JSON object each, told apart by `kind`."""
+"""Lines of a run's manifest: one JSON object each; the field `kind` names the type of line."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from msgspec import Meta, Struct
 from etl.archive.strict import strictly
 
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
-"""SHA-256 in lower-case hex; it becomes a part of paths."""
+"""SHA-256 in lower-case hex. The pattern is strict because digests become parts of paths."""
 
 
 class Before(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Manifest that was there when a run began: its first `bytes` bytes have this digest."""
+    """Manifest that existed when a run began: its first `bytes` bytes have this digest."""
 
     run_id: int
     bytes: int
@@ -23,7 +23,7 @@ class Before(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Mark(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Newest record of an erasure that was there when a run began: its number, and the SHA-256 of its file."""
+    """Newest erasure record when a run began: its number, and the SHA-256 of its file."""
 
     number: int
     sha256: Digest
@@ -32,9 +32,9 @@ class Mark(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Run(
     Struct, tag_field="kind", tag="run", frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
-    """The first line: the run and what it was asked to do.
+    """First line: the run and its options.
 
-    `previous`: the manifests that no earlier run names whole, oldest first; `erasures`: None where there was none.
+    `previous`: the manifests that no earlier run names completely, oldest first; `erasures`: None if there was none.
     """
 
     format: int
@@ -51,7 +51,7 @@ class Run(
 
 
 class Roster(Struct, tag_field="kind", tag="roster", frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the token reaches: pairs of an account and its users."""
+    """Accounts that the token can read: pairs of an account and its users."""
 
     accounts: list[tuple[int, list[int]]]
 
@@ -59,9 +59,9 @@ class Roster(Struct, tag_field="kind", tag="roster", frozen=True, kw_only=True, 
 class Response(
     Struct, tag_field="kind", tag="response", frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
-    """A request and the response that was kept; without `sha256` nothing whole came, and `error` says why.
+    """Request, and the response that was kept. Without `sha256` no complete response arrived; `error` gives the reason.
 
-    `records`: of a listing, the digest over its pieces (`pieces.Pieces.digest`), where it has records.
+    `records`: for a listing that has records, the digest over its pieces (`pieces.Pieces.digest`).
     """
 
     account_id: int | None = None
@@ -81,20 +81,23 @@ class Response(
             raise ValueError("params is no object")
 
     def asked(self) -> dict[str, Any]:
-        """`params`, decoded; they are kept as they stand, for a run may have a hundred thousand of them."""
+        """Decode `params`. They are kept as raw JSON, because a run may have a hundred thousand of them."""
         found: dict[str, Any] = msgspec.json.decode(self.params, type=dict[str, Any])
         return found
 
 
 class Plan(Struct, tag_field="kind", tag="plan", frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The ids at which the account was cut into windows, once it was listed whole."""
+    """Ids at which the account was divided into windows; written after the account was listed completely."""
 
     account_id: int
     bounds: list[int]
 
 
 class Publishes(Struct, tag_field="kind", tag="publishes", frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """About to be committed. `changes`: versions opened and closed, by table; `previous`: the observation before."""
+    """Publication that is about to be committed.
+
+    `changes`: versions opened and closed, by table; `previous`: time of the account's previous observation.
+    """
 
     account_id: int
     account_name: str | None
@@ -112,7 +115,7 @@ class Publishes(Struct, tag_field="kind", tag="publishes", frozen=True, kw_only=
 class Account(
     Struct, tag_field="kind", tag="account", frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
-    """How an account sync ended."""
+    """Outcome of an account sync."""
 
     account_id: int
     status: str
@@ -123,7 +126,7 @@ class Account(
 class End(
     Struct, tag_field="kind", tag="end", frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
-    """How the run ended."""
+    """Outcome of the run."""
 
     status: str
     exit_code: int
@@ -132,7 +135,7 @@ class End(
 
 
 class Seal(Struct, tag_field="kind", tag="seal", frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The last line: how many lines stand before it, and the digest of their bytes."""
+    """Last line: the number of lines before it, and the digest of their bytes."""
 
     lines: int
     sha256: Digest
@@ -145,10 +148,10 @@ _encoder = msgspec.json.Encoder(order="deterministic")
 
 
 def encoded(line: Line) -> bytes:
-    """The line as it stands in a manifest."""
+    """Encode a line as a manifest contains it, with its newline."""
     return _encoder.encode(line) + b"\n"
 
 
 def decoded(text: bytes) -> Line:
-    """The line that `text` is. Raises `ValueError` when it is none."""
+    """Decode a line of a manifest. Raises `ValueError` when `text` is not one."""
     return strictly(text, _decoder)

@@ -1,4 +1,4 @@
-"""Manifests as they are read back: whole or interrupted, and which of their publications came to be."""
+"""Reading of manifests, complete or interrupted, and the decision which of their publications were committed."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from etl.archive.lines import Account, End, Line, Plan, Publishes, Response, Ros
 from etl.errors import IntegrityBroken
 
 LARGEST = 64 * 2**20
-"""Bytes of a manifest at most: a run of 20 000 customers has some 50 million."""
+"""Maximum size of a manifest in bytes: a run of 20 000 customers has about 50 million."""
 LONGEST_LINE = 4 * 2**20
 MOST_VALUES = 3_000_000
-"""Values of a manifest that is held in memory: a run of 20 000 customers."""
+"""Maximum number of values of a manifest in memory: enough for a run of 20 000 customers."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """One run's manifest. Unsealed it belongs to a run that is still on, or that was interrupted."""
+    """One run's manifest. Without a seal, the run is still running or was interrupted."""
 
     run: Run
     lines: tuple[Line, ...]
@@ -28,38 +28,38 @@ class Manifest:
 
     @property
     def responses(self) -> Iterator[Response]:
-        """The requests in order, with what came."""
+        """Requests in order, with their responses."""
         return (line for line in self.lines if isinstance(line, Response))
 
     @property
     def digests(self) -> set[str]:
-        """The objects that it needs."""
+        """Digests of the responses that the manifest names."""
         return {line.sha256 for line in self.responses if line.sha256 is not None}
 
     @property
     def outcomes(self) -> dict[int, Account]:
-        """How the accounts ended, as far as that was still written."""
+        """Outcome by account, as far as it was written."""
         return {line.account_id: line for line in self.lines if isinstance(line, Account)}
 
     @property
     def attempts(self) -> dict[int, Publishes]:
-        """What was about to be committed, by account."""
+        """Publications that were about to be committed, by account."""
         return {line.account_id: line for line in self.lines if isinstance(line, Publishes)}
 
     @property
     def roster(self) -> dict[int, list[int]]:
-        """The accounts that the token reached, with their users; empty when the run did not get so far."""
+        """Accounts that the token could read, with their users; empty when the run ended before it knew them."""
         rosters = [line for line in self.lines if isinstance(line, Roster)]
         return dict(rosters[-1].accounts) if rosters else {}
 
     @property
     def bounds(self) -> dict[int, list[int]]:
-        """Where the listings were cut, by account."""
+        """Ids at which the listing was divided into windows, by account."""
         return {line.account_id: line.bounds for line in self.lines if isinstance(line, Plan)}
 
     @property
     def status(self) -> str:
-        """How the run ended."""
+        """Final status of the run, or "interrupted"."""
         ends = [line.status for line in self.lines if isinstance(line, End)]
         return ends[-1] if ends else "interrupted"
 
@@ -67,8 +67,8 @@ class Manifest:
 class Scan:
     """One pass over a manifest's lines, which checks its form and its seal; one line is in memory at a time.
 
-    Iterating raises `IntegrityBroken` where it is damaged. `sealed`, `bytes` and `digest()` speak of the lines that
-    were passed; a half line that a crash left behind the last is passed over.
+    Iterating raises `IntegrityBroken` where the manifest is damaged. `sealed`, `bytes` and `digest()` describe the
+    lines read so far. An incomplete last line, which a crash can leave, is ignored.
     """
 
     def __init__(self, layout: Layout, run_id: int) -> None:
@@ -77,7 +77,7 @@ class Scan:
         self.bytes, self.sealed = 0, False
 
     def digest(self) -> str:
-        """SHA-256 of the bytes of the lines so far."""
+        """SHA-256 of the bytes of the lines read so far."""
         return self._hash.hexdigest()
 
     def __iter__(self) -> Iterator[Line]:
@@ -86,14 +86,14 @@ class Scan:
                 if self.sealed:
                     raise self._damaged("something follows its seal")
                 if len(text) > LONGEST_LINE or self.bytes + len(text) > LARGEST:
-                    raise self._damaged(f"it is longer than {LARGEST} bytes, or a line than {LONGEST_LINE}")
+                    raise self._damaged(f"it is longer than {LARGEST} bytes, or has a line of over {LONGEST_LINE}")
                 if not text.endswith(b"\n"):
                     break
-                yield self._passed(text)
+                yield self._decoded(text)
         if not self._lines:
-            raise self._damaged("it does not begin with its run")
+            raise self._damaged("its first line is not the run's")
 
-    def _passed(self, text: bytes) -> Line:
+    def _decoded(self, text: bytes) -> Line:
         try:
             line = decoded(text)
         except ValueError as exc:
@@ -101,10 +101,10 @@ class Scan:
         if isinstance(line, Run):
             self._check_first(line)
         elif not self._lines:
-            raise self._damaged("it does not begin with its run")
+            raise self._damaged("its first line is not the run's")
         elif isinstance(line, Seal):
             if (line.lines, line.sha256) != (self._lines, self.digest()):
-                raise self._damaged("it is not what its seal says")
+                raise self._damaged("it does not match its seal")
             self.sealed = True
         self._hash.update(text)
         self._lines, self.bytes = self._lines + 1, self.bytes + len(text)
@@ -112,18 +112,18 @@ class Scan:
 
     def _check_first(self, line: Run) -> None:
         if self._lines:
-            raise self._damaged("a first line stands within it")
+            raise self._damaged("it has a second first line")
         if line.format != FORMAT or line.run_id != self.run_id:
-            raise self._damaged(f"it says run {line.run_id}, format {line.format}")
+            raise self._damaged(f"it names run {line.run_id}, format {line.format}")
 
-    def _damaged(self, what: str) -> IntegrityBroken:
-        return IntegrityBroken(f"the archive's manifest of run {self.run_id} is damaged: {what}", remedy=RESTORE)
+    def _damaged(self, problem: str) -> IntegrityBroken:
+        return IntegrityBroken(f"the archive's manifest of run {self.run_id} is damaged: {problem}", remedy=RESTORE)
 
 
 def read_manifest(layout: Layout, run_id: int, *, responses: bool = True) -> Manifest:
-    """A run's manifest, in memory, without its response lines when they are not asked for.
+    """Read a run's manifest into memory; `responses` False: without its response lines.
 
-    Raises `IntegrityBroken` when it is not whole, not what its seal says, or holds more values than a run can have.
+    Raises `IntegrityBroken` when it is damaged, does not match its seal, or has more values than a run can have.
     """
     scan, found, values = Scan(layout, run_id), list[Line](), 0
     for line in scan:
@@ -139,15 +139,15 @@ def read_manifest(layout: Layout, run_id: int, *, responses: bool = True) -> Man
 
 
 def _values(line: Line) -> int:
-    """About how many objects a line takes in memory."""
+    """Approximate number of Python objects that a line takes in memory."""
     return 20 if isinstance(line, Response) else encoded(line).count(b",") + 10
 
 
 def confirmed(manifests: list[Manifest]) -> list[dict[int, Publishes]]:
-    """What each of the runs published, by account; the runs in order.
+    """Committed publications of each run, by account; the runs in order.
 
-    A run that was killed around a commit cannot say whether it was made. The next publication of that account can: it
-    names the observation that it follows.
+    The manifest of a run that was killed during a commit does not say whether the commit succeeded. The account's next
+    publication does: it names the observation that it follows.
     """
     followed = {(p.account_id, p.previous) for m in manifests for p in m.attempts.values()}
     return [_confirmed(manifest, followed) for manifest in manifests]
@@ -156,10 +156,10 @@ def confirmed(manifests: list[Manifest]) -> list[dict[int, Publishes]]:
 def _confirmed(manifest: Manifest, followed: set[tuple[int, datetime | None]]) -> dict[int, Publishes]:
     outcomes = manifest.outcomes
 
-    def came_to_be(attempt: Publishes) -> bool:
+    def is_committed(attempt: Publishes) -> bool:
         outcome = outcomes.get(attempt.account_id)
         if outcome is not None:
             return outcome.status == "succeeded"
         return (attempt.account_id, attempt.observed_at) in followed
 
-    return {account_id: attempt for account_id, attempt in manifest.attempts.items() if came_to_be(attempt)}
+    return {account_id: attempt for account_id, attempt in manifest.attempts.items() if is_committed(attempt)}

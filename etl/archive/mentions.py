@@ -1,7 +1,7 @@
-"""Search for one number in text of any form: its id, its phones and texts, in whatever spelling they stand there.
+"""Search for one number in text of any form: its id, its phones and its texts, in any spelling.
 
-For text that cannot be taken apart into fields. Escapes of JSON, HTML and URLs are undone, white space within phones is
-passed over, words that look like base64 or hex are decoded, and text in two or four bytes a character is read, too.
+For text that cannot be divided into fields. Escapes of JSON, HTML and URLs are decoded, white space within phones is
+ignored, words that look like base64 or hex are decoded, and text with two or four bytes per character is read too.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from urllib.parse import unquote
 from etl.domain import json_spans
 
 LARGEST_SEARCHED = 4 * 2**20
-"""Bytes of text that is searched; what is larger counts as telling, so that a search takes little memory."""
+"""Maximum size of text that is searched, in bytes. Larger text counts as a mention, so that a search is small."""
 _ROUNDS = 3
-"""Escapes are undone so often: JSON within a text of JSON, in a URL."""
+"""How many nested levels of escapes are decoded: JSON within a text of JSON, in a URL."""
 _ESCAPE = re.compile(r'\\(?:u([0-9a-fA-F]{4})|(["\\/]))')
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _EXPONENT = re.compile(r"[0-9.]{1,40}[eE][+-]?[0-9]{1,3}(?![0-9])")
@@ -28,16 +28,16 @@ _ENCODED = re.compile(r"[A-Za-z0-9+/_-]{12,}={0,2}")
 _WITHIN_PHONES = re.compile(r"[\s().+\-\u2010-\u2015]+")
 _PLAIN_WORD = re.compile("[a-z_]*")
 _PHONE_DIGITS = 10
-"""Last digits of a phone, which stay the same with 7, 8 or nothing before them."""
+"""Number of last digits of a phone that are compared: before them stands 7, 8 or nothing."""
 _SHORTEST_PHONE = 5
 _SHORTEST_TEXT = 5
 
 
 @dataclass
 class Sought:
-    """Number to search for: its id, and what its records tell of it.
+    """Number to search for: its id, and the phones and texts of its records.
 
-    `owner`: only records that name this customer count, in answers that are another customer's; else None.
+    `owner`: in answers of another customer, only records that name this customer count; otherwise None.
     """
 
     number_id: int
@@ -46,11 +46,11 @@ class Sought:
     texts: set[str] = field(default_factory=set)
 
     def only_of(self, customer: int) -> Sought:
-        """The same in answers of another customer: only records that name `customer` count."""
+        """Same target for answers of another customer: only records that name `customer` count."""
         return replace(self, owner=customer)
 
     def learn(self, token: bytes) -> None:
-        """Search for the value of a personal field, too: a JSON text or number."""
+        """Add the value of a personal field, a JSON text or number, to the search."""
         text = json_spans.decoded_string(token) if token[:1] == b'"' else token.decode("latin-1")
         digits = re.sub("[^0-9]", "", text)
         if len(digits) >= _SHORTEST_PHONE and len(_WITHIN_PHONES.sub("", text)) <= len(digits) + 1:
@@ -58,24 +58,24 @@ class Sought:
         elif token[:1] == b'"' and len(text.strip()) >= _SHORTEST_TEXT and not _PLAIN_WORD.fullmatch(text):
             self.texts.add(text.strip().casefold())
 
-    def is_told_in(self, text: bytes) -> bool:
-        """Whether the text tells of the number: by its id as a number of its own, by a phone, or by a text."""
+    def is_mentioned_in(self, text: bytes) -> bool:
+        """Whether the text mentions the number: by its id as a separate number, by a phone, or by a text."""
         found = (self._has_id(layer) or self._has_value(layer) for layer in _layers(text))
         return len(text) > LARGEST_SEARCHED or any(found)
 
     def has_values_in(self, text: bytes) -> bool:
-        """Whether a phone or text of the number stands in the text."""
+        """Whether the text contains a phone or text of the number."""
         if not self.phones and not self.texts:
             return False
         return len(text) > LARGEST_SEARCHED or any(self._has_value(layer) for layer in _layers(text))
 
     def is_named_in(self, text: bytes) -> bool:
-        """Whether a member `id` of any object or text within the text is the number."""
+        """Whether any `id` member within the text, also one of a nested object or text, is the number's id."""
         named = re.compile(rf"(?<![A-Za-z0-9_])id[\"'\s]*[:=][\"'\s]*0*{self.number_id}(?![0-9])", re.IGNORECASE)
         return len(text) > LARGEST_SEARCHED or any(named.search(layer) for layer in _layers(text))
 
     def equals(self, token: bytes) -> bool:
-        """Whether a value, a JSON text or number, is the number's id in any spelling."""
+        """Whether a JSON text or number is the number's id, in any spelling."""
         text = json_spans.decoded_string(token) if token[:1] == b'"' else token.decode("latin-1")
         return _number(text.strip()) == self.number_id
 
@@ -98,7 +98,7 @@ def _number(text: str) -> Decimal | None:
 
 
 def is_unreadable(text: bytes) -> bool:
-    """Whether bytes are no text that can be searched: another encoding, something compressed."""
+    """Whether the bytes cannot be searched as text: another encoding, or compressed data."""
     try:
         return _CONTROL.search(text.removeprefix(b"\xff\xfe").replace(b"\0", b"").decode()) is not None
     except UnicodeDecodeError:
@@ -106,7 +106,7 @@ def is_unreadable(text: bytes) -> bool:
 
 
 def _layers(text: bytes) -> Iterator[str]:
-    """The text as it reads with its escapes undone, and what words in it are encodings of."""
+    """Text with its escapes decoded, then the decoded form of each word that looks like base64 or hex."""
     plain = _unescaped(text.replace(b"\0", b"").decode("utf-8", "surrogateescape"))
     yield plain
     for word in _ENCODED.findall(plain):

@@ -1,7 +1,8 @@
-"""Personal content of one number in an answer: found, and taken out byte by byte.
+"""Removal of one number's personal content from an answer, byte by byte.
 
-Only the values of personal fields in the records of that number change, where an answer can be taken apart. What seems
-to tell of the number and cannot be taken apart is replaced: a record, all that is around the records, or the answer.
+If an answer can be divided into records and fields, only the values of personal fields in the number's records change.
+A part that seems to mention the number and cannot be divided is replaced: a record, all that is around the records, or
+the whole answer.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from etl.domain.text import storable
 
 _OF_OTHERS = frozenset({"id", "campaigns", "scenarios"})
 KEPT = _OF_OTHERS | {column.name for column in VIRTUAL_NUMBERS.values if not column.personal}
-"""Fields that say nothing of a person. Phone numbers, comment, name and whatever is unknown become null."""
+"""Fields without personal content. Phone numbers, comment, name and unknown fields become null."""
 STAND_IN = b'{"erased":true}'
-"""Stands for an answer, or for a record without an id, that seems to tell of the number and cannot be taken apart."""
+"""Replaces an answer, or a record without an id, that seems to mention the number and cannot be divided."""
 _REST = (b'{"erased":true,"result":{"data":[', b"]}}")
-"""Stands around the records of an answer of which the rest seems to tell of the number."""
+"""Replaces the bytes around an answer's records, if they seem to mention the number."""
 NULL = b"null"
 UNUSABLE = b'"\xff"'
-"""Stands for a value for which a record could not be used: no decoder takes it either, so the record stays unusable."""
+"""Replaces a value that made its record unusable: every decoder refuses it, so the record stays unusable."""
 _TEXTS = frozenset(column.name for column in VIRTUAL_NUMBERS.personal if column.kind is Kind.TEXT)
 _EMPTY = frozenset({NULL, UNUSABLE})
 _NAME = re.compile(rb'"[a-z_]{1,32}"[ \t\r\n]*:')
@@ -41,10 +42,10 @@ _VERSION = b'"2.0"'
 
 @dataclass(frozen=True)
 class Emptied:
-    """An answer without the personal content of a number.
+    """Answer without the personal content of a number.
 
-    `former`: the records that were changed, as they were, by their place in the array; `rest`: what was around the
-    records, where that was replaced. Both empty where the answer has no digest of its pieces.
+    `former`: the original bytes of each changed record, by its index in the array; `rest`: the original bytes around
+    the records, if they were replaced. Both are empty for an answer that cannot be cut into pieces.
     """
 
     body: bytes
@@ -53,17 +54,17 @@ class Emptied:
 
     @property
     def whole(self) -> bool:
-        """Whether more than single records was replaced."""
+        """Whether more than single records were replaced."""
         return self.body == STAND_IN or self.rest is not None
 
 
 def rest_stand_in(records: Sequence[bytes]) -> bytes:
-    """The answer of these records when what was around them is gone."""
+    """Answer with these records, in which all that was around them is replaced."""
     return _REST[0] + b",".join(records) + _REST[1]
 
 
 def emptied(body: bytes, sought: Sought) -> Emptied:
-    """The answer without the number's personal content; the same bytes where it holds none."""
+    """Answer without the number's personal content; the same bytes if it has none."""
     pieces = cut(body)
     if pieces is not None:
         return _emptied_pieces(pieces, sought)
@@ -74,17 +75,17 @@ def emptied(body: bytes, sought: Sought) -> Emptied:
             out += [around[-1], emptied_record(body[slice(*span)], sought)]
             at = span.end
         rest = body[at:]
-        if not _tells(b"".join((*around, rest)), sought):
+        if not _rest_mentions(b"".join((*around, rest)), sought):
             return Emptied(b"".join((*out, rest)))
     except NotJson:
         pass
-    return Emptied(STAND_IN if _is_in_doubt(body, sought) else body)
+    return Emptied(STAND_IN if _may_mention(body, sought) else body)
 
 
 def _emptied_pieces(pieces: Pieces, sought: Sought) -> Emptied:
     changed = dict(_changes(pieces, sought))
     former = {place: pieces.records[place] for place in changed}
-    if _tells(pieces.rest(), sought):
+    if _rest_mentions(pieces.rest(), sought):
         records = [changed.get(place, record) for place, record in enumerate(pieces.records)]
         return Emptied(rest_stand_in(records), former, pieces.rest())
     if not changed:
@@ -98,7 +99,7 @@ def _emptied_pieces(pieces: Pieces, sought: Sought) -> Emptied:
 
 
 def _changes(pieces: Pieces, sought: Sought) -> Iterator[tuple[int, bytes]]:
-    """Place of each record that has to change, and what it becomes."""
+    """Index of each record that must change, and its new bytes."""
     for place, (record, owner) in enumerate(zip(pieces.records, pieces.ids(), strict=True)):
         if owner is None or _may_hold(record, sought.number_id):
             new = _emptied_record(record, owner, sought)
@@ -107,15 +108,15 @@ def _changes(pieces: Pieces, sought: Sought) -> Iterator[tuple[int, bytes]]:
 
 
 def emptied_record(record: bytes, sought: Sought) -> bytes:
-    """The record with null for each personal field, when it is one of the number; else the same bytes.
+    """Record with null for each personal field, if it belongs to the number; otherwise the same bytes.
 
-    A stand-in for one of which it cannot be said whose it is, and that seems to tell of the number.
+    A stand-in replaces a record whose number is unclear and that seems to mention the number.
     """
     return _emptied_record(record, id_of(record), sought)
 
 
 def _emptied_record(record: bytes, owner: int | None, sought: Sought) -> bytes:
-    if record == _gone(owner):
+    if record == _record_stand_in(owner):
         return record
     try:
         members = list(json_spans.members(record, 0)) if record[:1] == b"{" else []
@@ -123,25 +124,25 @@ def _emptied_record(record: bytes, owner: int | None, sought: Sought) -> bytes:
         members = []
     if _is_of(record, members, sought):
         new = _emptied_members(record, members)
-        return _gone(owner) if sought.has_values_in(_own(new)) else new
+        return _record_stand_in(owner) if sought.has_values_in(_own_values(new)) else new
     if sought.owner is not None:
         return record
     if owner is None:
-        doubt = record != NULL and sought.is_told_in(record)
+        doubt = record != NULL and sought.is_mentioned_in(record)
     else:
         others = [record[m.begin : m.end] for m in members if m.name not in KEPT]
         doubt = any(_may_hold(value, sought.number_id) and sought.is_named_in(value) for value in others)
-    return _gone(owner) if doubt else record
+    return _record_stand_in(owner) if doubt else record
 
 
-def _gone(owner: int | None) -> bytes:
-    """What stands for a record: its id stays, so that it stays proved."""
+def _record_stand_in(owner: int | None) -> bytes:
+    """Replacement of a whole record. It keeps the id, so that the answer's ids stay proved."""
     return STAND_IN if owner is None else b'{"erased":true,"id":%d}' % owner
 
 
-def is_gone(record: bytes) -> bool:
-    """Whether a record stands for one that was replaced as a whole."""
-    return record == _gone(id_of(record))
+def is_stand_in(record: bytes) -> bool:
+    """Whether a record is the replacement of a whole record."""
+    return record == _record_stand_in(id_of(record))
 
 
 def _emptied_members(record: bytes, members: Iterable[Member]) -> bytes:
@@ -154,8 +155,8 @@ def _emptied_members(record: bytes, members: Iterable[Member]) -> bytes:
     return b"".join((*out, record[at:]))
 
 
-def _own(record: bytes) -> bytes:
-    """What a record says of its number alone: its names, and values that are neither its id nor of others."""
+def _own_values(record: bytes) -> bytes:
+    """Record without its id, campaigns and scenarios: names and values that concern its number alone."""
     out, at = [], 0
     for member in json_spans.members(record, 0):
         if member.name in _OF_OTHERS:
@@ -170,7 +171,7 @@ def _stand_in(name: str, value: bytes) -> bytes:
 
 
 def _is_plain(value: bytes) -> bool:
-    """Whether decoders take a value, and keep all of it: no name comes twice in one object."""
+    """Whether decoders accept a value and keep all of it: no object has the same name twice."""
     text = storable(value)
     try:
         msgspec.json.decode(text)
@@ -185,11 +186,11 @@ def _each_once(pairs: list[tuple[str, object]]) -> None:
         raise ValueError("a name comes twice")
 
 
-# -- whose a record is
+# -- the number that a record belongs to
 
 
 def is_of(record: bytes, sought: Sought) -> bool:
-    """Whether an `id` of the record is the number's, as a number or as text in any spelling."""
+    """Whether the record belongs to the number: an `id` member is its id, as a number or as text, in any spelling."""
     try:
         return record[:1] == b"{" and _is_of(record, list(json_spans.members(record, 0)), sought)
     except NotJson:
@@ -203,7 +204,7 @@ def _is_of(record: bytes, members: Sequence[Member], sought: Sought) -> bool:
 
 
 def learn(body: bytes, sought: Sought) -> bool:
-    """Whether the answer has something of the number, with personal content or without; its values are learnt."""
+    """Whether the answer contains the number, with or without personal content; its values are added to `sought`."""
     pieces, found = cut(body), False
     try:
         spans = record_spans(body) if pieces is None else pieces.spans()
@@ -225,34 +226,34 @@ def _learnt(record: bytes, sought: Sought) -> bool:
 
 
 def _may_hold(text: bytes, number_id: int) -> bool:
-    """Whether the id can stand in the text: its digits, an escape of JSON, a URL or HTML, an exponent."""
+    """Whether the text may contain the id: its digits, plain or escaped as in JSON, a URL or HTML, or an exponent."""
     if b"%d" % number_id in text or any(escape in text for escape in (b"\\u003", b"%3", b"&#")):
         return True
     return _EXPONENT.search(text) is not None
 
 
-# -- what is around the records, and answers that have none
+# -- the bytes around the records, and answers without records
 
 
-def _tells(rest: bytes, sought: Sought) -> bool:
-    """Whether what is around the records tells of the number; counters and the request's id do not."""
+def _rest_mentions(rest: bytes, sought: Sought) -> bool:
+    """Whether the bytes around the records mention the number; counters and the request's id are not mentions."""
     if sought.owner is not None:
         return False
     if len(rest) > LARGEST_SEARCHED:
         return True
     values = _NAME.sub(b"", rest)
-    return sought.has_values_in(values) or sought.is_told_in(_NAME.sub(b"", _uncounted(rest)))
+    return sought.has_values_in(values) or sought.is_mentioned_in(_NAME.sub(b"", _without_counters(rest)))
 
 
-def _is_in_doubt(body: bytes, sought: Sought) -> bool:
-    """Whether an answer that has no records may tell of the number."""
+def _may_mention(body: bytes, sought: Sought) -> bool:
+    """Whether an answer without records may mention the number."""
     if body == STAND_IN or sought.owner is not None:
         return False
-    return len(body) > LARGEST_SEARCHED or is_unreadable(body) or _tells(body, sought)
+    return len(body) > LARGEST_SEARCHED or is_unreadable(body) or _rest_mentions(body, sought)
 
 
-def _uncounted(text: bytes) -> bytes:
-    """Answer without the numbers that its envelope has to have; all of it where it has another form."""
+def _without_counters(text: bytes) -> bytes:
+    """Answer without the numbers that every envelope has; the whole answer if it has another form."""
     out, at = [], 0
     try:
         for begin, end in list(_counters(text)):
@@ -264,7 +265,7 @@ def _uncounted(text: bytes) -> bytes:
 
 
 def _counters(text: bytes) -> Iterator[Span]:
-    """Places of the version, the request's id, an error's code, and bare numbers of the metadata. Raises `NotJson`."""
+    """Spans of the version, the request's id, an error's code, and bare numbers of the metadata. Raises `NotJson`."""
     top = list(_members(text, json_spans.skip_space(text, 0)))
     if not {member.name for member in top} <= _ENVELOPE:
         return
@@ -276,8 +277,8 @@ def _counters(text: bytes) -> Iterator[Span]:
             if (member.name, inner.name) == ("error", "code"):
                 yield from _bare(text, [inner])
             elif (member.name, inner.name) == ("result", "metadata"):
-                for told in _members(text, inner.begin):
-                    yield from _bare(text, _members(text, told.begin) if told.name == "limits" else [told])
+                for entry in _members(text, inner.begin):
+                    yield from _bare(text, _members(text, entry.begin) if entry.name == "limits" else [entry])
 
 
 def _bare(text: bytes, members: Iterable[Member]) -> Iterator[Span]:

@@ -1,7 +1,7 @@
-"""Answers of the listing cut into records and the rest, so that each piece has a digest of its own.
+"""Pieces of a listing answer: its records and the rest, each with a digest of its own.
 
-A manifest keeps one digest over those of the pieces. When personal content is erased from a record, all other records
-and the rest can still be proved by it.
+A manifest keeps one digest over the digests of the pieces. After personal content is erased from a record, that digest
+still proves all other records and the rest.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from etl.domain.text import storable
 
 LISTING = "get.virtual_numbers"
 MOST_COMMAS = 1_000_000
-"""Commas of an answer that is cut: a page of 10 000 records has some 300 000. Bounds the memory of cutting."""
+"""Maximum number of commas of an answer that is cut, to limit memory. A page of 10 000 records has about 300 000."""
 LARGEST_CUT = 32 * 2**20
-"""Bytes of an answer that is cut: such a page has some 6 million."""
+"""Maximum size in bytes of an answer that is cut. Such a page has about 6 million."""
 LARGEST_ENVELOPE = 65_536
 LARGEST_SCANNED = 16 * 2**20
-"""Bytes of an answer that is scanned bracket by bracket, when it is not plain JSON."""
+"""Maximum size in bytes of an answer that is not plain JSON and is scanned bracket by bracket."""
 _HEAD = 4096
 _ARRAY = re.compile(rb'"data"[ \t\n\r]*+:[ \t\n\r]*+(?=\[)')
 _NO_RECORDS = b"[]"
@@ -44,7 +44,7 @@ _ids = msgspec.json.Decoder(list[_WithId])
 
 @dataclass(frozen=True)
 class Pieces:
-    """Answer cut into records (the elements of the array `data` of `result`) and the rest around them."""
+    """Answer, cut into its records (the elements of the array `data` of `result`) and the rest around them."""
 
     body: bytes
     array: Span
@@ -52,7 +52,7 @@ class Pieces:
     """Bytes of each record, without the white space around it."""
 
     def spans(self) -> Iterator[Span]:
-        """Places of the records; nothing but a comma and white space is between two, so each is found at once."""
+        """Spans of the records. Only a comma and white space are between two, so each search ends at once."""
         at = self.array.begin + 1
         for record in self.records:
             begin = self.body.index(record, at)
@@ -70,16 +70,16 @@ class Pieces:
         return b"".join(self.body[a:b] for a, b in zip(ends, begins, strict=True))
 
     def ids(self) -> list[int | None]:
-        """Each record's `id`, the last of that name; None where it is no whole number of 64 bits."""
+        """Each record's `id`, the last member of that name; None if it is not a whole number of 64 bits."""
         try:
             return [record.id for record in _ids.decode(memoryview(self.body)[slice(*self.array)])]
         except _UNREADABLE:
             return [id_of(record) for record in self.records]
 
     def digest(self, former: Mapping[int, str] | None = None, rest: str | None = None) -> str:
-        """Digest over the pieces, in hex; `former`: digests that stand for records that were erased, by index.
+        """Digest over the pieces, in hex; `former`: original digests of erased records, by index.
 
-        `rest`: digest that stands for that of the rest.
+        `rest`: original digest of the rest, if the rest was replaced.
         """
         sha256 = hashlib.sha256
         leaves = [sha256(record).digest() for record in self.records]
@@ -91,7 +91,7 @@ class Pieces:
 
 
 def id_of(record: bytes) -> int | None:
-    """Id of one record, as `Pieces.ids` has it."""
+    """Id of one record, by the rules of `Pieces.ids`."""
     found = None
     try:
         for member in json_spans.members(record, 0) if record[:1] == b"{" else ():
@@ -105,7 +105,7 @@ def id_of(record: bytes) -> int | None:
 
 
 def cut(body: bytes) -> Pieces | None:
-    """The answer in pieces; None for what has no records, names `result` or `data` twice, or is beyond the bounds."""
+    """Cut an answer; None if it has no records, has `result` or `data` twice, or exceeds a limit of this module."""
     if len(body) > LARGEST_CUT or body.count(b",") > MOST_COMMAS:
         return None
     try:
@@ -115,7 +115,7 @@ def cut(body: bytes) -> Pieces | None:
 
 
 def record_spans(body: bytes) -> Iterator[Span]:
-    """Places of the records, one after the other, of an answer of any size. Raises `NotJson` when it has none."""
+    """Spans of the records of an answer of any size, in order. Raises `NotJson` when it has no records."""
     begin = _array_begin(body)
     if begin is None:
         raise NotJson("no records")
@@ -123,7 +123,7 @@ def record_spans(body: bytes) -> Iterator[Span]:
 
 
 def array_span(body: bytes) -> Span | None:
-    """Place of the records of an answer whose other parts are small; None where it has to be scanned as a whole."""
+    """Span of the array of records of an answer with a small envelope; None if the whole answer must be scanned."""
     span = _candidate(body)
     if span is None:
         return None
@@ -136,7 +136,7 @@ def array_span(body: bytes) -> Span | None:
 
 
 def answer_id(body: bytes) -> int | None:
-    """Id of the request that an answer says it is to; None where it says none that is a whole number."""
+    """Id of the request that an answer names; None if it does not name a whole number."""
     span = array_span(body)
     envelope = body if span is None else body[: span.begin] + _NO_RECORDS + body[span.end :]
     top = json_spans.skip_space(envelope, 0)
@@ -144,14 +144,14 @@ def answer_id(body: bytes) -> int | None:
 
 
 def _plain(body: bytes) -> Pieces | None:
-    """The quick way: a decoder splits the array, and only what is around it is scanned."""
+    """Cut quickly: a decoder splits the array, and only the bytes around it are scanned."""
     span = _candidate(body)
     records = None if span is None else _split_array(body, span)
     return None if span is None or records is None else Pieces(body, span, records)
 
 
 def _candidate(body: bytes) -> Span | None:
-    """What is the array of records, if it is an array."""
+    """Span that holds the array of records, if it is an array; the content is not checked."""
     found, end = _ARRAY.search(body, 0, _HEAD), body.rfind(b"]") + 1
     if found is None or end <= found.end():
         return None
@@ -161,7 +161,7 @@ def _candidate(body: bytes) -> Span | None:
 
 
 def _split_array(body: bytes, span: Span) -> list[bytes] | None:
-    """Records of what seems to be the array; None where it is none."""
+    """Records in the span of the presumed array; None if it is not an array."""
     array = memoryview(body)[slice(*span)]
     if (raws := _raws(array)) is not None:
         return list(map(bytes, raws))
@@ -178,12 +178,12 @@ def _raws(array: memoryview) -> list[msgspec.Raw] | None:
 
 
 def _is_array(array: memoryview) -> bool:
-    """Whether it is an array but for halves of surrogate pairs, which the decoder refuses."""
+    """Whether the bytes are an array, apart from lone surrogates, which the decoder refuses."""
     return _raws(array) is not None or _raws(memoryview(storable(bytes(array)))) is not None
 
 
 def _scanned(body: bytes) -> Pieces | None:
-    """The thorough way. Raises `NotJson` for an array with an empty element."""
+    """Cut by scanning the whole answer. Raises `NotJson` for an array with an empty element."""
     if len(body) > LARGEST_SCANNED:
         return None
     begin = _array_begin(body)
@@ -194,7 +194,7 @@ def _scanned(body: bytes) -> Pieces | None:
 
 
 def _array_begin(text: bytes) -> int | None:
-    """Begin of the array `data` in the object `result` of an answer, each named once; None where it has none such."""
+    """Start of the array `data` in the object `result` of an answer; None if either is missing or occurs twice."""
     try:
         top = json_spans.skip_space(text, 0)
         result = _only(text, top, "result") if text[top : top + 1] == b"{" else None

@@ -1,7 +1,7 @@
-"""Writes a run into the archive as it goes: the witness that `sync --archive` gives to the pipeline.
+"""Recorder that writes a run into the archive while it runs; `sync --archive` passes it to the pipeline.
 
-Each response is on the disk before anything is made of it. An account is committed only when all that led to it has
-been made durable; so there may be evidence of what was never published, but nothing published without evidence.
+Each response is on the disk before the pipeline uses it. An account is committed only after all its responses are
+durable. So the archive may have responses that were never published, but nothing is published without its responses.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from etl.errors import LocalTrouble, VnsyncError
 
 
 class Recorder:
-    """One run's way into the archive at `folder`, which is made when it is not there.
+    """Recorder of one run into the archive at `folder`, which is created if it does not exist.
 
-    Raises `LocalTrouble` at once where the folder cannot be used: before the source is asked anything.
+    Raises `LocalTrouble` at once if the folder cannot be used, before any request to the source.
     """
 
     def __init__(self, folder: Path, report: Report) -> None:
@@ -43,10 +43,10 @@ class Recorder:
         self._accounts: dict[int, int] = {}
         self._only: int | None = None
 
-    # -- what a witness is told
+    # -- the recorder's interface
 
     def begins(self, run: Beginning) -> None:
-        """Open the run's manifest, which names those before it."""
+        """Create the run's manifest, which names earlier manifests."""
         first = lines.Run(
             format=FORMAT,
             run_id=run.run_id,
@@ -63,13 +63,13 @@ class Recorder:
         self._manifest = _Manifest(self._layout, first)
 
     def reaches(self, accounts: Mapping[int, Sequence[int]]) -> None:
-        """Learn whose eyes belong to which account: from then on each response has its account's label."""
+        """Record the roster. Later responses are labelled with the account of the user that they were requested for."""
         self._accounts = {user: account for account, users in accounts.items() for user in users}
         self._only = next(iter(accounts)) if len(accounts) == 1 else None
         self._write(lines.Roster(accounts=[(account, list(users)) for account, users in sorted(accounts.items())]))
 
-    def heard(self, exchange: Exchange) -> None:
-        """Keep one response; this is the tap that the way to the source has."""
+    def received(self, exchange: Exchange) -> None:
+        """Store one response; the extractor calls this as its exchange tap."""
         body = exchange.body
         self._write(
             lines.Response(
@@ -88,11 +88,11 @@ class Recorder:
         )
 
     def plans(self, account_id: int, bounds: Sequence[int]) -> None:
-        """Keep how the account was cut: a replay has no memory of the last listing, and may have another warehouse."""
+        """Record the account's windows: a replay does not know the previous listing, and may use another warehouse."""
         self._write(lines.Plan(account_id=account_id, bounds=list(bounds)))
 
     def publishes(self, publication: Publication) -> None:
-        """Make everything so far durable, and say what is about to be committed."""
+        """Record a publication that is about to be committed, and make everything so far durable."""
         result = publication.result
         assert result.observed_at is not None
         self._write(
@@ -113,17 +113,17 @@ class Recorder:
         )
 
     def settles(self, result: AccountResult) -> None:
-        """Say how an account ended. What was published is, whatever happens here."""
+        """Record an account's outcome. An error here is only reported: the account may be committed already."""
         error = None if result.error is None else _utf8(result.error)
         line = lines.Account(
             account_id=result.account_id, status=result.status.value, error=error, exit_code=result.exit_code
         )
-        self._afterwards(line)
+        self._add_outcome(line)
 
     def ends(self, result: RunResult) -> None:
-        """Say how the run ended, and seal its manifest."""
+        """Record the run's outcome, and seal its manifest."""
         error = None if result.error is None else _utf8(result.error)
-        self._afterwards(
+        self._add_outcome(
             lines.End(
                 status=result.status.value, exit_code=result.exit_code, finished_at=result.finished_at, error=error
             )
@@ -131,23 +131,23 @@ class Recorder:
         manifest, self._manifest = self._manifest, None
         if manifest is not None:
             with self._lock:
-                self._told(manifest.seal)
+                self._report_failure(manifest.seal)
 
-    # -- how it is written
+    # -- writing
 
     def _write(self, line: lines.Line, *, durable: bool = False) -> None:
         with self._lock:
             if self._manifest is not None:
                 self._manifest.add(line, durable=durable)
 
-    def _afterwards(self, line: lines.Line) -> None:
+    def _add_outcome(self, line: lines.Line) -> None:
         with self._lock:
             if self._manifest is not None:
                 manifest = self._manifest
-                self._told(lambda: manifest.add(line))
+                self._report_failure(lambda: manifest.add(line))
 
-    def _told(self, write: Callable[[], None]) -> None:
-        """What cannot be written when all is published is told: the manifest then looks like an interrupted run's."""
+    def _report_failure(self, write: Callable[[], None]) -> None:
+        """Report an error of `write` as a notice: data is published already. The run then looks interrupted."""
         try:
             write()
         except VnsyncError as exc:
@@ -155,12 +155,12 @@ class Recorder:
 
 
 class _Manifest:
-    """A manifest that grows line by line; a line that could not be written whole is taken back."""
+    """Manifest that is written line by line; an incompletely written line is truncated again."""
 
     def __init__(self, layout: Layout, first: lines.Run) -> None:
         self._path, run_id = layout.manifest(first.run_id), first.run_id
         if self._path.exists() or layout.tombstone(run_id).exists():
-            raise LocalTrouble(f"the archive holds run {run_id} already", remedy="Give each warehouse its own archive")
+            raise LocalTrouble(f"the archive already has run {run_id}", remedy="Give each warehouse its own archive")
         text = lines.encoded(first)
         write_whole(self._path, text)
         self._hash, self._lines, self._size = hashlib.sha256(text), 1, len(text)
@@ -168,7 +168,7 @@ class _Manifest:
             self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
 
     def add(self, line: lines.Line, *, durable: bool = False) -> None:
-        """Add a line; `durable`: it, and all before it, are on the disk on return."""
+        """Add a line; `durable`: this line and all before it are on the disk on return."""
         text = lines.encoded(line)
         if len(text) > LONGEST_LINE or self._size + len(text) > LARGEST:
             raise LocalTrouble(f"the manifest {self._path} is full", remedy="Sync fewer accounts in one run")
@@ -184,7 +184,7 @@ class _Manifest:
         self._lines, self._size = self._lines + 1, self._size + len(text)
 
     def seal(self) -> None:
-        """Add the seal, and let go of the file."""
+        """Add the seal, and close the file."""
         try:
             self.add(lines.Seal(lines=self._lines, sha256=self._hash.hexdigest()), durable=True)
         finally:
@@ -192,7 +192,7 @@ class _Manifest:
 
 
 def _of_records(method: str, body: bytes | None) -> str | None:
-    """Digest over the pieces of an answer that numbers may be erased from."""
+    """Digest over the pieces of a listing answer; None for other answers."""
     found = cut(body) if body is not None and method == LISTING else None
     return None if found is None else found.digest()
 
@@ -202,5 +202,5 @@ def _encoded(params: Mapping[str, Any]) -> msgspec.Raw:
 
 
 def _utf8(text: str) -> str:
-    """Text that JSON can hold: lone surrogates become visible escapes."""
+    """Text that JSON can represent: lone surrogates become visible escapes."""
     return text.encode("utf-8", "backslashreplace").decode()

@@ -1,4 +1,4 @@
-"""Small sealed files of the archive: JSON objects that carry the digest of their content."""
+"""Small sealed files of the archive (tombstones, erasures): JSON objects that carry the digest of their content."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from etl.errors import IntegrityBroken
 
 T = TypeVar("T", bound=msgspec.Struct)
 LARGEST = 32 * 2**20
-"""Bytes of such a file: some hundred thousand responses."""
+"""Maximum size of such a file in bytes: enough for several hundred thousand responses."""
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 
@@ -24,7 +24,7 @@ class _Sealed(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def encoded(record: msgspec.Struct) -> bytes:
-    """Content of the file of a record."""
+    """Content of a record's file."""
     return _spelled(_encoder.encode(record))
 
 
@@ -33,19 +33,19 @@ def _spelled(text: bytes) -> bytes:
 
 
 def write_record(path: Path, record: msgspec.Struct) -> None:
-    """Write the record with its digest, whole and durable."""
+    """Write the record with its digest, atomically and durably."""
     write_whole(path, encoded(record))
 
 
 def read_record(layout: Layout, path: Path, kind: type[T]) -> tuple[T, bytes]:
-    """Record in a file, and the file's content. Raises `IntegrityBroken` when it is not what was written."""
+    """Read a record; return it and the file's content. Raises `IntegrityBroken` when the file was changed."""
     content = layout.read(path, LARGEST)
     try:
         sealed = msgspec.json.decode(content, type=_Sealed)
         if hashlib.sha256(sealed.record).hexdigest() != sealed.sha256:
-            raise ValueError("its digest is another")
+            raise ValueError("its digest does not match")
         if content != _spelled(bytes(sealed.record)):
-            raise ValueError("it says more than vnsync writes")
+            raise ValueError("it has more content than vnsync writes")
         return strictly(sealed.record, msgspec.json.Decoder(kind)), content
     except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
         raise IntegrityBroken(f"{path} is damaged: {exc}", remedy="Restore the archive from a copy") from None

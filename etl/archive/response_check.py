@@ -1,4 +1,4 @@
-"""Check of the responses that manifests name: each is there, is what its name says, and lost only what was erased."""
+"""Check of the responses that manifests name: each exists, matches its digest, and lost only what was erased."""
 
 from __future__ import annotations
 
@@ -14,32 +14,34 @@ from etl.archive.proof import erased_wrongly
 from etl.errors import IntegrityBroken
 
 REMEMBERED = 100_000
-"""Responses that are not read again when another line names them: lines of one archive hardly ever name the same."""
+"""Maximum number of digests remembered, so that a response is not read again when another line names it.
+
+A small number is enough, because lines of one archive rarely name the same response."""
 
 
 class ResponseCheck:
-    """The responses of an archive, checked line by line."""
+    """Checker of the responses of an archive, line by line."""
 
     def __init__(self, layout: Layout, erasures: Erasures) -> None:
         self._layout, self._objects, self._erasures = layout, Objects(layout), erasures
         self._needed = array("Q")
-        """Of each object that a line needs the first 64 bits of its digest: some million lines are a few MB."""
+        """First 64 bits of the digest of each object that a line needs, so that millions of lines take a few MB."""
         self._checked: set[str] = set()
-        self._met = set[str]()
-        """Responses of lines that were erased from or pruned."""
+        self._named = set[str]()
+        """Digests of responses that a line named and that were erased from or pruned."""
 
     @property
     def count(self) -> int:
-        """How many responses the lines needed, each once."""
+        """Number of distinct responses that the lines needed."""
         return len(set(self._needed))
 
     def problem(self, line: Response) -> str | None:
-        """What is wrong with the response of a line; None when it is there and proved."""
+        """Problem with the response of a line; None when it exists and is proved."""
         assert line.sha256 is not None
         now, entries = self._erasures.now(line.sha256), self._erasures.of(line.sha256)
         self._needed.append(_start(now))
         if entries:
-            self._met.add(line.sha256)
+            self._named.add(line.sha256)
         elif now in self._checked:
             return None
         try:
@@ -50,9 +52,9 @@ class ResponseCheck:
         self._remember(now)
         return f"the erased response {line.sha256[:16]}…: {wrong}" if wrong else None
 
-    def pruned(self, digest: str) -> None:
-        """Take note of a line whose response was pruned."""
-        self._met.add(digest)
+    def add_pruned(self, digest: str) -> None:
+        """Record that a line named a response that was pruned."""
+        self._named.add(digest)
 
     def _read(self, digest: str) -> None:
         for _ in self._objects.checked(digest):
@@ -66,11 +68,12 @@ class ResponseCheck:
     def unnamed(self) -> Iterator[str]:
         """Erased responses that no line named: one sentence for each erasure."""
         for erasure in self._erasures.entries:
-            missing = [r.former for r in erasure.responses if r.former not in self._met]
+            missing = [r.former for r in erasure.responses if r.former not in self._named]
             if missing:
-                yield f"erasure {erasure.number} names responses of no run ({len(missing)}), such as {missing[0][:16]}…"
+                example = f"{missing[0][:16]}…"
+                yield f"erasure {erasure.number} names responses that no run names ({len(missing)}), such as {example}"
 
-    def left(self) -> Iterator[str]:
+    def unneeded(self) -> Iterator[str]:
         """Digests of the objects that no line needs."""
         needed = array("Q", sorted(self._needed))
         for digest in self._layout.digests():
@@ -80,7 +83,7 @@ class ResponseCheck:
                 yield digest
 
     def damage_of(self, digest: str) -> str | None:
-        """What is wrong with an object that no line needs."""
+        """Damage of an object that no line needs; None when it is intact."""
         try:
             self._read(digest)
         except IntegrityBroken as exc:

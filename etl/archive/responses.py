@@ -1,4 +1,4 @@
-"""Responses of an archive by the digests that manifests have of them, as they are after erasures."""
+"""Responses of an archive, looked up by the digests in manifests and returned as they are after erasures."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class Responses:
         self._objects, self._erasures = Objects(layout), read_erasures(layout)
 
     def get(self, digest: str) -> bytes:
-        """The response that a line names. Raises `IntegrityBroken` when it is missing, damaged or another."""
+        """Response that a line names. Raises `IntegrityBroken` when it is missing, damaged or does not match."""
         return self._objects.get(self._erasures.now(digest))
 
     @property
     def erased(self) -> bool:
-        """Whether there was an erasure."""
+        """Whether the archive has an erasure."""
         return bool(self._erasures.entries)
 
     def is_erased_from(self, line: Response) -> bool:

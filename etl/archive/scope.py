@@ -1,4 +1,4 @@
-"""Which answers of an archive can hold content of a number: its account's listings, and answers to other requests."""
+"""Scope of an erasure: which answers can contain a number, and which of their records count."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from etl.archive.pieces import LISTING, answer_id
 
 
 def within(sought: Sought, line: Response, body: bytes, account_id: int) -> Sought | None:
-    """What to search for in the answer of a line; None where it cannot hold a number of the account.
+    """Search target for the answer of a line; None if the answer cannot contain a number of the account.
 
-    A listing of the account, or of no account, is searched as a whole, and so is an answer that does not say that it is
-    to its line's request, whoever that was of. In a listing of another account, rows that name this one count.
+    A listing of the account, or of no known account, is searched as a whole. So is any answer that does not name its
+    line's request, whatever account the request was for. In a listing of another account, only records that name this
+    account count.
     """
     listing = line.method == LISTING
     if (listing and line.account_id in (None, account_id)) or answer_id(body) != line.request_id:

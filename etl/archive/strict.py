@@ -1,4 +1,4 @@
-"""JSON of an archive, read strictly: no unknown field, no name twice in an object, instants in their one spelling."""
+"""Strict JSON decoder of the archive: no unknown field, no name twice in an object, one spelling of instants."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\
 
 
 def strictly(text: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T]) -> T:
-    """What `text` says. Raises `ValueError` when the decoder refuses it, or when it is spelt in another way."""
+    """Decode `text`. Raises `ValueError` when the decoder refuses it, or when its spelling is not the expected one."""
     try:
         found = decoder.decode(text)
-        said = json.loads(bytes(text), object_pairs_hook=_each_once, parse_int=str, parse_float=str)
+        plain = json.loads(bytes(text), object_pairs_hook=_each_once, parse_int=str, parse_float=str)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
         raise ValueError(str(exc)) from None
     for name in _instants(type(found)):
-        if isinstance(value := said.get(name), str) and not INSTANT.fullmatch(value):
-            raise ValueError(f"{name} is not spelled as an instant in UTC that ends with Z")
+        if isinstance(value := plain.get(name), str) and not INSTANT.fullmatch(value):
+            raise ValueError(f"{name} is not an instant in UTC that ends with Z")
     return found
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     out = dict(pairs)
     if len(out) < len(pairs):
-        raise ValueError("a name comes twice in one object")
+        raise ValueError("an object has the same name twice")
     return out
 
 
 @cache
 def _instants(kind: type[msgspec.Struct]) -> tuple[str, ...]:
     """Fields that are instants."""
-    return tuple(name for name, told in get_type_hints(kind).items() if told in (datetime, datetime | None))
+    return tuple(name for name, hint in get_type_hints(kind).items() if hint in (datetime, datetime | None))

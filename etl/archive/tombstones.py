@@ -13,7 +13,7 @@ from etl.errors import IntegrityBroken
 
 
 class Tombstone(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Pruned run. `removed`: the digests that its manifest has of the responses that went, in ascending order."""
+    """Pruned run. `removed`: digests of its removed responses, as in its manifest, in ascending order."""
 
     run_id: int
     pruned_at: datetime
@@ -21,7 +21,7 @@ class Tombstone(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def read_tombstone(layout: Layout, run_id: int) -> Tombstone:
-    """Tombstone of a run. Raises `IntegrityBroken` when it is damaged, or another run's."""
+    """Tombstone of a run. Raises `IntegrityBroken` when it is damaged, or belongs to another run."""
     path = layout.tombstone(run_id)
     tombstone, _ = read_record(layout, path, Tombstone)
     if tombstone.run_id != run_id:
@@ -32,12 +32,12 @@ def read_tombstone(layout: Layout, run_id: int) -> Tombstone:
 
 
 def write_tombstone(layout: Layout, tombstone: Tombstone) -> None:
-    """Write the tombstone, durable on return."""
+    """Write the tombstone; it is durable on return."""
     write_record(layout.tombstone(tombstone.run_id), tombstone)
 
 
 def removed_by_any(layout: Layout) -> frozenset[str]:
-    """Responses that lines of pruned runs may lack: what any tombstone lists, for two runs may have had the same one.
+    """Responses that pruned runs may lack: those of any tombstone, because two runs may have had the same response.
 
     Raises `IntegrityBroken` when a tombstone is damaged.
     """

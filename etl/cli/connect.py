@@ -76,7 +76,7 @@ def recording(loaded: Loaded, report: Report) -> tuple[RunRecorder, Tap | None]:
     for warning in group_writable(folder.expanduser()):
         report(Notice(message=warning))
     recorder = Recorder(folder.expanduser(), report)
-    return recorder, recorder.heard
+    return recorder, recorder.received
 
 
 def credentials(settings: Settings) -> Credentials:

@@ -117,14 +117,14 @@ def test_an_archives_head(customer: Source, vnsync: Run) -> None:
     for head in (f"{run}:{digest}", f"0{run}:{digest}", digest.upper()):
         done = vnsync("verify", "kept", "--head", head)
         assert done.code == 0
-        assert f"is of run {run}, the last" in done.out
+        assert f"is the head of run {run}, the newest" in done.out
     assert vnsync("verify", "kept", "--head", f"12001={digest}").code == 2
     assert vnsync("verify", "--head", f"{run}:{digest}").code == 2
     Path(f"kept/runs/{run}.jsonl").unlink()
     assert vnsync("verify", "kept").code == 0
     cut = vnsync("verify", "kept", "--head", f"{run}:{digest}")
     assert cut.code == 70
-    assert f"head {run}:{digest} is of no run in the archive" in cut.error
+    assert f"head {run}:{digest} matches no run of the archive" in cut.error
     for path in Path("kept/runs").iterdir():
         path.unlink()
     bare = vnsync("verify", "kept")

@@ -27,7 +27,7 @@ def recorded(folder: Path, heard: Sequence[Heard], run: Beginning = RUN) -> str:
     recorder.reaches({ACCOUNT: [1], OTHER: [2]})
     asked = {"method": LISTING, "params": {"user_id": 1}, "request_id": REQUEST, "received_at": BEGAN, "status": 200}
     for body, other in heard:
-        recorder.heard(Exchange(**{**asked, **other}, body=body))  # type: ignore[arg-type]  # its fields, by name
+        recorder.received(Exchange(**{**asked, **other}, body=body))  # type: ignore[arg-type]  # its fields, by name
     at = run.started_at
     ended = RunResult(run_id=run.run_id, status=RunStatus.SUCCEEDED, exit_code=0, started_at=at, finished_at=at)
     recorder.ends(ended)

@@ -84,7 +84,7 @@ class Rig:
             report=self.events.append,
             retry_max_seconds=retry_max_seconds,
             transport=SandboxTransport(self.api),
-            tap=recorder.heard if recorder else None,
+            tap=recorder.received if recorder else None,
         ) as api:
             return sync(
                 api,

@@ -145,7 +145,7 @@ def test_marker_that_says_more_is_found(rig: Rig, tmp_path: Path) -> None:
     """An extra key is nothing that vnsync wrote; the archive is one nevertheless."""
     marker = tmp_path / "a" / layout.MARKER
     marker.write_bytes(marker.read_bytes().replace(b"}", b', "x": 1}'))
-    assert check_archive(tmp_path / "a").problems == [f"{marker} says more than vnsync writes"]
+    assert check_archive(tmp_path / "a").problems == [f"{marker} has more content than vnsync writes"]
 
 
 @pytest.mark.parametrize(
@@ -201,9 +201,9 @@ def test_kept_head_stays_known_until_its_run_is_taken_away(rig: Rig, tmp_path: P
         assert found.problems == []
         assert sum(note.startswith("head ") for note in found.notes) == len(kept)
     elsewhere = ArchiveHead(heads[0].digest, heads[-1].run_id)
-    assert any(f"head {elsewhere} is of no run" in p for p in check_archive(folder, [elsewhere]).problems)
+    assert any(f"head {elsewhere} matches no run" in p for p in check_archive(folder, [elsewhere]).problems)
     existing(folder).manifest(heads[-1].run_id or 0).unlink()
-    assert any(f"head {heads[-1]} is of no run" in p for p in check_archive(folder, heads).problems)
+    assert any(f"head {heads[-1]} matches no run" in p for p in check_archive(folder, heads).problems)
 
 
 def test_responses_without_any_run_are_a_problem(rig: Rig, tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ def test_run_of_an_erasure_is_missed(rig: Rig, tmp_path: Path) -> None:
     folder, last = tmp_path / "a", _runs(rig)[-1]
     erase_number(folder, *_number(rig)[:2], now=rig.clock.now())
     existing(folder).manifest(last).unlink()
-    assert "erasure 1 names responses of no run (1)" in check_archive(folder).problems[0]
+    assert "erasure 1 names responses that no run names (1)" in check_archive(folder).problems[0]
 
 
 def test_prune_leaves_a_verifiable_archive_that_goes_on(rig: Rig, tmp_path: Path) -> None:
@@ -339,7 +339,7 @@ def test_erasure_without_its_record_is_found(rig: Rig, tmp_path: Path) -> None:
     found = check_archive(folder)
     assert (found.problems, found.notes[0]) == (
         [],
-        "responses as they were before an erasure are there (1): erase again",
+        "original responses that were erased from still exist (1): run the erasure again",
     )
     erase_number(folder, account, number, now=rig.clock.now())
     assert not back.exists()

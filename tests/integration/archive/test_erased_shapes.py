@@ -182,7 +182,7 @@ def test_archive_of_every_shape_is_erased_and_proved(tmp_path: Path) -> None:
     assert whole == {digest_of(body) for body in named}
     found = check_archive(tmp_path, [ArchiveHead(head)])
     assert found.problems == []
-    assert any(f"({len(SHAPES)}), {len(named)} of them as a whole, at" in note for note in found.notes)
+    assert any(f"({len(SHAPES)}), {len(named)} of them replaced as a whole, at" in note for note in found.notes)
     assert _erase(tmp_path).responses == 0
 
 

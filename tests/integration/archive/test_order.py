@@ -79,7 +79,7 @@ def test_run_beside_others_comes_under_a_later_head(written: Written) -> None:
     written.end(5)
     assert [written.names(i) for i in (2, 3, 4, 5)] == [[1], [1, 2], [1, 3], [4]]
     head = written.head(5)
-    assert check_archive(written.folder, [head]).notes == [f"head {str(head)[:32]}... is of run 5, the last"]
+    assert check_archive(written.folder, [head]).notes == [f"head {str(head)[:32]}... is the head of run 5, the newest"]
     path = existing(written.folder).manifest(1)
     path.write_bytes(path.read_bytes().replace(b'"bounds":[1]', b'"bounds":[2]'))
     assert any("run 1" in problem for problem in check_archive(written.folder, [head]).problems)
@@ -92,7 +92,7 @@ def test_run_that_no_later_one_names_whole_is_told(written: Written) -> None:
     written.end(2)
     written.end(1)
     (note,) = check_archive(written.folder).notes
-    assert note.startswith("the end of run 1 comes under no other head: keep 1:")
+    assert note.startswith("no other head proves the end of run 1: keep 1:")
 
 
 def test_interrupted_run_is_named_no_longer_than_a_day(written: Written) -> None:

@@ -157,7 +157,7 @@ def test_erasure_that_a_later_run_does_not_know_is_told(tmp_path: Path) -> None:
     path.write_bytes(content)
     found = check_archive(tmp_path)
     assert found.problems == []
-    assert any(n.startswith(f"erasure 1 says that it was made before run {later(5).run_id} began") for n in found.notes)
+    assert any(n.startswith(f"erasure 1 is dated before run {later(5).run_id} began") for n in found.notes)
 
 
 @pytest.mark.fault("E02")
