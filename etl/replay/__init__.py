@@ -1,1 +1,1 @@
-"""Replay: a warehouse rebuilt from archived responses, by the same pipeline, and where it departs from what was."""
+"""Replay: rebuilding a warehouse from archived responses with the same pipeline, and reporting every mismatch."""

@@ -1,4 +1,4 @@
-"""Runs that a restored backup undid: the archive has them, and later runs do not follow them."""
+"""Runs that a restored backup undid: the archive has them, but later runs do not continue from them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from etl.replay.outcome import Episode
 
 
 def undone(episodes: Sequence[Episode]) -> list[int]:
-    """The runs, in order, from which the archive's last observation of some account does not come.
+    """Runs, in order, that are not among the predecessors of the archive's last observation of some account.
 
-    `episodes`: in the order of their observations. Where the chain leaves the archive (it was pruned), nothing is told
-    of what lies before.
+    `episodes`: in the order of their observations. If a predecessor is not in the archive (its run was pruned), runs
+    before that point are not reported.
     """
     accounts = defaultdict[int, list[tuple[int, Publishes]]](list)
     for episode in episodes:
@@ -27,7 +27,7 @@ def undone(episodes: Sequence[Episode]) -> list[int]:
 
 def _undone(published: Sequence[tuple[int, Publishes]]) -> list[int]:
     places: dict[datetime, int] = {one.observed_at: place for place, (_, one) in enumerate(published)}
-    way = [len(published) - 1]
-    while (before := published[way[-1]][1].previous) is not None and places.get(before, way[-1]) < way[-1]:
-        way.append(places[before])
-    return [published[place][0] for later, earlier in pairwise(way) for place in range(earlier + 1, later)]
+    path = [len(published) - 1]
+    while (before := published[path[-1]][1].previous) is not None and places.get(before, path[-1]) < path[-1]:
+        path.append(places[before])
+    return [published[place][0] for later, earlier in pairwise(path) for place in range(earlier + 1, later)]

@@ -1,4 +1,4 @@
-"""Two histories side by side: how many versions of each account and table are in one warehouse and not in the other."""
+"""Comparison of two histories: how many versions of each account and table are in only one of two warehouses."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ BATCH = 5_000
 
 @dataclass(frozen=True, kw_only=True)
 class TableDifference:
-    """One table of one account: versions in both, and in one of the two only.
+    """Counts for one table of one account: versions in both warehouses, and in only one of the two.
 
-    A version that was edited counts on both sides; `erased`: those of the warehouse that differ only because their
-    personal content was erased from it, and count nowhere else. `first_key`: of the first that differs.
+    A version that was edited counts on both sides. `erased`: versions that differ only because their personal content
+    was erased from the warehouse; they count nowhere else. `first_key`: key of the first version that differs.
     """
 
     account_id: int
@@ -37,7 +37,7 @@ class TableDifference:
 
 @dataclass(frozen=True)
 class Span:
-    """The time that both know: of what was before, only what still held counts, as if it had begun then."""
+    """Time range that both histories cover. A version that began earlier and was still valid counts from `begin`."""
 
     begin: datetime
     end: datetime
@@ -55,27 +55,27 @@ def differences(warehouse: Engine, replayed: Engine, spans: dict[int, Span]) -> 
                     _compare_numbers(count, one, other, erased)
                 else:
                     count.take(one, other)
-                yield count.told(account_id, table)
+                yield count.result(account_id, table)
 
 
 def accounts_erased_from(warehouse: Engine) -> set[int]:
-    """The accounts of which a number was erased."""
+    """Accounts with an erased number."""
     with database_errors(), warehouse.connect() as connection:
         return set(connection.scalars(select(schema.erasures.c.account_id).distinct()))
 
 
 @dataclass
 class _Count:
-    """What was compared so far in one table of one account."""
+    """Counts so far in one table of one account."""
 
     same: int = 0
-    more: int = 0
-    less: int = 0
+    only_left: int = 0
+    only_right: int = 0
     erased: int = 0
     first: tuple[Any, ...] | None = None
 
     def take(self, left: Iterator[Version], right: Iterator[Version]) -> None:
-        """Compare versions, which come in the order of their keys."""
+        """Compare versions; both iterators must yield them in the order of their keys."""
         one, other = next(left, None), next(right, None)
         while one is not None or other is not None:
             if one == other:
@@ -84,25 +84,25 @@ class _Count:
             lower = min(v[0] for v in (one, other) if v is not None)
             self.first = self.first or lower
             if one is not None and one[0] == lower:
-                self.more, one = self.more + 1, next(left, None)
+                self.only_left, one = self.only_left + 1, next(left, None)
             if other is not None and other[0] == lower:
-                self.less, other = self.less + 1, next(right, None)
+                self.only_right, other = self.only_right + 1, next(right, None)
 
-    def told(self, account_id: int, table: declared.Table) -> TableDifference:
-        """The outcome."""
+    def result(self, account_id: int, table: declared.Table) -> TableDifference:
+        """Counts as the result for one table."""
         return TableDifference(
             account_id=account_id,
             table=table.name,
             same=self.same,
-            only_warehouse=self.more,
-            only_replay=self.less,
+            only_warehouse=self.only_left,
+            only_replay=self.only_right,
             erased=self.erased,
             first_key=None if self.first is None else ", ".join(str(part) for part in self.first[:-1]),
         )
 
 
 def _erased(connection: Connection, account_id: int, span: Span) -> dict[int, set[datetime]]:
-    """When the versions began that were erased from the warehouse, by number; as `_versions` tells it."""
+    """By number: start times of the versions that were erased from the warehouse, clipped as `_versions` does."""
     rows, out = schema.erasures.c, dict[int, set[datetime]]()
     mine = select(rows.virtual_number_id, rows.valid_from).where(rows.account_id == account_id)
     for number_id, valid_from in connection.execute(mine):
@@ -113,31 +113,31 @@ def _erased(connection: Connection, account_id: int, span: Span) -> dict[int, se
 def _compare_numbers(
     count: _Count, left: Iterator[Version], right: Iterator[Version], erased: Mapping[int, set[datetime]]
 ) -> None:
-    """Compare numbers; those that something was erased from as a whole, when all others are through."""
-    ours, theirs = defaultdict[int, list[Version]](list), defaultdict[int, list[Version]](list)
-    count.take(_apart(left, erased, ours), _apart(right, erased, theirs))
+    """Compare versions of numbers; each number with an erasure is compared as a whole, after all others."""
+    from_left, from_right = defaultdict[int, list[Version]](list), defaultdict[int, list[Version]](list)
+    count.take(_without(left, erased, from_left), _without(right, erased, from_right))
     for number_id in sorted(erased):
-        one, other = ours[number_id], theirs[number_id]
+        one, other = from_left[number_id], from_right[number_id]
         if one != other and alike(one, other, erased[number_id]):
             count.erased += len(one)
         else:
             count.take(iter(one), iter(other))
 
 
-def _apart(
-    versions: Iterator[Version], numbers: Container[int], kept: Mapping[int, list[Version]]
+def _without(
+    versions: Iterator[Version], numbers: Container[int], removed: Mapping[int, list[Version]]
 ) -> Iterator[Version]:
-    """The versions, those of certain numbers put into `kept` instead."""
+    """Versions without those of `numbers`, which are added to `removed` instead."""
     for version in versions:
         number_id = version[0][-2]
         if number_id in numbers:
-            kept[number_id].append(version)
+            removed[number_id].append(version)
         else:
             yield version
 
 
 def _versions(connection: Connection, table: declared.Table, account_id: int, span: Span) -> Iterator[Version]:
-    """The versions of the span in the order of their keys, ends beyond it left open."""
+    """Versions within the span, in the order of their keys; a version that ends after the span counts as open."""
     keys = len(table.key)
     statement = _select(table, account_id, span).execution_options(yield_per=BATCH)
     for row in connection.execute(statement):

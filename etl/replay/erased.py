@@ -1,4 +1,4 @@
-"""Whether two histories of a number differ by nothing but what was erased from one of them."""
+"""Comparison of two histories of one number that ignores the content that was erased from one of them."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any
 from etl.domain.tables import VIRTUAL_NUMBERS
 
 Version = tuple[tuple[Any, ...], tuple[Any, ...]]
-"""What orders versions (key, valid_from), and all that is compared: the columns, valid_from, valid_to."""
+"""Sort key of a version (key, valid_from), and the values to compare (columns, valid_from, valid_to)."""
 _PERSONAL = [i for i, c in enumerate(VIRTUAL_NUMBERS.columns) if c.personal]
 _Interval = tuple[datetime, datetime | None]
 
 
 def alike(warehouse: Sequence[Version], replayed: Sequence[Version], erased: Collection[datetime]) -> bool:
-    """Whether the versions of one number are the same without the content of those that were erased.
+    """Whether the versions of one number are equal when erased content is ignored.
 
-    `erased`: when the versions began that were erased from the warehouse. Where such a version stands, neighbours that
-    differed by their content only are one.
+    `erased`: start times of the versions that were erased from the warehouse. During such a version, neighbouring
+    versions that differ only in personal content count as one.
     """
-    gone = [_interval(v) for v in warehouse if v[0][-1] in erased and _is_empty(v)]
-    return _folded(warehouse, gone) == _folded(replayed, gone)
+    intervals = [_interval(v) for v in warehouse if v[0][-1] in erased and _is_empty(v)]
+    return _merged(warehouse, intervals) == _merged(replayed, intervals)
 
 
 def _interval(version: Version) -> _Interval:
@@ -32,12 +32,12 @@ def _is_empty(version: Version) -> bool:
     return all(version[1][i] is None for i in _PERSONAL)
 
 
-def _folded(versions: Iterable[Version], gone: Iterable[_Interval]) -> list[tuple[Any, ...]]:
-    """The versions without the content that is gone, neighbours that are the same then as one."""
+def _merged(versions: Iterable[Version], erased: Iterable[_Interval]) -> list[tuple[Any, ...]]:
+    """Versions without personal content in the erased intervals; neighbours that become equal are merged."""
     out: list[tuple[Any, ...]] = []
     for version in versions:
         *values, begin, end = version[1]
-        if any(start <= begin and (stop is None or begin < stop) for start, stop in gone):
+        if any(start <= begin and (stop is None or begin < stop) for start, stop in erased):
             values = [None if i in _PERSONAL else v for i, v in enumerate(values)]
         if out and out[-1][:-2] == tuple(values) and out[-1][-1] == begin:
             begin = out.pop()[-2]

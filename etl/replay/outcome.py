@@ -1,4 +1,4 @@
-"""What a replay did, and where it is not what was."""
+"""Result of a replay: the replayed runs and accounts, and the mismatches with the archive."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from etl.domain.viewer import Viewer
 from etl.errors import IntegrityBroken
 
 MOST_NAMED = 20
-"""Runs up to which a command that names them all is told."""
+"""Maximum number of runs that a suggested command names one by one."""
 
 
 @dataclass(frozen=True)
 class Episode:
-    """A run to replay, and what it published, by account.
+    """Run to replay, and its publications by account.
 
-    `manifest`: without its responses; `erased`: the accounts from whose responses personal content was erased.
+    `manifest`: without its response lines; `erased`: accounts from whose responses personal content was erased.
     """
 
     manifest: Manifest
@@ -30,12 +30,12 @@ class Episode:
 
     @property
     def run_id(self) -> int:
-        """The run's id."""
+        """Id of the run."""
         return self.manifest.run.run_id
 
     @property
     def viewers(self) -> dict[int, Viewer]:
-        """The viewer of each account that was published, as the archive has it."""
+        """Archived viewer of each published account."""
         return {
             i: Viewer(credential=p.listed_by_credential, user_id=p.listed_by_user_id) for i, p in self.published.items()
         }
@@ -52,7 +52,7 @@ class Episode:
 
 @dataclass(frozen=True, kw_only=True)
 class Mismatch:
-    """Where a replay is not what was: the first of its account. `table`: the first table in which it shows."""
+    """First difference between a replay and the archive in one account. `table`: the first table that differs."""
 
     run_id: int
     account_id: int
@@ -64,20 +64,21 @@ class Mismatch:
 
     @property
     def compares(self) -> bool:
-        """Whether it has two values that are not the same."""
+        """Whether the mismatch has an expected and a found value."""
         return self.expected is not None or self.found is not None
 
     @property
     def shown(self) -> tuple[str, str]:
-        """What was expected and what was found, for people."""
+        """Expected and found value as text."""
         return _shown(self.expected), _shown(self.found)
 
 
 @dataclass(kw_only=True)
 class AccountReplay:
-    """How far an account was rebuilt. `archived_digest`: the chain's head as the archive has it.
+    """Progress of one account's replay. `archived_digest`: the chain's head in the archive.
 
-    `unpublished`: syncs that published nothing then either. `failure`: why one that did could not be replayed.
+    `unpublished`: syncs that published nothing in the recorded run either. `failure`: reason why a sync that was
+    published could not be replayed.
     """
 
     account_id: int
@@ -91,9 +92,9 @@ class AccountReplay:
 
 @dataclass(kw_only=True)
 class Replayed:
-    """What a replay did. `skipped`: runs that published nothing, or that the warehouse holds already.
+    """Result of a replay. `skipped`: runs that published nothing, or that the warehouse already has.
 
-    `whole`: all runs that were asked for; `undone`: those of them that a restored backup undid.
+    `whole`: all requested runs; `undone`: those of them that a restored backup undid.
     """
 
     runs: int = 0
@@ -104,15 +105,15 @@ class Replayed:
     mismatches: dict[int, Mismatch] = field(default_factory=dict)
 
     def account(self, account_id: int) -> AccountReplay:
-        """The account's entry."""
+        """Entry of an account, created if missing."""
         return self.accounts.setdefault(account_id, AccountReplay(account_id=account_id))
 
     @property
     def failed(self) -> list[int]:
-        """The accounts of which a sync could not be replayed, so that their history has a hole."""
+        """Accounts with a sync that could not be replayed; their history is incomplete."""
         return sorted(a.account_id for a in self.accounts.values() if a.failure)
 
-    def depart(
+    def add_mismatch(
         self,
         episode: Episode,
         published: Publishes,
@@ -121,7 +122,7 @@ class Replayed:
         found: datetime | str | None = None,
         table: str | None = None,
     ) -> None:
-        """Note a departure: what follows the first of an account means nothing. An erasure explains it."""
+        """Record a mismatch: only the first of each account, because it causes later ones. An erasure is named."""
         if episode.erased_from(published.account_id):
             what = f"{what}; personal content was erased from its responses"
         mismatch = Mismatch(
@@ -135,36 +136,36 @@ class Replayed:
         )
         self.mismatches.setdefault(published.account_id, mismatch)
 
-    def settle(self, episode: Episode, account_id: int, result: AccountResult | None) -> None:
-        """Take in what became of an account that was tried once more."""
-        told, published = self.account(account_id), episode.published.get(account_id)
+    def add_result(self, episode: Episode, account_id: int, result: AccountResult | None) -> None:
+        """Add the result of a replayed account sync, and compare it with the archive."""
+        account, published = self.account(account_id), episode.published.get(account_id)
         if published is None:
-            told.unpublished += 1
+            account.unpublished += 1
         elif result is None or result.status is not AccountStatus.SUCCEEDED:
             reason = (result.error if result else None) or "it was not tried"
-            told.failure = told.failure or reason
-            self.depart(episode, published, f"it is not published: {reason}")
+            account.failure = account.failure or reason
+            self.add_mismatch(episode, published, f"it is not published: {reason}")
         else:
-            told.published += 1
-            told.observed_at = result.observed_at
-            told.chain_digest, told.archived_digest = result.chain_digest, published.chain_digest
+            account.published += 1
+            account.observed_at = result.observed_at
+            account.chain_digest, account.archived_digest = result.chain_digest, published.chain_digest
             self._compare(episode, published, result)
 
     def _compare(self, episode: Episode, published: Publishes, result: AccountResult) -> None:
         if result.observed_at != published.observed_at:
-            self.depart(
+            self.add_mismatch(
                 episode, published, "it was observed at another moment", published.observed_at, result.observed_at
             )
         for table, expected in published.changes.items():
             change = result.changes.get(table)
             found = (change.opened, change.closed) if change else (0, 0)
             if found != tuple(expected):
-                self.depart(episode, published, "other changes", _counts(expected), _counts(found), table)
+                self.add_mismatch(episode, published, "other changes", _counts(expected), _counts(found), table)
         if differ(published.chain_digest, result.chain_digest):
-            self.depart(episode, published, "another chain digest", published.chain_digest, result.chain_digest)
+            self.add_mismatch(episode, published, "another chain digest", published.chain_digest, result.chain_digest)
 
     def error(self) -> IntegrityBroken | None:
-        """The error for a replay that is not what was; None when it is."""
+        """Error for a replay with mismatches; None without any."""
         if not self.mismatches:
             return None
         first = min(self.mismatches.values(), key=lambda d: d.observed_at)
@@ -177,9 +178,9 @@ class Replayed:
         )
 
     def without_undone(self, *, comparing: bool = False) -> str:
-        """How to replay what counts, where the archive holds runs that a restored backup undid; empty where not.
+        """Remedy that leaves out the runs that a restored backup undid; empty if there are none.
 
-        `comparing`: how to compare with that, instead of rebuilding it.
+        `comparing`: for `replay --diff`, instead of a replay into a new database.
         """
         kept = [run_id for run_id in self.whole if run_id not in self.undone]
         where, option = ("", " --diff") if comparing else (", in a new database", "")
@@ -187,18 +188,18 @@ class Replayed:
             return ""
         if len(kept) <= MOST_NAMED:
             runs = " ".join(f"--run {run_id}" for run_id in kept)
-            return f"Leave out what the backup undid{where}: `vnsync replay{option} ARCHIVE {runs}`"
+            return f"Leave out the runs that the backup undid{where}: `vnsync replay{option} ARCHIVE {runs}`"
         runs = ", ".join(map(str, self.undone))
-        return f"Leave out what the backup undid{where}: name every run with --run, but {runs}"
+        return f"Leave out the runs that the backup undid{where}: name every run with --run, but {runs}"
 
 
 def differ(expected: str | None, found: str | None) -> bool:
-    """Whether two digests contradict each other; what has none (older than the chain) contradicts nothing."""
+    """Whether two digests differ; a missing digest (of a sync that is older than the chain) differs from none."""
     return expected is not None and found is not None and expected != found
 
 
 def _shown(value: datetime | str | None) -> str:
-    """An instant to the microsecond: it may differ from another by no more."""
+    """Value as text; an instant with microseconds, because two instants may differ by no more than that."""
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S.%f} UTC"
     return "none" if value is None else value

@@ -1,4 +1,4 @@
-"""Archived answers under the id of the request that is answered now; every other byte stays as it was received."""
+"""Archived answers with the id of the new request; every other byte stays as received, except `limits`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from etl.domain.json_spans import NotJson
 
 _NO_RECORDS = b"[]"
 Edit = tuple[int, int, bytes]
-"""Begin and end of a value, and what stands in its place."""
+"""Begin and end of a value, and its replacement."""
 
 
 def readdressed(body: bytes, archived_id: int, request_id: int) -> list[bytes | memoryview]:
-    """The answer in parts, under `request_id` where it had the id of its own request, and without its `limits`.
+    """Answer in parts: with `request_id` if it had the id of its own request, and with null for its `limits`.
 
-    An id that was another's stays another's. What is no JSON stays as it is.
+    An answer to another request stays one: its id never becomes `request_id`. An answer that is not JSON does not
+    change.
     """
     span = array_span(body)
     if span is None:
@@ -26,9 +27,9 @@ def readdressed(body: bytes, archived_id: int, request_id: int) -> list[bytes | 
     begin, end = span
     envelope = body[:begin] + _NO_RECORDS + body[end:]
     edits = _edits(envelope, archived_id, request_id)
-    behind = begin + len(_NO_RECORDS)
+    tail = begin + len(_NO_RECORDS)
     before = _edited(envelope[:begin], [edit for edit in edits if edit[1] <= begin])
-    after = _edited(envelope[behind:], [(a - behind, b - behind, new) for a, b, new in edits if a >= behind])
+    after = _edited(envelope[tail:], [(a - tail, b - tail, new) for a, b, new in edits if a >= tail])
     return [before, memoryview(body)[begin:end], after]
 
 
@@ -61,7 +62,7 @@ def _found(text: bytes, archived_id: int, request_id: int) -> Iterator[Edit]:
 
 
 def _limits(text: bytes, result: int) -> Iterator[tuple[int, int]]:
-    """Points that were spent then: they do not hold up a replay."""
+    """Spans of the points in the answer's metadata, which must not slow down a replay."""
     for metadata in _members(text, result):
         if metadata.name == "metadata":
             yield from ((m.begin, m.end) for m in _members(text, metadata.begin) if m.name == "limits")
@@ -80,7 +81,7 @@ def _number(token: bytes) -> object:
 
 
 def rows(body: bytes) -> dict[int, msgspec.Raw]:
-    """Records of an answer by their ids, as they were received; none where it has none."""
+    """Records of an answer by id, as received; empty if it has no records."""
     pieces = cut(body)
     found = () if pieces is None else zip(pieces.ids(), pieces.records, strict=True)
     return {number_id: msgspec.Raw(record) for number_id, record in found if number_id is not None}

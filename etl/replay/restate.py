@@ -1,4 +1,4 @@
-"""The past restated: an archive replayed beside the warehouse, and compared with it. The warehouse is only read."""
+"""Comparison of the warehouse with a replay of the archive into a temporary warehouse. The warehouse is only read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from etl.domain.ports import Report
 from etl.replay.compare import Span, TableDifference, accounts_erased_from, differences
 from etl.replay.outcome import Replayed
-from etl.replay.rebuild import Chosen, replay
+from etl.replay.rebuild import Selection, replay
 from etl.store import migrations
 from etl.store.engine import open_warehouse
 from etl.workers.transformers import Transformers, inline
@@ -20,10 +20,11 @@ from etl.workers.transformers import Transformers, inline
 
 @dataclass(frozen=True, kw_only=True)
 class Restated:
-    """What a replay came to, and where the warehouse says otherwise; what could not be replayed is left out.
+    """Result of a replay, and its differences from the warehouse; accounts that could not be replayed are left out.
 
-    `erased`: whether personal content was erased from the warehouse, so that a new one would hold it again;
-    `erased_archive`: from the archive, so that it would lack it. Both of the accounts compared.
+    `erased`: personal content was erased from the warehouse, so that a rebuilt one would have it again;
+    `erased_archive`: it was erased from the archive, so that a rebuilt one would lack it. Both concern only the
+    accounts that were compared.
     """
 
     replayed: Replayed
@@ -33,23 +34,23 @@ class Restated:
 
     @property
     def failed(self) -> list[int]:
-        """The accounts that could not be replayed."""
+        """Accounts that could not be replayed."""
         return self.replayed.failed
 
     @property
     def differing(self) -> list[TableDifference]:
-        """The tables in which versions differ by more than an erasure."""
+        """Tables in which versions differ by more than an erasure."""
         return [t for t in self.tables if t.only_warehouse or t.only_replay]
 
 
-def restate(asked: Chosen, warehouse: Engine, *, report: Report, transformers: Transformers = inline) -> Restated:
+def restate(asked: Selection, warehouse: Engine, *, report: Report, transformers: Transformers = inline) -> Restated:
     """Replay into a temporary SQLite warehouse, and compare its history with that of `warehouse`."""
     migrations.check(warehouse)
     with tempfile.TemporaryDirectory(prefix="vnsync-replay-") as temporary:
         engine = open_warehouse(f"sqlite:///{temporary}/replayed.db")
         migrations.upgrade(engine)
         done = replay(asked, engine, report=report, transformers=transformers)
-        spans = _spans(asked, leaving_out=done.failed)
+        spans = _spans(asked, without=done.failed)
         return Restated(
             replayed=done,
             tables=list(differences(warehouse, engine, spans)),
@@ -58,10 +59,10 @@ def restate(asked: Chosen, warehouse: Engine, *, report: Report, transformers: T
         )
 
 
-def _spans(asked: Chosen, *, leaving_out: Collection[int]) -> dict[int, Span]:
-    """From the first observation of each account to its last."""
-    moments: dict[int, list[datetime]] = {}
+def _spans(asked: Selection, *, without: Collection[int]) -> dict[int, Span]:
+    """By account: the time from its first archived observation to its last, without the accounts in `without`."""
+    instants: dict[int, list[datetime]] = {}
     for episode in asked.episodes:
-        for account_id in episode.published.keys() - leaving_out:
-            moments.setdefault(account_id, []).append(episode.published[account_id].observed_at)
-    return {account_id: Span(min(found), max(found)) for account_id, found in moments.items()}
+        for account_id in episode.published.keys() - without:
+            instants.setdefault(account_id, []).append(episode.published[account_id].observed_at)
+    return {account_id: Span(min(found), max(found)) for account_id, found in instants.items()}

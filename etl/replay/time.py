@@ -1,4 +1,4 @@
-"""Time and chance as they were: the moments and the run id that the archive tells."""
+"""Clock and random numbers of a replay, which reproduce the archived instants and the archived run id."""
 
 from __future__ import annotations
 
@@ -6,43 +6,43 @@ from datetime import UTC, datetime, timedelta
 
 
 class ArchivedClock:
-    """Says the moment that it was set to; waiting takes no time."""
+    """Clock that stands at the instant it was set to; waiting takes no time."""
 
     def __init__(self, moment: datetime) -> None:
         self.moment = moment
         self._waited = 0.0
 
     def now(self) -> datetime:
-        """The archived moment."""
+        """Archived instant."""
         return self.moment
 
     def monotonic(self) -> float:
-        """Seconds that were waited so far."""
+        """Seconds of waiting so far."""
         return self._waited
 
     def sleep(self, seconds: float) -> None:
-        """Nobody has to be waited for."""
+        """Count the seconds without waiting: the archive answers at once."""
         self._waited += seconds
 
 
-class ArchivedChance:
-    """Draws what gives a run its archived id, as long as that is free; then the ids beside it."""
+class ArchivedRandom:
+    """Random source that gives a run its archived id, if that id is free, or else one of the next ids."""
 
     def __init__(self, run_id: int) -> None:
         self._next = run_id
 
     def random(self) -> float:
-        """Nothing depends on it."""
+        """Return 0, because no result of a replay depends on this number."""
         return 0.0
 
     def randrange(self, stop: int, /) -> int:
-        """The last digits of the id."""
+        """Return the last digits of the run id."""
         drawn, self._next = self._next % stop, self._next + 1
         return drawn
 
 
 def moment_of(run_id: int, otherwise: datetime) -> datetime:
-    """The moment in a run id (YYMMDDhhmmss, milliseconds, a digit); `otherwise` where it is made in another way."""
+    """Instant in a run id (YYMMDDhhmmss, milliseconds, a digit); `otherwise` if the id has another format."""
     text = f"{run_id:016d}"
     try:
         second = datetime.strptime(text[:12], "%y%m%d%H%M%S").replace(tzinfo=UTC)

@@ -390,6 +390,6 @@ def test_a_replay_into_another_installation_s_warehouse_writes_nothing(
     other.clock.pass_time(30 * 86_400)
     assert other.sync().exit_code == 0
     before = _image(foreign)
-    with pytest.raises(OtherInstallation, match="the archive goes on with those of"):
+    with pytest.raises(OtherInstallation, match="the archive continues with those of"):
         replay(chosen(tmp_path / "archive"), foreign, report=rig.events.append)
     assert _image(foreign) == before

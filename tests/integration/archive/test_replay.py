@@ -118,7 +118,7 @@ def test_warehouse_that_stands_elsewhere_is_refused(
     another.clock.pass_time(5)
     another.sync()
     before = histories(engine)
-    with pytest.raises(Usage, match="does not go on from there"):
+    with pytest.raises(Usage, match="does not continue from there"):
         rebuilt(rig, engine)
     assert histories(engine) == before
 
@@ -331,7 +331,7 @@ def test_nothing_to_replay_is_usage(warehouse: Engine, tmp_path: Path) -> None:
     """Before the first run, and an archive without a run."""
     rig = archived(warehouse, tmp_path / "a")
     days(rig, 1)
-    with pytest.raises(Usage, match="what is asked for began at 2026-01-06 06:00:00 UTC"):
+    with pytest.raises(Usage, match="the first requested run began at 2026-01-06 06:00:00 UTC"):
         chosen(tmp_path / "a", until=rig.clock.now() - timedelta(days=2))
     Recorder(tmp_path / "b", rig.events.append)
     with pytest.raises(Usage, match="there is no run in it"):
