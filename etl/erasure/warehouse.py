@@ -1,7 +1,7 @@
-"""Erasing one number's personal content: from what is current, from every version that ended, and from quarantine.
+"""Erasure of one number's personal content from the warehouse: from current rows, closed versions and quarantine.
 
-What stood there is replaced by null, and its digest is kept in `erasures`, so that the chain stays verifiable and tells
-that something was taken away. Only an owner of the tables may do it; a role that only loads has no right to.
+Each value becomes null, and a digest of the erased content is kept in `erasures`, so that the chain stays verifiable
+and shows that content was erased. Only an owner of the tables may erase; a role that only loads may not.
 """
 
 from __future__ import annotations
@@ -36,25 +36,25 @@ from etl.store.liveness import refuse_while_running
 from etl.store.locks import hold_schema
 
 ERASED_RECORD = '{"erased": true}'
-"""Stands in the place of a quarantined record."""
+"""Replaces a quarantined record."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Erased:
-    """What an erasure took, or would take: versions of the number, and quarantined records of it."""
+    """Counts of an erasure, or of what it would erase: versions and quarantined records of the number."""
 
     account_id: int
     virtual_number_id: int
     versions: int
     earlier: int
-    """Versions whose content was erased before."""
+    """Versions whose content an earlier erasure removed."""
     quarantined: int
 
 
 def erase_number(engine: Engine, account_id: int, number_id: int, *, now: datetime, reason: str | None) -> Erased:
-    """Erase it, in one transaction; what has been erased before stays as it is.
+    """Erase the number's personal content in one transaction. Versions that were erased earlier do not change.
 
-    Raises `Usage` for a number that was never there, `TryLater` while a run is on, `NotAllowed` for other roles.
+    Raises `Usage` for a number that the warehouse never had, `TryLater` during a run, `NotAllowed` for other roles.
     """
     try:
         with database_errors(), begin_writing(engine) as connection:
@@ -65,7 +65,7 @@ def erase_number(engine: Engine, account_id: int, number_id: int, *, now: dateti
             if rows:
                 connection.execute(insert(schema.erasures), rows)
             _empty(connection, account_id, number_id)
-            _forget(connection, account_id)
+            _delete_fingerprints(connection, account_id)
     except NotAllowed as exc:
         raise NotAllowed(f"only an owner of the tables may erase ({exc})", remedy="Connect as the owner") from exc
     _overwrite(engine)
@@ -73,7 +73,7 @@ def erase_number(engine: Engine, account_id: int, number_id: int, *, now: dateti
 
 
 def count_erasable(engine: Engine, account_id: int, number_id: int) -> Erased:
-    """What `erase_number` would erase. Raises `Usage` for a number that was never there."""
+    """Count what `erase_number` would erase. Raises `Usage` for a number that the warehouse never had."""
     with database_errors(), engine.connect() as connection:
         return _counted(connection, account_id, number_id)
 
@@ -99,9 +99,7 @@ def _counted(connection: Connection, account_id: int, number_id: int) -> Erased:
     quarantined = count(records, records.c.record != ERASED_RECORD)
     known = sum(count(table) for table in _tables()) + count(records)
     if not known:
-        raise Usage(
-            f"account {account_id} never had a number {number_id}", remedy="See `vnsync history`, which tells the ids."
-        )
+        raise Usage(f"account {account_id} never had a number {number_id}", remedy="`vnsync history` lists the ids.")
     return Erased(
         account_id=account_id,
         virtual_number_id=number_id,
@@ -114,7 +112,7 @@ def _counted(connection: Connection, account_id: int, number_id: int) -> Erased:
 def _digests(
     connection: Connection, account_id: int, number_id: int, now: datetime, reason: str | None
 ) -> Iterator[dict[str, Any]]:
-    """The rows of `erasures`: the digest that the chain holds of each version's content."""
+    """Rows for `erasures`: for each version, the digest of its personal content, which the chain contains."""
     digest: ColumnElement[str] = literal_column(copy_text.personal(VIRTUAL_NUMBERS, connection.dialect.name))
     for table in _tables():
         version = table.alias("v")
@@ -139,14 +137,14 @@ def _empty(connection: Connection, account_id: int, number_id: int) -> None:
     connection.execute(update(records).where(_of(records, account_id, number_id)).values(record=ERASED_RECORD))
 
 
-def _forget(connection: Connection, account_id: int) -> None:
-    """Fingerprints of the listing: they would say that nothing changed, and are made of what was erased."""
+def _delete_fingerprints(connection: Connection, account_id: int) -> None:
+    """Delete the fingerprints of the account's listing: they are digests of the erased content, and still match it."""
     for table in (schema.listing_windows, schema.listing_states):
         connection.execute(delete(table).where(table.c.account_id == account_id))
 
 
 def _overwrite(engine: Engine) -> None:
-    """A SQLite file keeps what was deleted until it is written anew. PostgreSQL's VACUUM is left to its owner."""
+    """Rewrite a SQLite file, which otherwise keeps deleted content. On PostgreSQL, the owner runs VACUUM."""
     if engine.name != "sqlite":
         return
     with database_errors(), engine.connect() as connection:
