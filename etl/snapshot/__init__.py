@@ -1,1 +1,1 @@
-"""Snapshots: every table as known at a moment, in files that can be checked."""
+"""Snapshots: every table as of an instant, in files that can be verified."""

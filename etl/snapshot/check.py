@@ -1,8 +1,8 @@
-"""Whether a snapshot is what its manifest says, and, with the warehouse at hand, what was known at that moment.
+"""Check of a snapshot against its manifest, and, if the warehouse is given, against the warehouse at that instant.
 
-Without the warehouse, every file that was edited, cut, added or lost is found, and every edit of the manifest that does
-not make all of its digests anew. With it, nothing has to be believed: each table is written again and compared. What a
-snapshot from before an erasure still holds of what was erased is told, and is no problem of the snapshot's.
+Without the warehouse, the check finds every file that was edited, truncated, added or deleted, and every edit of the
+manifest that does not recompute its digests. With the warehouse, each table is written again and compared, so no digest
+has to be trusted. Erased content that an older snapshot still has is reported, but is not a problem of the snapshot.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _NAMES = {f"{sheet.name}.{name}" for sheet in SHEETS for name in ENCODERS}
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """Something that is not as it should be; `where`: the file, or the account."""
+    """Problem of a snapshot; `where`: the file or the account; `what`: the problem, as the end of a sentence."""
 
     where: str
     what: str
@@ -48,9 +48,9 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True)
 class Checked:
-    """What the manifest says, what is wrong, in the order of the files, and what is in them although it was erased.
+    """Result of a check: the manifest, and the problems in the order of the files.
 
-    `still_held`: versions of numbers, and when each was erased.
+    `still_held`: versions of numbers whose erased content the files still have, and when each was erased.
     """
 
     manifest: Manifest
@@ -59,7 +59,7 @@ class Checked:
 
 
 def is_snapshot(folder: Path) -> bool:
-    """Whether the folder holds a manifest, or files that only a snapshot has."""
+    """Whether the folder has a manifest, or files with names that only a snapshot has."""
     try:
         return os.path.lexists(folder / NAME) or any(path.name in _NAMES for path in folder.iterdir())
     except OSError:
@@ -67,24 +67,24 @@ def is_snapshot(folder: Path) -> bool:
 
 
 def check(folder: Path, engine: Engine | None) -> Checked:
-    """Everything that is wrong with the snapshot.
+    """Check a snapshot, and return all its problems.
 
-    `engine`: the warehouse to compare with, if there is one. Raises `Usage` when the folder is no snapshot,
-    `IntegrityBroken` when its manifest is lost or cannot be read, `LocalTrouble` when a file cannot.
+    `engine`: warehouse to compare with, if any. Raises `Usage` when the folder is not a snapshot, `IntegrityBroken`
+    when its manifest is missing or invalid, `LocalTrouble` when a file cannot be read.
     """
     content = _manifest(folder)
     try:
         manifest = loads(content)
         moment = parse_instant(manifest.as_of)
     except ValueError as exc:
-        raise IntegrityBroken(f"{folder / NAME} cannot be read: {exc}", remedy="Take the snapshot anew") from exc
+        raise IntegrityBroken(f"{folder / NAME} cannot be read: {exc}", remedy="Take a new snapshot") from exc
     problems = list(_files(folder, manifest))
     held: dict[Version, datetime] = {}
     if engine is not None:
         broken = {problem.where for problem in problems}
         problems += _against(engine, folder, manifest, moment, broken, held)
     if dumps(manifest) != content:
-        problems.insert(0, Problem(where=NAME, what="was edited: its digest is not that of its contents"))
+        problems.insert(0, Problem(where=NAME, what="was edited: its digest does not match its content"))
     return Checked(manifest=manifest, problems=tuple(problems), still_held=held)
 
 
@@ -95,19 +95,19 @@ def _manifest(folder: Path) -> bytes:
     except FileNotFoundError:
         if not is_snapshot(folder):
             raise Usage(
-                f"{folder} is not a snapshot: it has no {NAME}", remedy="Name a folder that `snapshot` made."
+                f"{folder} is not a snapshot: it has no {NAME}", remedy="Name a folder that `vnsync snapshot` wrote."
             ) from None
-        raise IntegrityBroken(f"{path} is missing", remedy="Take the snapshot anew") from None
+        raise IntegrityBroken(f"{path} is missing", remedy="Take a new snapshot") from None
     except (WrongKind, TooLarge) as exc:
-        raise IntegrityBroken(f"{path} is not a manifest: {exc.strerror}", remedy="Take the snapshot anew") from None
+        raise IntegrityBroken(f"{path} is not a manifest: {exc.strerror}", remedy="Take a new snapshot") from None
     except OSError as exc:
         raise LocalTrouble(f"cannot read {path}: {exc.strerror}", remedy=_READABLE) from exc
 
 
-_READABLE = "Check that this user may read it, and that the disk is sound."
+_READABLE = "Check that this user may read it, and that the disk has no errors."
 
 
-# -- the files, by the manifest
+# -- files, compared with the manifest
 
 
 def _files(folder: Path, manifest: Manifest) -> Iterator[Problem]:
@@ -115,7 +115,7 @@ def _files(folder: Path, manifest: Manifest) -> Iterator[Problem]:
     formats = {path.rpartition(".")[2] for path in listed}
     wanted = {f"{sheet.name}.{name}" for sheet in SHEETS for name in formats}
     if set(listed) != wanted or len(listed) != len(wanted) or not wanted <= _NAMES:
-        yield Problem(where=NAME, what="does not name each table once in each format")
+        yield Problem(where=NAME, what="does not name each table exactly once in each format")
     for file in manifest.files:
         if file.path in _NAMES:
             yield from _file(folder / file.path, file.bytes, file.sha256)
@@ -127,14 +127,14 @@ def _files(folder: Path, manifest: Manifest) -> Iterator[Problem]:
 def _file(path: Path, size: int, sha256: str) -> Iterator[Problem]:
     try:
         if path.is_symlink() or not path.is_file():
-            there = path.is_symlink() or path.exists()
-            yield Problem(where=path.name, what="is not a file" if there else "is missing")
+            exists = path.is_symlink() or path.exists()
+            yield Problem(where=path.name, what="is not a file" if exists else "is missing")
             return
         found = path.stat().st_size
         if found != size:
             yield Problem(where=path.name, what=f"has {found} bytes, the manifest says {size}")
         elif _sha256(path) != sha256:
-            yield Problem(where=path.name, what="was edited: its SHA-256 is not that of the manifest")
+            yield Problem(where=path.name, what="was edited: its SHA-256 differs from the manifest's")
     except OSError as exc:
         raise LocalTrouble(f"cannot read {path}: {exc.strerror}", remedy=_READABLE) from exc
 
@@ -148,7 +148,7 @@ def _opened(path: Path) -> AbstractContextManager[BufferedReader]:
     return open_regular(path, below=path.parent)
 
 
-# -- the same, written again from the warehouse
+# -- files, compared with the warehouse
 
 
 def _against(
@@ -159,7 +159,7 @@ def _against(
     broken: set[str],
     held: dict[Version, datetime],
 ) -> Iterator[Problem]:
-    """Where it differs from the warehouse; what it still holds of erased versions is put into `held`."""
+    """Differences from the warehouse; erased versions whose content a file still has are added to `held`."""
     with database_errors(), begin_reading(engine) as connection:
         yield from _accounts(connection, manifest, moment)
         erased = erased_versions(connection)
@@ -177,11 +177,11 @@ def _against(
 
 
 def _accounts(connection: Connection, manifest: Manifest, moment: datetime) -> Iterator[Problem]:
-    """The accounts, their observations and the heads of their chains."""
-    told = {seen.account_id: seen for seen in manifest.accounts}
-    known = {seen.account_id: seen for seen in seen_accounts(connection, moment)}
-    for account_id in sorted(told.keys() | known.keys()):
-        one, other = told.get(account_id), known.get(account_id)
+    """Differences in the accounts, their observations and the heads of their chains."""
+    in_manifest = {seen.account_id: seen for seen in manifest.accounts}
+    in_warehouse = {seen.account_id: seen for seen in seen_accounts(connection, moment)}
+    for account_id in sorted(in_manifest.keys() | in_warehouse.keys()):
+        one, other = in_manifest.get(account_id), in_warehouse.get(account_id)
         where = f"account {account_id}"
         if one is None or other is None:
             yield Problem(where=where, what=f"is only in the {'warehouse' if one is None else 'snapshot'}")
@@ -191,22 +191,22 @@ def _accounts(connection: Connection, manifest: Manifest, moment: datetime) -> I
             yield Problem(where=where, what="has another chain digest in the warehouse")
 
 
-def _compared(connection: Connection, copy: Copy, told_rows: int) -> Iterator[Problem]:
+def _compared(connection: Connection, copy: Copy, manifest_rows: int) -> Iterator[Problem]:
     with _opened(copy.path) as stream:
-        twin = _Twin(stream)
-        rows = _encode(connection, copy.sheet, copy.name, copy.moment, twin)
-        if twin.same():
-            if rows != told_rows:
-                yield Problem(where=copy.path.name, what=f"has {rows} rows, the manifest says {told_rows}")
+        comparing = _ComparingStream(stream)
+        rows = _encode(connection, copy.sheet, copy.name, copy.moment, comparing)
+        if comparing.same():
+            if rows != manifest_rows:
+                yield Problem(where=copy.path.name, what=f"has {rows} rows, the manifest says {manifest_rows}")
             return
     if copy.name == "parquet":
         yield from _parquet_rows(connection, copy.sheet, copy.path, copy.moment)
     else:
-        yield Problem(where=copy.path.name, what=f"line {twin.line} is not what the warehouse knows of that moment")
+        yield Problem(where=copy.path.name, what=f"line {comparing.line} differs from the warehouse as of that time")
 
 
 def _encode(connection: Connection, sheet: Sheet, name: str, moment: datetime, stream: Any) -> int:
-    """Write the sheet as of the moment; how many rows it has."""
+    """Write the sheet as of an instant, and return its number of rows."""
     encoder, rows = ENCODERS[name](sheet, stream), 0
     for batch in batches(connection, sheet, moment):
         encoder.write(batch)
@@ -216,7 +216,7 @@ def _encode(connection: Connection, sheet: Sheet, name: str, moment: datetime, s
 
 
 def _parquet_rows(connection: Connection, sheet: Sheet, path: Path, moment: datetime) -> Iterator[Problem]:
-    """Another version of pyarrow writes the same rows in other bytes: then the rows decide."""
+    """Compare the rows, because another version of pyarrow writes the same rows as other bytes."""
     known = (row for batch in batches(connection, sheet, moment) for row in batch)
     try:
         with _opened(path) as stream:
@@ -225,45 +225,45 @@ def _parquet_rows(connection: Connection, sheet: Sheet, path: Path, moment: date
         yield Problem(where=path.name, what=f"cannot be read ({exc})")
         return
     if not same:
-        yield Problem(where=path.name, what="does not hold what the warehouse knows of that moment")
+        yield Problem(where=path.name, what="differs from the warehouse as of that time")
 
 
 def _plain(row: tuple[Any, ...] | None) -> str:
-    """A row as text in which no type passes for another."""
+    """Row as text in which values of different types are never equal."""
     return repr(None if row is None else [str(v) if isinstance(v, datetime) else v for v in row])
 
 
-class _Twin(io.RawIOBase):
-    """A stream that keeps nothing: it compares what is written with a file, and knows the line where they part."""
+class _ComparingStream(io.RawIOBase):
+    """Output stream that stores nothing: it compares the written bytes with a file. `line`: first line that differs."""
 
     def __init__(self, stream: IO[bytes]) -> None:
-        self._stream, self._written, self._parted = stream, 0, False
+        self._stream, self._written, self._differs = stream, 0, False
         self.line = 1
 
     def writable(self) -> bool:
-        """It is for writing."""
+        """Return True."""
         return True
 
     def tell(self) -> int:
-        """How much was written."""
+        """Number of bytes written so far."""
         return self._written
 
     def write(self, data: Any) -> int:
-        """Compare with as many bytes of the file."""
+        """Compare the data with the same number of bytes of the file."""
         self._written += len(data)
-        if not self._parted:
+        if not self._differs:
             self._compare(bytes(data))
         return len(data)
 
-    def _compare(self, ours: bytes) -> None:
-        theirs = self._stream.read(len(ours))
-        if ours == theirs:
-            self.line += ours.count(b"\n")
+    def _compare(self, written: bytes) -> None:
+        read = self._stream.read(len(written))
+        if written == read:
+            self.line += written.count(b"\n")
             return
-        self._parted = True
-        common = next((i for i, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), len(theirs))
-        self.line += ours[:common].count(b"\n")
+        self._differs = True
+        common = next((i for i, (a, b) in enumerate(zip(written, read, strict=False)) if a != b), len(read))
+        self.line += written[:common].count(b"\n")
 
     def same(self) -> bool:
-        """Whether all that was written is all that the file holds."""
-        return not self._parted and not self._stream.read(1)
+        """Whether the written bytes are the whole content of the file."""
+        return not self._differs and not self._stream.read(1)

@@ -1,10 +1,10 @@
-"""CSV that keeps null and empty text apart, and that no spreadsheet takes for formulas. All of it can be undone.
+"""CSV format that distinguishes null from empty text and has no spreadsheet formulas. The encoding is reversible.
 
-RFC 4180 with line feeds: null is an empty field, text is always in quotes (so empty text is ""), whole numbers and
-true/false are not. Where a spreadsheet could begin a cell with a formula, an apostrophe stands before it: at the
-beginning of a text, and after each semicolon, tab or line end in it (for in some countries these separate cells). It is
-added wherever what follows is, after blanks and quotes, one of = + - @ (or their wide forms), a tab or a line end, or
-is an apostrophe itself; so the original is the text without one apostrophe at each of these places: `original`.
+RFC 4180 with line feeds: null is an empty field; text is always quoted (so empty text is ""); whole numbers and
+true/false are not quoted. An apostrophe is added where a spreadsheet could find a formula: at the beginning of a text,
+and after each semicolon, tab or line end in it (which separate cells in some countries). It is added if the next
+character, after blanks and quotes, is one of = + - @ (or their wide forms), a tab or a line end, or if the next
+character is an apostrophe. So the original is the text without one apostrophe at each of these places: `original`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Cell = str | int | bool | None
 
 
 def line(values: Iterable[Cell]) -> str:
-    """One line, with its end."""
+    """One CSV line, with its line feed."""
     return ",".join([_field(value) for value in values]) + "\n"
 
 
@@ -36,10 +36,10 @@ def _field(value: Cell) -> str:
 
 
 def harmless(text: str) -> str:
-    """The text inside the quotes: nothing in it begins a formula, and quotes are doubled."""
+    """Content of a quoted field: no formula can begin in it, and quotes are doubled."""
     return _DANGEROUS.sub(r"\1'", text).replace('"', '""')
 
 
 def original(text: str) -> str:
-    """The text that a CSV reader gives, without the apostrophes that were added."""
+    """Original of a text that a CSV reader returned: the added apostrophes are removed."""
     return _ADDED.sub(r"\1", text)

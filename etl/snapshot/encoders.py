@@ -1,4 +1,4 @@
-"""The rows of a snapshot's table as CSV, NDJSON or Parquet: the same rows give the same bytes."""
+"""Encoders of a snapshot's tables as CSV, NDJSON or Parquet: equal rows give equal bytes."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from etl.snapshot import csv_text, parquet
 from etl.snapshot.rows import InstantKind, Row, Sheet, time_text
 
 ROW_GROUP = 50_000
-"""Rows of a Parquet row group, however the rows arrive."""
+"""Number of rows in a Parquet row group, whatever the sizes of the batches."""
 
 
 class Encoder(Protocol):
-    """Writes rows to a binary stream, which it does not close."""
+    """Encoder that writes rows to a binary stream; it does not close the stream."""
 
     def write(self, rows: Sequence[Row]) -> None:
-        """More rows, in order."""
+        """Write more rows, in order."""
 
     def finish(self) -> None:
-        """No more rows."""
+        """Complete the file after the last row."""
 
     def abandon(self) -> None:
-        """The rest will not be written; to be called while the stream is open, and harmless after `finish`."""
+        """Stop without the remaining rows; call it while the stream is open. After `finish` it has no effect."""
 
 
 class CsvEncoder(Encoder):
-    """See `csv_text` for the rules; the first line has the columns' names."""
+    """CSV encoder, by the rules of `csv_text`; the first line has the columns' names."""
 
     def __init__(self, sheet: Sheet, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -36,7 +36,7 @@ class CsvEncoder(Encoder):
         self._put([csv_text.line(sheet.names)])
 
     def write(self, rows: Sequence[Row]) -> None:
-        """More lines."""
+        """Write more lines."""
         self._put([csv_text.line(self._cells(row)) for row in rows])
 
     def _cells(self, row: Row) -> Sequence[Any]:
@@ -50,11 +50,11 @@ class CsvEncoder(Encoder):
 
 
 _LINE_ENDS = str.maketrans({"\u0085": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
-"""What some readers take for the end of a line, as JSON escapes."""
+"""Characters that some readers treat as line ends, and their JSON escapes."""
 
 
 class NdjsonEncoder(Encoder):
-    """One JSON object on each line, with the columns in their order; `extra` is an object, times are ISO 8601."""
+    """NDJSON encoder: one object per line, members in the order of columns; `extra` is an object, times ISO 8601."""
 
     def __init__(self, sheet: Sheet, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -62,7 +62,7 @@ class NdjsonEncoder(Encoder):
         self._columns = [(f"{head}:", _json(kind)) for head, (_, kind) in zip(heads, sheet.columns, strict=True)]
 
     def write(self, rows: Sequence[Row]) -> None:
-        """More lines."""
+        """Write more lines."""
         columns = self._columns
         text = "".join(
             "".join([head + as_json(value) for (head, as_json), value in zip(columns, row, strict=True)]) + "}\n"
@@ -83,7 +83,7 @@ def _json(kind: Kind | InstantKind) -> Callable[[Any], str]:
 
 
 class ParquetEncoder(Encoder):
-    """Parquet by pyarrow, zstd, row groups of one size; `extra` is JSON text. Each version of pyarrow has its bytes."""
+    """Parquet encoder: pyarrow, zstd, equal row groups; `extra` is JSON text. The bytes depend on pyarrow's version."""
 
     def __init__(self, sheet: Sheet, stream: IO[bytes]) -> None:
         parquet.require(", or choose --format csv,ndjson")
@@ -103,7 +103,7 @@ class ParquetEncoder(Encoder):
         self._writer = pq.ParquetWriter(stream, self._schema, compression="zstd", version="2.6")
 
     def write(self, rows: Sequence[Row]) -> None:
-        """More rows; they are written when a row group is full."""
+        """Add more rows; they are written when a row group is full."""
         self._rows += rows
         while len(self._rows) >= ROW_GROUP:
             self._group(self._rows[:ROW_GROUP])
@@ -115,13 +115,13 @@ class ParquetEncoder(Encoder):
         self._writer.write_table(self._pa.Table.from_arrays(arrays, schema=self._schema), row_group_size=ROW_GROUP)
 
     def finish(self) -> None:
-        """The last row group and the footer."""
+        """Write the last row group and the footer."""
         if self._rows:
             self._group(self._rows)
         self._writer.close()
 
     def abandon(self) -> None:
-        """Left alone, the writer would write its footer when it is collected, to a stream that is closed by then."""
+        """Close the writer now: otherwise the garbage collector would, and write the footer to a closed stream."""
         self._writer.close()
 
 
@@ -130,9 +130,9 @@ ENCODERS: dict[str, Callable[[Sheet, IO[bytes]], Encoder]] = {
     "csv": CsvEncoder,
     "ndjson": NdjsonEncoder,
 }
-"""By the format's name, which is the files' suffix too; in the order of the files."""
+"""Encoders by format, in the order of the files. The format's name is also the suffix of its files."""
 
 
 def installed() -> tuple[str, ...]:
-    """The formats that can be written here."""
+    """Formats whose packages are installed."""
     return tuple(name for name in ENCODERS if name != "parquet" or parquet.is_installed())

@@ -1,4 +1,4 @@
-"""A snapshot's manifest: what was written, of which observations; and the one way to spell it."""
+"""Manifest of a snapshot: its files, the observations that they are based on, and the manifest's one spelling."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import msgspec
 FORMAT_VERSION = 1
 NAME = "manifest.json"
 LARGEST = 32 * 1024 * 1024
-"""Bytes of a manifest at most: some hundred for each account."""
+"""Maximum size of a manifest in bytes: an account takes about a hundred."""
 MOST_VALUES = 500_000
-"""Values of a manifest at most: four for each account. They take more memory than their text."""
+"""Maximum number of values in a manifest: an account has four. Values take more memory than their text."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeenAccount:
-    """An account, the last observation that counts here, and the head of its chain then."""
+    """Account, its last observation that the snapshot includes, and the head of its chain at that observation."""
 
     account_id: int
     observed_at: str
@@ -27,7 +27,7 @@ class SeenAccount:
 
 @dataclass(frozen=True, kw_only=True)
 class File:
-    """A file of the snapshot: its name, SHA-256, size, and how many rows it holds."""
+    """File of the snapshot: its name, SHA-256, size and number of rows."""
 
     path: str
     sha256: str
@@ -37,7 +37,7 @@ class File:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """`as_of`: the moment asked for; times are ISO 8601 in UTC. `notes`: how to read the formats."""
+    """Manifest of a snapshot. `as_of`: the requested instant; times are ISO 8601 in UTC. `notes`: rules of formats."""
 
     as_of: str
     format_version: int
@@ -51,12 +51,12 @@ _decoder = msgspec.json.Decoder(Manifest)
 
 
 def dumps(manifest: Manifest) -> bytes:
-    """The manifest's bytes; the last member is its digest, so that an edit shows."""
+    """Encode a manifest; its last member is its digest, so that an edit can be found."""
     return f'{_text(manifest)},\n "digest": "{sealed(manifest)}"\n}}\n'.encode()
 
 
 def sealed(manifest: Manifest) -> str:
-    """The manifest's digest: the SHA-256 of all that stands before it."""
+    """Digest of a manifest: the SHA-256 of all bytes before the member `digest`."""
     return hashlib.sha256(_text(manifest).encode()).hexdigest()
 
 
@@ -65,13 +65,13 @@ def _text(manifest: Manifest) -> str:
 
 
 def loads(content: bytes) -> Manifest:
-    """The manifest of these bytes. Raises ValueError when they are none; `dumps` tells whether they were edited."""
+    """Decode a manifest. Raises `ValueError` when it is not one; an edit shows only by comparing with `dumps`."""
     if sum(map(content.count, (b",", b"[", b"{"))) > MOST_VALUES:
-        raise ValueError(f"no snapshot's manifest (more than {MOST_VALUES} values)")
+        raise ValueError(f"not the manifest of a snapshot (more than {MOST_VALUES} values)")
     try:
         manifest = _decoder.decode(content)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
-        raise ValueError(f"no snapshot's manifest ({exc})") from exc
+        raise ValueError(f"not the manifest of a snapshot ({exc})") from exc
     if manifest.format_version != FORMAT_VERSION:
-        raise ValueError(f"a manifest of format {manifest.format_version}, which this vnsync does not know")
+        raise ValueError(f"its format {manifest.format_version} is unknown to this version of vnsync")
     return manifest

@@ -1,4 +1,4 @@
-"""Rows of a Parquet file that may be anybody's work, in bounded memory; and how to get what reads and writes it."""
+"""Reading of untrusted Parquet files in bounded memory, and the check that pyarrow is installed."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from etl.errors import Misconfigured
 
 BATCH = 1_024
 MOST_MEMORY = 192 * 2**20
-"""Bytes that reading may take beyond what the process has: a few KB of zstd may claim to be gigabytes."""
+"""Maximum memory in bytes that reading may add to the process, because a few KB of zstd can expand to gigabytes."""
 
 
 def is_installed() -> bool:
-    """Whether pyarrow is there, an extra of vnsync's."""
+    """Whether pyarrow is installed, which is an optional extra of vnsync."""
     return find_spec("pyarrow") is not None
 
 
 def how_to_install() -> str:
-    """The command that brings it, in words that can be followed here: vnsync itself may not be on any index."""
+    """Remedy with the command that installs pyarrow. It works even if no package index has vnsync itself."""
     checkout = Path(etl.__file__).parents[1]
     if (checkout / "pyproject.toml").is_file():
         return f"Run `pip install '.[parquet]'` in {checkout}"
-    return "Install it beside vnsync: `pip install pyarrow`, or `pipx inject vnsync pyarrow`"
+    return "Install it in vnsync's environment: `pip install pyarrow`, or `pipx inject vnsync pyarrow`"
 
 
 def require(remedy: str = "") -> None:
-    """Raises `Misconfigured` where pyarrow is not installed, or is broken; `remedy`: what would do without it."""
+    """Raise `Misconfigured` if pyarrow is missing or broken; `remedy`: an alternative that does not need it."""
     if not is_installed():
         raise Misconfigured("Parquet needs pyarrow, which is not installed", remedy=how_to_install() + remedy)
     try:
@@ -42,11 +42,11 @@ def require(remedy: str = "") -> None:
 
 
 class Unreadable(Exception):
-    """Error for a file that is no Parquet, or takes more memory than any snapshot needs."""
+    """Error for a file that is not Parquet, or that takes more memory than any snapshot needs."""
 
 
 def rows(stream: IO[bytes]) -> Iterator[tuple[Any, ...]]:
-    """The rows in order. Raises `Unreadable`, or `Misconfigured` where pyarrow is not installed."""
+    """Rows in order. Raises `Unreadable`, or `Misconfigured` if pyarrow is not installed."""
     require()
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -54,7 +54,7 @@ def rows(stream: IO[bytes]) -> Iterator[tuple[Any, ...]]:
     failures = (pa.ArrowException, OSError, ValueError, MemoryError, OverflowError)
     try:
         with _bounded():
-            pa.set_memory_pool(pa.system_memory_pool())  # others set aside address space by the gigabyte
+            pa.set_memory_pool(pa.system_memory_pool())  # other pools reserve gigabytes of address space
             batches = pq.ParquetFile(stream).iter_batches(BATCH, use_threads=False)
         while (batch := _next(batches)) is not None:
             yield from batch
@@ -70,7 +70,7 @@ def _next(batches: Iterator[Any]) -> list[tuple[Any, ...]] | None:
 
 @contextlib.contextmanager
 def _bounded() -> Iterator[None]:
-    """Let the process take no more address space than it has and `MOST_MEMORY`; where that can be known."""
+    """Limit the process's address space to its current size plus `MOST_MEMORY`, where the system reports that size."""
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     taken = _address_space()
     if taken is None:
@@ -86,7 +86,7 @@ def _bounded() -> Iterator[None]:
 
 
 def _address_space() -> int | None:
-    """Bytes of address space that this process has; None where the system does not tell."""
+    """Current size of this process's address space in bytes; None if the system does not report it."""
     try:
         with open("/proc/self/statm", "rb") as file:
             return int(file.read().split()[0]) * resource.getpagesize()

@@ -1,7 +1,7 @@
-"""The nine tables of a snapshot: their columns, and their rows as of a moment, the same on both databases.
+"""The nine tables of a snapshot: their columns, and their rows as of an instant, equal on both databases.
 
-Run ids are left out: they say how rows got there, not what was so, and a warehouse that was rebuilt from an archive has
-others. What remains is the same wherever the same was observed.
+Run ids are left out: they describe how rows were loaded, not the state of the source, and a warehouse that was rebuilt
+from an archive has other run ids. Without them, equal observations give equal rows.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ Row = tuple[Any, ...]
 
 
 class InstantKind(Enum):
-    """The one kind of column that data tables do not declare."""
+    """Kind of the column `valid_from`, the only kind that the declared data tables do not have."""
 
     TIME = "time"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sheet:
-    """A table of a snapshot: names and kinds of its columns; its rows are ordered by the first `keys` of them."""
+    """Table of a snapshot: names and kinds of its columns; rows are ordered by the first `keys` columns."""
 
     name: str
     columns: tuple[tuple[str, Kind | InstantKind], ...]
@@ -41,7 +41,7 @@ class Sheet:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the columns."""
+        """Names of the columns."""
         return tuple(name for name, _ in self.columns)
 
 
@@ -63,11 +63,11 @@ def _sheet(table: declared.Table) -> Sheet:
 
 
 SHEETS: tuple[Sheet, ...] = (ACCOUNTS, *(_sheet(table) for table in declared.TABLES))
-"""All nine, `accounts` first."""
+"""All nine tables, `accounts` first."""
 
 
 def batches(connection: Connection, sheet: Sheet, moment: datetime) -> Iterator[list[Row]]:
-    """The sheet's rows as of the moment, by key, a bounded number at a time.
+    """Rows of a sheet as of an instant, ordered by key, a bounded number at a time.
 
     Values are None, int, bool and str (JSON as canonical text), and aware datetimes in UTC.
     """
@@ -93,11 +93,11 @@ def _with_text(row: Sequence[Any], texts: Sequence[int]) -> Row:
 
 
 def _canonical(stored: str) -> str:
-    """JSON in one spelling: keys sorted, no blanks, whichever way the database keeps it."""
+    """JSON in one spelling: sorted keys, no blanks. Databases store JSON in different spellings."""
     return spelled(decimals.loads(stored))
 
 
 @lru_cache(maxsize=1024)  # rows share the few instants at which they were observed
 def time_text(instant: datetime) -> str:
-    """An instant in UTC, always to the microsecond: `2026-01-31T09:30:00.000000Z`."""
+    """Instant in UTC as text, always with microseconds: `2026-01-31T09:30:00.000000Z`."""
     return instant.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,4 +1,4 @@
-"""Which erased content a snapshot from before the erasure still holds, when that is all by which it differs."""
+"""Search for erased content in a snapshot from before the erasure, if the snapshot differs by nothing else."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from etl.snapshot.encoders import ENCODERS
 from etl.snapshot.rows import Row, Sheet, batches
 
 PERSONAL = frozenset(c.name for c in declared.VIRTUAL_NUMBERS.personal)
-_CELL = re.compile(rb'(?<![^,\n])("(?:[^"]|"")*+"|[^,"\n]*+)([,\n])')  # begins behind an end only: in one pass
+_CELL = re.compile(rb'(?<![^,\n])("(?:[^"]|"")*+"|[^,"\n]*+)([,\n])')  # begins only after a separator: linear time
 Record = bytes | tuple[Any, ...]
-"""A row as a file has it: its bytes, or Parquet's values."""
+"""Row of a file: its bytes, or the values of a Parquet row."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Copy:
-    """A table of a snapshot in one of its formats."""
+    """File of a snapshot: one table in one format."""
 
     sheet: Sheet
     name: str
@@ -38,25 +38,25 @@ class Copy:
 
 
 def still_held(connection: Connection, copy: Copy, erased: Mapping[Version, datetime]) -> set[Version] | None:
-    """The erased versions whose content the file still has; None when it differs in anything else as well."""
+    """Erased versions whose content the file still has; None if the file differs in anything else."""
     found: set[Version] = set()
     with open_regular(copy.path, below=copy.path.parent) as stream:
         if copy.name == "csv" and stream.readline() != csv_text.line(copy.sheet.names).encode():
             return None
-        for theirs, ours in zip_longest(_theirs(stream, copy), _ours(connection, copy)):
-            if theirs is None or ours is None:
+        for in_file, in_warehouse in zip_longest(_of_file(stream, copy), _of_warehouse(connection, copy)):
+            if in_file is None or in_warehouse is None:
                 return None
-            version, record = ours
-            if theirs == record:
+            version, record = in_warehouse
+            if in_file == record:
                 continue
-            kept = _kept(theirs, copy)
+            kept = _kept(in_file, copy)
             if version not in erased or kept is None or kept != _kept(record, copy):
                 return None
             found.add(version)
     return found
 
 
-def _ours(connection: Connection, copy: Copy) -> Iterator[tuple[Version, Record]]:
+def _of_warehouse(connection: Connection, copy: Copy) -> Iterator[tuple[Version, Record]]:
     for batch in batches(connection, copy.sheet, copy.moment):
         for row, record in zip(batch, _encoded(batch, copy), strict=True):
             yield (row[0], row[1], row[-1]), record
@@ -75,8 +75,8 @@ def _encoded(batch: list[Row], copy: Copy) -> Iterator[Record]:
     yield from _records(stream, copy)
 
 
-def _theirs(stream: IO[bytes], copy: Copy) -> Iterator[Record | None]:
-    """The file's records; None where it cannot be read."""
+def _of_file(stream: IO[bytes], copy: Copy) -> Iterator[Record | None]:
+    """Records of the file; None at a point where it cannot be read."""
     if copy.name != "parquet":
         yield from _records(stream, copy)
         return
@@ -87,7 +87,7 @@ def _theirs(stream: IO[bytes], copy: Copy) -> Iterator[Record | None]:
 
 
 def _records(stream: IO[bytes], copy: Copy) -> Iterator[bytes]:
-    """The lines; a CSV text may hold line ends, within its quotes."""
+    """Records of a text file: its lines; in CSV, line ends within quotes do not end a record."""
     lines: list[bytes] = []
     open_quote = False
     for line in stream:
@@ -101,7 +101,7 @@ def _records(stream: IO[bytes], copy: Copy) -> Iterator[bytes]:
 
 
 def _kept(record: Record, copy: Copy) -> list[Any] | None:
-    """What an erasure leaves of a row; None when it cannot be read."""
+    """Cells of a row that an erasure does not change; None if the row cannot be read."""
     cells = _cells(record, copy)
     if cells is None or len(cells) != len(copy.sheet.names):
         return None

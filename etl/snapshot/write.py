@@ -1,4 +1,4 @@
-"""`snapshot`: every table as known at a moment, in files, with a manifest; whole or not there at all."""
+"""Writer of snapshots: every table as of an instant, in files, with a manifest. The folder appears atomically."""
 
 from __future__ import annotations
 
@@ -31,14 +31,15 @@ NOTES = {
     "parquet": "zstd; extra is JSON text, times are UTC to the microsecond",
 }
 PARTIAL = ".partial-"
-"""In the name of a folder that is still being written."""
+"""Part of the name of a folder that is still being written."""
 
 
 def write_snapshot(engine: Engine, moment: datetime, out: Path, formats: Sequence[str]) -> Manifest:
-    """Write the nine tables as known at `moment` into the new folder `out`, in each of `formats`; its manifest.
+    """Write the nine tables as of `moment` into the new folder `out`, in each of `formats`; return the manifest.
 
-    All of it is read from one state of the warehouse. Until everything is on disk the folder has another name. Raises
-    `Usage` for a moment of which nothing is known or a folder that is not empty, `LocalTrouble` for the disk's part.
+    All tables are read from one state of the warehouse. The folder has a temporary name until everything is on the
+    disk. Raises `Usage` for an instant before the first observation or a folder that is not empty, `LocalTrouble` for
+    errors of the disk.
     """
     _refuse_occupied(out)
     with database_errors(), begin_reading(engine) as connection:
@@ -59,7 +60,7 @@ def write_snapshot(engine: Engine, moment: datetime, out: Path, formats: Sequenc
 
 
 def seen_accounts(connection: Connection, moment: datetime) -> tuple[SeenAccount, ...]:
-    """The accounts known at the moment, as a manifest names them."""
+    """Accounts that were observed by an instant, as a manifest lists them."""
     return tuple(
         SeenAccount(account_id=seen.account_id, observed_at=time_text(seen.observed_at), chain_digest=seen.chain_digest)
         for seen in as_of.observed(connection, moment)
@@ -67,7 +68,7 @@ def seen_accounts(connection: Connection, moment: datetime) -> tuple[SeenAccount
 
 
 def _write(connection: Connection, sheet: Sheet, moment: datetime, folder: Path, formats: Sequence[str]) -> list[File]:
-    """One table into a file of each format, read once."""
+    """Write one table to a file in each format; the table is read once."""
     with contextlib.ExitStack() as stack:
         streams = {name: stack.enter_context(_digesting(folder / f"{sheet.name}.{name}")) for name in formats}
         encoders = [ENCODERS[name](sheet, stream) for name, stream in streams.items()]
@@ -87,21 +88,21 @@ def _write(connection: Connection, sheet: Sheet, moment: datetime, folder: Path,
 
 
 class Digesting(io.RawIOBase):
-    """A stream that knows the SHA-256 and the size of what was written through it."""
+    """Output stream that counts the bytes written through it and computes their SHA-256."""
 
     def __init__(self, stream: Any) -> None:
         self._stream, self._sha256, self.size = stream, hashlib.sha256(), 0
 
     def writable(self) -> bool:
-        """It is for writing."""
+        """Return True."""
         return True
 
     def tell(self) -> int:
-        """How much was written."""
+        """Number of bytes written so far."""
         return self.size
 
     def write(self, data: Any) -> int:
-        """Pass it on, and count it."""
+        """Write the data, count it and add it to the digest."""
         self._stream.write(data)
         self._sha256.update(data)
         self.size += len(data)
@@ -109,11 +110,11 @@ class Digesting(io.RawIOBase):
 
     @property
     def digest(self) -> str:
-        """The SHA-256 so far, in hex."""
+        """SHA-256 so far, in hex."""
         return self._sha256.hexdigest()
 
 
-# -- files that nobody else may read, in a folder that is whole or not there
+# -- files readable only by their owner, in a folder that appears atomically
 
 
 @contextlib.contextmanager
@@ -124,7 +125,7 @@ def _digesting(path: Path) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def _new_file(path: Path) -> Iterator[Any]:
-    """A new file, on disk when it is closed."""
+    """Open a new file; it is on the disk when the block ends."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb", buffering=1 << 20) as stream:
         yield stream
         stream.flush()
@@ -132,17 +133,17 @@ def _new_file(path: Path) -> Iterator[Any]:
 
 
 def _refuse_occupied(out: Path) -> None:
-    """Raises `Usage` when the folder is there and holds something: nothing is overwritten."""
+    """Raise `Usage` if the folder exists and is not empty, because nothing is overwritten."""
     try:
         if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
-            raise Usage(f"{out} is there already and is not an empty folder", remedy="Name a new folder with --out.")
+            raise Usage(f"{out} already exists and is not an empty folder", remedy="Name a new folder with --out.")
     except OSError as exc:
-        raise LocalTrouble(f"cannot look into {out}: {exc.strerror}") from exc
+        raise LocalTrouble(f"cannot read the folder {out}: {exc.strerror}") from exc
 
 
 @contextlib.contextmanager
 def _new_folder(out: Path) -> Iterator[Path]:
-    """A folder beside `out` that gets its name when the block ends well, and is removed when it does not."""
+    """Temporary folder next to `out`; it is renamed to `out` if the block succeeds, and removed if it fails."""
     part = out.absolute().with_name(f".{out.absolute().name}{PARTIAL}{platform.node()}-{os.getpid()}")
     try:
         part.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -159,7 +160,7 @@ def _new_folder(out: Path) -> Iterator[Path]:
 
 
 def _remove_leftovers(out: Path) -> None:
-    """What a process of this machine that was killed left of this snapshot: phone numbers that nobody looks for."""
+    """Remove temporary folders that killed processes of this machine left, because they contain phone numbers."""
     for left in out.parent.glob(f".{glob.escape(out.name)}{PARTIAL}{glob.escape(platform.node())}-*"):
         pid = left.name.rpartition("-")[2]
         if pid.isdecimal() and not _is_alive(int(pid)):
@@ -171,7 +172,7 @@ def _is_alive(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # somebody else's, or no process number at all
+    except OSError:  # a process of another user, or not a process number
         return True
     return True
 

@@ -49,7 +49,7 @@ def test_json_is_the_manifest(now: str, vnsync: Run) -> None:
         (("--out", "out"), 2, "--as-of"),
         (("--as-of", "2020-01-01"), 2, "--out"),
         (("--as-of", "2020-01-01", "--out", "out", "--format", "xml"), 2, "'xml' is none of parquet, csv, ndjson"),
-        (("--as-of", "NOW", "--out", "token"), 2, "is there already"),
+        (("--as-of", "NOW", "--out", "token"), 2, "already exists"),
         (("--as-of", "NOW", "--out", "token/deeper/out"), 74, "cannot"),
         (("--as-of", "NOW", "--out", "out", "--database-url", "sqlite:///none.db"), 78, "there is no warehouse"),
     ],

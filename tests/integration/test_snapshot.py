@@ -252,7 +252,7 @@ def test_a_folder_that_is_there_is_left_alone(told: Engine, tmp_path: Path) -> N
     (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     for name in ("empty", "file", "link"):
-        with pytest.raises(Usage, match="is there already"):
+        with pytest.raises(Usage, match="already exists"):
             write_snapshot(told, moment, tmp_path / name, ("csv",))
 
 
