@@ -1,1 +1,1 @@
-"""Proves a warehouse: the invariants of the history, and the chain of every account, in one reading of everything."""
+"""Verification of a warehouse: the invariants of the history and the chain of every account, in one pass."""

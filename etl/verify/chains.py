@@ -1,4 +1,4 @@
-"""One account's chain: every link worked out anew from the history, and compared with what its sync sealed."""
+"""Verification of one account's chain: every link is recomputed from the history and compared with its sync's seal."""
 
 from __future__ import annotations
 
@@ -17,40 +17,41 @@ from etl.verify.records import Records, Sealed, Sync
 from etl.verify.versions import Scan, Versions, named_key
 
 MOST_NAMED = 10
-"""So many runs at most are named one by one, any of which may have lost its sync."""
+"""Maximum number of runs that are named one by one as those that may have lost their sync."""
 Found = dict[str, Scan]
-"""What was found in each table, by its name."""
+"""Scan of each table, by the table's name."""
 
 
 @dataclass(frozen=True)
 class Chain:
-    """An account's records and what its tables hold, to be compared."""
+    """Syncs of one account and the scans of its tables, to be compared."""
 
     account_id: str
     syncs: list[Sync]
     sealed: Mapping[tuple[str, str, str], Sealed]
-    """What was kept of the sections, by run, table and change."""
+    """Rows of `chain_sections`, by run, table and change."""
     records: Records
     found: Found
     versions: Mapping[str, Versions]
     problems: Problems
 
     def check(self, connection: Connection) -> None:
-        """Compare every link; what differs is looked at once more, for the row that does."""
+        """Compare every link; if one differs, read its sections again to find the row that differs."""
         previous: Sync | None = None
-        told = set()
+        seen = set()
         for sync in self.syncs:
             sections = list(self._sections(sync))
-            told |= {(sync.run_id, s.table, s.change.value) for s in sections}
+            seen |= {(sync.run_id, s.table, s.change.value) for s in sections}
             self._check_counts(sync, sections)
             if self._digest(sync, previous.chain_digest if previous else None, sections) != sync.chain_digest:
-                self._tell_difference(connection, previous, sync, sections)
+                self._report_difference(connection, previous, sync, sections)
             else:
                 self._check_kept(sync, sections)
             previous = sync
         for place, kept in self.sealed.items():
-            if place not in told:
-                self._tell(kept.run_id, "chain_sections", f"{kept.change} {kept.table_name}", "tells of no such change")
+            if place not in seen:
+                key = f"{kept.change} {kept.table_name}"
+                self._report(kept.run_id, "chain_sections", key, "records a change that the history does not have")
 
     def _sections(self, sync: Sync) -> Iterator[Section]:
         moment = bytes_of(sync.observed_at or "")
@@ -71,31 +72,29 @@ class Chain:
         return link.digest(sections)
 
     def _check_counts(self, sync: Sync, sections: list[Section]) -> None:
-        for change, said in ((Change.OPENED, sync.rows_opened), (Change.CLOSED, sync.rows_closed)):
+        for change, recorded in ((Change.OPENED, sync.rows_opened), (Change.CLOSED, sync.rows_closed)):
             count = sum(s.versions for s in sections if s.change is change)
-            if str(count) != said:
-                what = f"says that it {change.value} {said} versions; the history has {count}"
-                self._tell(sync.run_id, "account_syncs", f"run_id {sync.run_id}", what)
+            if str(count) != recorded:
+                what = f"records {recorded} {change.value} versions; the history has {count}"
+                self._report(sync.run_id, "account_syncs", f"run_id {sync.run_id}", what)
 
-    # -- what differs
+    # -- reports of differences
 
-    def _tell_difference(
+    def _report_difference(
         self, connection: Connection, previous: Sync | None, sync: Sync, sections: list[Section]
     ) -> None:
         differ = list(self._differing(sync, sections))
         for table, change in differ:
-            self._tell_section(connection, sync, table, change)
+            self._report_section(connection, sync, table, change)
         if not differ:
-            what = (
-                f"the sync of {sync.observed_at} was edited, or the one before it, or its digest: {sync.chain_digest}"
-            )
-            self._tell(sync.run_id, "account_syncs", f"run_id {sync.run_id}", what)
-            self._tell_lost(previous, sync)
+            what = f"the sync of {sync.observed_at}, the previous sync or its digest {sync.chain_digest} was edited"
+            self._report(sync.run_id, "account_syncs", f"run_id {sync.run_id}", what)
+            self._report_lost(previous, sync)
 
-    def _tell_lost(self, previous: Sync | None, sync: Sync) -> None:
-        """No other row tells of a sync that changed nothing: one of the runs between two links may have lost it.
+    def _report_lost(self, previous: Sync | None, sync: Sync) -> None:
+        """Report the runs between two links that may have lost a sync without changes, which no other row mentions.
 
-        Before the first link there can be none, for `accounts` tells of the first.
+        No sync can be missing before the first link, because `accounts` names the first run.
         """
         if previous is None:
             return
@@ -104,12 +103,13 @@ class Chain:
         runs = self.records.without_sync(self.account_id, between)
         if not runs or runs & self.records.lost_syncs(self.account_id):
             return
-        why = f"{sync.run_id} does not follow from {previous.run_id}: it may have been taken away"
+        why = f"run {sync.run_id} does not follow run {previous.run_id} in the chain"
         if len(runs) > MOST_NAMED:
-            self._tell(sync.run_id, "account_syncs", None, f"of {len(runs)} runs without a sync, one is wanted: {why}")
+            what = f"{why}: the sync of one of {len(runs)} runs between them may have been deleted"
+            self._report(sync.run_id, "account_syncs", None, what)
             return
         for run in sorted(runs):
-            self._tell(run, "account_syncs", f"run_id {run}", f"is not there, and {why}")
+            self._report(run, "account_syncs", f"run_id {run}", f"may have been deleted: {why}")
 
     def _differing(self, sync: Sync, sections: list[Section]) -> Iterator[tuple[str, Change]]:
         now = {(s.table, s.change): s for s in sections}
@@ -119,38 +119,38 @@ class Chain:
                 if (found and (str(found.versions), found.digest)) != (kept and (kept.versions, kept.digest)):
                     yield table.name, change
 
-    def _tell_section(self, connection: Connection, sync: Sync, table: str, change: Change) -> None:
-        if not sync.observed_at or not sync.observed_at.isascii():  # infinite, or no instant: nothing to look for
-            self._tell(sync.run_id, table, None, f"not what was sealed as {change.value}")
+    def _report_section(self, connection: Connection, sync: Sync, table: str, change: Change) -> None:
+        if not sync.observed_at or not sync.observed_at.isascii():  # infinite or not an instant: no rows to search
+            self._report(sync.run_id, table, None, f"differs from what was sealed as {change.value}")
             return
         versions = self.versions[table]
         kept = self.sealed.get((sync.run_id, table, change.value))
         sums = sums_of(kept.versions, kept.locator) if kept else sums_of("0", "0:0:0")
-        what = f"not what was sealed as {change.value} at {sync.observed_at}: "
+        what = f"differs from what was sealed as {change.value} at {sync.observed_at}: "
         if sums is None:
-            self._tell(sync.run_id, table, None, what + "and the aid to find the row was edited too")
+            self._report(sync.run_id, table, None, what + "the locator in chain_sections was edited too")
             return
-        place = differing(list(versions.sealed_lines(connection, sync.observed_at, change)), sums)
-        key = None if place.key is None else named_key(BY_NAME[table], place.key)
-        self._tell(sync.run_id, table, key, what + place.what)
+        difference = differing(list(versions.sealed_lines(connection, sync.observed_at, change)), sums)
+        key = None if difference.key is None else named_key(BY_NAME[table], difference.key)
+        self._report(sync.run_id, table, key, what + difference.what)
 
     def _check_kept(self, sync: Sync, sections: list[Section]) -> None:
-        """The link is right; then what was kept of its sections is right too, unless it was edited."""
+        """Check the rows of `chain_sections` of a link that is correct: only an edit can make them differ."""
         now = {(s.table, s.change.value): (str(s.versions), s.digest, s.locator) for s in sections}
         for (table, change), made in now.items():
             kept = self.sealed.get((sync.run_id, table, change))
             if kept is None or (kept.versions, kept.digest, kept.locator) != made:
-                self._tell(sync.run_id, "chain_sections", f"{change} {table}", "was edited or taken away")
+                self._report(sync.run_id, "chain_sections", f"{change} {table}", "was edited or deleted")
 
-    def _tell(self, run_id: str, table: str, key: str | None, what: str) -> None:
+    def _report(self, run_id: str, table: str, key: str | None, what: str) -> None:
         self.problems.add(Problem(table=table, key=key, account_id=self.account_id, run_id=run_id, what=what))
 
 
 def _in_time(run_id: str) -> tuple[int, str]:
-    """Run ids are whole numbers that grow; an edit by hand may have left another text."""
+    """Sort key that orders run ids by time. Ids are increasing whole numbers; an edited id may be any text."""
     return len(run_id), run_id
 
 
 def kept_sections(records: Records, account_id: str) -> dict[tuple[str, str, str], Sealed]:
-    """What was kept of an account's sections, by run, table and change."""
+    """Rows of `chain_sections` of an account, by run, table and change."""
     return {(s.run_id, s.table_name, s.change): s for s in records.sealed.get(account_id, [])}

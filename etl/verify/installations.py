@@ -1,4 +1,4 @@
-"""Verifies bindings to installations: what was published came from the installation that was in force then."""
+"""Verification of bindings: each published sync read the installation that the warehouse was bound to at its time."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from etl.verify.records import Binding, Records, Sync
 
 
 def check(records: Records) -> Iterator[Problem]:
-    """Bindings that contradict each other, and published syncs of another installation than that of their time."""
+    """Bindings that contradict each other, and published syncs that read another installation than the bound one."""
     bindings = records.bindings
     published = [s for syncs in records.syncs.values() for s in syncs if s.published and s.observed_at]
     if not bindings and published:
-        what = "accounts are published, and no installation is on record"
+        what = "accounts are published, but no installation is on record"
         yield Problem(table="installations", key="binding_id 1", what=what)
         return
     for place, binding in enumerate(bindings):
@@ -28,27 +28,27 @@ def check(records: Records) -> Iterator[Problem]:
 def _of_binding(records: Records, earlier: Sequence[Binding], binding: Binding) -> Iterator[Problem]:
     what = []
     if binding.binding_id != str(len(earlier) + 1):
-        what.append("an earlier binding is not there")
+        what.append("an earlier binding is missing")
     if earlier and binding.since < earlier[-1].since:
-        what.append("is older than the one before it")
+        what.append("is older than the previous binding")
     if _origin(binding.origin) != binding.origin:
-        what.append(f"{binding.origin} is no origin of an API")
+        what.append(f"{binding.origin} is not the origin of an API")
     if (binding.run_id is None) != bool(earlier) or (binding.run_id and binding.run_id not in records.runs):
-        what.append("its run is not that of the first account")
+        what.append("its run is not the run of the first account")
     for each in what:
         yield Problem(table="installations", key=f"binding_id {binding.binding_id}", what=each)
 
 
 def _fits(records: Records, sync: Sync) -> bool:
-    """Whether a sync read the installation of its time; one whose run is not there is a problem of its own."""
+    """Whether a sync read the bound installation. A sync without its run passes: that is reported elsewhere."""
     origin = _origin(records.source_urls.get(sync.run_id))
     return sync.run_id not in records.runs or origin in _in_force(records.bindings, sync)
 
 
 def _in_force(bindings: Sequence[Binding], sync: Sync) -> set[str]:
-    """Origins that a sync may have read: that of the binding in force at its moment; at the moment of a change, both.
+    """Origins that a sync may have read: the binding in force at its instant; at the instant of a change, both.
 
-    The first binding is made by the first account, so it counts for whatever was observed before, too.
+    The first account creates the first binding, so that binding also covers earlier observations.
     """
     at = sync.observed_at or ""
     ends = [later.since for later in bindings[1:]] + [at]

@@ -1,7 +1,7 @@
-"""Which row of a section differs from what was sealed, worked out from three sums over its lines (see `Lines`).
+"""Search for the row of a section that differs from the seal, by three sums over the section's lines (see `Lines`).
 
-It names a single row that was edited, added, moved in the order or taken away. It is a finding aid: that something
-differs is proved by the digests, and needs none of this.
+It finds a single row that was edited, added, moved in the order or deleted. It only helps to find the row: the digests
+alone prove that something differs.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from etl.domain.canonical import text_of
 from etl.domain.chain import first_key
 
 MOST_TO_MOVE = 3000
-"""In a section of so many rows at most, a row whose key was edited is looked for: each pair of places is tried."""
+"""Maximum number of rows in a section that is searched for a row with an edited key: each pair of places is tried."""
 
 Key = list[bytes]
 
 
 @dataclass(frozen=True)
 class RowDifference:
-    """Where a section differs: the row's key (of a lost one its first part), and what became of it.
+    """Difference of a section: the row's key (of a deleted row only the first part), and a description.
 
-    `key` None: not a single row.
+    `key` None: more than one row differs.
     """
 
     key: Key | None
@@ -33,7 +33,7 @@ class RowDifference:
 
 @dataclass(frozen=True)
 class Sums:
-    """What was sealed of a section: how many lines, the sums of their CRC-32, plain and weighted, and of their keys."""
+    """Seal of a section: number of lines, plain and weighted sum of their CRC-32, and sum of their keys."""
 
     lines: int
     plain: int
@@ -45,7 +45,7 @@ MANY = RowDifference(None, "more than one row differs from what was sealed")
 
 
 def sums_of(versions: str, locator: str) -> Sums | None:
-    """The sums as they are kept; None when somebody edited them."""
+    """Sums from a row of `chain_sections`; None if the row was edited and cannot be read."""
     try:
         plain, weighted, keys = locator.split(":")
         return Sums(int(versions), int(plain), int(weighted), int(keys))
@@ -54,7 +54,7 @@ def sums_of(versions: str, locator: str) -> Sums | None:
 
 
 def differing(rows: Sequence[tuple[Key, bytes]], sealed: Sums) -> RowDifference:
-    """The place at which rows (keys and lines, in order) differ from what was sealed."""
+    """Difference between rows (keys and lines, in order) and the seal."""
     crcs = [crc32(line) for _, line in rows]
     more = len(rows) - sealed.lines
     if more == 0:
@@ -77,10 +77,10 @@ def _edited(rows: Sequence[tuple[Key, bytes]], crcs: list[int], sealed: Sums) ->
 
 def _added(rows: Sequence[tuple[Key, bytes]], crcs: list[int], sealed: Sums) -> RowDifference:
     by, by_weighted = sum(crcs) - sealed.plain, _weighted(crcs) - sealed.weighted
-    behind = _sums_behind(crcs)
+    after = _sums_after(crcs)
     for place, crc in enumerate(crcs):
-        if crc == by and crc * place + behind[place] == by_weighted:
-            return RowDifference(rows[place][0], "this row was added, or dated into this sync")
+        if crc == by and crc * place + after[place] == by_weighted:
+            return RowDifference(rows[place][0], "this row was added, or its date was changed to this sync's")
     return MANY
 
 
@@ -91,22 +91,23 @@ def _missing(rows: Sequence[tuple[Key, bytes]], crcs: list[int], sealed: Sums) -
         return MANY
     before = rows[place - 1][0] if place else None
     after = rows[place][0] if place < len(rows) else None
-    beside = [f"{w} {', '.join(text_of(p) for p in key)}" for w, key in (("after", before), ("before", after)) if key]
+    where = [f"{w} {', '.join(text_of(p) for p in key)}" for w, key in (("after", before), ("before", after)) if key]
     key = [str(sealed.keys - sum(first_key(line) for _, line in rows)).encode()]
-    return RowDifference(key, f"a row was taken away, or dated into another sync{''.join(f', {b}' for b in beside)}")
+    what = "a row was deleted, or its date was changed to another sync's"
+    return RowDifference(key, ", ".join([what, *where]))
 
 
 def _place_of_lost(crcs: Sequence[int], lost: int, by_weighted: int) -> int | None:
-    """Where a line with this CRC-32 stood, if its absence explains the weighted sum."""
-    behind = [sum(crcs), *_sums_behind(crcs)]
-    for place, rest in enumerate(behind):
+    """Index at which a line with this CRC-32 was, if its absence explains the weighted sum."""
+    after = [sum(crcs), *_sums_after(crcs)]
+    for place, rest in enumerate(after):
         if lost * place + rest == by_weighted:
             return place
     return None
 
 
 def _moved(rows: Sequence[tuple[Key, bytes]], crcs: list[int], sealed: Sums) -> RowDifference:
-    """A row whose key was edited stands elsewhere: taken out where it is, another belongs in some place."""
+    """Search for a row whose key was edited: without it, and with another row at some index, the sums match."""
     if len(rows) <= MOST_TO_MOVE:
         for place, crc in enumerate(crcs):
             others = crcs[:place] + crcs[place + 1 :]
@@ -118,7 +119,7 @@ def _moved(rows: Sequence[tuple[Key, bytes]], crcs: list[int], sealed: Sums) -> 
     return MANY
 
 
-def _sums_behind(crcs: Sequence[int]) -> list[int]:
-    """For each place, the sum of what stands behind it."""
+def _sums_after(crcs: Sequence[int]) -> list[int]:
+    """For each index, the sum of all later values."""
     total = sum(crcs)
     return [total - upto for upto in accumulate(crcs)]

@@ -1,4 +1,4 @@
-"""Rows about runs, syncs, accounts and erasures, read as text: so an edited value that is no date is read too."""
+"""Rows about runs, syncs, accounts and erasures, read as text, so that edited values of a wrong type are read too."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from etl.store.types import UtcDateTime
 
 Text = str | None
 _FALSE = frozenset({"0", "f", "false"})
-"""A boolean as text, in either database."""
+"""Spellings of false as text, in either database."""
 
 
 @dataclass(frozen=True)
 class Sync:
-    """A row of `account_syncs`, as far as it is evidence."""
+    """Row of `account_syncs`: the columns that verification needs."""
 
     account_id: str
     run_id: str
@@ -41,7 +41,7 @@ class Sync:
 
     @property
     def adopted(self) -> bool:
-        """Whether its viewer is the one that the account's numbers are listed by from then on."""
+        """Whether the sync's viewer is the one that lists the account from then on."""
         return self.viewer_changed in _FALSE
 
     @property
@@ -52,7 +52,7 @@ class Sync:
 
 @dataclass(frozen=True)
 class Account:
-    """A row of `accounts`."""
+    """Row of `accounts`."""
 
     account_id: str
     account_name: Text
@@ -65,7 +65,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Sealed:
-    """A row of `chain_sections`."""
+    """Row of `chain_sections`."""
 
     account_id: str
     run_id: str
@@ -78,7 +78,7 @@ class Sealed:
 
 @dataclass(frozen=True)
 class Erasure:
-    """A row of `erasures`."""
+    """Row of `erasures`."""
 
     account_id: str
     virtual_number_id: str
@@ -89,7 +89,7 @@ class Erasure:
 
 @dataclass(frozen=True)
 class Binding:
-    """A row of `installations`."""
+    """Row of `installations`."""
 
     binding_id: str
     origin: str
@@ -98,13 +98,13 @@ class Binding:
 
     @property
     def since(self) -> str:
-        """The instant as it is written; empty where PostgreSQL has one without an end."""
+        """Start of the binding as text; empty for an infinite value in PostgreSQL."""
         return self.bound_at or ""
 
 
 @dataclass(frozen=True)
 class Records:
-    """All that is said beside the data itself, account by account."""
+    """All rows outside the data tables, by account."""
 
     runs: frozenset[str]
     source_urls: dict[str, Text]
@@ -116,29 +116,29 @@ class Records:
     erasures: dict[str, list[Erasure]]
     quarantined: dict[tuple[str, str], int]
     first_reported: frozenset[tuple[str, str]]
-    """Accounts and runs that `first_reported` tells of."""
+    """Accounts and runs that `first_reported` names."""
     with_data: frozenset[str]
     """Accounts that have a row in some data table."""
 
     def without_sync(self, account_id: str, runs: Set[str]) -> Set[str]:
-        """Those of some runs that are there and tell of no sync of an account, whatever came of it."""
+        """Existing runs among `runs` that have no sync of the account, whatever its status."""
         return (runs - {sync.run_id for sync in self.syncs.get(account_id, [])}) & self.runs
 
     def lost_syncs(self, account_id: str) -> Set[str]:
-        """Runs without a sync of an account, of which other rows tell that they published it."""
+        """Runs without a sync of the account, although other rows show that they published it."""
         account = self.accounts.get(account_id)
-        told_of = {s.run_id for s in self.sealed.get(account_id, [])}
-        told_of |= {account.first_run_id, account.last_run_id} if account else set()
-        return self.without_sync(account_id, told_of)
+        named = {s.run_id for s in self.sealed.get(account_id, [])}
+        named |= {account.first_run_id, account.last_run_id} if account else set()
+        return self.without_sync(account_id, named)
 
 
 def read(connection: Connection) -> Records:
-    """Read them all; published syncs of an account are in the order of their instants."""
+    """Read all records; the syncs of each account are ordered by their instants."""
     syncs: dict[str, list[Sync]] = {}
     for row in rows(connection, schema.account_syncs, Sync):
         syncs.setdefault(row.account_id, []).append(row)
-    for mine in syncs.values():
-        mine.sort(key=lambda s: (s.observed_at is None, s.observed_at or "", s.run_id))
+    for of_account in syncs.values():
+        of_account.sort(key=lambda s: (s.observed_at is None, s.observed_at or "", s.run_id))
     sealed: dict[str, list[Sealed]] = {}
     for section in rows(connection, schema.chain_sections, Sealed):
         sealed.setdefault(section.account_id, []).append(section)
@@ -181,7 +181,7 @@ def _with_data(connection: Connection) -> Iterator[str]:
 
 
 def rows(connection: Connection, table: Table, kind: type[Any]) -> Iterator[Any]:
-    """The rows of a table as objects of a dataclass whose fields are columns of it."""
+    """Rows of a table as objects of a dataclass whose fields are the table's columns."""
     names = list(kind.__annotations__)
     fields = [field_of(table.c[name], connection.dialect.name) for name in names]
     for row in text_rows(connection, fields, f"from {table.name} v"):
@@ -189,7 +189,7 @@ def rows(connection: Connection, table: Table, kind: type[Any]) -> Iterator[Any]
 
 
 def field_of(column: Column[Any], dialect: str) -> str:
-    """SQL for a column of `v` as a field of a line, whatever is stored in it."""
+    """SQL expression for a column of `v` as a text field of a line, whatever value is stored in it."""
     if isinstance(column.type, UtcDateTime) and dialect == "postgresql":
         return copy_text.instant(f"v.{column.name}", dialect)
     return copy_text.field(declared.Column(name=column.name, kind=Kind.TEXT), dialect)
@@ -198,7 +198,7 @@ def field_of(column: Column[Any], dialect: str) -> str:
 def text_rows(
     connection: Connection, fields: copy_text.Fields, source: str, parameters: Mapping[str, Any] | None = None
 ) -> Iterator[list[Text]]:
-    """The rows of a query, every value as text (`canonical.text_of`)."""
+    """Rows of a query, with every value as text (`canonical.text_of`)."""
     for batch in copy_text.stream(connection, fields, source, parameters or {}):
         for line in batch:
             parts = canonical.text_of(line)[:-1].split("\t", len(fields) - 1)

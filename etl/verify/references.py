@@ -1,4 +1,4 @@
-"""What refers to what: now and at every moment of the past, proved by the databases in sets, from the declaration."""
+"""Verification of references, current and at every instant of the past, by set queries made from the declaration."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from etl.verify.records import text_rows
 
 
 def check(connection: Connection) -> Iterator[Problem]:
-    """References that lead nowhere, and shared rows that nothing refers to."""
+    """References to missing rows, and shared rows without a reference to them."""
     for table in TABLES:
         for reference in table.references:
             yield from _dangling_now(connection, table, reference)
-            yield from _dangling_then(connection, table, reference)
+            yield from _dangling_in_history(connection, table, reference)
     for table in shared_tables():
-        yield from _unheld(connection, table)
+        yield from _unreferenced(connection, table)
 
 
 def _dangling_now(connection: Connection, table: Table, reference: Reference) -> Iterator[Problem]:
@@ -27,12 +27,12 @@ def _dangling_now(connection: Connection, table: Table, reference: Reference) ->
         f"from {table.name} v where {_set(reference)} and not exists"
         f" (select 1 from {reference.table} t where {_same(reference, 't')})"
     )
-    what = f"refers to a row of {reference.table} that is not there"
+    what = f"refers to a row of {reference.table} that does not exist"
     yield from _problems(connection, table.name, table, "v.opened_run_id", source, what)
 
 
-def _dangling_then(connection: Connection, table: Table, reference: Reference) -> Iterator[Problem]:
-    """A version that ended, and what it refers to did not exist when it began, or ended before it without a next.
+def _dangling_in_history(connection: Connection, table: Table, reference: Reference) -> Iterator[Problem]:
+    """Versions whose referenced row did not exist at their start, or ended before them without a next version.
 
     The conditions on `t.valid_to` are negated, so that SQLite looks rows up by their keys and not by that column.
     """
@@ -44,7 +44,7 @@ def _dangling_then(connection: Connection, table: Table, reference: Reference) -
         f" and t.valid_from <= v.valid_from and not t.valid_to <= v.valid_from) and not exists"
         f" (select 1 from {reference.table} t where {same} and t.valid_from <= v.valid_from)"
     )
-    what = f"began while the row of {reference.table} that it refers to was not there"
+    what = f"began while the row of {reference.table} that it refers to did not exist"
     yield from _problems(connection, ended, table, "v.opened_run_id", began, what)
     for name, run, until in (
         (ended, "v.closed_run_id", " and not t.valid_to >= v.valid_to"),
@@ -56,17 +56,17 @@ def _dangling_then(connection: Connection, table: Table, reference: Reference) -
             f" and n.valid_from = t.valid_to) and not exists"
             f" (select 1 from {reference.table} n where {same_next} and n.valid_from = t.valid_to)"
         )
-        what = f"outlived the row of {reference.table} that it refers to"
+        what = f"ended later than the row of {reference.table} that it refers to"
         yield from _problems(connection, name, table, run, lost, what)
 
 
-def _unheld(connection: Connection, table: Table) -> Iterator[Problem]:
-    held = []
+def _unreferenced(connection: Connection, table: Table) -> Iterator[Problem]:
+    conditions = []
     for other, reference in referrers(table):
         pairs = zip(reference.columns, table.key_names, strict=True)
         same = " and ".join(["o.account_id = v.account_id", *(f"o.{theirs} = v.{ours}" for theirs, ours in pairs)])
-        held.append(f"not exists (select 1 from {other.name} o where {same})")
-    source = f"from {table.name} v where {' and '.join(held)}"
+        conditions.append(f"not exists (select 1 from {other.name} o where {same})")
+    source = f"from {table.name} v where {' and '.join(conditions)}"
     yield from _problems(connection, table.name, table, "v.opened_run_id", source, "nothing refers to it")
 
 

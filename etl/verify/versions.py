@@ -1,4 +1,4 @@
-"""One account's versions of one table, read once in the order of their keys: each is checked, and all are digested."""
+"""Scan of one account's versions of one table: one pass in key order that checks and digests every version."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NULL = b"\\N"
 
 @dataclass
 class Erased:
-    """The digests of what was erased from an account's numbers, by number and beginning; those met are noted."""
+    """Digests of erased content of an account, by number and start of the version; `met`: those found in the scan."""
 
     digests: dict[tuple[bytes, bytes], bytes] = field(default_factory=dict)
     met: set[tuple[bytes, bytes]] = field(default_factory=set)
@@ -26,21 +26,21 @@ class Erased:
 
 @dataclass
 class Scan:
-    """What one reading of a table gives: the lines by instant and change, and how many versions there are."""
+    """Result of one pass over a table: the lines by instant and change, and the number of versions."""
 
     sections: dict[tuple[bytes, Change], Lines] = field(default_factory=dict)
     versions: int = 0
 
     def add(self, moment: bytes, change: Change, line: bytes) -> None:
-        """Take a line of the versions that were closed or opened at a moment."""
-        made = self.sections.get((moment, change))
-        if made is None:
-            made = self.sections[moment, change] = Lines()
-        made.add(line)
+        """Add the line of a version that was opened or closed at an instant."""
+        lines = self.sections.get((moment, change))
+        if lines is None:
+            lines = self.sections[moment, change] = Lines()
+        lines.add(line)
 
 
 class Versions:
-    """Reads an account's versions of a table. `published`: the run that published at each instant."""
+    """Reader of an account's versions of a table. `published`: the run that published at each instant."""
 
     def __init__(
         self, table: Table, account_id: str, published: Mapping[bytes, bytes], erased: Erased, problems: Problems
@@ -51,7 +51,7 @@ class Versions:
         self._keys = len(table.key)
 
     def scan(self, connection: Connection) -> Scan:
-        """Check every version, and digest what each sync closed and opened."""
+        """Check every version, and digest the versions that each sync opened and closed."""
         scan, width = Scan(), self._keys
         last_key: list[bytes] = []
         last_until = last_values = b""
@@ -67,7 +67,7 @@ class Versions:
                 scan.add(until, Change.CLOSED, b"\t".join([*key, since]) + b"\n")
             scan.versions += 1
             last_key, last_until = key, until
-            last_values = sealed if sealed is line else b""  # what was erased may come again, as it was
+            last_values = sealed if sealed is line else b""  # erased content may be followed by the same content
         return scan
 
     def _rows(self, connection: Connection) -> Iterator[bytes]:
@@ -82,10 +82,10 @@ class Versions:
         for batch in copy_text.stream(connection, fields, source, {"account": int(self._account_id)}):
             yield from batch
 
-    # -- one version
+    # -- checks of one version
 
     def restored(self, key: list[bytes], since: bytes, line: bytes) -> bytes:
-        """The line as it was sealed: for what was erased, the digest that was kept stands in the place of nothing."""
+        """Line as it was sealed: for an erased version, the kept digest replaces the digest of no content."""
         place = (key[0], since)
         kept = self._erased.digests.get(place)
         if kept is None:
@@ -93,28 +93,28 @@ class Versions:
         self._erased.met.add(place)
         rest, _, digest = line[:-1].rpartition(b"\t")
         if digest != self._empty:
-            self._tell(key, None, f"is on record as erased, but the version of {text_of(since)} has content again")
+            self._report(key, None, f"is on record as erased, but the version of {text_of(since)} has content again")
             return line
         return rest + b"\t" + kept + b"\n"
 
     def _check(self, key: list[bytes], since: bytes, until: bytes, opened_by: bytes, closed_by: bytes) -> None:
         if self._published.get(since) != opened_by:
-            self._tell(key, opened_by, f"was opened at {text_of(since)}, but that run published nothing then")
+            self._report(key, opened_by, f"was opened at {text_of(since)}, but that run published nothing then")
         if until == NULL:
             return
         if self._published.get(until) != closed_by:
-            self._tell(key, closed_by, f"was closed at {text_of(until)}, but that run published nothing then")
+            self._report(key, closed_by, f"was closed at {text_of(until)}, but that run published nothing then")
         if until <= since:
-            self._tell(key, closed_by, f"ends at {text_of(until)}, not after it began ({text_of(since)})")
+            self._report(key, closed_by, f"ends at {text_of(until)}, not after it began ({text_of(since)})")
 
     def _check_neighbours(self, key: list[bytes], before: tuple[bytes, bytes], after: tuple[bytes, bytes]) -> None:
         (until, values), (since, line) = before, after
         if until == NULL or until > since:
-            self._tell(key, self._published.get(since), f"has versions that overlap at {text_of(since)}")
+            self._report(key, self._published.get(since), f"has versions that overlap at {text_of(since)}")
         elif until == since and values == line:
-            self._tell(key, self._published.get(since), f"has two equal versions that meet at {text_of(since)}")
+            self._report(key, self._published.get(since), f"has two equal versions that meet at {text_of(since)}")
 
-    def _tell(self, key: list[bytes], run_id: bytes | None, what: str) -> None:
+    def _report(self, key: list[bytes], run_id: bytes | None, what: str) -> None:
         run = None if run_id is None else text_of(run_id)
         self._problems.add(
             Problem(
@@ -126,10 +126,10 @@ class Versions:
             )
         )
 
-    # -- looked at once more, to name the row that differs
+    # -- second reading, to find the row that differs
 
     def sealed_lines(self, connection: Connection, moment: str, change: Change) -> Iterator[tuple[list[bytes], bytes]]:
-        """The keys and lines of what is now on record as closed or opened at a moment, in the order of their keys."""
+        """Keys and lines of the versions that are now recorded as opened or closed at an instant, in key order."""
         dialect = connection.dialect.name
         keys = [f"v.{name}" for name in self._table.key_names]
         when, fields = "v.valid_from", copy_text.opened(self._table, dialect)
@@ -145,5 +145,5 @@ class Versions:
 
 
 def named_key(table: Table, key: list[bytes]) -> str:
-    """A key as people read it: `virtual_number_id 7, campaign_id 3`."""
+    """Key as text for people: `virtual_number_id 7, campaign_id 3`."""
     return ", ".join(f"{name} {text_of(part)}" for name, part in zip(table.key_names, key, strict=False))

@@ -1,4 +1,4 @@
-"""Verifies a warehouse: every version, every chain, what is said about accounts and syncs, and the references."""
+"""Verification of a warehouse: every version, every chain, the rows of accounts and syncs, and the references."""
 
 from __future__ import annotations
 
@@ -15,33 +15,32 @@ from etl.domain.verification import AccountChain, Head, Problem, Problems, Progr
 from etl.store import inspection
 from etl.store.engine import begin_reading, database_errors
 from etl.verify import installations, references, storage
-from etl.verify import records as told
 from etl.verify.chains import Chain, kept_sections
-from etl.verify.records import Records, Sync
+from etl.verify.records import Records, Sync, read
 from etl.verify.versions import Erased, Versions
 
 KeptHead = tuple[int | None, str]
-"""A head that was kept elsewhere: the account, if it was said, and the digest in hex."""
+"""Head that was kept elsewhere: the account, if the user named one, and the digest in hex."""
 _WHOLE = re.compile(r"-?[0-9]{1,19}")
 
 
 def verify_warehouse(engine: Engine, heads: Sequence[KeptHead], progress: Progress) -> Verdict:
-    """Read everything once, as of one moment, and prove it; `heads` must be digests of the chains.
+    """Read everything once, in one transaction, and verify it; each of `heads` must be a digest of a chain.
 
-    The definitions of tables and views are compared, too, where the role may: an edited view tells what is not so.
+    The definitions of tables and views are compared too, if the role may do that: an edited view shows wrong data.
     """
     progress("definitions")
-    problems, looked = Problems(), inspection.inspect(engine)
-    for difference in looked.problems:
+    problems, definitions = Problems(), inspection.inspect(engine)
+    for difference in definitions.problems:
         problems.add(Problem(what=difference.sentence))
     with database_errors(), begin_reading(engine) as connection:
-        return replace(verify_connection(connection, heads, progress, problems), notes=looked.notes)
+        return replace(verify_connection(connection, heads, progress, problems), notes=definitions.notes)
 
 
 def verify_connection(
     connection: Connection, heads: Sequence[KeptHead], progress: Progress, problems: Problems | None = None
 ) -> Verdict:
-    """The data in a transaction of the caller's, so that what was not committed is seen too; added to `problems`."""
+    """Verify the data in the caller's transaction, including uncommitted rows; problems are added to `problems`."""
     problems = Problems() if problems is None else problems
     progress("types")
     for table, what in inspection.exposed(connection):
@@ -49,7 +48,7 @@ def verify_connection(
     for problem in storage.check(connection):
         problems.add(problem)
     progress("runs and syncs")
-    records = told.read(connection)
+    records = read(connection)
     for problem in _of_records(records):
         problems.add(problem)
     chains = [_account(connection, records, i, problems, progress) for i in _account_ids(records)]
@@ -61,7 +60,7 @@ def verify_connection(
 
 
 def _account_ids(records: Records) -> list[str]:
-    """The accounts that any row names; ids that are no whole numbers are for the storage proof to name."""
+    """Accounts that any row names. Ids that are not whole numbers are left out: the storage check reports them."""
     every = records.syncs.keys() | records.accounts.keys() | records.with_data | records.erasures.keys()
     return sorted(filter(_WHOLE.fullmatch, every | records.sealed.keys()), key=lambda i: (len(i), i))
 
@@ -81,7 +80,7 @@ def _account(
         versions[table.name] = Versions(table, account_id, published, erased, problems)
         found[table.name] = versions[table.name].scan(connection)
     for number, since in sorted(erased.digests.keys() - erased.met):
-        what = f"tells of an erased version of {text_of(since)} that is not there"
+        what = f"records an erased version of {text_of(since)} that does not exist"
         key = f"virtual_number_id {text_of(number)}"
         problems.add(Problem(table="erasures", key=key, account_id=account_id, what=what))
     kept = kept_sections(records, account_id)
@@ -101,11 +100,11 @@ def _account(
 
 
 def _erased(records: Records, account_id: str) -> Erased:
-    mine = records.erasures.get(account_id, [])
-    return Erased({(bytes_of(e.virtual_number_id), bytes_of(e.valid_from or "")): bytes_of(e.digest) for e in mine})
+    rows = records.erasures.get(account_id, [])
+    return Erased({(bytes_of(e.virtual_number_id), bytes_of(e.valid_from or "")): bytes_of(e.digest) for e in rows})
 
 
-# -- what is said about accounts and syncs
+# -- rows of accounts and syncs
 
 
 def _of_records(records: Records) -> Iterator[Problem]:
@@ -117,11 +116,11 @@ def _of_records(records: Records) -> Iterator[Problem]:
         yield from _of_lost_syncs(records, account_id)
     tried = {(s.account_id, s.run_id) for syncs in records.syncs.values() for s in syncs}
     for account, run in sorted(records.quarantined.keys() - tried):
-        what = "records are quarantined of a sync that is not there"
+        what = "has quarantined records of a sync that does not exist"
         yield Problem(table="quarantine", key=f"run_id {run}", account_id=account, run_id=run, what=what)
     published = {(s.account_id, s.run_id) for syncs in records.syncs.values() for s in syncs if s.published}
     for account, run in sorted(records.first_reported - published):
-        what = "fields were first reported by a sync that was not published"
+        what = "names a sync that was not published"
         yield Problem(table="first_reported", key=f"run_id {run}", account_id=account, run_id=run, what=what)
 
 
@@ -130,16 +129,16 @@ def _of_syncs(records: Records, syncs: list[Sync]) -> Iterator[Problem]:
         if sync.run_id not in records.runs:
             yield _of_sync(sync, "its run is not in sync_runs")
         if sync.published and sync.observed_at is None:
-            yield _of_sync(sync, "was published and has no observed_at")
+            yield _of_sync(sync, "was published but has no observed_at")
         if not sync.published and (
             sync.observed_at or sync.chain_digest or sync.rows_opened + sync.rows_closed != "00"
         ):
-            yield _of_sync(sync, f"is {sync.status} and says that it published something")
+            yield _of_sync(sync, f"has the status {sync.status}, but records that it published something")
         if (sync.unreachable is not None) != (sync.status == AccountStatus.UNREACHABLE):
-            yield _of_sync(sync, f"is {sync.status}, and its column unreachable says {sync.unreachable}")
+            yield _of_sync(sync, f"has the status {sync.status}, but its column unreachable is {sync.unreachable}")
         kept = records.quarantined.get((sync.account_id, sync.run_id), 0)
         if sync.published and sync.quarantined != str(kept):
-            yield _of_sync(sync, f"says that {sync.quarantined} records were quarantined; {kept} are there")
+            yield _of_sync(sync, f"counts {sync.quarantined} quarantined records; the table quarantine has {kept}")
 
 
 def _of_sync(sync: Sync, what: str) -> Problem:
@@ -152,9 +151,9 @@ def _of_account(records: Records, account_id: str) -> Iterator[Problem]:
     published = [s for s in records.syncs.get(account_id, []) if s.published]
     what = []
     if account is None:
-        what += ["was published and has no row"] if published else []
+        what += ["was published but has no row"] if published else []
     elif not published:
-        what.append("has a row and was never published")
+        what.append("has a row but was never published")
     else:
         last = published[-1]
         adopted = next((s for s in reversed(published) if s.adopted), last)
@@ -167,15 +166,15 @@ def _of_account(records: Records, account_id: str) -> Iterator[Problem]:
             ("last_run_id", last.run_id),
         ):
             if getattr(account, name) != of_the_sync:
-                what.append(f"{name} is not what the published syncs tell")
+                what.append(f"{name} differs from the published syncs")
     for each in what:
         yield Problem(table="accounts", key=f"account_id {account_id}", account_id=account_id, what=each)
 
 
 def _of_lost_syncs(records: Records, account_id: str) -> Iterator[Problem]:
-    """Syncs that other rows of the account tell of, and that are not there though their runs are."""
+    """Missing syncs of existing runs, which other rows of the account name."""
     for run in sorted(records.lost_syncs(account_id)):
-        what = "is not there, and other rows tell of it: it was taken away, or they were edited"
+        what = "is missing, although other rows name it: it was deleted, or they were edited"
         yield Problem(table="account_syncs", key=f"run_id {run}", account_id=account_id, run_id=run, what=what)
 
 
@@ -190,6 +189,6 @@ def _head(records: Records, account: int | None, digest: str, problems: Problems
             since = len(published) - 1 - published.index(digest)
             return Head(digest=digest, account_id=int(account_id), syncs_since=since)
     whose = f"of account {account}" if account is not None else "of any account"
-    what = f"the head {digest} is not in the chain {whose}: the history was re-written or cut"
+    what = f"the head {digest} is not in the chain {whose}: the history was rewritten or truncated"
     problems.add(Problem(table="account_syncs", account_id=account, what=what))
     return Head(digest=digest, account_id=account, syncs_since=None)

@@ -89,7 +89,7 @@ def test_a_cut_chain_needs_the_head(warehouse: Engine) -> None:
     assert _verify(rig, (None, last)).ok
     verdict = _verify(rig, (None, head))
     assert [p.what for p in verdict.problems] == [
-        f"the head {head} is not in the chain of any account: the history was re-written or cut"
+        f"the head {head} is not in the chain of any account: the history was rewritten or truncated"
     ]
 
 
@@ -102,7 +102,7 @@ def test_a_sync_that_was_taken_away_is_named(warehouse: Engine, which: int) -> N
     run = rig.rows("select run_id from account_syncs order by observed_at")[which][0]
     _execute(rig, "delete from account_syncs where run_id = :r", r=run)
     found = _verify(rig, (None, head or "")).problems
-    assert ("account_syncs", f"run_id {run}") in {(p.table, p.key) for p in found if "taken away" in p.what}
+    assert ("account_syncs", f"run_id {run}") in {(p.table, p.key) for p in found if "deleted" in p.what}
 
 
 @pytest.mark.parametrize(("others", "named"), [(3, 3), (20, 0)])
@@ -120,7 +120,7 @@ def test_runs_for_other_accounts_are_suspected_only_where_they_are_few(
     _execute(rig, "update account_syncs set timezone = 'forged' where run_id = :r", r=runs[2])
     told = [(p.key, p.what) for p in _verify(rig).problems if p.table == "account_syncs"]
     assert f"run_id {runs[2]}" in {key for key, _ in told}
-    suspected = [what for _, what in told if "may have been taken away" in what]
+    suspected = [what for _, what in told if "may have been deleted" in what]
     assert len(suspected) == (named or 1)
     assert named or f"of {others} runs" in suspected[0]
 

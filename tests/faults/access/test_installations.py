@@ -314,9 +314,12 @@ def test_whatever_the_clock_does_after_a_rebind(warehouse: Engine, hours: int) -
 
 EDITS = {
     "delete from installations": ("installations", "no installation is on record"),
-    "delete from installations where binding_id = 1": ("installations", "an earlier binding is not there"),
+    "delete from installations where binding_id = 1": ("installations", "an earlier binding is missing"),
     "update installations set origin = 'https://evil.example' where binding_id = 1": ("sync_runs", "was not bound"),
-    "update installations set origin = 'HTTPS://other.example' where binding_id = 2": ("installations", "is no origin"),
+    "update installations set origin = 'HTTPS://other.example' where binding_id = 2": (
+        "installations",
+        "is not the origin",
+    ),
     "update installations set bound_at = '2020-01-01 00:00:00.000000' where binding_id = 2": (
         "sync_runs",
         "was not bound",
