@@ -1,1 +1,1 @@
-"""Transforming beside the rest of a sync: in a process of its own where much is to be done, else in this one."""
+"""Transformation of a first load's pages: in a separate process for large accounts, otherwise in this process."""

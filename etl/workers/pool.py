@@ -1,7 +1,7 @@
-"""Who transforms a run's accounts: a process beside this one where there is much to do, so that both processors work.
+"""Choice of the transformer for each account: the run's transform process, or this process for small accounts.
 
-One process serves all of a run's accounts, some at a time. It is started when the run has met enough numbers, and ends
-with the run.
+A separate process uses a second processor. One process serves all accounts of a run, several at a time. It starts once
+the run has listed enough numbers, and ends with the run.
 """
 
 from __future__ import annotations
@@ -16,56 +16,56 @@ from etl.workers.process import TransformProcess, WorkerSlot
 from etl.workers.transformers import CheckCancelled, Transformer, Transformers, inline
 
 WORTH_IT = 20_000
-"""Numbers from which on a process is started: it takes as long as transforming some thousand."""
+"""Numbers in a run from which a process is started. Starting takes as long as transforming some thousand numbers."""
 SMALL = 1_000
-"""An account of fewer numbers is never given to it: asking and answering would take as long."""
+"""Numbers below which an account is transformed in this process: the communication would take as long."""
 
 
 @contextlib.contextmanager
 def transformers(worth_it: int = WORTH_IT) -> Iterator[Transformers]:
-    """For as long as a run lasts: a process for accounts that together have `worth_it` numbers or more.
+    """Context for one run: it starts a process once the run's accounts together have `worth_it` numbers or more.
 
-    Small accounts do not count. With one processor only, or where no process can be had, there is none.
+    Small accounts do not count. With a single processor, or if no process can be started, this process transforms all.
     """
-    chosen = _Chosen(worth_it)
+    pool = _Pool(worth_it)
     try:
-        yield chosen.transformer
+        yield pool.transformer
     finally:
-        chosen.close()
+        pool.close()
 
 
-class _Chosen:
-    """The run's process, when there is one."""
+class _Pool:
+    """Transform process of a run, if it has one, and the rule that decides when to start it."""
 
     def __init__(self, worth_it: int) -> None:
         self._worth_it, self._small = worth_it, min(SMALL, worth_it)
-        self._met, self._tried = 0, False
+        self._numbers, self._tried = 0, False
         self._process: TransformProcess | None = None
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
 
     @contextlib.contextmanager
     def transformer(self, numbers: int, check_cancelled: CheckCancelled) -> Iterator[Transformer]:
-        """Somebody for an account of so many numbers."""
-        with contextlib.ExitStack() as until_left:
+        """Transformer for an account of `numbers` numbers."""
+        with contextlib.ExitStack() as cleanup:
             slot = self._slot(numbers)
             if slot is None:
-                yield until_left.enter_context(inline(numbers, check_cancelled))
+                yield cleanup.enter_context(inline(numbers, check_cancelled))
             else:
-                until_left.callback(slot.leave)
+                cleanup.callback(slot.leave)
                 slot.check_cancelled = check_cancelled
                 yield slot
 
     def _slot(self, numbers: int) -> WorkerSlot | None:
         if numbers < self._small:
             return None
-        with self._turn:
-            self._met += numbers
-            if self._met >= self._worth_it and not self._tried:
+        with self._lock:
+            self._numbers += numbers
+            if self._numbers >= self._worth_it and not self._tried:
                 self._start()
             return self._process.take_slot() if self._process else None
 
     def _start(self) -> None:
-        """A process; none for all of this run where the system lets us have none, or no temporary file."""
+        """Start a process. If the system refuses a process or a temporary file, the run does not try again."""
         self._tried = True
         if _processors() > 1:
             with contextlib.suppress(OSError, LocalTrouble):

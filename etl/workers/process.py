@@ -1,7 +1,7 @@
-"""The process that transforms beside this one, from this side: at each of its desks it works on one account at a time.
+"""Parent side of the transform process. The process has several slots; each slot transforms one account at a time.
 
-Pages and rows go through two temporary files of the desk, which both processes have open; the pipes carry only where
-they are. A thread hears all answers, so the process never waits for anybody to listen.
+Pages and rows pass through two temporary files per slot, which both processes have open. The pipes carry only
+positions in these files. A thread reads all answers, so the transform process never has to wait for a reader.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from etl.workers.transformers import CheckCancelled, decode_rows, decode_shared,
 from etl.workers.worker import DISK, END, FAILED
 
 SLOTS = 4
-"""Accounts that are transformed at a time: as many as are synced side by side unless more are asked for."""
+"""Number of accounts that are transformed at a time: the default number of accounts that are synced at a time."""
 STEP = 0.25
-"""Seconds after which whoever waits for an answer looks whether to go on waiting."""
+"""Seconds between checks for cancellation while a thread waits for an answer."""
 GONE = b""
-"""What a desk hears last of a process that has ended."""
+"""Last answer of every slot, after the process has ended."""
 _INHERITED = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
-"""What the interpreter may need of our environment; settings and passwords stay here."""
+"""Environment variables that the interpreter may need; settings and passwords are not passed on."""
 _PROGRAM = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from etl.workers.worker import main; main(json.loads(sys.argv[2]))"
@@ -40,7 +40,7 @@ _PROGRAM = (
 
 
 class TransformProcess:
-    """Starts it; raises `OSError` where the system lets us have none. Threads share it, each at a desk of its own."""
+    """Transform process. Creating it raises `OSError` when the system refuses. Threads share it, one slot each."""
 
     def __init__(self) -> None:
         with contextlib.ExitStack() as cleanup:
@@ -50,32 +50,32 @@ class TransformProcess:
                 cleanup.callback(self._slots[-1].close)
             files = [slot.descriptors for slot in self._slots]
             here = [os.path.realpath(entry) for entry in sys.path]
-            self._child: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603 - by our own words  # nosec B603
+            self._child: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603 - own arguments only  # nosec B603
                 [sys.executable, "-I", "-c", _PROGRAM, json.dumps(here), json.dumps(files)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,  # what it has to say comes by its answers
+                stderr=subprocess.DEVNULL,  # errors arrive as answers
                 pass_fds=[descriptor for pair in files for descriptor in pair],
                 env={name: os.environ[name] for name in _INHERITED if name in os.environ},
-                process_group=0,  # what a terminal sends to the group is for this process to answer
+                process_group=0,  # signals of a terminal reach only the parent, which handles them
             )
             cleanup.callback(self._end)
-            self._asking = threading.Lock()
+            self._write_lock = threading.Lock()
             self.gone = False
-            self._listener = threading.Thread(target=self._listen, name="process beside", daemon=True)
+            self._listener = threading.Thread(target=self._listen, name="transform process", daemon=True)
             try:
                 self._listener.start()
             except RuntimeError as exc:  # no more threads
-                _there(self._child.stdout).close()
+                _pipe(self._child.stdout).close()
                 raise OSError(None, str(exc)) from exc
             cleanup.pop_all()
 
     def take_slot(self) -> WorkerSlot | None:
-        """A desk for an account, until it is left; None when none is free."""
+        """Take a slot for an account, until the caller leaves it; None when no slot is free."""
         return None if self.gone else next((slot for slot in self._slots if slot.take()), None)
 
     def close(self) -> None:
-        """End it."""
+        """End the process, and close the slots' files."""
         self._end()
         self._listener.join()
         for slot in self._slots:
@@ -84,108 +84,108 @@ class TransformProcess:
     def _end(self) -> None:
         self._child.kill()
         with contextlib.suppress(OSError):
-            _there(self._child.stdin).close()
+            _pipe(self._child.stdin).close()
         self._child.wait()
 
-    # -- lines to it and from it
+    # -- requests and answers
 
     def ask(self, line: bytes) -> None:
         """Send a request."""
-        with self._asking, contextlib.suppress(BrokenPipeError):  # that it has ended is noticed where it should answer
-            _there(self._child.stdin).write(line)
-            _there(self._child.stdin).flush()
+        with self._write_lock, contextlib.suppress(BrokenPipeError):  # an ended process is noticed by its answer, GONE
+            _pipe(self._child.stdin).write(line)
+            _pipe(self._child.stdin).flush()
 
     def _listen(self) -> None:
         try:
-            with _there(self._child.stdout) as answers:
+            with _pipe(self._child.stdout) as answers:
                 for line in answers:
-                    if line.endswith(b"\n"):  # the last one may have been cut off
+                    if line.endswith(b"\n"):  # the last line may be incomplete
                         number, _, answer = line.partition(b" ")
-                        self._slots[int(number)].hear(answer)
+                        self._slots[int(number)].receive(answer)
         except (ValueError, IndexError):
-            pass  # what it says is none of our answers
+            pass  # not a valid answer: end the process
         finally:
             self._child.kill()
             self.gone = True
             for slot in self._slots:
-                slot.hear(GONE)
+                slot.receive(GONE)
 
     def lost(self) -> LocalTrouble:
-        """What to say when it ended by itself."""
+        """Error for a process that ended unexpectedly."""
         code = self._child.wait()
         why = f"was killed by signal {-code}" if code < 0 else "ended before its work was done"
         return LocalTrouble(
-            f"the process that transforms records beside this one {why}",
-            remedy="Nothing was published for the account; see that there is memory for both, and run again",
+            f"the transform process {why}",
+            remedy="Nothing was published for the account; check that there is memory for two processes, and run again",
         )
 
 
 class WorkerSlot:
-    """A `Transformer` for one account after the other."""
+    """Slot of the transform process: a `Transformer` for one account after another."""
 
     def __init__(self, process: TransformProcess, number: int) -> None:
         self._process, self._number = process, number
         self._pages, self._rows = Spool(), Spool()
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._occupied = False
-        self._begun = self._asked = self._heard = 0
+        self._begun = self._asked = self._received = 0
         self._answers = SimpleQueue[bytes]()
         self.check_cancelled: CheckCancelled = never_cancelled
-        """Is called again and again while an answer is waited for, and may raise."""
+        """Called repeatedly while this thread waits for an answer; it may raise."""
 
     @property
     def descriptors(self) -> tuple[int, int]:
-        """The open files for pages and rows."""
+        """File descriptors for pages and for rows."""
         return self._pages.descriptor, self._rows.descriptor
 
     def take(self) -> bool:
-        """Occupy it, if nobody is at it and nothing is on its way to somebody who left early."""
-        with self._turn:
-            if self._occupied or self._heard < self._asked:
+        """Occupy the slot, if it is free and no answer to an account that left early is still outstanding."""
+        with self._lock:
+            if self._occupied or self._received < self._asked:
                 return False
             self._clear()
             self._occupied, self._begun = True, 0
             return True
 
     def leave(self) -> None:
-        """Make room for the next account; what is still on its way to this one is thrown away as it arrives."""
-        with self._turn:
+        """Free the slot for the next account; outstanding answers to this account are dropped when they arrive."""
+        with self._lock:
             self._occupied = False
-            self._tidy()
+            self._clear_if_idle()
 
-    def hear(self, answer: bytes) -> None:
-        """Take an answer."""
-        with self._turn:
-            self._heard += 1
+    def receive(self, answer: bytes) -> None:
+        """Add an answer to the queue."""
+        with self._lock:
+            self._received += 1
             self._answers.put(answer)
-            self._tidy()
+            self._clear_if_idle()
 
-    def _tidy(self) -> None:
-        if not self._occupied and self._heard >= self._asked:
-            with contextlib.suppress(LocalTrouble):  # then it is tried again when it is taken
+    def _clear_if_idle(self) -> None:
+        if not self._occupied and self._received >= self._asked:
+            with contextlib.suppress(LocalTrouble):  # `take` tries again
                 self._clear()
 
     def begin(self, records: Sequence[Record]) -> None:
-        """One more page is there."""
+        """Submit one page."""
         self._begun += 1
         self._ask(self._pages.add(joined(records)))
 
     def pages(self) -> Iterator[PageRows]:
-        """The rows of each page, in their order, once."""
+        """Yield the rows of each page in order; can be iterated once."""
         self._ask(END)
         for _ in range(self._begun):
             yield decode_rows(self._next())
 
     def shared(self) -> SharedRows:
-        """What all pages together came to; to be asked for after the last."""
+        """Shared rows of all pages; call it after the last page."""
         shared = decode_shared(self._next())
-        self._clear()  # what was never written to the disk need not be, while the database writes
+        self._clear()  # free the files now, so that unwritten data never reaches the disk while the database writes
         return shared
 
     def _clear(self) -> None:
         while not self._answers.empty():
             self._answers.get()
-        if self._process.gone:  # then that must not be forgotten
+        if self._process.gone:  # keep the last answer, so that the next account sees the end of the process
             self._answers.put(GONE)
         self._pages.clear()
         self._rows.clear()
@@ -195,18 +195,20 @@ class WorkerSlot:
         self._process.ask(b"%d %d %d\n" % (self._number, *extent))
 
     def _next(self) -> bytes:
-        """The next part of what was made here; raises what that failed with."""
-        answer = self._waited_for()
+        """Next result of the process. Raises the error with which the process answered, or `lost`."""
+        answer = self._next_answer()
         if answer == GONE:
             raise self._process.lost()
         if answer.startswith(DISK):
             raise no_room(msgspec.json.decode(answer.removeprefix(DISK), type=str))
         if answer.startswith(FAILED):
-            raise RuntimeError(f"in the process beside: {msgspec.json.decode(answer.removeprefix(FAILED), type=str)}")
+            raise RuntimeError(
+                f"in the transform process: {msgspec.json.decode(answer.removeprefix(FAILED), type=str)}"
+            )
         at, length = map(int, answer.split())
         return self._rows.part((at, length))
 
-    def _waited_for(self) -> bytes:
+    def _next_answer(self) -> bytes:
         while True:
             self.check_cancelled()
             with contextlib.suppress(Empty):
@@ -218,6 +220,6 @@ class WorkerSlot:
         self._rows.close()
 
 
-def _there(pipe: Any) -> Any:
+def _pipe(pipe: Any) -> Any:
     assert pipe is not None
     return pipe

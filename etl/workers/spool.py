@@ -1,4 +1,4 @@
-"""Parts of a listing that memory need not hold: in a temporary file that has no name and goes with its processes."""
+"""Temporary file for parts of a listing, to save memory. It has no name, and ends with the processes that use it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from etl.errors import LocalTrouble
 
 Extent = tuple[int, int]
-"""Where a part is: its first byte, and how many there are."""
+"""Position of a part in the file: its first byte, and its length in bytes."""
 
 
 class Spool:
-    """Takes parts and gives them back. What the disk refuses is raised as `LocalTrouble`."""
+    """Temporary file of parts. Errors of the disk are raised as `LocalTrouble`."""
 
     def __init__(self) -> None:
         with _disk_errors():
@@ -23,11 +23,11 @@ class Spool:
 
     @property
     def descriptor(self) -> int:
-        """The open file, for a process that shares it."""
+        """File descriptor, for a process that shares the file."""
         return self._file.fileno()
 
     def add(self, part: bytes) -> Extent:
-        """Keep a part."""
+        """Write a part, and return its position."""
         with _disk_errors():
             write(self.descriptor, part, self._end)
         extent = (self._end, len(part))
@@ -35,23 +35,23 @@ class Spool:
         return extent
 
     def part(self, extent: Extent) -> bytes:
-        """A part that was kept here, by this process or by one that shares the file."""
+        """Read a part that this process, or one that shares the file, wrote."""
         with _disk_errors():
             return read(self.descriptor, extent)
 
     def clear(self) -> None:
-        """Give the room back, and begin anew."""
+        """Free the disk space; the next part is written at the start."""
         with _disk_errors():
             os.ftruncate(self.descriptor, 0)
         self._end = 0
 
     def close(self) -> None:
-        """Give the room back."""
+        """Close the file, which frees its disk space."""
         self._file.close()
 
 
 def write(descriptor: int, part: bytes, at: int) -> None:
-    """Write the whole part, from this byte of the file on."""
+    """Write the whole part at byte `at` of the file."""
     view = memoryview(part)
     while view:
         written = os.pwrite(descriptor, view, at)
@@ -59,7 +59,7 @@ def write(descriptor: int, part: bytes, at: int) -> None:
 
 
 def read(descriptor: int, extent: Extent) -> bytes:
-    """The bytes at a place."""
+    """Read the bytes of an extent. Raises `OSError` when the file is shorter."""
     at, rest = extent
     pieces = []
     while rest:
@@ -80,9 +80,9 @@ def _disk_errors() -> Iterator[None]:
 
 
 def no_room(why: str) -> LocalTrouble:
-    """The error for what the disk refused; `why` in the system's words."""
-    folder = tempfile.tempdir or "the temporary folder"  # where there is none, asking for it fails once more
+    """Error for a write that the disk refused; `why`: the system's error text."""
+    folder = tempfile.tempdir or "the temporary folder"  # not gettempdir(), which raises if there is no such folder
     return LocalTrouble(
         f"the listing cannot be kept in a temporary file: {why}",
-        remedy=f"Make room in {folder}, or set TMPDIR to a folder that has some",
+        remedy=f"Free disk space in {folder}, or set TMPDIR to a folder that has some",
     )

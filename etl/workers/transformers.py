@@ -1,4 +1,4 @@
-"""Who transforms an account's pages: this process, page by page; or a process beside it (`beside`)."""
+"""Interfaces of the transformer of an account's pages, and the transformer that works in this process."""
 
 from __future__ import annotations
 
@@ -13,46 +13,46 @@ from etl.transform.page_rows import PageRows, SharedRows, Transformation
 from etl.workers.spool import Extent, Spool
 
 FEW = 2
-"""Pages whose rows memory may hold."""
+"""Number of pages whose rows are kept in memory."""
 
 
 CheckCancelled = Callable[[], object]
-"""Raises when there is something more important than waiting."""
+"""Function that raises when the caller should stop waiting."""
 
 
 def never_cancelled() -> None:
-    """Heeds nothing."""
+    """Never raise: for callers that cannot be cancelled."""
 
 
 class Transformer(Protocol):
-    """Takes pages while an account is listed, and gives their rows when it is."""
+    """Transformer of one account: takes pages while the account is listed, and returns their rows afterwards."""
 
     def begin(self, records: Sequence[Record]) -> None:
-        """One more page is there."""
+        """Submit one page."""
         ...
 
     def pages(self) -> Iterator[PageRows]:
-        """The rows of each page, in their order, once."""
+        """Yield the rows of each page in order; can be iterated once."""
         ...
 
     def shared(self) -> SharedRows:
-        """What all pages together came to; to be asked for after the last."""
+        """Shared rows of all pages; call it after the last page."""
         ...
 
 
 class Transformers(Protocol):
-    """Finds somebody to transform an account of so many numbers, for as long as a block lasts."""
+    """Provider of a transformer for an account of a given size, for the duration of a context."""
 
     def __call__(
         self, numbers: int, check_cancelled: CheckCancelled, /
     ) -> contextlib.AbstractContextManager[Transformer]:
-        """The block; while it waits for somebody else, `check_cancelled` is called."""
+        """Context with the transformer, which calls `check_cancelled` while it waits for another process."""
         ...
 
 
 @contextlib.contextmanager
 def inline(_numbers: int, _check_cancelled: CheckCancelled) -> Iterator[Transformer]:
-    """This process, as pages come."""
+    """Transformer that works in this process, when each page is submitted."""
     transformer = _Inline()
     try:
         yield transformer
@@ -61,7 +61,7 @@ def inline(_numbers: int, _check_cancelled: CheckCancelled) -> Iterator[Transfor
 
 
 class _Inline:
-    """Transforms at once; the rows of a few pages stay in memory, those of others in a file."""
+    """Transformer that works at once; rows of a few pages stay in memory, rows of further pages go to a file."""
 
     def __init__(self) -> None:
         self._transformation = Transformation()
@@ -78,7 +78,7 @@ class _Inline:
 
     def pages(self) -> Iterator[PageRows]:
         for index, rows in enumerate(self._rows):
-            self._rows[index] = (0, 0)  # memory holds no page longer than it is needed
+            self._rows[index] = (0, 0)  # release each page's rows as soon as they are used
             yield rows if isinstance(rows, PageRows) else self._read(rows)
 
     def _read(self, extent: Extent) -> PageRows:

@@ -1,9 +1,9 @@
-"""The process beside: reads pages from files, writes their rows into others, until its standard input ends.
+"""Transform process: it reads pages from files and writes their rows to other files, until its standard input ends.
 
-It has a few desks, each with a file for pages and one for rows, and is asked by lines: which desk, and the place of a
-page, a JSON array. Each line is answered by one: the desk, and the place of what was made, or what went wrong. A page
-at the file's first byte begins an account, `END` asks for what all its pages share. It has neither the token nor the
-network nor the database.
+It has several slots, each with one file for pages and one for rows. Each request is a line: a slot's number and the
+position of a page, which is a JSON array. Each answer is a line: the slot's number, and the position of the result or
+an error. A page at the file's first byte begins a new account; `END` requests the shared rows of all its pages. The
+process has neither the token nor a connection to the network or the database.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from etl.workers.transformers import encode
 
 END: Extent = (0, 0)
 FAILED, DISK = b"!", b"?"
-"""Begin an answer that tells, in JSON, of a traceback; and of what the disk refused."""
+"""Prefixes of answers that carry, as JSON, a traceback and an error of the disk."""
 LONGEST = 8_000
-"""Characters of a traceback that are told."""
+"""Maximum number of characters of a traceback in an answer."""
 
 
 class _Slot:
-    """One account after the other; `pages` and `rows` are open files."""
+    """State of one slot, which transforms one account after another; `pages` and `rows` are file descriptors."""
 
     def __init__(self, pages: int, rows: int) -> None:
         self._pages, self._rows = pages, rows
@@ -39,26 +39,26 @@ class _Slot:
         self._transformation, self._end, self._failure = Transformation(), 0, b""
 
     def answer(self, extent: Extent) -> bytes:
-        """Do what is asked; once something went wrong with an account, that is the answer to all the rest."""
+        """Handle a request. After an error, every further request of the same account gets that error as its answer."""
         at, length = extent
         if not at and length:
             self._begin()
         try:
-            return self._failure or self._kept(self._made(extent))
+            return self._failure or self._kept(self._result(extent))
         except (BrokenPipeError, MemoryError):
             raise
         except OSError as exc:
             self._failure = DISK + msgspec.json.encode(str(exc.strerror))
-        except Exception:  # noqa: BLE001 - raised in the process that asked
+        except Exception:  # noqa: BLE001 - raised again in the parent process
             self._failure = FAILED + msgspec.json.encode(traceback.format_exc()[-LONGEST:])
         return self._failure
 
-    def _made(self, extent: Extent) -> bytes:
+    def _result(self, extent: Extent) -> bytes:
         if extent != END:
             return encode(self._transformation.page(spool.read(self._pages, extent)))
-        made = encode(self._transformation.shared())
-        self._transformation = Transformation()  # memory need not hold it until the next account
-        return made
+        result = encode(self._transformation.shared())
+        self._transformation = Transformation()  # free the memory before the next account
+        return result
 
     def _kept(self, part: bytes) -> bytes:
         spool.write(self._rows, part, self._end)
@@ -68,7 +68,7 @@ class _Slot:
 
 
 def work(files: Sequence[tuple[int, int]], requests: Iterable[bytes], answers: BinaryIO) -> None:
-    """Answer every request. `files`: of each desk, for pages and for rows."""
+    """Answer every request. `files`: for each slot the file descriptors for pages and for rows."""
     slots = [_Slot(*pair) for pair in files]
     for line in requests:
         number, at, length = map(int, line.split())
@@ -77,8 +77,8 @@ def work(files: Sequence[tuple[int, int]], requests: Iterable[bytes], answers: B
 
 
 def main(files: Sequence[tuple[int, int]]) -> None:
-    """Work for the process at the other end of standard input and output; when it is gone, there is nothing to do."""
+    """Entry point: serve the parent process over standard input and output, until it closes them or ends."""
     try:
         work(files, sys.stdin.buffer, sys.stdout.buffer)
     finally:
-        os._exit(0)  # whatever happened, nothing is left to flush, and nobody to complain to
+        os._exit(0)  # also after an error: all answers are flushed, and no reader is left for a message

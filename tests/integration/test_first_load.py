@@ -308,7 +308,7 @@ def test_a_bug_in_the_process_beside_is_told_as_one(warehouse: Engine, monkeypat
     """Its traceback reaches whoever reports the bug."""
     right = Spool.add
     monkeypatch.setattr(Spool, "add", lambda self, _part: right(self, b"no JSON"))
-    with pytest.raises(RuntimeError, match=r"(?s)in the process beside: Traceback.*JSON is malformed"):
+    with pytest.raises(RuntimeError, match=r"(?s)in the transform process: Traceback.*JSON is malformed"):
         _helped(Rig(_world(150), warehouse))
 
 
@@ -398,7 +398,7 @@ def test_a_process_that_says_something_else_is_ended() -> None:
         assert slot is not None
         helper.ask(b"1 2\n")  # it ends with an error of its own, or tells what cannot be understood
         slot.begin([RECORD % 1])
-        with pytest.raises(LocalTrouble, match="beside this one"):
+        with pytest.raises(LocalTrouble, match="the transform process"):
             next(slot.pages())
         assert helper.take_slot() is None
 
