@@ -9,7 +9,7 @@ import click
 
 from etl.cli import options
 from etl.cli.state import current_state
-from etl.errors import VnsyncError, with_exit_code
+from etl.errors import Incomplete, VnsyncError, with_exit_code
 
 if TYPE_CHECKING:
     from etl.cli.checks import Finding
@@ -42,13 +42,19 @@ def doctor(loaded: Loaded, output: str) -> int:
         *check_source(loaded, reached),
         *check_database(loaded, reached),
     ]
-    first = next((f for f in findings if f.state == "fail"), None)
-    code = first.exit_code if first else 0
+    worst = _worst(findings)
+    code = worst.exit_code if worst else 0
     current_state().outcome = code
     _write(findings, code, output)
-    if first:
-        raise _error(first)
+    if worst:
+        raise _error(worst)
     return code
+
+
+def _worst(findings: Sequence[Finding]) -> Finding | None:
+    """The first that fails; one that stops a few accounts (3) only where none stops all of them."""
+    failing = [finding for finding in findings if finding.state == "fail"]
+    return min(failing, key=lambda finding: finding.exit_code == Incomplete.exit_code, default=None)
 
 
 def _error(finding: Finding) -> VnsyncError:

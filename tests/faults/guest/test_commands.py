@@ -77,6 +77,22 @@ def test_accounts_refused_one_by_one_are_one_line(many: Source, vnsync: Run) -> 
     assert vnsync("status", "--fail").code == 3
 
 
+@pytest.mark.parametrize(
+    ("url", "code"), [("sqlite:////nowhere/w.db", 74), ("postgresql://etl@127.0.0.1:1/calls", 69)], ids=["lite", "pg"]
+)
+@pytest.mark.fault("G06")
+def test_doctor_ends_with_what_stops_all(url: str, code: int, many: Source, vnsync: Run) -> None:
+    """A customer that is refused (3) comes first in the table; a database that no sync can use gives the exit code."""
+    first = many.world.customer_ids[0]
+    many.world.block(first)
+    try:
+        assert vnsync("doctor", *many.options).code == 3
+        done = vnsync("doctor", *many.options, "--database-url", url)
+    finally:
+        many.world.unblock(first)
+    assert (done.code, done.error.startswith("vnsync: error: database: ")) == (code, True)
+
+
 def _failed(account_id: int, error: str, code: int = 77) -> AccountResult:
     return AccountResult(
         run_id=1, account_id=account_id, status=AccountStatus.FAILED, started_at=NOW, error=error, exit_code=code
