@@ -142,12 +142,12 @@ def test_any_field_of_a_number_can_become_known(column: str) -> None:
 
 def test_a_column_that_was_added_later_changes_under_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """A declared column without a kind of its own is told as another field, and its label is its name."""
-    region = Column(name="region", kind=ColumnKind.TEXT)
-    wider = replace(VIRTUAL_NUMBERS, values=(*VIRTUAL_NUMBERS.values, region))
+    shade = Column(name="shade", kind=ColumnKind.TEXT)
+    wider = replace(VIRTUAL_NUMBERS, values=(*VIRTUAL_NUMBERS.values, shade))
     monkeypatch.setattr(change_events.declared, "VIRTUAL_NUMBERS", wider)
-    (told,) = _told(_own(BEFORE | {"region": "Kent"}, BEFORE | {"region": "Fife"}))
-    assert (told.kind, told.field, told.before, told.after) == (Kind.FIELDS_CHANGED, "region", "Kent", "Fife")
-    assert labels(wider.value_names)["region"] == "region"
+    (told,) = _told(_own(BEFORE | {"shade": "red"}, BEFORE | {"shade": "blue"}))
+    assert (told.kind, told.field, told.before, told.after) == (Kind.FIELDS_CHANGED, "shade", "red", "blue")
+    assert labels(wider.value_names)["shade"] == "shade"
     assert list(labels(wider.value_names))[-1] == "extra"
 
 
