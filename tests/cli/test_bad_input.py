@@ -187,7 +187,7 @@ CASES = [
     Case(Setup.empty_schema_and_no_upgrade, 78, "no schema yet", "`vnsync db upgrade`"),
     Case(Setup.database_down, 69, "PostgreSQL: ", "Check that the server runs"),
     Case(Setup.no_such_database, 78, "does not exist", "Create the database"),
-    Case(Setup.no_rights, 77, "permission denied", "Grant"),
+    Case(Setup.no_rights, 77, "permission denied", "grant this role CREATE"),
 ]
 
 

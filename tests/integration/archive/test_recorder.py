@@ -204,7 +204,7 @@ def test_foreign_folder_is_refused_before_anything_is_asked(warehouse: Engine, t
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "thesis.txt").write_text("x")
     rig = archived(warehouse, tmp_path / "a")
-    with pytest.raises(LocalTrouble, match="not empty"):
+    with pytest.raises(LocalTrouble, match="neither empty nor a vnsync archive"):
         rig.sync()
     assert rig.api.requests == []
 

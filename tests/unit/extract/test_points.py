@@ -157,7 +157,7 @@ def test_what_is_promised_to_one_is_not_promised_to_another() -> None:
     assert points.fits("b", 2)
     assert not points.fits("b", 3)
     points.promise("b", 2)
-    with pytest.raises(TooFewPoints, match="takes 3 more API points, and 2 are left"):
+    with pytest.raises(TooFewPoints, match="takes 3 more API points, and only 2 are left"):
         points.afford("b", 3)
     points.sent()
     points.ended("a")

@@ -80,7 +80,7 @@ def test_what_could_run_or_fetch_cannot_be_made(name: str) -> None:
 @pytest.mark.parametrize("address", ["javascript:alert(1)", "https://example.com", "//x", "data:text/html,x", ""])
 def test_links_lead_to_places_of_the_page_only(address: str) -> None:
     """No link leaves the page."""
-    with pytest.raises(ValueError, match="links"):
+    with pytest.raises(ValueError, match="a link may lead only"):
         element("a", "x", href=address)
     assert written(element("a", "x", href="#runs"), _as_it_is) == '<a href="#runs">x</a>'
 
