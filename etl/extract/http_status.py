@@ -46,7 +46,8 @@ def status_error(response: httpx.Response, redaction: Redaction, now: float) -> 
 def refused(status: int) -> NotAllowed:
     """The error for a proxy or gateway that refuses the request."""
     return NotAllowed(
-        f"HTTP {status} before the API was reached", remedy="A proxy or gateway refuses, not the API; ask its owner"
+        f"HTTP {status} before the API was reached",
+        remedy="A proxy or gateway refuses it, not the token; ask its owner",
     )
 
 

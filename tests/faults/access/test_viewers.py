@@ -109,6 +109,20 @@ def test_the_old_key_again_is_no_change(warehouse: Engine) -> None:
 
 
 @pytest.mark.fault("A02")
+def test_an_old_key_that_sees_less_than_the_adopted_one_closes_nothing(warehouse: Engine) -> None:
+    """Another key was adopted since, so what the old one no longer sees is suspect, though it was shown it once."""
+    sees = numbers(range(1, 11))
+    vendor, mine = own_account(lambda _: sees), Warehouse(warehouse)
+    mine.sync(vendor, credentials=OLD)
+    assert mine.sync(vendor, credentials=NEW).exit_code == 0
+    adopted = mine.rows(VIEWERS)
+    sees = sees[:8]
+    result = mine.sync(vendor, credentials=OLD)
+    assert (result.exit_code, result.accounts[0].suspects, result.accounts[0].viewer_changed) == (3, 2, True)
+    assert (len(mine.open_ids), mine.rows(VIEWERS)) == (10, adopted)
+
+
+@pytest.mark.fault("A02")
 def test_no_secret_is_kept(warehouse: Engine) -> None:
     """Of a key or a login a salted digest is on record; two warehouses have two digests of one key."""
     vendor, mine = own_account(lambda _: numbers([1])), Warehouse(warehouse)

@@ -110,7 +110,7 @@ def test_tls_that_cannot_be_trusted(case: Case, authority: Authority, kind: str,
         trust = {} if kind == "untrusted" else _trusting(authority)
         ended = case.command(**case.move_to(server.url), VNSYNC_RETRY_MAX_SECONDS="5", **trust)
         assert (server.heard, server.connections) == ([], 1)
-    check_line(ended, 78, "TLS with 127.0.0.1 failed", words, "TLS stays on", "(run ")
+    check_line(ended, 78, "TLS with 127.0.0.1 failed", words, "TLS cannot be turned off", "(run ")
     case.check_untouched(78)
 
 

@@ -334,7 +334,7 @@ def test_nothing_to_replay_is_usage(warehouse: Engine, tmp_path: Path) -> None:
     with pytest.raises(Usage, match="the first requested run began at 2026-01-06 06:00:00 UTC"):
         chosen(tmp_path / "a", until=rig.clock.now() - timedelta(days=2))
     Recorder(tmp_path / "b", rig.events.append)
-    with pytest.raises(Usage, match="there is no run in it"):
+    with pytest.raises(Usage, match="it has no run"):
         chosen(tmp_path / "b")
 
 

@@ -81,7 +81,7 @@ def test_what_a_status_asks_for(status: bytes, kind: type[VnsyncError], exit_cod
     assert (type(error), error.exit_code) == (kind, exit_code)
     assert status[:3].decode() in str(error)
     if kind is NotAllowed:
-        assert "not the API" in error.remedy
+        assert "not the token" in error.remedy
 
 
 @pytest.mark.parametrize(
