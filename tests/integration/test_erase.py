@@ -148,7 +148,7 @@ def test_nothing_is_erased_under_a_run(rig: Rig) -> None:
 
     def disturb(_request: object) -> None:
         if not seen:
-            with pytest.raises(TryLater, match="is on"):
+            with pytest.raises(TryLater, match="is in progress"):
                 _erase(rig)
             seen.append(True)
 
