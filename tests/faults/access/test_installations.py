@@ -275,7 +275,7 @@ def test_nothing_is_rebound_under_a_run_or_without_a_binding(warehouse: Engine) 
     rig = Rig(one_customer(), warehouse)
     assert rig.sync().exit_code == 0
     running = runs.running(warehouse, clock=rig.clock, random=rig.random, source_url=URL, version="test")
-    with running, pytest.raises(TryLater, match="is on"):
+    with running, pytest.raises(TryLater, match="is in progress"):
         rebind(warehouse, OTHER, now=NOW)
     assert _origins(warehouse) == [(1, ORIGIN)]
 
