@@ -148,7 +148,7 @@ def test_rows_of_an_account_that_nobody_synced(warehouse: Engine) -> None:
     assert told == {("sites", "5")}
 
 
-@pytest.mark.parametrize("count", [40, pytest.param(250, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("count", [80, pytest.param(250, marks=pytest.mark.soak)])
 @pytest.mark.fault("E01")
 def test_single_tamperings_are_found_and_named(warehouse: Engine, count: int) -> None:
     """Edits, types, nulls, instants, moved, deleted and added rows, whole accounts: all found and named, or listed."""
