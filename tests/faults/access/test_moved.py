@@ -208,7 +208,7 @@ def test_the_report_counts_moves_apart(warehouse: Engine) -> None:
     assert seen.activity.days[-1].counts == {("number", "moved"): 2, ("number", "added"): 1}
     page = report_page(seen, made_at=seen.moment, max_age=timedelta(days=1), version="1", hide=str)
     assert ">moved</th>" in page
-    assert "left one account and are another one" in page
+    assert "went from one account to another" in page
 
 
 @pytest.mark.fault("A12")
