@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 
+from etl.domain.figures import counted
 from etl.errors import TryLater
 
 MINUTE = 60.0
@@ -157,8 +158,9 @@ class Points:
         """Raise `TooFewPoints` if `owner` cannot finish today: half a listing costs points and publishes nothing."""
         left = self.day_left()
         if left is not None and (mine := self._left_for(owner, left)) < requests:
+            are = "is" if mine == 1 else "are"
             raise TooFewPoints(
-                f"the listing takes {requests} more API points, and only {mine} are left today",
+                f"the listing takes {counted(requests, 'more API point')}, and only {mine} {are} left today",
                 remedy="Nothing was spent on the rest; run again when the day's points are back",
             )
         if owner in self._promised:

@@ -170,8 +170,8 @@ def test_success_survives_a_crash_right_after_it_postgresql(own_cluster: Cluster
 
 HELPED = """
 import time
-from etl.workers import beside
-with beside.transformers(worth_it=1) as transformers, transformers(1, lambda: None) as transformer:
+from etl.workers import pool
+with pool.transformers(worth_it=1) as transformers, transformers(1, lambda: None) as transformer:
     print(transformer._process._child.pid, flush=True)
     time.sleep(600)
 """

@@ -121,7 +121,7 @@ def test_fewer_points_than_pages(warehouse: Engine, points: int) -> None:
     rig.api.limits = ApiLimits(lambda: rig.clock.time.timestamp(), None, 1 + points)
     code, said = how_it_ends(lambda: rig.sync(**SMALL))
     assert (code, rig.api.count(LISTING)) == (75, 0)
-    assert f"8 more API points, and {points} are left" in said
+    assert f"8 more API points, and only {points} {'is' if points == 1 else 'are'} left" in said
     assert tables(rig) == before
     rig.api.limits = ApiLimits(lambda: rig.clock.time.timestamp())
     recovers(rig)
