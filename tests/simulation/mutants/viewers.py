@@ -9,7 +9,6 @@ from sqlalchemy import delete
 
 from etl.domain.runs import AccountStatus, Unreachable
 from etl.domain.tables import TABLES
-from etl.domain.viewer import Viewer
 from etl.errors import IntegrityBroken, SourceUnusable
 from etl.extract import accounts
 from etl.store import schema
@@ -18,21 +17,24 @@ from etl.sync import viewer as users
 from tests.simulation.mutants.planting import mutant
 
 
-@mutant(Viewer, "sees_as", "what another key cannot see is closed", under=("other_key",))
+@mutant(identity.Identity, "cannot_tell", "what another key cannot see is closed", under=("other_key",))
 def keys_are_alike(right: Any) -> Any:
-    return lambda self, other: self.user_id == other.user_id
+    def cannot_tell(self: Any, load: Any, gone: Any) -> set[int]:
+        return set() if self.viewer.user_id == self._known.viewer.user_id else right(self, load, gone)
+
+    return cannot_tell
 
 
-@mutant(identity.Identity, "viewer_differs", "what another user cannot see is closed", under=("other_user",))
+@mutant(identity.Identity, "cannot_tell", "what another user cannot see is closed", under=("other_user",))
 def viewers_are_alike(right: Any) -> Any:
-    return property(lambda self: False)
+    return lambda self, load, gone: set()
 
 
 @mutant(
     identity.Identity,
     "viewer_changed",
     "another viewer is adopted although it does not see all numbers",
-    under=("other_user", "other_key"),
+    test="tests/faults/access/test_viewers.py::test_what_another_key_does_not_see_stays_open",
 )
 def viewer_is_adopted_at_once(right: Any) -> Any:
     return lambda self, suspects: False
