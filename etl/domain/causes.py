@@ -54,7 +54,7 @@ def causes(failures: Iterable[Failure]) -> list[Cause]:
 
 
 def others(stopped: Sequence[Cause]) -> str:
-    """How many causes there are beside the one that is told: `; 2 other causes`, or nothing."""
+    """The count of causes that are not named: `; 2 other causes`, or an empty text."""
     return f"; {counted(len(stopped) - 1, 'other cause')}" if len(stopped) > 1 else ""
 
 

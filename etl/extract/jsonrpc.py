@@ -56,7 +56,7 @@ class _Shared:
 class DataApi:
     """Client of the API, for one thread at a time. It counts its `requests` and the `retries` among them.
 
-    `beside` opens a second client for the same token. Both share session and points; connection and counts are
+    `for_thread` opens a second client for the same token. Both share session and points; connection and counts are
     separate.
     """
 
@@ -82,7 +82,7 @@ class DataApi:
         return self._http_client.server_date
 
     @contextmanager
-    def beside(self, *, clock: Clock, report: Report) -> Iterator[DataApi]:
+    def for_thread(self, *, clock: Clock, report: Report) -> Iterator[DataApi]:
         """A second client with the same token, for another thread: it waits on `clock` and sends events to `report`."""
         with self._shared.open_http_client(clock) as http_client:
             yield DataApi(self._shared, http_client, replace(self._retry, clock=clock, report=report))

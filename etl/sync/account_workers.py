@@ -69,7 +69,7 @@ class AccountWorkers:
 
         def work() -> None:
             report = _WorkerReport(run.report)
-            own_api = run.api.beside(clock=clock, report=report)
+            own_api = run.api.for_thread(clock=clock, report=report)
             with own_api as api, closing(ConnectionCache(run.engine)) as connections:
                 open_apis.append(api)
                 slot = Slot(slots)
