@@ -18,10 +18,10 @@ demo: $(or $(wildcard .venv/ready),.venv/lean) ## three simulated days of a smal
 	@$(BIN)/vnsync demo
 	@command -v vnsync >/dev/null || echo '  (vnsync is .venv/bin/vnsync here; `. .venv/bin/activate` puts it on the path)'
 
-test: .venv/ready ## all tests, on SQLite and on a PostgreSQL of their own
+test: .venv/ready ## the tests, on SQLite and on a PostgreSQL of their own
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
-soak: .venv/ready ## the long ones: all planted bugs, 500 simulation seeds, accounts beyond 100 000 numbers
+soak: .venv/ready ## the long ones: each parameter on the other database, all mutants, 475 more seeds, large accounts
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m soak
 
 cover: .venv/ready ## which lines no test reaches; counting them takes half as long again
