@@ -98,7 +98,7 @@ class Directory:
         return {"app_id": customer.id, "name": customer.name, "timezone": customer.timezone}
 
     def customer(self, user_id: int | None) -> Customer:
-        """The customer of this user. A request of an agent without user_id gets its first customer."""
+        """The customer of this user; None: the only one, whose own key it is."""
         customers = list(self.world.customers.values())
         if user_id is None:
             return customers[0]

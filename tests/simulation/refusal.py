@@ -32,6 +32,7 @@ class Refusal(Exception):
 
 
 FORBIDDEN = (-32003, "forbidden")
+USER_MISSING = (-32602, "required_parameter_missed")
 INACTIVE = (-32009, "account_inactive")
 NO_SUCH_CALL = (FORBIDDEN, (-32008, "method_component_disabled"), (-32602, "unexpected_parameters"))
 """Refusals of a method for which a key or a user has no right."""

@@ -10,7 +10,7 @@ from typing import Any
 from tests.simulation.customer import ACTIVE, Customer
 from tests.simulation.directory import Directory, refuse_locked
 from tests.simulation.keys import KEYS, Key, Viewer
-from tests.simulation.refusal import ERRORS, FORBIDDEN, Refusal, struck_by
+from tests.simulation.refusal import ERRORS, FORBIDDEN, USER_MISSING, Refusal, struck_by
 from tests.simulation.response_faults import Draft, Liar, cut_to
 from tests.simulation.response_log import Heard, ResponseLog, Sent
 from tests.simulation.swarm import RESPONSE_FAULTS, Swarm
@@ -156,6 +156,8 @@ class Server:
     # -- numbers
 
     def _numbers(self, params: dict[str, Any], answer: Answer) -> dict[str, Any]:
+        if self.world.role == "agent" and params.get("user_id") is None:
+            raise Refusal(*USER_MISSING, field="user_id")
         customer = self.directory.customer(params.get("user_id"))
         answer.account_id = customer.id
         answer.viewer = viewer = Viewer(self._key(params), params.get("user_id"))
