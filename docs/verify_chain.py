@@ -34,6 +34,7 @@ TABLES = {  # table: (key columns, plain value columns, personal columns)
         [],
     ),
 }
+LATER = {}  # table: (plain, personal columns) that a release after the first added; in a line only where not null
 WHOLE = ("child_customer_id", "site_id", "is_tracking", "is_active")
 INSTANT = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9] [0-9][0-9]:[0-9][0-9]:[0-9][0-9]." + "[0-9]" * 6
 ESCAPES = {92: "\\\\", 8: "\\b", 9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r"}
@@ -79,7 +80,8 @@ def columns():
     for name, (key, values, personal) in TABLES.items():
         for table, ends in ((name, []), (f"{name}_closed", ["valid_to"])):
             yield from ((table, column, "integer", False) for column in ["account_id", *key, "opened_run_id"])
-            yield from ((table, c, "integer" if c in WHOLE else "text", False) for c in [*values, *personal])
+            added = [column for columns in LATER.get(name, ()) for column in columns]
+            yield from ((table, c, "integer" if c in WHOLE else "text", False) for c in [*values, *personal, *added])
             yield from ((table, column, "text", True) for column in ["valid_from", *ends])
         yield f"{name}_closed", "closed_run_id", "integer", False
     yield from (("account_syncs", column, "integer", False) for column in ["run_id", "account_id"])
@@ -117,7 +119,8 @@ def sections(db, account):
         section[1].update(as_bytes("\t".join(fields) + "\n"))
 
     for place, (table, (key, values, personal)) in enumerate(TABLES.items()):
-        columns = [*key, *values, *personal]
+        added, added_personal = LATER.get(table, ([], []))
+        columns = [*key, *values, *personal, *added, *added_personal]
         names = ", ".join(columns)
         order = ", ".join(key)
         rows = db.execute(  # the tables themselves, for a view could hide something
@@ -128,14 +131,17 @@ def sections(db, account):
         )
         for *row, since, until in rows:
             made = [field(value, column) for value, column in zip(row, columns, strict=True)]
+            named = {c: f"{c}={text}" for c, text in zip(columns, made, strict=True) if text != "\\N"}
             plain = made[: len(key) + len(values)]
             if personal:
-                kept = made[len(plain) :]
+                kept = made[len(plain) : len(plain) + len(personal)]
+                kept += [named[c] for c in added_personal if c in named]
                 digest = hashlib.sha256(as_bytes("\t".join(kept))).hexdigest()
                 emptied = all(value == "\\N" for value in kept)  # by an erasure, if there is one on record
                 plain.append(erased.get((row[0], since), digest) if emptied else digest)
                 if emptied:
                     without.discard((row[0], since))
+            plain += [named[c] for c in added if c in named]
             add(since, place, 1, plain)
             if until is not None:
                 add(until, place, 0, [*made[: len(key)], since])

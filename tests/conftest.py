@@ -161,6 +161,12 @@ def warehouse(warehouse_url: str) -> Engine:
 
 
 @pytest.fixture
+def sqlite_warehouse(tmp_path: Path, sqlite_template: Path) -> Engine:
+    """An empty warehouse for what only SQLite has, or what ends before the database has a say."""
+    return open_warehouse(f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'warehouse.db')}")
+
+
+@pytest.fixture
 def other_warehouse(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
     """A second one, to compare with the first."""
     if database == "postgresql":

@@ -57,6 +57,11 @@ def digest_of_fields(*values: Any) -> str:
     return hashlib.sha256(line_of_fields(*values).encode()).hexdigest()
 
 
+def named_field(name: str, text: str) -> str:
+    """The field of a column that a later release added, which is not null."""
+    return f"{name}={text}"
+
+
 def line_of_fields(*values: Any) -> str:
     """The line of these values, without a line end."""
     return "\t".join(_fields(values))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
+from itertools import repeat
 from typing import Any
 
-from etl.domain.canonical import NULL, field, json_text, plain
+from etl.domain.canonical import NULL, field, json_text, named_field, plain
 from etl.domain.tables import Column, Kind, Table
 
 Row = tuple[Any, ...]
@@ -79,20 +80,24 @@ class Columns:
 
     def copied(self) -> Iterator[str]:
         """Each row's fields as COPY reads them, with tabs between them and without a line end."""
-        return self._lines(self.table.columns)
+        return _joined(map(self._text, self.table.columns))
 
     def opened(self) -> bytes:
         """The rows as the chain's lines of opened versions; a digest replaces personal values (docs/chain.md)."""
-        lines = self.copied() if not self.table.personal else self._with_digests()
-        return ("\n".join(lines) + "\n").encode()
+        digests = [self._digests()] if self.table.personal else []
+        return ("\n".join(self._sealed(self.table.plain, *digests)) + "\n").encode()
 
-    def _with_digests(self) -> Iterator[str]:
-        others = self._lines([c for c in self.table.columns if not c.personal])
-        personal = [sha256(line.encode()).hexdigest() for line in self._lines(self.table.personal)]
-        return map("\t".join, zip(others, personal, strict=True))
+    def _digests(self) -> Sequence[str]:
+        return [sha256(line.encode()).hexdigest() for line in self._sealed(self.table.personal)]
 
-    def _lines(self, columns: Iterable[Column]) -> Iterator[str]:
-        return map("\t".join, zip(*map(self._text, columns), strict=True))
+    def _sealed(self, columns: Iterable[Column], *more: Sequence[str]) -> Iterator[str]:
+        """Lines of the columns of the first release, of `more`, and of later columns where they are not null."""
+        columns = list(columns)
+        lines = _joined([*(self._text(c) for c in columns if not c.later), *more])
+        for column in columns:
+            if column.later:
+                lines = map(_with_field, lines, repeat(column.name), self._text(column))
+        return lines
 
     def _text(self, column: Column) -> Sequence[str]:
         """A column as text, computed once."""
@@ -101,6 +106,14 @@ class Columns:
         values = self.values(column.name)
         made = self._texts[column.name] = _WRITTEN[column.kind](values) if _any(values) else [NULL] * len(values)
         return made
+
+
+def _with_field(line: str, name: str, text: str) -> str:
+    return line if text == NULL else f"{line}\t{named_field(name, text)}"
+
+
+def _joined(fields: Iterable[Sequence[str]]) -> Iterator[str]:
+    return map("\t".join, zip(*fields, strict=True))
 
 
 def _any(values: Values) -> bool:

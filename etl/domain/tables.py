@@ -31,6 +31,10 @@ class Column:
     kind: Kind
     personal: bool = False
     """Whether it may identify a person: an erasure empties it, and the chain holds only a digest of it."""
+    later: bool = False
+    """Whether a release after the first added it. The chain's lines hold it only where it is not null, by its name, so
+    that what was sealed before keeps its digest (`docs/chain.md`).
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +79,11 @@ class Table:
     def personal(self) -> tuple[Column, ...]:
         """The columns that an erasure empties."""
         return tuple(c for c in self.columns if c.personal)
+
+    @property
+    def plain(self) -> tuple[Column, ...]:
+        """The columns that stay when a number is erased."""
+        return tuple(c for c in self.columns if not c.personal)
 
     @property
     def indexed_text(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Select, Table, and_, b
 
 from etl.domain import tables as declared
 from etl.load.diff import PublicationStamp
+from etl.load.incremental import VERSION
 from etl.store import schema
 from etl.transform.drift import Drift, DriftKind
 
@@ -44,14 +45,20 @@ def record(connection: Connection, stamp: PublicationStamp, drift: Collection[Dr
     if before is None:
         return
     queries = _Queries(connection, stamp)
-    paths = first_reported(before, drift, in_use=queries.in_use, learnt=queries.learnt)
+    upgraded = _last_version(connection, stamp.account_id) not in (None, VERSION)
+    paths = first_reported(before, drift, in_use=queries.in_use, learnt=queries.learnt, upgraded=upgraded)
     if paths:
         key = {"account_id": stamp.account_id, "run_id": stamp.run_id}
         connection.execute(insert(schema.first_reported), [key | {"path": path} for path in sorted(paths)])
 
 
 def first_reported(
-    before: Collection[Drift], now: Collection[Drift], *, in_use: ColumnQuery, learnt: ColumnQuery
+    before: Collection[Drift],
+    now: Collection[Drift],
+    *,
+    in_use: ColumnQuery,
+    learnt: ColumnQuery,
+    upgraded: bool = False,
 ) -> set[str]:
     """Paths of the fields that are reported for the first time, from the drift of two successive syncs.
 
@@ -62,12 +69,17 @@ def first_reported(
     - Some records still lack it: it is reported if no value of it was known before. Otherwise the source regularly
       omits it from some records (where it is null, for example), and a value that comes is a change.
     - An undocumented field came, and no record of the last sync had it: it is reported.
+    - Since the last sync the program was `upgraded`, and a column that a later release added has its first value: it
+      is reported, unless the last sync had it as an undocumented field.
     """
     lacked, lack = _paths(before, MISSING), _paths(now, MISSING)
     # sorted, because the same seed of a simulation must send the same statements
     completed = {path for path in sorted((lacked - lack) & FIELDS.keys()) if in_use(*FIELDS[path])}
     begun = {path for path in sorted(lacked & lack & FIELDS.keys()) if learnt(*FIELDS[path])}
-    return completed | begun | (_paths(now, UNKNOWN) - _paths(before, UNKNOWN))
+    unknown = _paths(before, UNKNOWN)
+    added = {path for path, (_, column) in FIELDS.items() if upgraded and column.later} - lacked - unknown
+    came = {path for path in sorted(added) if learnt(*FIELDS[path])}
+    return completed | begun | came | (_paths(now, UNKNOWN) - unknown)
 
 
 def _paths(drift: Collection[Drift], kind: DriftKind) -> set[str]:
@@ -93,6 +105,12 @@ def _last_drift(connection: Connection, account_id: int) -> set[Drift] | None:
     """Drift of the account's last published sync; None when there was no sync."""
     rows = connection.execute(_last_drift_query(), {"mine": account_id}).all()
     return {Drift(path, DriftKind(kind)) for path, kind in rows if path is not None} if rows else None
+
+
+def _last_version(connection: Connection, account_id: int) -> str | None:
+    """`VERSION` of the program that made the account's last listing; None if there is no record of it."""
+    states = schema.listing_states.c
+    return connection.scalar(select(states.version).where(states.account_id == account_id))
 
 
 class _Queries:

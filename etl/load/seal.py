@@ -76,7 +76,9 @@ def section(
     """
     query = _query(table.name, change, connection.dialect.name, staged=staged)
     made = Lines()
-    for batch in copy_text.stream(connection, *query, {"account": stamp.account_id, "now": stamp.observed_at}):
+    parameters = {"account": stamp.account_id, "now": stamp.observed_at}
+    optional = copy_text.optional(table) if change is Change.OPENED else 0
+    for batch in copy_text.stream(connection, *query, parameters, optional=optional):
         made.extend(batch)
     return made.section(table.name, change)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, func, null, select, union_all
+from sqlalchemy import ColumnElement, Connection, Row, RowMapping, Select, Table, and_, func, null, select, union_all
 from sqlalchemy.sql.selectable import CompoundSelect, FromClause
 
 from etl.domain import decimals
@@ -69,6 +69,21 @@ def history(table: declared.Table, moment: datetime | None) -> FromClause:
         open_ones = open_ones.where(now.c.valid_from <= moment)
         closed = closed.where(ended.c.valid_from <= moment)
     return union_all(closed, open_ones).subquery(f"{table.name}_known")
+
+
+def values_of(table: declared.Table, row: RowMapping) -> dict[str, Any]:
+    """The values of a stored row by column, with its key.
+
+    A field that is a column since a later release was kept in `extra` before: it is taken from there, so that the
+    version in which it moved does not look like a change.
+    """
+    values = {c.name: as_value(c, row[c.name]) for c in table.columns}
+    extra = values.get("extra") or {}
+    moved = [c.name for c in table.columns if c.later and values[c.name] is None and c.name in extra]
+    if not moved:
+        return values
+    rest = {name: value for name, value in extra.items() if name not in moved}
+    return values | {name: extra[name] for name in moved} | {"extra": rest or None}
 
 
 def as_value(column: declared.Column, stored: Any) -> Any:

@@ -217,7 +217,7 @@ def _pairs(
 
 def _values(table: declared.Table, row: Row[Any] | None) -> dict[str, Any] | None:
     """The row's values by column; with its key, so that a link without value columns is not empty."""
-    return None if row is None else {c.name: as_of.as_value(c, row._mapping[c.name]) for c in table.columns}
+    return None if row is None else as_of.values_of(table, row._mapping)
 
 
 def _names(table: declared.Table, row: Row[Any]) -> dict[str, str | None]:

@@ -219,7 +219,7 @@ class _Reader:
 
     def _version(self, table: declared.Table, row: Any) -> Version:
         later = self._moment is not None and row["valid_to"] is not None and row["valid_to"] > self._moment
-        values = {c.name: as_of.as_value(c, row[c.name]) for c in table.columns}
+        values = as_of.values_of(table, row)
         began, end = row["valid_from"], None if later else row["valid_to"]
         own = table is _NUMBERS
         erased_at = self._erased.get((self._account_id, self._number_id, began)) if own else None

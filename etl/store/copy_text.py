@@ -25,9 +25,18 @@ Fields = list[str]
 
 
 def opened(table: Table, dialect: str) -> Fields:
-    """The fields of an opened version `v`: key, values, and at the end one digest of the personal values."""
-    fields = [field(c, dialect) for c in table.columns if not c.personal]
-    return [*fields, personal(table, dialect)] if table.personal else fields
+    """The fields of an opened version `v`: key, values, and one digest of the personal values.
+
+    Behind them stand the columns that later releases added; `stream` leaves them out where they are null.
+    """
+    fields = [field(c, dialect) for c in table.plain if not c.later]
+    digest = [personal(table, dialect)] if table.personal else []
+    return [*fields, *digest, *(named(c, dialect) for c in table.plain if c.later)]
+
+
+def optional(table: Table) -> int:
+    """How many of the last fields of `opened` are left out where they are null."""
+    return len([c for c in table.plain if c.later])
 
 
 def closed(table: Table, dialect: str) -> Fields:
@@ -57,6 +66,13 @@ def field(column: Column, dialect: str) -> str:
     return nullable(name, dialect)
 
 
+def named(column: Column, dialect: str) -> str:
+    """A column of `v` that a later release added as a field of a line, with its name; null where the column is null."""
+    if dialect == "sqlite":
+        return f"case when v.{column.name} is null then '\\N' else '{column.name}='||{field(column, dialect)} end"
+    return f"'{column.name}=' || {_as_text(column)}"
+
+
 def _bytes(expression: str) -> str:
     """A value as `sqlite_functions` take it."""
     return f"cast({expression} as blob)"
@@ -69,15 +85,37 @@ def nullable(expression: str, dialect: str) -> str:
 
 def personal(table: Table, dialect: str) -> str:
     """The SHA-256 of the line of `v`'s personal columns."""
+    fixed = [c for c in table.personal if not c.later]
+    later = [c for c in table.personal if c.later]
     if dialect == "sqlite":
-        values = [(c, _bytes(f"v.{c.name}")) for c in table.personal]
-        return f"vnsync_digest({', '.join(f'vnsync_json({v})' if c.kind is Kind.JSON else v for c, v in values)})"
-    line = " || chr(9) || ".join(f"coalesce({_escaped(c)}, '\\N')" for c in table.personal)
+        return f"vnsync_digest({', '.join([str(len(fixed)), *map(_value, fixed), *map(_named_value, later)])})"
+    line = " || chr(9) || ".join(f"coalesce({_escaped(c)}, '\\N')" for c in fixed)
+    line += "".join(f" || coalesce(chr(9) || '{c.name}=' || {_escaped(c)}, '')" for c in later)
     return f"encode(sha256(convert_to({line}, 'UTF8')), 'hex')"
 
 
+def _value(column: Column) -> str:
+    """A column of `v` as `vnsync_digest` takes it: text that is not escaped yet."""
+    name = f"v.{column.name}"
+    if column.kind is Kind.BOOLEAN:
+        return _bytes(f"case {name} when 1 then 't' when 0 then 'f' else {name} end")
+    return f"vnsync_json({_bytes(name)})" if column.kind is Kind.JSON else _bytes(name)
+
+
+def _named_value(column: Column) -> str:
+    return _bytes(f"'{column.name}='||{_value(column)}")
+
+
+def _as_text(column: Column) -> str:
+    """A column of `v` as text, in PostgreSQL."""
+    name = f"v.{column.name}"
+    if column.kind is Kind.BOOLEAN:
+        return f"case when {name} then 't' when not {name} then 'f' end"
+    return name if column.kind is Kind.TEXT else f"{name}::text"
+
+
 def _escaped(column: Column) -> str:
-    expression = f"v.{column.name}" if column.kind is Kind.TEXT else f"v.{column.name}::text"
+    expression = _as_text(column)
     for character, escape in ESCAPES.items():
         expression = f"replace({expression}, chr({ord(character)}), '{escape}')"
     return expression
@@ -98,23 +136,32 @@ def parameter(name: str, dialect: str) -> str:
     return f":{name}" if dialect == "sqlite" else f"%({name})s"
 
 
-def stream(connection: Connection, fields: Fields, source: str, parameters: Mapping[str, Any]) -> Iterator[list[bytes]]:
+def stream(
+    connection: Connection, fields: Fields, source: str, parameters: Mapping[str, Any], *, optional: int = 0
+) -> Iterator[list[bytes]]:
     """The lines of `select fields source`, each with its newline, some thousand at a time.
 
-    `source`: everything from `from` on; `parameters`: whole numbers, and aware datetimes in UTC.
+    `source`: everything from `from` on; `parameters`: whole numbers, and aware datetimes in UTC. `optional`: how many
+    of the last fields are left out where they are null.
     """
-    if connection.dialect.name == "sqlite":
-        yield from _selected(connection, fields, source, parameters)
-        return
-    rows = _copied(connection, fields, source, parameters)
-    while batch := list(islice(rows, BATCH)):
-        yield batch
+    read = _selected if connection.dialect.name == "sqlite" else _copied
+    for batch in read(connection, fields, source, parameters):
+        yield [_without_nulls(line, optional) for line in batch] if optional else batch
 
 
-def _copied(connection: Connection, fields: Fields, source: str, parameters: Mapping[str, Any]) -> Iterator[bytes]:
+def _without_nulls(line: bytes, optional: int) -> bytes:
+    first, *last = line[:-1].rsplit(b"\t", optional)
+    return b"\t".join([first, *(field for field in last if field != b"\\N")]) + b"\n"
+
+
+def _copied(
+    connection: Connection, fields: Fields, source: str, parameters: Mapping[str, Any]
+) -> Iterator[list[bytes]]:
     driver: Any = connection.connection.driver_connection
     with driver.cursor().copy(f"copy (select {', '.join(fields)} {source}) to stdout", parameters) as copy:
-        yield from map(bytes, copy)
+        rows = map(bytes, copy)
+        while batch := list(islice(rows, BATCH)):
+            yield batch
 
 
 def _selected(

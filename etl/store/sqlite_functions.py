@@ -27,8 +27,10 @@ def _of_bytes(function: Callable[..., str | None]) -> Callable[..., Bytes]:
 _line = _of_bytes(canonical.line_of_fields)
 
 
-def _digest(*values: Bytes) -> str:
-    return sha256(_line(*values) or b"").hexdigest()
+def _digest(fixed: int, *values: Bytes) -> str:
+    """Digest of the line of the first `fixed` values, and of those behind them that are not null."""
+    later = [value for value in values[fixed:] if value is not None]
+    return sha256(_line(*values[:fixed], *later) or b"").hexdigest()
 
 
 FUNCTIONS: tuple[tuple[str, int, Callable[..., Bytes | str]], ...] = (

@@ -47,8 +47,10 @@ class Versions:
     ) -> None:
         self._table, self._account_id, self._problems = table, account_id, problems
         self._published, self._erased = published, erased
-        self._empty = digest_of_fields(*(None for _ in table.personal)).encode()
+        self._empty = digest_of_fields(*(None for c in table.personal if not c.later)).encode()
         self._keys = len(table.key)
+        self._digest_at = len([c for c in table.plain if not c.later])
+        self._optional = copy_text.optional(table)
 
     def scan(self, connection: Connection) -> Scan:
         """Check every version, and digest the versions that each sync opened and closed."""
@@ -79,7 +81,8 @@ class Versions:
         runs = [copy_text.nullable(name, dialect) for name in ("v.opened_run_id", "v.closed_run_id")]
         fields = [*keys, *instants, *runs, *copy_text.opened(self._table, dialect)]
         source = f"{copy_text.versions(self._table, dialect)} order by v.account_id, {', '.join(keys)}, v.valid_from"
-        for batch in copy_text.stream(connection, fields, source, {"account": int(self._account_id)}):
+        account = {"account": int(self._account_id)}
+        for batch in copy_text.stream(connection, fields, source, account, optional=self._optional):
             yield from batch
 
     # -- checks of one version
@@ -91,11 +94,12 @@ class Versions:
         if kept is None:
             return line
         self._erased.met.add(place)
-        rest, _, digest = line[:-1].rpartition(b"\t")
-        if digest != self._empty:
+        fields = line[:-1].split(b"\t")
+        if fields[self._digest_at] != self._empty:
             self._report(key, None, f"is on record as erased, but the version of {text_of(since)} has content again")
             return line
-        return rest + b"\t" + kept + b"\n"
+        fields[self._digest_at] = kept
+        return b"\t".join(fields) + b"\n"
 
     def _check(self, key: list[bytes], since: bytes, until: bytes, opened_by: bytes, closed_by: bytes) -> None:
         if self._published.get(since) != opened_by:
@@ -132,12 +136,13 @@ class Versions:
         """Keys and lines of the versions that are now recorded as opened or closed at an instant, in key order."""
         dialect = connection.dialect.name
         keys = [f"v.{name}" for name in self._table.key_names]
-        when, fields = "v.valid_from", copy_text.opened(self._table, dialect)
+        when, fields, optional = "v.valid_from", copy_text.opened(self._table, dialect), self._optional
         if change is Change.CLOSED:
-            when, fields = "v.valid_to", copy_text.closed(self._table, dialect)
+            when, fields, optional = "v.valid_to", copy_text.closed(self._table, dialect), 0
         condition = f"where {when} = {copy_text.parameter('now', dialect)} order by v.account_id, {', '.join(keys)}"
         source = f"{copy_text.versions(self._table, dialect)} {condition}"
-        for batch in copy_text.stream(connection, fields, source, {"account": int(self._account_id), "now": moment}):
+        parameters = {"account": int(self._account_id), "now": moment}
+        for batch in copy_text.stream(connection, fields, source, parameters, optional=optional):
             for line in batch:
                 key = line[:-1].split(b"\t", self._keys)[: self._keys]
                 restored = change is Change.OPENED and self._table.personal

@@ -14,12 +14,6 @@ from etl.store.engine import open_warehouse
 
 
 @pytest.fixture
-def sqlite_warehouse(tmp_path: Path, sqlite_template: Path) -> Engine:
-    """For what ends before the database has a say: SQLite alone."""
-    return open_warehouse(f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'warehouse.db')}")
-
-
-@pytest.fixture
 def new_warehouse(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Engine]:
     """Makes migrated warehouses on this database, as many as asked for."""
     numbers = itertools.count()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
+from types import ModuleType
+
 import pytest
 from sqlalchemy import Engine
 
+from tests.support.checkout import ROOT
 from tests.support.story import DAYS, tell
 
 
@@ -13,3 +17,14 @@ def told(warehouse: Engine) -> Engine:
     """A warehouse after the five days of the story."""
     tell(warehouse, DAYS)
     return warehouse
+
+
+@pytest.fixture
+def script() -> ModuleType:
+    """The stand-alone verifier, as it is."""
+    spec = importlib.util.spec_from_file_location("verify_chain", ROOT / "docs" / "verify_chain.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

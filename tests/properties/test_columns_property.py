@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from collections.abc import Iterable
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
@@ -35,7 +38,18 @@ def _rows(table: Table) -> st.SearchStrategy[list[tuple[Any, ...]]]:
     return st.lists(whole, min_size=1, max_size=8, unique_by=lambda row: row[: len(table.key)])
 
 
-_cases = st.sampled_from(tables.TABLES).flatmap(lambda table: st.tuples(st.just(table), _rows(table)))
+def _added(table: Table, number: int, kind: Kind, personal: bool) -> Column:
+    return Column(name=f"added_{number}", kind=kind, personal=personal and bool(table.personal), later=True)
+
+
+_kinds = st.lists(st.tuples(st.sampled_from(Kind), st.booleans()), max_size=3)
+_tables = st.builds(
+    lambda table, kinds: replace(table, values=(*table.values, *(_added(table, n, *k) for n, k in enumerate(kinds)))),
+    st.sampled_from(tables.TABLES),
+    _kinds,
+)
+"""The declared tables, with columns of later releases."""
+_cases = _tables.flatmap(lambda table: st.tuples(st.just(table), _rows(table)))
 
 
 def _field(column: Column, value: Any) -> str:
@@ -46,11 +60,25 @@ def _line(columns: list[Column], row: dict[str, Any]) -> str:
     return "\t".join(_field(c, row[c.name]) for c in columns)
 
 
+def _fields(columns: Iterable[Column], row: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """The fields of the first release, and those of later ones, which are named and only there with a value."""
+    first, later = [], []
+    for column in columns:
+        text = _field(column, row[column.name])
+        if not column.later:
+            first.append(text)
+        elif row[column.name] is not None:
+            later.append(f"{column.name}={text}")
+    return first, later
+
+
 def _opened(table: Table, row: dict[str, Any]) -> str:
-    plain = _line([c for c in table.columns if not c.personal], row)
-    if not table.personal:
-        return plain
-    return f"{plain}\t{sha256(_line(list(table.personal), row).encode()).hexdigest()}"
+    first, later = _fields((c for c in table.columns if not c.personal), row)
+    digests = []
+    if any(c.personal for c in table.columns):
+        kept = "\t".join(itertools.chain(*_fields((c for c in table.columns if c.personal), row)))
+        digests = [sha256(kept.encode()).hexdigest()]
+    return "\t".join([*first, *digests, *later])
 
 
 @given(_cases)
@@ -88,3 +116,14 @@ def test_lines_as_one_text_give_the_section_of_lines_one_by_one(case: tuple[Tabl
     for line in columns.opened().splitlines(keepends=True):
         other.add(line)
     assert one.section(table.name, Change.OPENED) == other.section(table.name, Change.OPENED)
+
+
+@given(_cases)
+def test_columns_without_values_leave_earlier_lines_as_they_were(case: tuple[Table, list[tuple[Any, ...]]]) -> None:
+    """A release that adds columns writes the lines of the release before, as long as the columns are null."""
+    table, rows = case
+    first = [c.name for c in table.columns if not c.later]
+    before = replace(table, values=tuple(c for c in table.values if not c.later))
+    whole = Columns.of(table, rows)
+    values = {name: whole.values(name) for name in first}
+    assert Columns(table, values).opened() == Columns(before, values).opened()

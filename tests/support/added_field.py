@@ -1,0 +1,147 @@
+"""A later release for tests: a copy of the program with two more columns of numbers (CONTRIBUTING, "Add a field").
+
+`python -m tests.support.added_field URL DAY` runs in that copy: it upgrades the warehouse, syncs two days, erases one
+number and prints what it saw as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine
+
+import etl
+from etl.erasure.warehouse import erase_number
+from etl.read.changes import TimeRange, read_changes
+from etl.report.changes import sentence
+from etl.sandbox.world import CustomerPlan, World
+from etl.store import migrations
+from etl.store.engine import begin_reading, open_warehouse
+from etl.verify.warehouse import verify_warehouse
+from tests.support.checkout import ROOT
+from tests.support.rig import FakeClock, Rig
+
+EDITS: dict[str, tuple[tuple[str, str], ...]] = {
+    "etl/domain/tables.py": (
+        (
+            '*_columns(Kind.JSON, "extra", personal=True),\n    ),\n)\nCAMPAIGNS',
+            '*_columns(Kind.JSON, "extra", personal=True),\n'
+            '        Column(name="region", kind=Kind.TEXT, later=True),\n'
+            '        Column(name="owner", kind=Kind.TEXT, personal=True, later=True),\n    ),\n)\nCAMPAIGNS',
+        ),
+    ),
+    "etl/transform/records.py": (
+        (
+            "    comment: Text = UNSET\n",
+            "    region: Text = UNSET\n    owner: Text = UNSET\n    comment: Text = UNSET\n",
+        ),
+    ),
+    "etl/transform/normalize.py": (
+        ("ROWS_VERSION = 3\n", "ROWS_VERSION = 4\n"),
+        (
+            "            None if n.extra is None else _json(n.extra),\n            0,\n",
+            "            None if n.extra is None else _json(n.extra),\n            n.region,\n            n.owner,\n"
+            "            0,\n",
+        ),
+    ),
+}
+"""Each file's edits: a passage that stands there once, and what stands there afterwards."""
+
+REVISION = '''"""Numbers have a region and an owner, which a newer edition of the API reports."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+NEW = ("region", "owner")
+
+
+def upgrade() -> None:
+    for name in NEW:
+        op.add_column("virtual_numbers", sa.Column(name, sa.Text))
+    with op.batch_alter_table("virtual_numbers_closed", table_kwargs={"sqlite_with_rowid": False}) as batch:
+        for name in NEW:
+            batch.add_column(sa.Column(name, sa.Text))
+'''
+
+
+def copy_of_program(folder: Path) -> Path:
+    """The program in a folder of its own, with the two columns."""
+    for part in ("etl", "migrations"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for name, edits in EDITS.items():
+        text = (folder / name).read_text()
+        for before, after in edits:
+            assert text.count(before) == 1, f"{name} has no such passage: {before}"
+            text = text.replace(before, after)
+        (folder / name).write_text(text)
+    (folder / "migrations/versions/0002_region.py").write_text(REVISION)
+    return folder
+
+
+def in_copy(folder: Path, url: str, day: int) -> Any:
+    """What the later release prints after its two days, the first of which is `day`."""
+    command = [sys.executable, "-m", "tests.support.added_field", url, str(day)]
+    paths = os.pathsep.join([str(folder), str(ROOT)])
+    ran = subprocess.run(
+        command, cwd=folder, env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    return json.loads(ran.stdout)
+
+
+def rig(engine: Engine, day: int) -> Rig:
+    """A world of three numbers before its sync of that day."""
+    return Rig(World(seed=5, customers=[CustomerPlan(numbers=3)]), engine, FakeClock(_date(day)))
+
+
+def _date(day: int) -> datetime:
+    return datetime(2026, 1, 5, 6, tzinfo=UTC) + timedelta(days=day)
+
+
+def report(rig: Rig, **fields: str) -> None:
+    """Let the source send these fields with every number from now on."""
+    rig.world.clear_raw(rig.only)
+    for record in rig.world.truth(rig.only):
+        rig.world.put_raw(rig.only, record["id"], json.dumps(record | fields).encode())
+
+
+def told(engine: Engine, moment: datetime) -> list[str]:
+    """The changes of a moment's day in sentences."""
+    with begin_reading(engine) as connection:
+        changes = [c for c in read_changes(connection, TimeRange()) if c.observed_at.date() == moment.date()]
+    return [sentence(change.change_event) for change in changes]
+
+
+def problems(engine: Engine) -> list[str]:
+    """What `verify` finds."""
+    return [str(problem) for problem in verify_warehouse(engine, [], lambda _: None).problems]
+
+
+def main(url: str, day: int) -> dict[str, Any]:
+    """Upgrade, sync two days, erase a number; what `verify` and `changes` say each time."""
+    engine = open_warehouse(url)
+    migrations.upgrade(engine)
+    seen: dict[str, Any] = {"program": etl.__file__, "upgraded": problems(engine)}
+    later = rig(engine, day)
+    for name, region in (("first day", "Kent"), ("second day", "Fife")):
+        report(later, region=region, owner="Ann Example")
+        later.sync()
+        seen[name] = told(engine, later.clock.now())
+    seen["synced"] = problems(engine)
+    number_id = min(later.world.numbers(later.only))
+    erased = erase_number(engine, later.only, number_id, now=later.clock.now(), reason=None)
+    return seen | {"versions erased": erased.versions, "erased": problems(engine)}
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(main(sys.argv[1], int(sys.argv[2]))))
