@@ -14,7 +14,7 @@ import msgspec
 from etl.domain.events import Notice
 from etl.domain.ports import Clock, Random, Report
 from etl.domain.recorder import Tap
-from etl.errors import BrokenAnswer, Misconfigured, NotAllowed, SessionExpired, Transient, VnsyncError
+from etl.errors import BrokenAnswer, Misconfigured, NotAllowed, SessionExpired, VnsyncError
 from etl.extract.answers import NotOurs, Result, decode, decode_login
 from etl.extract.api_errors import Call, LimitExceeded
 from etl.extract.connection import Bounds, new_client, ssl_context
@@ -23,7 +23,7 @@ from etl.extract.exchange_log import ExchangeTap, RequestSummary
 from etl.extract.http import HttpClient
 from etl.extract.page import METHOD as LISTING
 from etl.extract.points import Points, minute_pause
-from etl.extract.rate_limiter import Pace
+from etl.extract.rate_limiter import Pace, Turn
 from etl.extract.redaction import Redaction
 from etl.extract.retry import RetryPolicy
 from etl.extract.session import Session
@@ -108,7 +108,7 @@ class DataApi:
         """
         for _ in range(MINUTE_WAITS):
             try:
-                return self._with_session(lambda: self._paced(method, params, known))
+                return self._with_session(lambda: self._with_second_chance(method, params, known))
             except LimitExceeded as exc:
                 self._shared.pace.pause(minute_pause(exc.reset), self._clock, self._report)
         raise LimitExceeded(f"the minute's API points stay used up after {MINUTE_WAITS} waits", None)
@@ -121,40 +121,30 @@ class DataApi:
                 raise
         return call()
 
+    def _with_second_chance(self, method: str, params: dict[str, Any] | None, known: bytes) -> Result:
+        """Result of a call. After a first broken answer, which costs a point, it asks again; a second one is raised."""
+        try:
+            return self._paced(method, params, known)
+        except BrokenAnswer as exc:
+            self._retry.pause(exc, self._retried)
+        return self._paced(method, params, known)
+
     def _paced(self, method: str, params: dict[str, Any] | None, known: bytes) -> Result:
         with self._shared.pace.turn(self, self._clock, self._report) as turn:
-            result = self._with_second_chance(lambda: self._once(method, params, known))
-            metadata = result.metadata if isinstance(result.metadata, dict) else {}
-            turn.received(metadata.get("limits"))
-        self._check_version(metadata.get("api_version"))
-        return result
+            return self._retry.call(lambda: self._once(method, params, known, turn), self._retried)
 
-    def _with_second_chance(self, once: Callable[[], Result]) -> Result:
-        """Result of a call that is retried. After a first broken answer it asks again; a second one is raised."""
-        broken: list[BrokenAnswer] = []
-
-        def attempt() -> Result:
-            try:
-                return once()
-            except BrokenAnswer as exc:
-                broken.append(exc)
-                if len(broken) > 1:
-                    raise
-                raise _FirstBroken(str(exc), remedy=exc.remedy) from exc
-
-        try:
-            return self._retry.call(attempt, self._retried)
-        except _FirstBroken:  # no time was left for another try
-            raise broken[0] from None
-
-    def _once(self, method: str, params: dict[str, Any] | None, known: bytes) -> Result:
+    def _once(self, method: str, params: dict[str, Any] | None, known: bytes, turn: Turn) -> Result:
         self._token = self._shared.session.token(self._log_in)
         sent = params or {}
         request_id, body = self._encode(method, {"access_token": self._token, **sent})
         call, rows_later = Call(method=method, user_id=sent.get("user_id")), method == LISTING
 
         def read(answer: bytes) -> Result:
-            return _listed(decode(answer, request_id, self._redaction, known, call, rows_later=rows_later), method)
+            result = decode(answer, request_id, self._redaction, known, call, rows_later=rows_later)
+            metadata = result.metadata if isinstance(result.metadata, dict) else {}
+            turn.received(metadata.get("limits"))
+            self._check_version(metadata.get("api_version"))
+            return _listed(result, method)
 
         return self._answer(body, read, RequestSummary(method, sent, request_id))
 
@@ -205,10 +195,6 @@ class DataApi:
     def notice(self, message: str) -> None:
         """Report to the operator something that no table records."""
         self._report(Notice(message=message))
-
-
-class _FirstBroken(Transient):
-    """First answer to a call that breaks the contract: worth another try."""
 
 
 def _listed(result: Result, method: str) -> Result:

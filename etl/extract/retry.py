@@ -10,7 +10,7 @@ import tenacity
 
 from etl.domain.events import Waiting
 from etl.domain.ports import Clock, Random, Report
-from etl.errors import Transient
+from etl.errors import Transient, VnsyncError
 
 T = TypeVar("T")
 
@@ -41,11 +41,24 @@ class RetryPolicy:
         )
         return loop(attempt)
 
+    def pause(self, error: VnsyncError, on_retry: Callable[[], None]) -> None:
+        """Wait before the only other try after this error. Raises it if there is no time for that."""
+        seconds = self._backoff(1)
+        if seconds > self.max_seconds:
+            raise error
+        on_retry()
+        self.report(Waiting(seconds=seconds, reason=str(error), retry=1))
+        self.clock.sleep(seconds)
+
     def _wait(self, state: tenacity.RetryCallState) -> float:
         asked = getattr(_error(state), "retry_after", None)
         if asked is not None:
             return float(min(asked, LONGEST_WAIT))
-        ceiling = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (state.attempt_number - 1))
+        return self._backoff(state.attempt_number)
+
+    def _backoff(self, attempt: int) -> float:
+        """Seconds to wait after this attempt, the first of which is 1."""
+        ceiling = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempt - 1))
         return float(ceiling * (0.5 + self.random.random() / 2))
 
     def _over(self, state: tenacity.RetryCallState, start: float) -> bool:

@@ -35,3 +35,17 @@ def test_two_broken_answers_are_the_sources_word(warehouse: Engine, shape: str) 
     listings = [r for r in rig.api.requests[before:] if r[0] == "get.virtual_numbers"]
     assert len(listings) == 2 < TRIES
     recovers(rig)
+
+
+@pytest.mark.parametrize("shape", ["data_null", "data_object", "data_text"])
+@pytest.mark.fault("A17")
+def test_a_broken_answer_that_names_the_last_point_is_not_asked_again(warehouse: Engine, shape: str) -> None:
+    """Its limits count although its rows cannot be used: 75 until the day's points are back, and no request more."""
+    rig = synced(warehouse, 12)
+    limits = {"day_limit": 100, "day_remaining": 0, "day_reset": 3600}
+    broken = {"data": SHAPES[shape]["result"]["data"], "metadata": {"total_items": 0, "limits": limits}}
+    rig.api.faults.add(reshape(result=broken), times=1)
+    before = len(rig.api.requests)
+    ends(rig, 75)
+    assert [name for name, *_ in rig.api.requests[before:]].count("get.virtual_numbers") == 1
+    recovers(rig)
