@@ -12,6 +12,10 @@ from sqlalchemy import Engine, event
 class Watcher(Protocol):
     """Receives each action of a connection, and may raise in its place."""
 
+    def connected(self, connection: sqlite3.Connection) -> None:
+        """Called with a new connection."""
+        ...
+
     def statement(self, sql: str) -> None:
         """Called before a statement."""
         ...
@@ -70,6 +74,7 @@ def watch(engine: Engine, current: Callable[[], Watcher]) -> None:
         options = {**parameters, "timeout": 0, "factory": SimConnection}
         connection: SimConnection = sqlite3.connect(*arguments, **options)
         connection.watcher = current()
+        connection.watcher.connected(connection)
         return connection
 
 

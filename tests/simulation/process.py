@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -99,6 +101,7 @@ class Process:
     faults: set[str] = field(default_factory=set)
     readings: list[datetime] = field(default_factory=list)
     locks: list[Path] = field(default_factory=list)
+    connections: list[sqlite3.Connection] = field(default_factory=list)
     found_dead: list[int] = field(default_factory=list)
     """Runs that were marked as running and were dead when this process began."""
 
@@ -130,6 +133,12 @@ class Process:
         for path in self.locks:
             path.touch()
 
+    def _end_transactions(self) -> None:
+        """End the transactions, as the kernel ends a process's locks: a frame of the exception could keep them open."""
+        for connection in self.connections:
+            with contextlib.suppress(sqlite3.ProgrammingError):  # it is closed
+                connection.rollback()
+
     # -- points at which events may happen
 
     def reach(self, kind: str, what: str) -> None:
@@ -151,6 +160,7 @@ class Process:
         self.faults.add(action)
         if action == "crash":
             self.dead, self.locks = True, self.hand.stage.locks()
+            self._end_transactions()
             raise Crash
         if action == "stop":
             raise Stopped(15, "SIGTERM")
@@ -166,6 +176,10 @@ class Process:
             self.hand.meanwhile(self, action)
 
     # -- the database
+
+    def connected(self, connection: sqlite3.Connection) -> None:
+        """Called when the pipeline has opened a connection."""
+        self.connections.append(connection)
 
     def statement(self, sql: str) -> None:
         """Called before the pipeline executes a statement."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,9 @@ MEMORY = Path("/dev/shm")
 
 class Idle:
     """Watcher of connections that belong to no process."""
+
+    def connected(self, connection: sqlite3.Connection) -> None:
+        """Do nothing."""
 
     def statement(self, sql: str) -> None:
         """Do nothing."""

@@ -31,6 +31,7 @@ KEPT = {
     200015: "the judge took the claims that an upgrade frees, of a run that died, for data",
     200574: "the made-up API listed a customer for an agent that named no user, which the API requires",
     201560: "limits in a broken answer were not noted, and it was asked again without a point",
+    203757: "a crashed process kept its connection, and its lock, until the collector came to it",
     237: "the judge expected a proof by the whole answer to change the numbers that were listed",
 }
 """Seeds that once found a bug of the program or of its judges, with the bug.
