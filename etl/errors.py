@@ -2,7 +2,7 @@
 
 VnsyncError
 ├── Usage                2    the command line is wrong
-├── Incomplete           3    some accounts are published, others failed, were skipped or are held
+├── Incomplete           3    some accounts are published, others failed, are held or are another run's
 ├── SourceUnusable      65    the source sent an unusable answer
 │   ├── BrokenAnswer    65    an answer breaks the contract: requested once more, then reported
 │   ├── FilterRefused   65    the id filter is not supported: the listing falls back to offsets
@@ -66,7 +66,7 @@ class Usage(VnsyncError):
 
 
 class Incomplete(VnsyncError):
-    """Some accounts are published; others failed, were skipped or are held."""
+    """Some accounts are published; others failed, are held or are another run's."""
 
     code = "incomplete"
     exit_code = 3

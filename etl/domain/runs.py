@@ -24,12 +24,13 @@ class RunStatus(StrEnum):
 
 
 class AccountStatus(StrEnum):
-    """States of a row in `account_syncs`."""
+    """States of a row in `account_syncs`; an account that another run has claimed gets no row from this one."""
 
     SUCCEEDED = "succeeded"
     HELD = "held"
     FAILED = "failed"
     UNREACHABLE = "unreachable"
+    CLAIMED = "claimed"
 
 
 class Unreachable(StrEnum):
@@ -157,8 +158,15 @@ def outcome(accounts: Sequence[AccountResult], stopped_by: VnsyncError | None = 
 
     `stopped_by`: the error after which no account could continue; its code is used, whatever was published before.
     A quarantined record or a suspect leaves its account published but incomplete: `partial`, exit 3. An unreachable
-    account counts in the run that reports it first, not in later ones.
+    account counts in the run that reports it first, not in later ones. An account that another run has claimed leaves
+    this run incomplete, and changes nothing where others explain the code.
     """
+    others = [a for a in accounts if a.status is not AccountStatus.CLAIMED]
+    status, exit_code = _outcome(others, stopped_by)
+    return (RunStatus.PARTIAL, 3) if exit_code == 0 and len(others) < len(accounts) else (status, exit_code)
+
+
+def _outcome(accounts: Sequence[AccountResult], stopped_by: VnsyncError | None) -> tuple[RunStatus, int]:
     accounts = [a for a in accounts if not a.is_already_reported]
     published = [a for a in accounts if a.status is AccountStatus.SUCCEEDED]
     if len(published) == len(accounts):

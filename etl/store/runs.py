@@ -91,33 +91,38 @@ def mark_dead(engine: Engine, now: datetime, run_id: int) -> list[int]:
         return liveness.mark_dead(connection, now, run_id)
 
 
-def claim(engine: Engine, run_id: int, account_ids: Sequence[int], now: datetime) -> None:
-    """Claim accounts for a run, all or none. Raises `TryLater` if a live run is about to publish one of them."""
-    wanted = sorted(set(account_ids))
+def claim(engine: Engine, run_id: int, account_ids: Sequence[int], now: datetime) -> dict[int, str]:
+    """Claim accounts for a run. Returns those that live runs are about to publish, each with its holder in words.
+
+    Raises `TryLater` if none is left.
+    """
+    wanted, held = sorted(set(account_ids)), dict[int, str]()
 
     def write(connection: Connection) -> None:
+        nonlocal held
         hold_schema(connection)
         liveness.mark_dead(connection, now, run_id)
-        _take(connection, run_id, wanted)
+        held = _take(connection, run_id, wanted)
 
     _settled(engine, write)
+    return held
 
 
-def _take(connection: Connection, run_id: int, wanted: list[int]) -> None:
+def _take(connection: Connection, run_id: int, wanted: list[int]) -> dict[int, str]:
     claims = schema.account_claims
     if connection.execute(select(schema.sync_runs.c.run_id).where(*_still_running(run_id))).first() is None:
         raise TryLater("another run marked this run as interrupted", remedy="Run again")
     holders = {row.account_id: row.run_id for row in connection.execute(select(claims))}
-    for account_id in wanted:
-        if holders.get(account_id, run_id) != run_id:
-            held_by = liveness.holder_in_words(connection, holders[account_id])
-            raise TryLater(
-                f"account {account_id} is being synced by run {holders[account_id]}{held_by}",
-                remedy="Let it finish, then run again",
-            )
+    others = {i: holders[i] for i in wanted if holders.get(i, run_id) != run_id}
+    words = {other: f"run {other}{liveness.holder_in_words(connection, other)}" for other in set(others.values())}
+    held = {account_id: words[other] for account_id, other in others.items()}
+    if held and len(held) == len(wanted):
+        account_id, holder = next(iter(held.items()))
+        raise TryLater(f"account {account_id} is being synced by {holder}", remedy="Let it finish, then run again")
     rows = [{"account_id": account_id, "run_id": run_id} for account_id in wanted if account_id not in holders]
     if rows:
         connection.execute(insert(claims), rows)
+    return held
 
 
 def consume_claim(connection: Connection, run_id: int, account_id: int) -> None:
@@ -158,7 +163,7 @@ def record_unpublished(engine: Engine, result: AccountResult) -> AccountResult:
 
 def _published(row: Row[Any], result: AccountResult) -> AccountResult:
     """The result, as the row of a published account has it."""
-    recorded = {name: value for name, value in row._mapping.items() if name not in ("status", "strategy")}
+    recorded = {name: value for name, value in row._mapping.items() if name not in ("status", "strategy", "exit_code")}
     strategy = None if row.strategy is None else Strategy(row.strategy)
     return replace(result, **recorded, status=AccountStatus.SUCCEEDED, strategy=strategy, exit_code=0)
 

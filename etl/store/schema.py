@@ -113,6 +113,7 @@ account_syncs = Table(
     Column("viewer_changed", Boolean, nullable=False, server_default=false()),
     Column("unreachable", Text),
     Column("chain_digest", Text),
+    Column("exit_code", Integer, nullable=False, server_default="0"),
     Column("error", Text),
     CheckConstraint("status in ('succeeded', 'held', 'failed', 'unreachable')", name="status"),
     CheckConstraint("(status = 'unreachable') = (unreachable is not null)", name="unreachable"),

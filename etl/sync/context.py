@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from sqlalchemy import Engine
 
@@ -11,6 +12,7 @@ from etl.domain.counted import Counted
 from etl.domain.events import Notice
 from etl.domain.ports import Clock, Report
 from etl.domain.recorder import NO_RECORDER, RunRecorder
+from etl.domain.shards import Shard
 from etl.domain.viewer import Viewer
 from etl.extract import prefetch
 from etl.extract.jsonrpc import DataApi
@@ -27,6 +29,7 @@ from etl.workers.transformers import Transformers, inline
 class SyncOptions:
     """Options of a run. `accounts`: those to sync (empty: all); `approve_close`: those that the guard does not hold.
 
+    `shard`: the part of the accounts to sync; `older_than`: accounts that were observed more recently are left out.
     `page_limit`: the most numbers in one answer; `concurrency`: how many accounts are listed at once. `bounds`: the ids
     at which an account's listing is cut into windows, by account; without them the warehouse's ids decide. `shortcuts`:
     records whose bytes did not change are not decoded. `users`: the user through whom an agent's customer is listed,
@@ -35,6 +38,8 @@ class SyncOptions:
     """
 
     accounts: frozenset[int] = frozenset()
+    shard: Shard | None = None
+    older_than: timedelta | None = None
     approve_close: frozenset[int] = frozenset()
     max_close_share: float = 0.5
     page_limit: int = LIMIT
@@ -43,6 +48,11 @@ class SyncOptions:
     shortcuts: bool = True
     users: Mapping[int, int] = field(default_factory=dict)
     viewers: Mapping[int, Viewer] = field(default_factory=dict)
+
+    def chooses(self, account_id: int) -> bool:
+        """Whether an account is among those to sync, however fresh its data is."""
+        in_shard = self.shard is None or self.shard.has(account_id)
+        return in_shard and (not self.accounts or account_id in self.accounts)
 
 
 @dataclass(frozen=True, kw_only=True)

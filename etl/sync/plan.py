@@ -20,7 +20,7 @@ from etl.store.connections import ConnectionCache
 from etl.store.installations import Installation
 from etl.sync.account import AccountSync
 from etl.sync.context import SyncContext, SyncOptions
-from etl.sync.scope import in_this_run, report_undescribed, wanted
+from etl.sync.scope import in_this_run, report_undescribed, wanted, without_fresh
 from etl.sync.unreachable import as_unreachable, not_listed, state_of, unreachable_result
 
 NO_RUN = 0
@@ -61,7 +61,8 @@ def plan(
         report(Notice(message=warning))
     installation = Installation.required(engine, api.url)
     roster, known = discover(api).given(options.users), known_accounts(engine)
-    accounts = wanted(roster, options, report)
+    chosen = wanted(roster, options, report)
+    accounts = without_fresh(chosen, known, options, clock.now(), report)
     planned: list[PlannedAccount] = []
     with closing(ConnectionCache(engine)) as connection_cache:
         shared = SyncContext(
@@ -81,7 +82,7 @@ def plan(
             sync = AccountSync(shared, account, before)
             planned.append(_planned(sync, account, before, agents=roster.role == "agent"))
     report_undescribed(shared)
-    recorded, _ = not_listed(known, roster, {a.account_id for a in accounts}, options.accounts)
+    recorded, _ = not_listed(known, roster, {a.account_id for a in chosen}, options.chooses)
     for account_id, reason in recorded.items():
         account = Account(account_id=account_id)
         result = unreachable_result(NO_RUN, account, reason, known.get(account_id), clock.now())

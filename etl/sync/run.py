@@ -35,7 +35,14 @@ from etl.sync.account_workers import AccountWorkers
 from etl.sync.concurrency import Cancellation
 from etl.sync.context import SyncContext, SyncOptions
 from etl.sync.pending import Pending
-from etl.sync.scope import in_this_run, report_undescribed, wanted
+from etl.sync.scope import (
+    claimed_result,
+    in_this_run,
+    longest_unseen_first,
+    report_undescribed,
+    wanted,
+    without_fresh,
+)
 from etl.sync.unreachable import REASONS, as_unreachable, not_listed, state_of, unreachable_result
 from etl.workers.transformers import Transformers, inline
 
@@ -105,19 +112,36 @@ class _Run:
         self._recorder.begins(self._beginning())
         self._roster = roster = discover(self._shared.api).given(self._options.users)
         self._recorder.reaches({a.account_id: a.user_ids for a in roster.accounts})
-        self._accounts = accounts = wanted(roster, self._options, self._report)
+        chosen = wanted(roster, self._options, self._report)
         findings.save_unusable(self._engine, self._run_id, roster.unusable, self._shared.notice)
-        runs.claim(self._engine, self._run_id, [a.account_id for a in accounts], self._clock.now())
-        self._report(RunStarted(run_id=self._run_id, source_url=self._shared.api.url, accounts=len(accounts)))
+        self._accounts = accounts = self._stale(chosen)
+        free = self._claimed(accounts)
+        self._report(RunStarted(run_id=self._run_id, source_url=self._shared.api.url, accounts=len(free)))
         known = known_accounts(self._engine)
-        self._shared = in_this_run(self._shared, roster, accounts, known)
-        pending = Pending(accounts)
+        self._shared = in_this_run(self._shared, roster, free, known)
+        pending = Pending(longest_unseen_first(free, known))
         self._each(pending, known)
         report_undescribed(self._shared)
-        self._not_listed(known, accounts)
+        self._not_listed(known, chosen)
         for notice in moved.notices(self._engine, self._results, known.keys() | self._done.keys()):
             self._report(notice)
         return self._finish(self._result(*outcome(self._results, pending.hopeless), stopped_by=pending.hopeless))
+
+    def _stale(self, chosen: tuple[Account, ...]) -> tuple[Account, ...]:
+        if self._options.older_than is None:
+            return chosen
+        known, now = known_accounts(self._engine), self._clock.now()
+        return without_fresh(chosen, known, self._options, now, self._report)
+
+    def _claimed(self, accounts: Sequence[Account]) -> list[Account]:
+        """The accounts that this run has claimed. Those that another run is syncing are results already."""
+        holders = runs.claim(self._engine, self._run_id, [a.account_id for a in accounts], self._clock.now())
+        for account in accounts:
+            if (holder := holders.get(account.account_id)) is not None:
+                result = claimed_result(self._run_id, account, holder, self._clock.now())
+                self._done[account.account_id] = result
+                self._report(AccountFinished(result=result))
+        return [a for a in accounts if a.account_id not in holders]
 
     @property
     def _results(self) -> list[AccountResult]:
@@ -179,10 +203,11 @@ class _Run:
             )
             self._record(untried)
 
-    def _not_listed(self, known: dict[int, KnownAccount], accounts: tuple[Account, ...]) -> None:
+    def _not_listed(self, known: dict[int, KnownAccount], chosen: tuple[Account, ...]) -> None:
         """Record or mention the accounts that could not be tried: customers that left, and those without a user."""
         assert self._roster is not None
-        recorded, mentioned = not_listed(known, self._roster, {a.account_id for a in accounts}, self._options.accounts)
+        wanted_ids = {a.account_id for a in chosen}
+        recorded, mentioned = not_listed(known, self._roster, wanted_ids, self._options.chooses)
         named = {a.account_id: a for a in self._roster.without_user}
         for account_id, why in recorded.items():
             account = named.get(account_id, Account(account_id=account_id))

@@ -5,7 +5,7 @@ A customer that cannot be listed does not prove that its numbers are gone: its r
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -53,21 +53,21 @@ def is_reported(reason: Unreachable, known: KnownAccount | None) -> bool:
 
 
 def not_listed(
-    known: Mapping[int, KnownAccount], roster: Roster, tried: Collection[int], chosen: Collection[int]
+    known: Mapping[int, KnownAccount], roster: Roster, wanted: Collection[int], chooses: Callable[[int], bool]
 ) -> tuple[dict[int, Unreachable], dict[int, Unreachable]]:
     """The accounts that a run cannot try: those to record as failed, and those that only get a notice.
 
     Accounts of the warehouse that are not in the roster were another token's, unless the last run that tried them also
-    tried some that this run `tried`. A run for `chosen` accounts reports no others.
+    tried some that are `wanted` now. A run that `chooses` accounts reports no others.
     """
-    together = {known[i].last_run_id for i in known.keys() & set(tried)}
+    together = {known[i].last_run_id for i in known.keys() & set(wanted)}
     absent = {i: Unreachable.LEFT for i, k in known.items() if k.synced and i not in roster.ids}
     absent |= {a.account_id: Unreachable.NO_USER for a in roster.without_user}
     recorded, mentioned = dict[int, Unreachable](), dict[int, Unreachable]()
     for account_id, reason in sorted(absent.items()):
         others = reason is Unreachable.LEFT and known[account_id].last_run_id not in together
         reported = others or is_reported(reason, known.get(account_id))
-        if not chosen or account_id in chosen:
+        if chooses(account_id):
             (mentioned if reported else recorded)[account_id] = reason
     return recorded, mentioned
 

@@ -195,6 +195,7 @@ def _accounts() -> None:
         sa.Column("viewer_changed", sa.Boolean, nullable=False, server_default=sa.false()),
         sa.Column("unreachable", sa.Text),
         sa.Column("chain_digest", sa.Text),
+        sa.Column("exit_code", sa.Integer, nullable=False, server_default="0"),
         sa.Column("error", sa.Text),
         _key("account_syncs", "run_id", "account_id"),
         *_run_keys("account_syncs", "run_id"),

@@ -105,6 +105,35 @@ def test_only_the_accounts_asked_for(agency: Source, vnsync: Run) -> None:
     assert [a["account_id"] for a in done.json["accounts"]] == [second]
 
 
+def test_fresh_accounts_are_left_out(agency: Source, vnsync: Run) -> None:
+    """With --older-than a second start lists nothing that is fresh: exit 0, and one line says how many."""
+    vnsync("sync", *agency.options)
+    listed = agency.api.count("get.virtual_numbers")
+    done = vnsync("sync", "--older-than", "20h", *agency.options)
+    assert done.code == 0
+    assert "2 accounts were observed in the last 20 hours and left out" in done.err
+    assert "no account was tried" in done.out
+    assert agency.api.count("get.virtual_numbers") == listed
+
+
+def test_shards_take_each_account_once(agency: Source, vnsync: Run) -> None:
+    """The parts of a division are disjoint and whole; an empty part is no failure."""
+    parts = [vnsync("sync", "--shard", f"{k}/3", "--output", "json", *agency.options).json for k in (1, 2, 3)]
+    assert [part["exit_code"] for part in parts] == [0, 0, 0]
+    assert sorted(a["account_id"] for part in parts for a in part["accounts"]) == agency.world.customer_ids
+
+
+@pytest.mark.parametrize(
+    "words", [("--shard", "4/3"), ("--shard", "x"), ("--older-than", "soon"), ("--older-than", "0h")]
+)
+def test_a_part_or_age_that_is_none_is_a_usage_error(agency: Source, vnsync: Run, words: tuple[str, str]) -> None:
+    """Exit 2, with the forms that are accepted; the database is not touched."""
+    done = vnsync("sync", *words, *agency.options)
+    assert done.code == 2
+    assert "write K/N" in done.err or "write 90m, 26h or 3d" in done.err
+    assert not Path("vnsync.db").exists()
+
+
 def test_customer_s_own_token(customer: Source, vnsync: Run) -> None:
     """A customer's token syncs that one account."""
     done = vnsync("sync", "--output", "json", *customer.options)

@@ -50,11 +50,12 @@ class ArchiveForger:
         runs = self._archive.folder / "runs"
         return [run_id for run_id in self._archive.runs() if not (runs / f"{run_id}.pruned.json").exists()]
 
-    def _page(self) -> Page:
+    def _page(self, records: int = 1) -> Page:
+        """A listed page with at least so many records."""
         lines = [line for i in self._kept() for line in self._archive.lines(i) if line.get("method") == LISTING]
-        line = self._dice.choice([line for line in lines if self._archive.object(line["sha256"]).exists()])
-        body = self._archive.body(line["sha256"])
-        return Page(line, json.loads(body), body)
+        there = [line for line in lines if self._archive.object(line["sha256"]).exists()]
+        pages = [Page(line, json.loads(body := self._archive.body(line["sha256"])), body) for line in there]
+        return self._dice.choice([page for page in pages if len(page.records) >= records])
 
     def _rewritten(self, change: Callable[[list[Line]], None]) -> set[str]:
         run_id = self._run()
@@ -153,7 +154,7 @@ class ArchiveForger:
 
     def erase_other(self) -> set[str]:
         """Empty the named number, and change another one with it."""
-        page = self._page()
+        page = self._page(records=2)
         place, other = self._dice.sample(range(len(page.records)), 2)
         number = self._emptied(page, place)
         record = page.records[other]
@@ -162,7 +163,7 @@ class ArchiveForger:
 
     def erase_more(self) -> set[str]:
         """Erase another number's record as if it were the named one's, or remove a record completely."""
-        page = self._page()
+        page = self._page(records=2)
         place, other = self._dice.sample(range(len(page.records)), 2)
         number = self._emptied(page, place)
         if self._dice.random() < 0.5:
@@ -204,7 +205,7 @@ class ArchiveForger:
 
     def erase_record(self) -> set[str]:
         """Empty another number's record, as if it were of the erased number."""
-        page = self._page()
+        page = self._page(records=2)
         place, other = self._dice.sample(range(len(page.records)), 2)
         number = self._emptied(page, place)
         page.records[other] = {"erased": True, "id": page.records[other]["id"]}

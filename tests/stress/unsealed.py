@@ -10,7 +10,7 @@ COLUMNS: dict[str, frozenset[str]] = {
         {
             "started_at", "strategy", "requests", "retries", "reported_total", "listed_numbers", "unaccounted",
             "suspects", "duplicates", "conflicts", "listed_by_user_id", "listed_by_credential", "viewer_changed",
-            "unreachable", "error",
+            "unreachable", "exit_code", "error",
         }
     ),
     "accounts": frozenset({"listed_by_user_id", "listed_by_credential", "described_at", "users_compared_at"}),

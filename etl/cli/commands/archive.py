@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from etl.cli import options
-from etl.cli.commands.status import Duration
+from etl.cli.choice import Duration
 from etl.cli.paths import PATH
 
 if TYPE_CHECKING:

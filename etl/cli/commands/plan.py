@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from etl.cli import options
+from etl.cli import choice, options
 from etl.cli.state import current_state
 from etl.errors import VnsyncError, with_exit_code
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from sqlalchemy import Engine
 
     from etl.config.settings import Loaded
+    from etl.domain.shards import Shard
     from etl.sync.plan import Plan
 
 EPILOG = """\b
@@ -30,14 +33,22 @@ Exit codes: those with which `vnsync sync` would end; 3 when an account would be
 
 
 @click.command(epilog=EPILOG, short_help="What a sync would do now, without doing it.")
-@click.option("--account", type=int, multiple=True, metavar="ID", help="Plan for this account only. Repeatable.")
+@choice.accounts
 @click.option(
     "--approve-close", type=int, multiple=True, metavar="ID", help="Plan as if this mass close were approved."
 )
 @click.option("--details", is_flag=True, help="Also show what would change table by table.")
 @options.output
 @options.settings("max_close_share", "users", *options.API, *options.DATABASE, *options.LOG)
-def plan(loaded: Loaded, account: tuple[int, ...], approve_close: tuple[int, ...], details: bool, output: str) -> int:
+def plan(
+    loaded: Loaded,
+    account: tuple[int, ...],
+    shard: Shard | None,
+    older_than: timedelta | None,
+    approve_close: tuple[int, ...],
+    details: bool,
+    output: str,
+) -> int:
     """Read every number as a sync would, and show what it would open, change and close, and what it costs."""
     from etl.cli.connect import credentials, data_api, reporting
     from etl.clock import SystemClock
@@ -48,6 +59,8 @@ def plan(loaded: Loaded, account: tuple[int, ...], approve_close: tuple[int, ...
     credentials(loaded.settings)
     chosen = SyncOptions(
         accounts=frozenset(account),
+        shard=shard,
+        older_than=older_than,
         approve_close=frozenset(approve_close),
         max_close_share=loaded.settings.max_close_share,
         users=loaded.settings.users,

@@ -10,7 +10,7 @@ import click
 
 import etl
 from etl.cli import options, reading
-from etl.cli.commands.status import Duration
+from etl.cli.choice import Duration
 from etl.cli.paths import PATH
 from etl.errors import Usage
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from etl.cli import options
-from etl.cli.commands.status import Duration
+from etl.cli.choice import Duration
 from etl.errors import LocalTrouble, Stopped, Usage
 
 if TYPE_CHECKING:

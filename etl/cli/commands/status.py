@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from etl.cli import options, reading
+from etl.cli.choice import Duration
 from etl.cli.state import current_state
 from etl.errors import TryLater, VnsyncError, with_exit_code
 
@@ -29,20 +29,6 @@ Exit codes: 0 fresh enough; with --fail the code of the last run's failure (3, 7
 account is failed or held; 75 an account was last synced longer ago than --max-age, or never;
 78 no such warehouse. A customer that has left is shown as left and does not count.
 """
-UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-
-
-class Duration(click.ParamType[timedelta]):
-    """Click type for a length of time such as 90m, 26h or 3d."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        """The duration. Raises a usage error for any other text, and for 0."""
-        found = re.fullmatch(r"([0-9]{1,6})([smhdw])", str(value).strip().lower())
-        if isinstance(value, timedelta) or not found or int(found[1]) == 0:
-            self.fail(f"{value!r} is not a duration: write 90m, 26h or 3d", param, ctx)
-        return timedelta(**{UNITS[found[2]]: int(found[1])})
 
 
 @click.command(epilog=EPILOG, short_help="How fresh each account is; exit 75 for monitors.")

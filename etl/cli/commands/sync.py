@@ -6,22 +6,27 @@ from typing import TYPE_CHECKING
 
 import click
 
-from etl.cli import options
+from etl.cli import choice, options
 from etl.cli.state import current_state
 from etl.errors import VnsyncError, with_exit_code
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from sqlalchemy import Engine
 
     from etl.config.settings import Loaded
     from etl.domain.ports import Clock
     from etl.domain.runs import RunResult
+    from etl.domain.shards import Shard
     from etl.sync.run import SyncOptions
 
 EPILOG = """\b
 Examples:
   vnsync sync                                        every account that the token reaches
   vnsync sync --account 101 --account 102            only these
+  vnsync sync --older-than 20h                       again, where the last run did not get to
+  vnsync sync --shard 2/4                            the second quarter of the accounts
   vnsync sync --database-url postgresql://u@host/db  into PostgreSQL
   vnsync sync --concurrency 1                        one account after the other
   vnsync sync --approve-close 101                    publish what the mass-close guard held
@@ -36,7 +41,7 @@ Exit codes: 0 done; 3 some accounts failed or are held, the others are published
 
 
 @click.command(epilog=EPILOG, short_help="The main command: read every number, publish what changed.")
-@click.option("--account", type=int, multiple=True, metavar="ID", help="Sync this account only. Repeatable.")
+@choice.accounts
 @click.option("--approve-close", type=int, multiple=True, metavar="ID", help="Publish this account's mass close.")
 @click.option("--no-upgrade", is_flag=True, help="Refuse an empty or older database instead of upgrading it.")
 @click.option("--no-shortcuts", is_flag=True, help="Also decode and compare records whose bytes did not change.")
@@ -46,6 +51,8 @@ Exit codes: 0 done; 3 some accounts failed or are held, the others are published
 def sync(
     loaded: Loaded,
     account: tuple[int, ...],
+    shard: Shard | None,
+    older_than: timedelta | None,
     approve_close: tuple[int, ...],
     no_upgrade: bool,
     no_shortcuts: bool,
@@ -58,14 +65,25 @@ def sync(
     """
     from etl.cli.connect import credentials, warehouse
     from etl.clock import SystemClock
+    from etl.sync.run import SyncOptions
 
     state = current_state()
+    chosen = SyncOptions(
+        accounts=frozenset(account),
+        shard=shard,
+        older_than=older_than,
+        approve_close=frozenset(approve_close),
+        max_close_share=loaded.settings.max_close_share,
+        concurrency=loaded.settings.concurrency,
+        shortcuts=not no_shortcuts,
+        users=loaded.settings.users,
+    )
     credentials(loaded.settings)  # refused here, before the database is touched
     state.outcome = VnsyncError.exit_code  # a closed output counts as a failure until the work is done
     engine = warehouse(loaded)
     prepare(engine, upgrade=not no_upgrade)
     try:
-        result = _run(loaded, engine, SystemClock(), _options(loaded, account, approve_close, not no_shortcuts))
+        result = _run(loaded, engine, SystemClock(), chosen)
     except VnsyncError as error:
         _add_published(error)
         if output == "json" and error.run_id is not None:
@@ -97,19 +115,6 @@ def failure(result: RunResult) -> VnsyncError:
     if result.stopped_by is not None:
         error.code, error.retry_after = result.stopped_by.code, result.stopped_by.retry_after
     return error
-
-
-def _options(loaded: Loaded, accounts: tuple[int, ...], approve_close: tuple[int, ...], shortcuts: bool) -> SyncOptions:
-    from etl.sync.run import SyncOptions
-
-    return SyncOptions(
-        accounts=frozenset(accounts),
-        approve_close=frozenset(approve_close),
-        max_close_share=loaded.settings.max_close_share,
-        concurrency=loaded.settings.concurrency,
-        shortcuts=shortcuts,
-        users=loaded.settings.users,
-    )
 
 
 def _run(loaded: Loaded, engine: Engine, clock: Clock, chosen: SyncOptions) -> RunResult:

@@ -168,6 +168,7 @@ _LEVELS = {
     AccountStatus.HELD: WARNING,
     AccountStatus.FAILED: ERROR,
     AccountStatus.UNREACHABLE: WARNING,
+    AccountStatus.CLAIMED: WARNING,
 }
 """Log level of the end of an account sync, by its status."""
 

@@ -31,6 +31,7 @@ def _failed(exit_code: int) -> object:
 
 
 HELD = _account(AccountStatus.HELD, 3)
+CLAIMED = _account(AccountStatus.CLAIMED, 3)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,9 @@ HELD = _account(AccountStatus.HELD, 3)
         ([_failed(77)], RunStatus.FAILED, 77),
         ([_failed(75), _failed(75)], RunStatus.FAILED, 75),
         ([HELD, _failed(65)], RunStatus.FAILED, 65),
+        ([_account(), CLAIMED], RunStatus.PARTIAL, 3),
+        ([CLAIMED, _failed(77)], RunStatus.FAILED, 77),
+        ([HELD, CLAIMED], RunStatus.HELD, 3),
     ],
 )
 def test_a_runs_outcome_follows_from_its_accounts(accounts: list, status: RunStatus, exit_code: int) -> None:
