@@ -86,6 +86,19 @@ def output(command: Command) -> Command:
     return click.option("--output", type=choice, default="text", help="Print text, or one JSON object.")(command)
 
 
+def brief(command: Command) -> Command:
+    """The command with `--brief`, which shortens its JSON; a usage error without `--output json`."""
+
+    @functools.wraps(command)
+    def run(**arguments: Any) -> Any:
+        if arguments["brief"] and arguments["output"] != "json":
+            raise click.UsageError("--brief shortens the JSON object: add --output json")
+        return command(**arguments)
+
+    words = "With --output json: sums, and only the accounts that need attention."
+    return click.option("--brief", is_flag=True, help=words)(run)  # type: ignore[return-value]
+
+
 def _with_options(command: Callable[..., Any], names: tuple[str, ...]) -> Callable[..., Any]:
     command = click.option("--config", type=PATH, metavar="FILE", help="Settings file. Default vnsync.toml.")(command)
     for name in reversed(names):

@@ -11,8 +11,7 @@ from etl.cli import options
 
 if TYPE_CHECKING:
     from etl.config.settings import Loaded
-    from etl.extract.accounts import Account, Roster
-    from etl.extract.jsonrpc import DataApi
+    from etl.extract.accounts import Account, Description, Roster
 
 EPILOG = """\b
 Examples:
@@ -24,29 +23,29 @@ Examples:
 @click.command(epilog=EPILOG, short_help="The accounts that the token reaches.")
 @click.option("--quick", is_flag=True, help="Leave out the time zones, which saves an API point for each customer.")
 @options.output
-@options.settings(*options.API, *options.LOG)
+@options.settings("concurrency", *options.API, *options.LOG)
 def accounts(loaded: Loaded, quick: bool, output: str) -> None:
     """List the accounts that the token reaches: under an agent's token, all its customers."""
     from etl.cli.connect import data_api, reporting
     from etl.clock import SystemClock
     from etl.extract.accounts import discover
+    from etl.sync.describe_all import describe_all
 
     clock = SystemClock()
     with reporting(loaded, clock=clock) as report, data_api(loaded, clock=clock, report=report) as api:
         roster = discover(api)
-        rows = [_row(api, account, ask=roster.role == "agent" and not quick) for account in roster.accounts]
+        asked = roster.accounts if roster.role == "agent" and not quick else ()
+        described = describe_all(api, asked, at_once=loaded.settings.concurrency, clock=clock, report=report)
+        rows = [_row(account, described.get(account.account_id)) for account in roster.accounts]
         rows += [_shown(account, "no user of this customer is visible to the token") for account in roster.without_user]
     rows.sort(key=lambda row: row["account_id"])
     _write(roster, rows, output)
 
 
-def _row(api: DataApi, account: Account, *, ask: bool) -> dict[str, Any]:
-    """One account's row; with `ask` its time zone is requested through its first user."""
-    from etl.extract.accounts import describe
-
-    if not ask:
+def _row(account: Account, described: Description | None) -> dict[str, Any]:
+    """One account's row, with its description if there is one."""
+    if described is None:
         return _shown(account)
-    described = describe(api, account, account.user_ids[0])
     named = replace(account, account_name=account.account_name or described.name, timezone=described.timezone)
     return _shown(named, described.problem or "")
 

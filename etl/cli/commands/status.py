@@ -36,8 +36,11 @@ account is failed or held; 75 an account was last synced longer ago than --max-a
 @click.option("--fail", is_flag=True, help="Exit with the last run's code while an account is failed or held.")
 @reading.as_of()
 @options.output
+@options.brief
 @options.settings(*options.DATABASE, *options.LOG)
-def status(loaded: Loaded, max_age: timedelta | None, fail: bool, as_of: datetime | None, output: str) -> int:
+def status(
+    loaded: Loaded, max_age: timedelta | None, fail: bool, as_of: datetime | None, output: str, brief: bool
+) -> int:
     """Show the last sync of each account, the age of its data, and what is missing in it."""
     from etl.read.status import stale
 
@@ -46,7 +49,10 @@ def status(loaded: Loaded, max_age: timedelta | None, fail: bool, as_of: datetim
     late = stale(found.accounts, max_age) if max_age else []
     error = (_failed(found) if fail else None) or _too_old(loaded, found, late, max_age)
     state.outcome = error.exit_code if error else 0
-    _write(loaded, found, late, output)
+    if output == "json":
+        _write_json(found, late, brief)
+    else:
+        _write(loaded, found, late)
     if error:
         raise error
     return 0
@@ -93,14 +99,19 @@ def _too_old(loaded: Loaded, found: Status, late: list[AccountState], max_age: t
     return TryLater(cause, remedy="Check that the schedule still runs; `vnsync status` shows how the last run ended.")
 
 
-def _write(loaded: Loaded, found: Status, late: list[AccountState], output: str) -> None:
-    from etl.cli.connect import warehouse_name
-    from etl.cli.output import write_json, write_line, write_table
-    from etl.report.freshness import accounts_table, advice, doubts, facts, run_line
+def _write_json(found: Status, late: list[AccountState], brief: bool) -> None:
+    from etl.cli.output import write_json
+    from etl.report.brief import of_status
+    from etl.report.freshness import facts
 
-    if output == "json":
-        write_json(facts(found))
-        return
+    write_json(of_status(found, frozenset(a.account_id for a in late)) if brief else facts(found))
+
+
+def _write(loaded: Loaded, found: Status, late: list[AccountState]) -> None:
+    from etl.cli.connect import warehouse_name
+    from etl.cli.output import write_line, write_table
+    from etl.report.freshness import accounts_table, advice, doubts, run_line
+
     if found.accounts:
         write_table(accounts_table(found.accounts, frozenset(a.account_id for a in late)))
     else:

@@ -47,6 +47,7 @@ Exit codes: 0 done; 3 some accounts failed or are held, the others are published
 @click.option("--no-shortcuts", is_flag=True, help="Also decode and compare records whose bytes did not change.")
 @click.option("--details", is_flag=True, help="Also show what changed table by table.")
 @options.output
+@options.brief
 @options.settings("archive", "max_close_share", "concurrency", "users", *options.API, *options.DATABASE, *options.LOG)
 def sync(
     loaded: Loaded,
@@ -58,6 +59,7 @@ def sync(
     no_shortcuts: bool,
     details: bool,
     output: str,
+    brief: bool,
 ) -> int:
     """Read every number from the API and publish what changed, with its history.
 
@@ -87,10 +89,13 @@ def sync(
     except VnsyncError as error:
         _add_published(error)
         if output == "json" and error.run_id is not None:
-            _write_failed_run(error)
+            _write_failed_run(error, brief)
         raise
     state.outcome = result.exit_code
-    _write(result, output, details)
+    if output == "json":
+        _write_json(result, brief)
+    else:
+        _write(result, details)
     if result.exit_code:
         raise failure(result)
     return result.exit_code
@@ -152,27 +157,31 @@ def _add_published(error: VnsyncError) -> None:
         error.remedy = f"{published} {error.remedy}"
 
 
-def _write_failed_run(error: VnsyncError) -> None:
+def _write_json(result: RunResult, brief: bool) -> None:
+    from etl.cli.output import write_json
+    from etl.report.brief import of_run
+    from etl.report.outcomes import facts
+
+    write_json(of_run(result) if brief else facts(result))
+
+
+def _write_failed_run(error: VnsyncError, brief: bool) -> None:
     """Write the JSON object of a run that an error ended; its accounts are those that had ended before."""
     from etl.cli.output import write_json
     from etl.domain.runs import RunResult, RunStatus
-    from etl.report.outcomes import facts
 
     if isinstance(error.run, RunResult):
-        write_json(facts(error.run))
+        _write_json(error.run, brief)
         return
     status = RunStatus.INTERRUPTED if error.exit_code > 128 else RunStatus.FAILED
     run = {"run_id": error.run_id, "status": status, "exit_code": error.exit_code, "published": 0}
     write_json({**run, "accounts": []})
 
 
-def _write(result: RunResult, output: str, details: bool) -> None:
-    from etl.cli.output import write_json, write_line, write_table
-    from etl.report.outcomes import accounts_table, closing_line, details_table, facts, unpublished
+def _write(result: RunResult, details: bool) -> None:
+    from etl.cli.output import write_line, write_table
+    from etl.report.outcomes import accounts_table, closing_line, details_table, unpublished
 
-    if output == "json":
-        write_json(facts(result))
-        return
     write_table(accounts_table(result))
     table = details_table(result)
     if details and table.rows:
