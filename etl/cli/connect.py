@@ -132,19 +132,20 @@ def is_there(loaded: Loaded) -> bool:
 
 
 @contextmanager
-def reporting(loaded: Loaded, *, clock: Clock, level: str | None = None) -> Iterator[Report]:
+def reporting(loaded: Loaded, *, clock: Clock, level: str | None = None, progress: bool = True) -> Iterator[Report]:
     """Report of a command: progress when stderr is a terminal and the log's settings are the defaults, else log lines.
 
-    `level`: log level to use when no log level is set.
+    `level`: log level to use when no log level is set; `progress`: False for log lines also on a terminal.
     """
     from etl.report.terminal.log import Log
     from etl.report.terminal.tables import is_terminal
 
     now = loaded.settings
-    if sys.stderr is not None and is_terminal(sys.stderr) and (now.log_format, now.log_level) == ("text", "info"):
-        from etl.report.terminal.progress import progress
+    as_set = (now.log_format, now.log_level) == ("text", "info")
+    if progress and as_set and sys.stderr is not None and is_terminal(sys.stderr):
+        from etl.report.terminal.progress import progress as drawn
 
-        with progress(sys.stderr, now=clock.now, redact=current_state().redacted) as report:
+        with drawn(sys.stderr, now=clock.now, redact=current_state().redacted) as report:
             yield report
     else:
         wanted = level if level and loaded.origins["log_level"].kind == "default" else now.log_level

@@ -32,6 +32,11 @@ def write_json_now(value: Any) -> None:
     """Write one JSON object on one line of stdout, and flush it, so that a reader gets it at once."""
     write_text(f"{json_text(value)}\n")
     current_state().streamed = True
+    flush()
+
+
+def flush() -> None:
+    """Send what was written to its reader at once."""
     if sys.stdout is not None:
         sys.stdout.flush()
 

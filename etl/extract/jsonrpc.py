@@ -39,6 +39,23 @@ MINUTE_WAITS = 10
 """How many minute limits in a row one request waits for before the run ends with `LimitExceeded`."""
 
 
+class _RequestIds:
+    """Ids of the requests, from `first` on."""
+
+    def __init__(self, first: int) -> None:
+        self._numbers, self._first, self._newest = itertools.count(first), first, first - 1
+
+    def next(self) -> int:
+        """A new id."""
+        self._newest = number = next(self._numbers)
+        return number
+
+    @property
+    def given(self) -> int:
+        """How many there were so far."""
+        return self._newest - self._first + 1
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Shared:
     """State that all clients of one token share; safe to use from several threads."""
@@ -46,9 +63,9 @@ class _Shared:
     url: str
     session: Session
     redaction: Redaction
-    ids: Iterator[int]
     tap: Tap | None
     open_http_client: Callable[[Clock], AbstractContextManager[HttpClient]]
+    ids: _RequestIds
     pace: Pace = field(default_factory=Pace)
     warned: threading.Event = field(default_factory=threading.Event)
 
@@ -70,6 +87,11 @@ class DataApi:
     def credential(self, known: Iterable[str]) -> str:
         """Name of the credentials, no secret: the one of the `known` names that means the same ones, or a new name."""
         return self._shared.session.credential(known, self._retry.random)
+
+    @property
+    def sent(self) -> int:
+        """How many requests all clients of this token have sent (`for_thread` makes others)."""
+        return self._shared.ids.given
 
     @property
     def points(self) -> Points:
@@ -158,7 +180,7 @@ class DataApi:
         return token
 
     def _encode(self, method: str, params: dict[str, Any]) -> tuple[int, bytes]:
-        request_id = next(self._shared.ids)
+        request_id = self._shared.ids.next()
         return request_id, msgspec.json.encode({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params})
 
     def _answer(self, body: bytes, read: Callable[[bytes], T], asked: RequestSummary | None = None) -> T:
@@ -231,7 +253,7 @@ def open_api(
         with new_client(transport, url=url, bounds=bounds, tls=tls) as client:
             yield HttpClient(client, url, clock, bounds=bounds, redaction=redaction)
 
-    ids = itertools.count(random.randrange(FIRST_IDS) + 1)
+    ids = _RequestIds(random.randrange(FIRST_IDS) + 1)
     shared = _Shared(
         url=url, session=Session(credentials), redaction=redaction, ids=ids, tap=tap, open_http_client=open_http_client
     )

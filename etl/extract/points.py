@@ -134,6 +134,17 @@ class Points:
         left = _number(self._lowest("day").get("day_remaining"))
         return None if left is None or (left == 0 and not self._day_is_spent()) else int(left)
 
+    @property
+    def day_limit(self) -> int | None:
+        """Points of a whole day; None if the day is not limited."""
+        limit = _number(self._lowest("day").get("day_limit"))
+        return int(limit) if limit else None
+
+    @property
+    def day_reset(self) -> float | None:
+        """Seconds until the day's points are back, as of the last answer; None if the source does not say."""
+        return _number(self._lowest("day").get("day_reset"))
+
     # -- promises: points that are reserved for work that takes several requests
 
     def fits(self, owner: Hashable, requests: int) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from etl.domain.causes import Failure, causes, others
+from etl.domain.figures import duration
 from etl.domain.runs import AccountResult, AccountStatus, failures
 from etl.report import causes as words
 from etl.report.outcomes import figures
@@ -14,6 +16,7 @@ from etl.report.terminal.event_lines import account_remarks
 from etl.report.terminal.tables import Cell, Table
 from etl.report.values import plain
 from etl.report.wording import counted, named, thousands
+from etl.sync.beat import points_a_day
 from etl.sync.plan import Plan, PlannedAccount
 
 FIGURES = frozenset({"account", "requests", "numbers", "added", "changed", "removed"})
@@ -85,6 +88,28 @@ def sentences(found: Plan, *, new_warehouse: bool) -> Iterator[str]:
     yield f"{counted(found.requests, 'request')}, 1 point each{left}. Nothing was written."
     if new_warehouse:
         yield "There is no warehouse yet: a sync creates it."
+
+
+def beat_facts(found: Plan, every: timedelta) -> dict[str, Any]:
+    """What a resident sync on this beat costs, for JSON."""
+    return {
+        "every_seconds": every.total_seconds(),
+        "points_a_sync": found.requests,
+        "points_a_day": points_a_day(found.requests, every),
+        "day_limit": found.day_limit,
+    }
+
+
+def beat_sentence(found: Plan, every: timedelta) -> str:
+    """What a resident sync on this beat costs, in one sentence, and whether the day's points suffice."""
+    cost = points_a_day(found.requests, every)
+    of = "" if found.day_limit is None else f" of {thousands(found.day_limit)}"
+    short = found.day_limit is not None and cost > found.day_limit
+    enough = ": more than there are, so syncs are left out" if short else ""
+    return (
+        f"{counted(found.requests, 'point')} a sync: every {duration(every)} takes {thousands(cost)}{of} points a"
+        f" day{enough}."
+    )
 
 
 def incomplete_because(found: Plan) -> str:

@@ -41,11 +41,15 @@ class PlannedAccount:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The plan of a run. `requests`: with those for the roster; `points_left`: None where points are unlimited."""
+    """The plan of a run. `requests`: with those for the roster.
+
+    `points_left`, and `day_limit` for a whole day: None where points are unlimited.
+    """
 
     exit_code: int
     requests: int
     points_left: int | None
+    day_limit: int | None
     accounts: tuple[PlannedAccount, ...]
 
 
@@ -88,8 +92,13 @@ def plan(
         result = unreachable_result(NO_RUN, account, reason, known.get(account_id), clock.now())
         planned.append(PlannedAccount(result=result, requests=0))
     _, exit_code = outcome([one.result for one in planned])
-    left = api.points.left
-    return Plan(exit_code=exit_code, requests=api.requests, points_left=left, accounts=tuple(planned))
+    return Plan(
+        exit_code=exit_code,
+        requests=api.requests,
+        points_left=api.points.left,
+        day_limit=api.points.day_limit,
+        accounts=tuple(planned),
+    )
 
 
 def _planned(sync: AccountSync, account: Account, known: KnownAccount, *, agents: bool) -> PlannedAccount:

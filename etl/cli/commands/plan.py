@@ -23,6 +23,7 @@ EPILOG = """\b
 Examples:
   vnsync plan                                        show what a sync would do now
   vnsync plan --account 101 --details                one account, table by table
+  vnsync plan --every 5m                             the points that a resident sync takes in a day
   vnsync plan --output json | jq '.accounts[] | {account_id, status, rows_closed}'
 
 \b
@@ -37,6 +38,7 @@ Exit codes: those with which `vnsync sync` would end; 3 when an account would be
 @click.option(
     "--approve-close", type=int, multiple=True, metavar="ID", help="Plan as if this mass close were approved."
 )
+@click.option("--every", type=choice.Duration(), metavar="AGE", help="Say what `sync --every` on this beat costs.")
 @click.option("--details", is_flag=True, help="Also show what would change table by table.")
 @options.output
 @options.settings("max_close_share", "users", *options.API, *options.DATABASE, *options.LOG)
@@ -46,6 +48,7 @@ def plan(
     shard: Shard | None,
     older_than: timedelta | None,
     approve_close: tuple[int, ...],
+    every: timedelta | None,
     details: bool,
     output: str,
 ) -> int:
@@ -70,7 +73,7 @@ def plan(
     with reporting(loaded, clock=clock) as report, data_api(loaded, clock=clock, report=report) as api:
         found = plan.plan(api, engine, options=chosen, clock=clock, report=report, fetcher=threaded)
     current_state().outcome = found.exit_code
-    _write(found, output, details, missing)
+    _write(found, output, details, missing, every)
     if found.exit_code:
         raise _failure(found)
     return 0
@@ -99,12 +102,13 @@ def _failure(found: Plan) -> VnsyncError:
     return with_exit_code(found.exit_code, incomplete_because(found), remedy=remedy)
 
 
-def _write(found: Plan, output: str, details: bool, missing: bool) -> None:
+def _write(found: Plan, output: str, details: bool, missing: bool, every: timedelta | None) -> None:
     from etl.cli.output import write_json, write_line, write_table
     from etl.report import plans
 
     if output == "json":
-        write_json(plans.facts(found, new_warehouse=missing))
+        beat = {} if every is None else {"beat": plans.beat_facts(found, every)}
+        write_json(plans.facts(found, new_warehouse=missing) | beat)
         return
     write_table(plans.accounts_table(found))
     if details:
@@ -112,3 +116,5 @@ def _write(found: Plan, output: str, details: bool, missing: bool) -> None:
         write_line("")
     for sentence in plans.sentences(found, new_warehouse=missing):
         write_line(sentence)
+    if every is not None:
+        write_line(plans.beat_sentence(found, every))

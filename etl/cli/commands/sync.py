@@ -30,6 +30,7 @@ Examples:
   vnsync sync --database-url postgresql://u@host/db  into PostgreSQL
   vnsync sync --concurrency 1                        one account after the other
   vnsync sync --approve-close 101                    publish what the mass-close guard held
+  vnsync sync --every 5m                             stay, and sync every five minutes
   vnsync sync --archive /srv/vnsync-archive          keep every response, for `vnsync replay`
   vnsync sync --no-shortcuts                         decode every record, unchanged ones too
   vnsync sync --output json --log-format json        for programs
@@ -43,6 +44,7 @@ Exit codes: 0 done; 3 some accounts failed or are held, the others are published
 @click.command(epilog=EPILOG, short_help="The main command: read every number, publish what changed.")
 @choice.accounts
 @click.option("--approve-close", type=int, multiple=True, metavar="ID", help="Publish this account's mass close.")
+@click.option("--every", type=choice.Duration(), metavar="AGE", help="Stay, and sync on this beat: 5m, 1h.")
 @click.option("--no-upgrade", is_flag=True, help="Refuse an empty or older database instead of upgrading it.")
 @click.option("--no-shortcuts", is_flag=True, help="Also decode and compare records whose bytes did not change.")
 @click.option("--details", is_flag=True, help="Also show what changed table by table.")
@@ -55,6 +57,7 @@ def sync(
     shard: Shard | None,
     older_than: timedelta | None,
     approve_close: tuple[int, ...],
+    every: timedelta | None,
     no_upgrade: bool,
     no_shortcuts: bool,
     details: bool,
@@ -66,6 +69,7 @@ def sync(
     An agent's token syncs all its customers. Each account is published whole or not at all.
     """
     from etl.cli.connect import credentials, warehouse
+    from etl.cli.resident import sync_every
     from etl.clock import SystemClock
     from etl.sync.run import SyncOptions
 
@@ -84,6 +88,8 @@ def sync(
     state.outcome = VnsyncError.exit_code  # a closed output counts as a failure until the work is done
     engine = warehouse(loaded)
     prepare(engine, upgrade=not no_upgrade)
+    if every is not None:
+        sync_every(loaded, engine, SystemClock(), chosen, every, lambda result: _write_beat(result, output, brief))
     try:
         result = _run(loaded, engine, SystemClock(), chosen)
     except VnsyncError as error:
@@ -123,29 +129,16 @@ def failure(result: RunResult) -> VnsyncError:
 
 
 def _run(loaded: Loaded, engine: Engine, clock: Clock, chosen: SyncOptions) -> RunResult:
-    from random import SystemRandom
-
     from etl.cli.allocator import few_arenas
     from etl.cli.connect import data_api, in_a_run, recording, reporting
-    from etl.extract.prefetch import threaded
-    from etl.sync import run
+    from etl.cli.run_once import run_once
     from etl.workers.pool import transformers
 
     few_arenas()
     with reporting(loaded, clock=clock) as outlet, in_a_run(outlet) as report:
         recorder, tap = recording(loaded, report)
         with data_api(loaded, clock=clock, report=report, tap=tap) as api, transformers() as offered:
-            return run.sync(
-                api,
-                engine,
-                options=chosen,
-                clock=clock,
-                random=SystemRandom(),
-                report=report,
-                recorder=recorder,
-                fetcher=threaded,
-                transformers=offered,
-            )
+            return run_once(api, engine, chosen=chosen, clock=clock, report=report, recorder=recorder, offered=offered)
 
 
 def _add_published(error: VnsyncError) -> None:
@@ -155,6 +148,20 @@ def _add_published(error: VnsyncError) -> None:
 
     if isinstance(error.run, RunResult) and (published := published_before(error.run)):
         error.remedy = f"{published} {error.remedy}"
+
+
+def _write_beat(result: RunResult, output: str, brief: bool) -> None:
+    """Write the result of one run of a resident sync: a line, or a JSON object on a line of its own."""
+    from etl.cli.output import flush, write_json_now, write_line
+    from etl.report.brief import of_run
+    from etl.report.outcomes import closing_line, facts, unpublished
+
+    if output == "json":
+        write_json_now(of_run(result) if brief else facts(result))
+        return
+    for sentence in (*unpublished(result), closing_line(result)):
+        write_line(sentence)
+    flush()
 
 
 def _write_json(result: RunResult, brief: bool) -> None:

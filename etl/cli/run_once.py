@@ -1,0 +1,44 @@
+"""One run of the pipeline, with the ports of this machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from etl.domain.ports import Clock, Report
+    from etl.domain.recorder import RunRecorder
+    from etl.domain.runs import RunResult
+    from etl.extract.jsonrpc import DataApi
+    from etl.sync.run import SyncOptions
+    from etl.workers.transformers import Transformers
+
+
+def run_once(
+    api: DataApi,
+    engine: Engine,
+    *,
+    chosen: SyncOptions,
+    clock: Clock,
+    report: Report,
+    recorder: RunRecorder,
+    offered: Transformers,
+) -> RunResult:
+    """Run the pipeline through an open client; `recorder`: of this run alone, `offered`: the transform processes."""
+    from random import SystemRandom
+
+    from etl.extract.prefetch import threaded
+    from etl.sync import run
+
+    return run.sync(
+        api,
+        engine,
+        options=chosen,
+        clock=clock,
+        random=SystemRandom(),
+        report=report,
+        recorder=recorder,
+        fetcher=threaded,
+        transformers=offered,
+    )
