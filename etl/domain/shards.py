@@ -9,19 +9,22 @@ from dataclasses import dataclass
 MOST = 1024
 """Most shards of one division."""
 
-_WRITTEN = re.compile(r"([1-9][0-9]{0,3})/([1-9][0-9]{0,3})", re.ASCII)
+_WRITTEN = re.compile(r"(0|[1-9][0-9]{0,3})/([1-9][0-9]{0,3})", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Shard:
-    """Part `number`, from 1 on, of `count` parts. An account is always in the same part, whatever others exist."""
+    """Part `number`, from 1 on, of `count` parts. An account is always in the same part, whatever others exist.
+
+    Part 0 is the last one, for schedulers that count from 0.
+    """
 
     number: int
     count: int
 
     def has(self, account_id: int) -> bool:
         """Whether an account is in this part. The ids are mixed first, because they may have a pattern."""
-        return zlib.crc32(str(account_id).encode()) % self.count == self.number - 1
+        return zlib.crc32(str(account_id).encode()) % self.count == (self.number - 1) % self.count
 
     def __str__(self) -> str:
         return f"{self.number}/{self.count}"

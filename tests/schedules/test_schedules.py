@@ -24,11 +24,14 @@ SCHEDULES = ROOT / "schedules"
 CRONTAB = SCHEDULES / "vnsync.crontab"
 SERVICE = SCHEDULES / "vnsync.service"
 TIMER = SCHEDULES / "vnsync.timer"
+TEMPLATE = SCHEDULES / "vnsync@.service"
+TEMPLATE_TIMER = SCHEDULES / "vnsync@.timer"
 CRONJOB = SCHEDULES / "cronjob.yaml"
+SHARDS = SCHEDULES / "cronjob-shards.yaml"
 COMPOSE = SCHEDULES / "compose.yaml"
 DOCKERFILE = SCHEDULES / "Dockerfile"
 README = SCHEDULES / "README.md"
-FILES = (CRONTAB, SERVICE, TIMER, CRONJOB, COMPOSE, DOCKERFILE)
+FILES = (CRONTAB, SERVICE, TIMER, TEMPLATE, TEMPLATE_TIMER, CRONJOB, SHARDS, COMPOSE, DOCKERFILE)
 
 INSTALLED = "/opt/vnsync/bin/vnsync"
 EXIT_CODES = (0, 1, 2, 3, 65, 69, 70, 74, 75, 77, 78, 130, 143)
@@ -70,9 +73,9 @@ def crontab_jobs() -> list[list[str]]:
     return [line.split(None, 5) for line in lines if not re.match(r"[A-Z_]+=", line)]
 
 
-def cronjob() -> dict[str, Any]:
+def cronjob(path: Path = CRONJOB) -> dict[str, Any]:
     """The CronJob's spec."""
-    documents = yaml.safe_load_all(CRONJOB.read_text(encoding="utf-8"))
+    documents = yaml.safe_load_all(path.read_text(encoding="utf-8"))
     spec: dict[str, Any] = next(doc for doc in documents if doc["kind"] == "CronJob")["spec"]
     return spec
 
@@ -176,18 +179,20 @@ def debian_crontab() -> str:
 @pytest.fixture
 def units(tmp_path: Path) -> Path:
     """Copies of the units whose ExecStart= names a program that exists here; its arguments are kept."""
-    text = SERVICE.read_text(encoding="utf-8")
-    assert text.count(f"ExecStart={INSTALLED} ") == 1
     program = shutil.which("true")
     assert program
-    (tmp_path / SERVICE.name).write_text(text.replace(f"ExecStart={INSTALLED} ", f"ExecStart={program} "))
-    shutil.copy(TIMER, tmp_path)
+    for service, timer in ((SERVICE, TIMER), (TEMPLATE, TEMPLATE_TIMER)):
+        text = service.read_text(encoding="utf-8")
+        assert text.count(f"ExecStart={INSTALLED} ") == 1
+        (tmp_path / service.name).write_text(text.replace(f"ExecStart={INSTALLED} ", f"ExecStart={program} "))
+        shutil.copy(timer, tmp_path)
     return tmp_path
 
 
 def verify_units(tool: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """The trailing colon keeps systemd's own units in reach."""
-    return run(tool, "verify", folder / SERVICE.name, folder / TIMER.name, SYSTEMD_UNIT_PATH=f"{folder}:")
+    names = [SERVICE.name, TIMER.name, *(path.name.replace("@", "@acme") for path in (TEMPLATE, TEMPLATE_TIMER))]
+    return run(tool, "verify", *(folder / name for name in names), SYSTEMD_UNIT_PATH=f"{folder}:")
 
 
 def broken_copy(path: Path, folder: Path, old: str, new: str) -> Path:
@@ -215,6 +220,8 @@ def test_systemd_accepts_the_units_without_a_warning(systemd_analyze: str, units
         (SERVICE.name, "TimeoutStopSec=15s", "TimeoutStopSec=soon"),
         (SERVICE.name, "ProtectSystem=", "ProtectSytem="),
         (TIMER.name, "04:17:00", "04:77:00"),
+        (TEMPLATE.name, "TimeoutStopSec=15s", "TimeoutStopSec=soon"),
+        (TEMPLATE_TIMER.name, "04:17:00", "04:77:00"),
     ],
 )
 def test_systemd_refuses_broken_units(systemd_analyze: str, units: Path, name: str, old: str, new: str) -> None:
@@ -248,10 +255,11 @@ def test_cron_refuses_a_broken_crontab(debian_crontab: str, tmp_path: Path) -> N
     assert run(debian_crontab, "-n", broken_copy(CRONTAB, tmp_path, "17 4,16", "77 4,16")).returncode != 0
 
 
+@pytest.mark.parametrize("path", [CRONJOB, SHARDS], ids=lambda path: path.stem)
 @pytest.mark.parametrize("version", [(), ("-k", "1.29")], ids=["newest", "oldest"])
-def test_kubernetes_accepts_the_cronjob(version: Sequence[str]) -> None:
+def test_kubernetes_accepts_the_cronjobs(version: Sequence[str], path: Path) -> None:
     """`kubernetes-validate --strict` knows every field, in the newest version and in the oldest that README names."""
-    result = run(python_tool("kubernetes-validate"), "--strict", *version, CRONJOB)
+    result = run(python_tool("kubernetes-validate"), "--strict", *version, path)
     assert result.returncode == 0, said(result)
 
 
@@ -284,6 +292,56 @@ def test_compose_file_follows_the_compose_specification() -> None:
 def test_compose_specification_refuses_a_broken_file(tmp_path: Path, old: str, new: str) -> None:
     """A setting that does not exist and a wrong type are refused by `check-jsonschema`."""
     assert check_compose(broken_copy(COMPOSE, tmp_path, old, new)).returncode == 1
+
+
+# --- the variants for a fleet: what they share with the plain ones is the same -----------------------------------------
+
+
+def settled(path: Path) -> set[str]:
+    """The lines that say something, whatever the instance is called."""
+    return {line.strip() for line in without_comments(path.read_text(encoding="utf-8"))}
+
+
+def test_the_template_differs_from_the_service_in_its_places_only() -> None:
+    """Key, database, state and user are those of the instance, options may be added; all else is the service's."""
+    of_instance = {line for line in settled(TEMPLATE) - settled(SERVICE) if "%i" not in line}
+    assert of_instance == {f"ExecStart={INSTALLED} sync $OPTIONS"}
+    gone = {line.partition("=")[0] for line in settled(SERVICE) - settled(TEMPLATE)}
+    assert gone == {
+        "Description", "ExecStart", "WorkingDirectory", "LoadCredential", "Environment", "EnvironmentFile", "User",
+        "StateDirectory",
+    }  # fmt: skip
+    assert {line for line in settled(TEMPLATE_TIMER) ^ settled(TIMER) if not line.startswith("Description=")} == set()
+
+
+def test_the_indexed_job_gives_each_pod_its_shard() -> None:
+    """As many shards as completions, all at once, each with retries of its own that leave out what is fresh."""
+    shards = cronjob(SHARDS)["jobTemplate"]["spec"]
+    (only,) = shards["template"]["spec"]["containers"]
+    count = shards["completions"]
+    assert only["args"] == ["sync", "--shard", f"$(JOB_COMPLETION_INDEX)/{count}", "--older-than", "6h"]
+    assert (shards["completionMode"], shards["parallelism"], shards["maxFailedIndexes"]) == ("Indexed", count, count)
+    assert shards["backoffLimitPerIndex"] == job()["backoffLimit"]
+    rules = {rule["action"]: rule["onExitCodes"]["values"] for rule in shards["podFailurePolicy"]["rules"][1:]}
+    assert set(rules["Count"]) == TRY_AGAIN
+    assert set(rules["FailIndex"]) | set(rules["FailJob"]) == NEEDS_A_PERSON
+    assert set(rules["FailJob"]) == {77, 78}, "the key and the settings are the same for all"
+
+
+def test_the_indexed_job_is_the_cronjob_otherwise() -> None:
+    """Schedule, limits, security and secrets are the CronJob's; there is no volume, for the pods write at once."""
+    same = ("schedule", "timeZone", "concurrencyPolicy", "startingDeadlineSeconds")
+    assert {name: cronjob(SHARDS)[name] for name in same} == {name: cronjob()[name] for name in same}
+    mine, plain = cronjob(SHARDS)["jobTemplate"]["spec"]["template"]["spec"], pod()
+    assert {k: v for k, v in mine.items() if k not in ("containers", "volumes")} == {
+        k: v for k, v in plain.items() if k not in ("containers", "volumes")
+    }
+    (only,) = mine["containers"]
+    assert {k for k in only if only[k] != container()[k]} == {"args", "workingDir", "env", "volumeMounts"}
+    url = next(entry for entry in only["env"] if entry["name"] == "VNSYNC_DATABASE_URL")
+    assert "optional" not in url["valueFrom"]["secretKeyRef"]
+    assert [volume for volume in mine["volumes"] if volume not in plain["volumes"]] == []
+    assert not [volume for volume in mine["volumes"] if "persistentVolumeClaim" in volume]
 
 
 # --- the same promises for all ----------------------------------------------------------------------------------

@@ -33,13 +33,19 @@ def test_an_account_stays_in_its_shard() -> None:
     assert [account_id for account_id in range(101, 111) if Shard(2, 4).has(account_id)] == [105, 107]
 
 
-@pytest.mark.parametrize("text", ["1/1", "2/4", " 4/4 ", "1/1024"])
+def test_part_0_is_the_last_one() -> None:
+    """Kubernetes counts its pods from 0: the parts 0 to 3 of four are each account's one part, too."""
+    for account_id in range(50):
+        assert shard("0/4").has(account_id) is shard("4/4").has(account_id)
+
+
+@pytest.mark.parametrize("text", ["1/1", "2/4", " 4/4 ", "0/4", "1/1024"])
 def test_a_shard_is_written_as_part_of_a_count(text: str) -> None:
     """K/N, with K from 1 to N."""
     assert str(shard(text)) == text.strip()
 
 
-@pytest.mark.parametrize("text", ["", "0/4", "5/4", "1/0", "2", "a/b", "1/1025", "-1/4", "1/4/2", "٢/٤"])
+@pytest.mark.parametrize("text", ["", "00/4", "5/4", "1/0", "2", "a/b", "1/1025", "-1/4", "1/4/2", "٢/٤"])
 def test_another_text_is_no_shard(text: str) -> None:
     """What is no part of a count is refused."""
     with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
