@@ -294,7 +294,7 @@ def test_compose_specification_refuses_a_broken_file(tmp_path: Path, old: str, n
     assert check_compose(broken_copy(COMPOSE, tmp_path, old, new)).returncode == 1
 
 
-# --- the variants for a fleet: what they share with the plain ones is the same -----------------------------------------
+# --- the variants for a fleet: what they share with the plain ones is the same --------------------------------------
 
 
 def settled(path: Path) -> set[str]:
