@@ -36,7 +36,7 @@ begin
     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     where n.nspname = home and c.relkind in ('r', 'p', 'v') and (
       c.relname in ('vnsync_version', 'sync_runs', 'accounts', 'account_syncs', 'chain_sections',
-        'account_claims', 'erasures', 'installations', 'quarantine', 'source_drift', 'first_reported', 'listing_states',
+        'account_claims', 'point_budgets', 'erasures', 'installations', 'quarantine', 'source_drift', 'first_reported', 'listing_states',
         'listing_windows',
         'number_assignments', 'number_campaign_periods', 'changes')
       or c.relname ~ ('^(virtual_numbers|campaigns|sites|site_blocks|scenarios|virtual_number_campaigns'
@@ -58,6 +58,8 @@ begin
     elsif item.name = 'accounts' then
       execute format('grant update (account_name, timezone, listed_by_user_id, listed_by_credential, described_at, '
         'users_compared_at, last_run_id) on %I.accounts to vnsync_loader', home);
+    elsif item.name = 'point_budgets' then
+      execute format('grant update (state, roster, roster_at, leased_until) on %I.point_budgets to vnsync_loader', home);
     elsif item.name = 'source_drift' then
       execute format('grant update (last_run_id) on %I.source_drift to vnsync_loader', home);
     else

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from etl.domain.recorder import RunRecorder, Tap
     from etl.extract.credentials import Credentials
     from etl.extract.jsonrpc import DataApi
+    from etl.extract.rate_limiter import Pace
 
 
 _DATABASES = "Use sqlite:///FILE or postgresql://USER@HOST/DATABASE"
@@ -26,11 +27,18 @@ _DATABASES = "Use sqlite:///FILE or postgresql://USER@HOST/DATABASE"
 
 @contextmanager
 def data_api(
-    loaded: Loaded, *, clock: Clock, report: Report, patience: float = math.inf, tap: Tap | None = None
+    loaded: Loaded,
+    *,
+    clock: Clock,
+    report: Report,
+    patience: float = math.inf,
+    tap: Tap | None = None,
+    pace: Pace | None = None,
 ) -> Iterator[DataApi]:
     """Client of the Data API that the settings name.
 
-    `patience`: upper limit of seconds for retries, over the setting; `tap`: receives every exchange.
+    `patience`: upper limit of seconds for retries, over the setting; `tap`: receives every exchange; `pace`: of the
+    token's points, where other processes share them.
     """
     from random import SystemRandom
 
@@ -48,6 +56,7 @@ def data_api(
         report=report,
         retry_max_seconds=min(now.retry_max_seconds, patience),
         tap=tap,
+        pace=pace,
     ) as api:
         yield api
 

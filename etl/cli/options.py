@@ -33,6 +33,7 @@ _HELP = {
     "archive": ("DIR", "Keep every response in this folder, as received. Default: off."),
     "max_close_share": ("SHARE", "Hold an account when more than this share of its numbers is gone. Default 0.5."),
     "concurrency": ("N", "How many of an agent's accounts are listed at once, from 1 to 32. Default 4."),
+    "share_points": ("yes|no", "Share the token's points with other processes on this warehouse. Default no."),
     "users": ("CUSTOMER=USER", "List an agent's customer through this user. Repeatable."),
     "log_format": ("text|json", "Format of the log on stderr."),
     "log_level": ("LEVEL", "debug, info, warning or error. Debug adds tracebacks."),

@@ -11,6 +11,7 @@ from etl.errors import VnsyncError
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from etl.cli.sharing import Sharing
     from etl.config.settings import Loaded
     from etl.domain.ports import Clock, Report
     from etl.domain.recorder import Exchange
@@ -35,6 +36,7 @@ def sync_every(
     from random import SystemRandom
 
     from etl.cli.connect import data_api, reporting
+    from etl.cli.sharing import sharing
     from etl.sync.beat import Beat
     from etl.workers.pool import transformers
 
@@ -43,10 +45,11 @@ def sync_every(
     beat, random = Beat(every.total_seconds(), clock.monotonic()), SystemRandom()
     with (
         reporting(loaded, clock=clock, level="warning", progress=False) as report,
-        data_api(loaded, clock=clock, report=report, tap=tap) as api,
+        sharing(loaded, engine, clock) as shared,
+        data_api(loaded, clock=clock, report=report, tap=tap, pace=shared.pace) as api,
         transformers() as offered,
     ):
-        one = _Runs(loaded, engine, clock, chosen, api, report, exchanges, offered)
+        one = _Runs(loaded, engine, clock, chosen, api, report, exchanges, offered, shared)
         while True:
             pause = one.run(write)
             now, chance = clock.monotonic(), random.random()
@@ -78,9 +81,11 @@ class _Runs:
         report: Report,
         exchanges: _Exchanges,
         offered: Transformers,
+        shared: Sharing,
     ) -> None:
         self._loaded, self._engine, self._clock, self._chosen = loaded, engine, clock, chosen
-        self._api, self._report, self._exchanges, self._transformers = api, report, exchanges, offered
+        self._api, self._report, self._exchanges = api, report, exchanges
+        self._transformers, self._shared = offered, shared
 
     def run(self, write: Callable[[RunResult], None]) -> float | None:
         """Make one run. Returns the seconds for which no run makes sense; None: none."""
@@ -113,6 +118,7 @@ class _Runs:
                 report=report,
                 recorder=recorder,
                 offered=self._transformers,
+                shared=self._shared,
             )
 
     def _until_points(self, cost: int) -> float | None:

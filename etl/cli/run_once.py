@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from etl.cli.sharing import Sharing
     from etl.domain.ports import Clock, Report
     from etl.domain.recorder import RunRecorder
     from etl.domain.runs import RunResult
@@ -24,10 +25,15 @@ def run_once(
     report: Report,
     recorder: RunRecorder,
     offered: Transformers,
+    shared: Sharing,
 ) -> RunResult:
-    """Run the pipeline through an open client; `recorder`: of this run alone, `offered`: the transform processes."""
+    """Run the pipeline through an open client.
+
+    `recorder`: of this run alone; `offered`: the transform processes; `shared`: with other processes of the token.
+    """
     from random import SystemRandom
 
+    from etl.extract.accounts import discover
     from etl.extract.prefetch import threaded
     from etl.sync import run
 
@@ -41,4 +47,5 @@ def run_once(
         recorder=recorder,
         fetcher=threaded,
         transformers=offered,
+        find_roster=shared.find_roster or discover,
     )

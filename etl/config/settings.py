@@ -70,6 +70,7 @@ class Settings:
     max_close_share: Annotated[float, Accepted("a share above 0 and up to 1", _SHARE)] = 0.5
     retry_max_seconds: Annotated[float, Accepted("seconds above 0", _SECONDS)] = 300.0
     concurrency: Annotated[int, Accepted("a whole number from 1 to 32", _WORKERS)] = 4
+    share_points: Annotated[str, Accepted("yes or no", one_of("yes", "no"))] = "no"
     users: Annotated[
         Mapping[int, int], Accepted("the user of an agent's customer, as CUSTOMER=USER such as 51=512", pairs)
     ] = field(default_factory=dict)

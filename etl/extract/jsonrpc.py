@@ -66,7 +66,7 @@ class _Shared:
     tap: Tap | None
     open_http_client: Callable[[Clock], AbstractContextManager[HttpClient]]
     ids: _RequestIds
-    pace: Pace = field(default_factory=Pace)
+    pace: Pace
     warned: threading.Event = field(default_factory=threading.Event)
 
 
@@ -97,6 +97,10 @@ class DataApi:
     def points(self) -> Points:
         """The token's points, as far as they are known."""
         return self._shared.pace.points
+
+    def points_now(self) -> Points:
+        """The points with all that other processes of the token know of them."""
+        return self._shared.pace.now()
 
     @property
     def server_date(self) -> float | None:
@@ -238,10 +242,11 @@ def open_api(
     transport: httpx.BaseTransport | None = None,
     bounds: Bounds | None = None,
     tap: Tap | None = None,
+    pace: Pace | None = None,
 ) -> Iterator[DataApi]:
     """A `DataApi` with its own HTTP client. `transport` replaces the network (the sandbox in-process).
 
-    `tap`: receives every exchange, as evidence.
+    `tap`: receives every exchange, as evidence. `pace`: of the token's points, where other processes share them.
     """
     retry = RetryPolicy(clock=clock, random=random, report=report, max_seconds=retry_max_seconds)
     redaction = redaction_of(credentials)
@@ -255,7 +260,13 @@ def open_api(
 
     ids = _RequestIds(random.randrange(FIRST_IDS) + 1)
     shared = _Shared(
-        url=url, session=Session(credentials), redaction=redaction, ids=ids, tap=tap, open_http_client=open_http_client
+        url=url,
+        session=Session(credentials),
+        redaction=redaction,
+        ids=ids,
+        tap=tap,
+        open_http_client=open_http_client,
+        pace=pace or Pace(),
     )
     with open_http_client(clock) as http_client:
         yield DataApi(shared, http_client, retry)

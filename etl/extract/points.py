@@ -62,16 +62,23 @@ class Points:
         self._unsure = True
         self._promised: dict[Hashable, int] = {}
 
-    def sent(self) -> int:
-        """Count a request that is sent. Returns its mark, which `received` takes."""
+    def _key(self, owner: Hashable) -> Hashable:
+        """The name under which an owner's points are kept."""
+        return owner
+
+    def sent(self, owner: Hashable = None) -> int:
+        """Count a request of `owner` that is sent. Returns its mark, which `received` takes."""
         self._under_way += 1
         return self._received
 
     def ended(self, owner: Hashable = None) -> None:
         """Count a request that has ended, successful or not: it used one of the points reserved for `owner`."""
         self._under_way -= 1
-        if self._promised.get(owner):
-            self._promised[owner] -= 1
+        if self._promised.get(key := self._key(owner)):
+            self._promised[key] -= 1
+
+    def paused(self, seconds: float) -> None:
+        """Note that the source asked for a pause; the threads of one process wait for each other anyway."""
 
     def received(self, limits: object, sent: int | None = None) -> None:
         """Note the limits of the answer to the request with the mark `sent`; anything but an object is ignored.
@@ -154,11 +161,11 @@ class Points:
 
     def promise(self, owner: Hashable, requests: int) -> None:
         """Reserve so many points of the day for `owner`; they replace its earlier reservation."""
-        self._promised[owner] = requests
+        self._promised[self._key(owner)] = requests
 
     def release(self, owner: Hashable) -> None:
         """Free the points that were promised to `owner`."""
-        self._promised.pop(owner, None)
+        self._promised.pop(self._key(owner), None)
 
     @property
     def any_promised(self) -> bool:
@@ -174,11 +181,11 @@ class Points:
                 f"the listing takes {counted(requests, 'more API point')}, and only {mine} {are} left today",
                 remedy="Nothing was spent on the rest; run again when the day's points are back",
             )
-        if owner in self._promised:
+        if self._key(owner) in self._promised:
             self.promise(owner, requests)
 
     def _left_for(self, owner: Hashable, left: int) -> int:
-        return max(0, left - sum(n for who, n in self._promised.items() if who != owner))
+        return max(0, left - sum(n for who, n in self._promised.items() if who != self._key(owner)))
 
 
 class TooFewPoints(TryLater):

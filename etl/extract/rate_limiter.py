@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from etl.domain.events import Waiting
 from etl.domain.ports import Clock, Report
 from etl.extract.api_errors import day_limit
+from etl.extract.ledger import Ledger, OwnLedger
 from etl.extract.points import Later, Pause, Points, Spent
+
+T = TypeVar("T")
 
 POLL_SECONDS = 0.25
 """Seconds between the checks of a thread that waits for other threads."""
@@ -29,10 +33,13 @@ class Turn:
 
 
 class Pace:
-    """Points of one token, shared by threads. `owner`: the client that works on one account at a time."""
+    """Points of one token, shared by threads, and by processes if the `ledger` is.
 
-    def __init__(self) -> None:
-        self.points = Points()
+    `owner`: the client that works on one account at a time.
+    """
+
+    def __init__(self, ledger: Ledger | None = None) -> None:
+        self._ledger = ledger or OwnLedger()
         self._changed = threading.Condition()
         self._pausing = 0
 
@@ -42,23 +49,38 @@ class Pace:
 
         Raises `DayLimit` if the day's points are used up.
         """
-        turn = Turn(self, self._next(clock, report))
+        turn = Turn(self, self._next(owner, clock, report))
         try:
             yield turn
         finally:
-            with self._changed:
-                self.points.ended(owner)
-                self._changed.notify_all()
+            self._change(lambda points: points.ended(owner))
+
+    @property
+    def points(self) -> Points:
+        """The points, as they were when this process last changed them."""
+        return self._ledger.points
+
+    def now(self) -> Points:
+        """The points as they are now."""
+        self._change(lambda _: None)
+        return self.points
+
+    def _change(self, act: Callable[[Points], T]) -> T:
+        """Change the points, and let waiting threads look again."""
+        with self._changed:
+            result = self._ledger.change(act)
+            self._changed.notify_all()
+        return result
 
     def received(self, limits: object, sent: int) -> None:
         """Note the limits that the answer reports to the request with the mark `sent`."""
-        with self._changed:
-            self.points.received(limits, sent)
+        self._change(lambda points: points.received(limits, sent))
 
     def pause(self, pause: Pause, clock: Clock, report: Report) -> None:
         """Wait, and make all other threads wait too."""
         with self._changed:
             self._pausing += 1
+            self._ledger.change(lambda points: points.paused(pause.seconds))
         try:
             report(Waiting(seconds=pause.seconds, reason="the minute's API points are used up"))
             clock.sleep(pause.seconds)
@@ -67,12 +89,16 @@ class Pace:
                 self._pausing -= 1
                 self._changed.notify_all()
 
-    def _next(self, clock: Clock, report: Report) -> int:
+    def _next(self, owner: Hashable, clock: Clock, report: Report) -> int:
+        def ask(points: Points) -> int | Pause | Spent | Later:
+            advice = points.before_request()
+            return points.sent(owner) if advice is None else advice
+
         while True:
             with self._changed:
-                advice = Later() if self._pausing else self.points.before_request()
-                if advice is None:
-                    return self.points.sent()
+                advice = Later() if self._pausing else self._ledger.change(ask)
+                if isinstance(advice, int):
+                    return advice
                 if isinstance(advice, Later):
                     self._changed.wait(POLL_SECONDS)
             if isinstance(advice, Spent):
@@ -96,19 +122,30 @@ class Pace:
         try:
             yield
         finally:
-            with self._changed:
-                self.points.release(owner)
-                self._changed.notify_all()
+            self._change(lambda points: points.release(owner))
 
     def _admitted(self, owner: Hashable) -> bool:
+        def ask(points: Points) -> bool:
+            admitted = points.fits(owner, LEAST_POINTS) or not points.any_promised
+            if admitted:
+                points.promise(owner, LEAST_POINTS)
+            return admitted
+
         with self._changed:
-            if self.points.fits(owner, LEAST_POINTS) or not self.points.any_promised:
-                self.points.promise(owner, LEAST_POINTS)
+            if self._ledger.change(ask):
                 return True
             self._changed.wait(POLL_SECONDS)
             return False
 
     def afford(self, owner: Hashable, requests: int) -> None:
-        """Raise `TooFewPoints` if the day has too few points for so many requests, besides those of other owners."""
-        with self._changed:
-            self.points.afford(owner, requests)
+        """Raise `TooFewPoints` if the day has too few points for so many requests, besides those of other owners.
+
+        Raises `DayLimit` if it has none: then no account can be listed, however small.
+        """
+
+        def ask(points: Points) -> None:
+            if points.day_left() == 0:
+                raise day_limit(points.day_reset)
+            points.afford(owner, requests)
+
+        self._change(ask)

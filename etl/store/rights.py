@@ -29,6 +29,7 @@ NEEDED: dict[str, tuple[str, ...]] = {
     "quarantine": ADD,
     "first_reported": ADD,
     "account_claims": MOVE,
+    "point_budgets": EDIT,
     "listing_states": MOVE,
     "listing_windows": MOVE,
     **{table.name: KEEP for table in schema.current.values()},

@@ -197,6 +197,17 @@ account_claims = Table(
 )
 """Claims: the live run that is about to publish each account. The claim of a dead run has no effect."""
 
+point_budgets = Table(
+    "point_budgets",
+    metadata,
+    Column("credential", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("roster", Text),
+    Column("roster_at", UtcDateTime),
+    Column("leased_until", UtcDateTime),
+)
+"""API points of each token, where processes share them, and its roster. The table may be emptied at any time."""
+
 listing_states = Table(
     "listing_states",
     metadata,

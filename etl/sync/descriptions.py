@@ -29,3 +29,8 @@ def to_describe(accounts: Collection[int], known: Mapping[int, KnownAccount], no
     due = {i for i, last in asked.items() if is_due(i, last, now, DESCRIBED_EVERY)}
     longest_ago = min(asked, key=lambda i: (asked[i] or _EPOCH, i), default=None)
     return frozenset(due) if due or longest_ago is None else frozenset({longest_ago})
+
+
+def is_scarce(left: int | None, customers: int) -> bool:
+    """Whether the day's points are too few to list and describe every customer: then they are kept for listings."""
+    return left is not None and left < 2 * customers

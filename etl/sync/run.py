@@ -35,6 +35,7 @@ from etl.sync.account_workers import AccountWorkers
 from etl.sync.concurrency import Cancellation
 from etl.sync.context import SyncContext, SyncOptions
 from etl.sync.pending import Pending
+from etl.sync.roster_lease import FindRoster
 from etl.sync.scope import (
     claimed_result,
     in_this_run,
@@ -60,11 +61,13 @@ def sync(
     recorder: RunRecorder = NO_RECORDER,
     fetcher: Fetcher = prefetch.inline,
     transformers: Transformers = inline,
+    find_roster: FindRoster = discover,
 ) -> RunResult:
     """Sync every account that the token reaches, or those asked for; each is published whole or not at all.
 
     `recorder`: records the run as evidence; its error prevents a commit. `fetcher`: fetches the next window while one
-    is processed. `transformers`: transform the pages of a first load, here or in a worker process.
+    is processed. `transformers`: transform the pages of a first load, here or in a worker process. `find_roster`:
+    finds the token's accounts, here or with other processes.
 
     The failure of one account is in the result; `VnsyncError` with the run id is raised when no account can be tried.
     """
@@ -90,7 +93,7 @@ def sync(
             fetcher=fetcher,
             transformers=transformers,
         )
-        run = _Run(shared, started)
+        run = _Run(shared, started, find_roster)
         with run.ended_by_errors():
             return run.work()
 
@@ -98,8 +101,8 @@ def sync(
 class _Run:
     """The state of one run."""
 
-    def __init__(self, shared: SyncContext, started: datetime) -> None:
-        self._shared, self._started = shared, started
+    def __init__(self, shared: SyncContext, started: datetime, find_roster: FindRoster) -> None:
+        self._shared, self._started, self._find_roster = shared, started, find_roster
         self._run_id, self._clock, self._engine = shared.run_id, shared.clock, shared.engine
         self._options, self._report, self._recorder = shared.options, shared.report, shared.recorder
         self._accounts: tuple[Account, ...] = ()
@@ -110,7 +113,7 @@ class _Run:
     def work(self) -> RunResult:
         runs.mark_dead(self._engine, self._clock.now(), self._run_id)
         self._recorder.begins(self._beginning())
-        self._roster = roster = discover(self._shared.api).given(self._options.users)
+        self._roster = roster = self._find_roster(self._shared.api).given(self._options.users)
         self._recorder.reaches({a.account_id: a.user_ids for a in roster.accounts})
         chosen = wanted(roster, self._options, self._report)
         findings.save_unusable(self._engine, self._run_id, roster.unusable, self._shared.notice)

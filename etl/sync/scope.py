@@ -14,7 +14,7 @@ from etl.errors import Incomplete, SourceUnusable, Usage
 from etl.extract.accounts import Account, Roster
 from etl.store.accounts import KnownAccount
 from etl.sync.context import SyncContext, SyncOptions
-from etl.sync.descriptions import to_describe
+from etl.sync.descriptions import is_scarce, to_describe
 
 
 def wanted(roster: Roster, options: SyncOptions, report: Report) -> tuple[Account, ...]:
@@ -82,6 +82,9 @@ def in_this_run(
     names = sorted({k.viewer.credential for k in known.values() if k.viewer.credential})
     ids = [a.account_id for a in accounts] if roster.role == "agent" else []
     due = to_describe(ids, known, shared.clock.now())
+    if due and is_scarce(shared.api.points_now().day_left(), len(roster.accounts)):
+        due = frozenset()
+        shared.notice("names and time zones are asked for when the day's points suffice for all customers")
     return replace(
         shared,
         credential=shared.api.credential(names),

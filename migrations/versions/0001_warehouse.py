@@ -79,6 +79,7 @@ def upgrade() -> None:
     _accounts()
     _findings()
     _erasures()
+    _budgets()
     _listings()
     for name, (key, values, references) in DATA.items():
         _current(name, key, values, references)
@@ -92,7 +93,15 @@ def downgrade() -> None:
         op.drop_table(name)
     for name in ("listing_windows", "listing_states"):
         op.drop_table(name)
-    for name in ("account_claims", "erasures", "first_reported", "source_drift", "quarantine", "chain_sections"):
+    for name in (
+        "point_budgets",
+        "account_claims",
+        "erasures",
+        "first_reported",
+        "source_drift",
+        "quarantine",
+        "chain_sections",
+    ):
         op.drop_table(name)
     for name in ("account_syncs", "accounts", "installations", "sync_runs"):
         op.drop_table(name)
@@ -264,6 +273,18 @@ def _findings() -> None:
         _id("run_id", autoincrement=False),
         _key("first_reported", "account_id", "path", "run_id"),
         *_run_keys("first_reported", "run_id"),
+    )
+
+
+def _budgets() -> None:
+    _make(
+        "point_budgets",
+        sa.Column("credential", sa.Text, nullable=False),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("roster", sa.Text),
+        sa.Column("roster_at", TIME),
+        sa.Column("leased_until", TIME),
+        _key("point_budgets", "credential"),
     )
 
 

@@ -205,7 +205,7 @@ def test_a_row_of_another_customer_stops_its_account(warehouse: Engine) -> None:
 def test_a_day_limit_stops_and_keeps_what_is_published(warehouse: Engine) -> None:
     """P09: the points last for one customer of three: that one is published, the rest is not tried, exit 75."""
     rig = _rig(warehouse, 10, 10, 10)
-    rig.api.limits = type(rig.api.limits)(lambda: rig.clock.time.timestamp(), None, 4)
+    rig.api.limits = type(rig.api.limits)(lambda: rig.clock.time.timestamp(), None, 3)
     result = rig.sync()
     assert (result.status, result.exit_code, _exit_codes(result)) == (RunStatus.PARTIAL, 75, [0, 75, 75])
     assert len(rig.rows("select distinct account_id from virtual_numbers")) == 1

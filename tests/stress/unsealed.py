@@ -34,5 +34,6 @@ ROWS: dict[str, str] = {
     "account_claims": "all",
     "listing_states": "all",
     "listing_windows": "all",
+    "point_budgets": "all",
 }
 """Tables whose rows may be edited, added and removed, by table."""

@@ -14,11 +14,13 @@ from etl.archive.recorder import Recorder
 from etl.domain.events import Event
 from etl.domain.recorder import NO_RECORDER
 from etl.domain.runs import RunResult
+from etl.extract.accounts import discover
 from etl.extract.credentials import Credentials, PermanentKey
 from etl.extract.jsonrpc import open_api
 from etl.sandbox.api import Api
 from etl.sandbox.transport import SandboxTransport
 from etl.sandbox.world import World
+from etl.sync.roster_lease import FindRoster
 from etl.sync.run import SyncOptions, sync
 from etl.workers.transformers import Transformers, inline
 from tests.support.secrets import CANARY
@@ -71,6 +73,7 @@ class Rig:
         credentials: Credentials | None = None,
         retry_max_seconds: float = 300.0,
         transformers: Transformers = inline,
+        find_roster: FindRoster = discover,
         **options: Any,
     ) -> RunResult:
         """Make one run, a day after the last."""
@@ -95,6 +98,7 @@ class Rig:
                 report=self.events.append,
                 recorder=recorder or NO_RECORDER,
                 transformers=transformers,
+                find_roster=find_roster,
             )
 
     def rows(self, statement: str, **parameters: Any) -> list[Any]:

@@ -23,7 +23,7 @@ EPILOG = """\b
 Examples:
   vnsync plan                                        show what a sync would do now
   vnsync plan --account 101 --details                one account, table by table
-  vnsync plan --every 5m                             the points that a resident sync takes in a day
+  vnsync plan --every 5m                             the points that a beat takes in a day
   vnsync plan --output json | jq '.accounts[] | {account_id, status, rows_closed}'
 
 \b

@@ -50,7 +50,9 @@ Exit codes: 0 done; 3 some accounts failed or are held, the others are published
 @click.option("--details", is_flag=True, help="Also show what changed table by table.")
 @options.output
 @options.brief
-@options.settings("archive", "max_close_share", "concurrency", "users", *options.API, *options.DATABASE, *options.LOG)
+@options.settings(
+    "archive", "max_close_share", "concurrency", "share_points", "users", *options.API, *options.DATABASE, *options.LOG
+)
 def sync(
     loaded: Loaded,
     account: tuple[int, ...],
@@ -132,13 +134,30 @@ def _run(loaded: Loaded, engine: Engine, clock: Clock, chosen: SyncOptions) -> R
     from etl.cli.allocator import few_arenas
     from etl.cli.connect import data_api, in_a_run, recording, reporting
     from etl.cli.run_once import run_once
+    from etl.cli.sharing import sharing
     from etl.workers.pool import transformers
 
     few_arenas()
-    with reporting(loaded, clock=clock) as outlet, in_a_run(outlet) as report:
+    with (
+        reporting(loaded, clock=clock) as outlet,
+        in_a_run(outlet) as report,
+        sharing(loaded, engine, clock) as shared,
+    ):
         recorder, tap = recording(loaded, report)
-        with data_api(loaded, clock=clock, report=report, tap=tap) as api, transformers() as offered:
-            return run_once(api, engine, chosen=chosen, clock=clock, report=report, recorder=recorder, offered=offered)
+        with (
+            data_api(loaded, clock=clock, report=report, tap=tap, pace=shared.pace) as api,
+            transformers() as offered,
+        ):
+            return run_once(
+                api,
+                engine,
+                chosen=chosen,
+                clock=clock,
+                report=report,
+                recorder=recorder,
+                offered=offered,
+                shared=shared,
+            )
 
 
 def _add_published(error: VnsyncError) -> None:
