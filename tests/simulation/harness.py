@@ -182,7 +182,15 @@ class Harness:
         if outcome.crashed:
             return
         if outcome.result is not None:
-            self._require(of_result(self._dump, outcome.result, run_id=process.run_id, excused=process.stolen))
+            self._require(
+                of_result(
+                    self._dump,
+                    outcome.result,
+                    run_id=process.run_id,
+                    excused=process.stolen,
+                    beside=bool(process.depth),
+                )
+            )
             self._require(self._left_running(process))
         elif process.run_id is not None and outcome.error is not None and outcome.error.run_id != process.run_id:
             self._require([f"an error without its run id: {outcome.error}"])

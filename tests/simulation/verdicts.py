@@ -100,8 +100,11 @@ def _complete(rows: dict[int, Any], response_log: ResponseLog, scoped: bool, unr
         yield f"exit code 0, and accounts {sorted(response_log.roster - rows.keys())} were left out"
 
 
-def of_result(dump: Dump, result: Any, *, run_id: int | None, excused: bool) -> Iterator[str]:
-    """Contradictions between a process's result and the warehouse. `excused`: other runs took the process for dead."""
+def of_result(dump: Dump, result: Any, *, run_id: int | None, excused: bool, beside: bool) -> Iterator[str]:
+    """Contradictions between a process's result and the warehouse. `excused`: other runs took the process for dead.
+
+    `beside`: another run was at work all the time. Only then may accounts be claimed; this run has no row of them.
+    """
     run = None if run_id is None else dump.runs.get(run_id)
     if run is None or result.run_id != run_id:
         yield f"a result of run {result.run_id}, which the warehouse does not know"
@@ -110,6 +113,8 @@ def of_result(dump: Dump, result: Any, *, run_id: int | None, excused: bool) -> 
         yield f"run {run_id} says {result.status}/{result.exit_code}, its row {run.status}/{run.exit_code}"
     for account in result.accounts:
         sync = dump.syncs.get((run_id or 0, account.account_id))
+        if account.status == "claimed" and sync is None and beside:
+            continue
         if sync is None or sync.status != account.status:
             found = None if sync is None else sync.status
             yield f"run {run_id} says that account {account.account_id} {account.status}, its row {found}"
