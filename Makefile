@@ -21,7 +21,7 @@ demo: $(or $(wildcard .venv/ready),.venv/lean) ## three simulated days of a smal
 test: .venv/ready ## the tests, on SQLite and on a PostgreSQL of their own
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
-soak: .venv/ready ## the long ones: each parameter on the other database, all mutants, 475 more seeds, large accounts
+soak: .venv/ready .venv-airflow/bin/python ## the long ones: each parameter on the other database, all mutants, 475 more seeds, large accounts
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m soak
 
 cover: .venv/ready ## which lines no test reaches; counting them takes half as long again
@@ -43,6 +43,11 @@ bandit: .venv/ready ## the code, for what is dangerous; skips and their reasons 
 
 bench: .venv/ready ## measure, whole processes side by side: make bench ARGS="--numbers 10000 --rounds 1"; ARGS=--help
 	$(BIN)/python -m benchmarks $(ARGS)
+
+# Airflow's dependencies exclude some of ours, so it has an environment of its own, as in schedules/airflow/README.md.
+.venv-airflow/bin/python:
+	$(PYTHON) -m venv .venv-airflow
+	.venv-airflow/bin/python -m pip install --quiet --disable-pip-version-check 'apache-airflow>=3.1,<4'
 
 bench-peers: .venv-peers/bin/python ## dlt, in an environment of its own: from then on `make bench` measures it too
 
