@@ -21,6 +21,7 @@ from etl.files import refuse_special
 from etl.store import home, patience, read_only, threads
 from etl.store.connecting import SETTING
 from etl.store.driver_errors import strip, translated
+from etl.store.pools import KeepingPool
 from etl.store.sqlite_functions import FUNCTIONS
 from etl.store.streams import closing_streams
 
@@ -79,7 +80,7 @@ def _open_sqlite(url: URL) -> Engine:
         _ensure_file(path)
         doubtful = _left_by_a_killed_process(path)
         closed = read_only.examine(path)
-    more: dict[str, Any] = {"poolclass": StaticPool if in_memory else NullPool}
+    more: dict[str, Any] = {"poolclass": StaticPool if in_memory else KeepingPool}
     arguments = {"timeout": float(str(url.query.get("timeout", BUSY_SECONDS))), "check_same_thread": False}
     options = {DOUBTFUL: doubtful, read_only.OPTION: closed}
     if closed is not None:

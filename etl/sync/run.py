@@ -29,6 +29,7 @@ from etl.store import migrations, runs, schema_check
 from etl.store.accounts import KnownAccount, known_accounts
 from etl.store.connections import ConnectionCache
 from etl.store.installations import Installation
+from etl.store.pools import keeping
 from etl.sync import moved
 from etl.sync.account import AccountSync
 from etl.sync.account_workers import AccountWorkers
@@ -71,12 +72,14 @@ def sync(
 
     The failure of one account is in the result; `VnsyncError` with the run id is raised when no account can be tried.
     """
-    migrations.check(engine)
-    warnings = schema_check.check(engine)
-    installation = Installation.required(engine, api.url)
-    started = clock.now()
-    running = runs.running(engine, clock=clock, random=random, source_url=api.url, version=etl.__version__)
-    with running as run_id:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(keeping(engine))
+        migrations.check(engine)
+        warnings = schema_check.check(engine)
+        installation = Installation.required(engine, api.url)
+        started = clock.now()
+        running = runs.running(engine, clock=clock, random=random, source_url=api.url, version=etl.__version__)
+        run_id = stack.enter_context(running)
         report(RunPrepared(run_id=run_id))
         for warning in warnings:
             report(Notice(message=warning))

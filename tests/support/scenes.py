@@ -75,7 +75,7 @@ class Scene:
     def refused(self, done: Outcome, *codes: int, says: str = "") -> str:
         """Check the line of a failure: cause, remedy, exit code, the id of a begun run, and no secret. Returns it."""
         lines = [line for line in done.err.splitlines() if line.startswith("vnsync: error: ")]
-        assert len(lines) == 1, done.err
+        assert len(lines) == 1, (done.code, done.out, done.err)
         (line,) = lines
         assert done.code in codes, f"exit {done.code}: {line}"
         assert line.endswith(f"exit {done.code})")

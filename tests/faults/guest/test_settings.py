@@ -25,6 +25,7 @@ TEXTS = dict.fromkeys(PATHS, "x") | {
     "max_close_share": "0.25",
     "retry_max_seconds": "60",
     "concurrency": "8",
+    "share_points": "yes",
     "users": "51=512",
     "log_format": "json",
     "log_level": "error",
