@@ -52,7 +52,7 @@ class Forged:
     def _follow(self, later: int, run_id: int) -> None:
         lines = self.lines(later)
         content = self.manifest(run_id).read_bytes()
-        named = [before for before in lines[0].get("previous", []) if before["run_id"] == run_id]
+        named = [b for b in lines[0].get("previous", []) if isinstance(b, dict) and b["run_id"] == run_id]
         if later > run_id and named:
             named[0].update(bytes=len(content), sha256=sha256(content))
             self.write(later, lines)
