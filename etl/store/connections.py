@@ -23,8 +23,8 @@ class ConnectionCache:
     def borrow(self) -> Iterator[Connection]:
         """A connection outside of a transaction; uncommitted changes are rolled back at the end.
 
-        It is closed after an error, because its state is unknown then, and in SQLite, where opening costs nothing and
-        temporary tables end with the connection. Raises the errors of `database_errors` if the database is missing.
+        It is closed after an error, because its state is unknown then, and in SQLite, whose pool keeps one (`pools`)
+        and whose temporary tables end with it. Raises the errors of `database_errors` if the database is missing.
         """
         connection = self._take()
         try:
