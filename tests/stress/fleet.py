@@ -1,6 +1,6 @@
 """Fleets: several processes, each with a shard of an agency, under one limit of the points of a minute or of a day.
 
-Usage: python -m tests.stress.fleet --database sqlite|postgresql [--processes 1 4 8 16] [--customers 60]
+Usage: python -m tests.stress.fleet --database sqlite|postgresql [--processes 1 4 8 16] [--customers 60] [--numbers 5]
        [--limit minute|day] [--points 20] [--share yes no]
 
 Prints for each fleet: requests, refused ones, those that listed numbers, the customers published, seconds. A minute
@@ -61,6 +61,7 @@ class Fleet:
     listed: int
     published: int
     seconds: float
+    cpu: float
 
     @property
     def line(self) -> str:
@@ -69,13 +70,15 @@ class Fleet:
         return (
             f"{self.processes:2} processes, share {self.share:3}: {self.requests} requests, {self.refused} refused,"
             f" {100 * self.listed / spent:.0f} % of the points for listings, {self.published} customers published,"
-            f" {self.seconds:.1f} s, exit codes {dict(sorted(self.codes.items()))}"
+            f" {self.seconds:.1f} s ({self.cpu:.1f} s of processor time), exit codes {dict(sorted(self.codes.items()))}"
         )
 
 
-def run(url: str, processes: int, share: str, *, customers: int, limits: Refusals, folder: Path) -> Fleet:
+def run(
+    url: str, processes: int, share: str, *, customers: int, limits: Refusals, folder: Path, numbers: int = 5
+) -> Fleet:
     """Start one process for each shard at once, on a warehouse with a schema, and wait for all of them."""
-    world = World(seed=1, customers=[CustomerPlan(numbers=5)] * customers)
+    world = World(seed=1, customers=[CustomerPlan(numbers=numbers)] * customers)
     api = Api(world, token=TOKEN)
     api.limits = limits
     key = folder / "key"
@@ -83,7 +86,7 @@ def run(url: str, processes: int, share: str, *, customers: int, limits: Refusal
     key.chmod(0o600)
     with serve(api) as server:
         where = ("--api-url", server.url, "--api-token-file", key, "--share-points", share, "--retry-max-seconds", 600)
-        started = time.monotonic()
+        started, before = time.monotonic(), os.times()
         running = [
             subprocess.Popen(
                 command("sync", "--shard", f"{k}/{processes}", "-q", "--output", "json", "--brief", *where),
@@ -94,7 +97,7 @@ def run(url: str, processes: int, share: str, *, customers: int, limits: Refusal
             for k in range(1, processes + 1)
         ]
         codes = Counter(process.wait() for process in running)
-        seconds = time.monotonic() - started
+        seconds, after = time.monotonic() - started, os.times()
     with open_warehouse(url).connect() as connection:
         published = connection.scalar(text("select count(distinct account_id) from virtual_numbers")) or 0
     return Fleet(
@@ -106,6 +109,7 @@ def run(url: str, processes: int, share: str, *, customers: int, limits: Refusal
         listed=api.count(LISTING) - limits.refused,
         published=published,
         seconds=seconds,
+        cpu=after.children_user + after.children_system - before.children_user - before.children_system,
     )
 
 
@@ -142,6 +146,7 @@ def main() -> None:
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument("--processes", type=int, nargs="*", default=[1, 4, 8, 16])
     parser.add_argument("--customers", type=int, default=60)
+    parser.add_argument("--numbers", type=int, default=5, help="of each customer")
     parser.add_argument("--limit", choices=["minute", "day"], default="minute")
     parser.add_argument("--points", type=int, default=20)
     parser.add_argument("--minute", type=int, default=6, help="seconds of a minute")
@@ -152,7 +157,15 @@ def main() -> None:
         for processes in given.processes:
             for share in given.share:
                 limits = limits_of(given.limit, given.points, given.minute)
-                fleet = run(next(urls), processes, share, customers=given.customers, limits=limits, folder=Path(name))
+                fleet = run(
+                    next(urls),
+                    processes,
+                    share,
+                    customers=given.customers,
+                    limits=limits,
+                    folder=Path(name),
+                    numbers=given.numbers,
+                )
                 sys.stdout.write(f"{fleet.line}\n")
                 sys.stdout.flush()
 
