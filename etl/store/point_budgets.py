@@ -16,6 +16,7 @@ from etl.domain.ports import Clock
 from etl.store import schema, threads
 from etl.store.engine import database_errors
 from etl.store.locks import hold_schema
+from etl.store.upsert import insert_new
 
 ROSTER_AGE = timedelta(minutes=10)
 """How long a roster is used by the processes of one fleet, which begin together."""
@@ -98,7 +99,11 @@ class PointBudget:
     def _row(self, connection: Connection) -> tuple[datetime, Row[Any]]:
         """The time, which on PostgreSQL is the server's for all machines, and the row, locked until the commit."""
         rows = schema.point_budgets
-        row = connection.execute(select(rows).where(rows.c.credential == self._name).with_for_update()).one()
+        mine = select(rows).where(rows.c.credential == self._name).with_for_update()
+        row = connection.execute(mine).first()
+        if row is None:  # the table was emptied
+            insert_new(connection, rows, {"credential": self._name, "state": ""})
+            row = connection.execute(mine).one()
         if connection.dialect.name == "sqlite":
             return self._clock.now(), row
         return datetime.fromtimestamp(float(connection.scalar(_CLOCK)), UTC), row

@@ -63,6 +63,18 @@ def test_changes_at_once_are_all_kept(warehouse: Engine, warehouse_url: str) -> 
         assert connection.scalar(text("select state from point_budgets")) == "100"
 
 
+def test_a_table_that_is_emptied_is_begun_anew(warehouse: Engine) -> None:
+    """Whoever deletes the rows, also during a run, stops nobody."""
+    budget, seen = _budget(warehouse), list[str]()
+    budget.change(lambda _, __: "known")
+    with warehouse.begin() as connection:
+        connection.execute(text("delete from point_budgets"))
+    budget.change(lambda state, _: seen.append(state) or "new")  # type: ignore[func-returns-value]
+    budget.change(lambda state, _: seen.append(state) or state)  # type: ignore[func-returns-value]
+    budget.close()
+    assert seen == ["", "new"]
+
+
 def test_an_error_leaves_the_state(warehouse: Engine) -> None:
     """What a change raises reaches the caller, and the next change finds the state as it was."""
     budget, seen = _budget(warehouse), list[str]()
