@@ -228,7 +228,7 @@ def _indexed() -> list[tuple[str, str]]:
 
 OWN_WORDS = {
     ("chain_sections", "table_name"), ("chain_sections", "change"), ("source_drift", "kind"),
-    ("source_drift", "path"), ("source_drift", "value"), ("first_reported", "path"),
+    ("source_drift", "path"), ("source_drift", "value"), ("first_reported", "path"), ("point_budgets", "credential"),
 }  # fmt: skip
 """Names of vnsync's own, and what `DriftLog` cuts to 200 characters."""
 
