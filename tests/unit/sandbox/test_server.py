@@ -87,15 +87,19 @@ def test_gateway_fault_over_http(server: Server, caller: Any) -> None:
 
 
 def test_stop_ends_idle_connections(caller: Any) -> None:
-    """Stopping does not wait for clients that keep a connection open; the port is free at once."""
-    with serve(caller.api) as running, socket.create_connection((running.host, running.port)) as idle:
+    """Stopping does not wait for clients that keep a connection open; the port is free at once.
+
+    On an address of its own: tests beside it take free ports of 127.0.0.1 at any time.
+    """
+    address = "127.0.0.23"
+    with serve(caller.api, address) as running, socket.create_connection((running.host, running.port)) as idle:
         idle.sendall(b"GET /v2.0 HTTP/1.1\r\nHost: x\r\n\r\n")
         assert idle.recv(12) == b"HTTP/1.1 405"
         running.stop()
         assert idle.makefile("rb").read().endswith(b"</html>")
     with pytest.raises(OSError, match="refused"):
         socket.create_connection((running.host, running.port))
-    with serve(caller.api, port=running.port) as again:
+    with serve(caller.api, address, running.port) as again:
         assert again.url == running.url
 
 
