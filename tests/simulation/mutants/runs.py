@@ -24,10 +24,11 @@ def no_fence(right: Any) -> Any:
 
 @mutant(runs, "_take", "a run takes accounts from one that lives")
 def claims_are_overwritten(right: Any) -> Any:
-    def take(connection: Any, run_id: int, wanted: list[int]) -> None:
+    def take(connection: Any, run_id: int, wanted: list[int]) -> dict[int, str]:
         claims = schema.account_claims
         connection.execute(delete(claims).where(claims.c.account_id.in_(wanted)))
         connection.execute(insert(claims), [{"account_id": a, "run_id": run_id} for a in wanted])
+        return {}
 
     return take
 

@@ -94,9 +94,12 @@ def test_stop_ends_idle_connections(caller: Any) -> None:
     address = "127.0.0.23"
     with serve(caller.api, address) as running, socket.create_connection((running.host, running.port)) as idle:
         idle.sendall(b"GET /v2.0 HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert idle.recv(12) == b"HTTP/1.1 405"
+        reply = idle.recv(1000)
+        while not reply.endswith(b"</html>"):
+            reply += idle.recv(1000)
+        assert reply.startswith(b"HTTP/1.1 405")
         running.stop()
-        assert idle.makefile("rb").read().endswith(b"</html>")
+        assert idle.recv(1) == b""
     with pytest.raises(OSError, match="refused"):
         socket.create_connection((running.host, running.port))
     with serve(caller.api, address, running.port) as again:
