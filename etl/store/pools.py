@@ -56,9 +56,9 @@ _File = tuple[str, int, int]
 
 
 def _is_as_new(record: ConnectionPoolEntry) -> bool:
-    """Whether a connection is as a new one: to the file that is there now, and without temporary tables."""
+    """Whether a connection is as a new one: to the file that is there now, without temporary tables or transaction."""
     connection = record.dbapi_connection
-    if not isinstance(connection, sqlite3.Connection):
+    if not isinstance(connection, sqlite3.Connection) or connection.in_transaction:
         return False
     try:
         temporary = connection.execute("select 1 from temp.sqlite_master limit 1").fetchone()

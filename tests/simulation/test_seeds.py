@@ -25,6 +25,7 @@ KEPT = {
     28025: "rows in answers that were refused did not contradict that an account had been emptied",
     22302: "numbers that came alive in one window made up for those that another window had announced and not given",
     563: "an emptied account could never be closed where ids cannot be filtered",
+    210096: "a SQLite connection was kept in the transaction whose commit had failed",
     369: "the judge took a user that was only counted for the one that listed the account",
     307: "the judge did the same, where a customer has more users than one",
     200013: "the judge counted a scenario under its first rule as a link that was closed",

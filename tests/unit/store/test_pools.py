@@ -107,3 +107,14 @@ def test_a_file_that_was_replaced_is_opened_anew(engine: Engine, tmp_path: Path)
         (tmp_path / "w.db").rename(tmp_path / "aside.db")
         with engine.connect() as connection:
             assert connection.scalar(text("select count(*) from sqlite_master")) == 0
+
+
+def test_a_transaction_that_did_not_end_ends_with_its_connection(tmp_path: Path) -> None:
+    """After a commit that failed the driver may still be in a transaction: such a connection is not kept."""
+    engine = create_engine(f"sqlite:///{tmp_path / 'w.db'}", poolclass=KeepingPool, pool_reset_on_return=None)
+    counts = _Counts(engine)
+    with keeping(engine):
+        connection = engine.raw_connection()
+        connection.execute("begin")  # type: ignore[attr-defined]
+        connection.close()
+        assert (counts.opened, counts.closed) == (1, 1)
