@@ -192,10 +192,10 @@ HOSTILE: tuple[Hostile, ...] = (
         ),
         code=DONE,
     ),
-    Hostile(name="a long comment", make=partial(_comment, b"x"), code=REFUSED),
+    Hostile(name="a long comment", make=partial(_comment, b"x"), code=KEPT_OUT),
     Hostile(name="9 MB of comment", make=partial(_comment, b"x", 9 * MIB), code=DONE),
     Hostile(name="9 MB of halves of characters", make=partial(_comment, b"\\ud800", 9 * MIB), code=DONE),
-    Hostile(name="halves of characters", make=partial(_comment, b"\\ud800", 40 * MIB)),
+    Hostile(name="halves of characters", make=partial(_comment, b"\\ud800", 40 * MIB), code=KEPT_OUT),
     Hostile(name="9 MB of no UTF-8", make=partial(_comment, b"\xff", 9 * MIB), code=KEPT_OUT),
     Hostile(
         name="a long phone",
