@@ -69,9 +69,21 @@ def _write(message: str, state: State, **fields: Any) -> None:
             "message": message,
         }
         message = json.dumps({**head, **fields})
+    else:
+        message = _fitting(message)
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.write(message + "\n")
         sys.stderr.flush()
+
+
+def _fitting(message: str) -> str:
+    """The line, on a terminal folded between words; a command in backticks stays in one piece."""
+    if not sys.stderr.isatty():
+        return message
+    from etl.report.terminal.paragraphs import folded
+    from etl.report.terminal.tables import console
+
+    return folded(message, console(sys.stderr).width)
 
 
 def _trace(error: BaseException, state: State) -> None:

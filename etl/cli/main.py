@@ -17,6 +17,7 @@ import etl
 from etl.cli import signals
 from etl.cli.errors import report_bug, report_error
 from etl.cli.hardening import private
+from etl.cli.help import HelpContext, with_help
 from etl.cli.output import end_json
 from etl.cli.state import State, asked
 from etl.cli.suggestions import NoSuchCommand, usage
@@ -51,6 +52,8 @@ COMMANDS = {
 class LazyGroup(click.Group):
     """Group that imports a command's module when the command, or its help, is requested."""
 
+    context_class = HelpContext
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names, in the order in which a new user needs them."""
         return list(COMMANDS)
@@ -62,7 +65,7 @@ class LazyGroup(click.Group):
                 return None
             raise NoSuchCommand(cmd_name, ctx)
         command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name]), cmd_name)
-        return command
+        return with_help(command)
 
 
 EPILOG = """\b
@@ -73,9 +76,7 @@ Start here:
 """
 
 
-@click.group(
-    cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
-)
+@click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(etl.__version__, prog_name="vnsync", message="%(prog)s %(version)s")
 def cli() -> None:
     """Every virtual number of a CallGear, UIS, CoMagic or Novofon account in SQL tables, with its whole history."""

@@ -57,6 +57,12 @@ def _suggestion(error: click.UsageError, where: str, commands: Sequence[str]) ->
         return "Write it after the command (`vnsync sync -v`), or --version"
     if " " not in where and name in AFTER_THE_COMMAND:
         return f"Write it after the command: `vnsync status {name} ...`"
-    if name in ELSEWHERE:
-        return ELSEWHERE[name]
+    spelled = next((known for known in ELSEWHERE if _letters(known) == _letters(name)), None)
+    if spelled:
+        return ELSEWHERE[spelled]
     return f"Did you mean {error.possibilities[0]}?" if error.possibilities else None
+
+
+def _letters(option: str) -> str:
+    """An option's name without dashes and in small letters, as in `--dryrun`; one of one letter as it is."""
+    return option.strip("-").replace("-", "").replace("_", "").lower() if option.startswith("--") else option

@@ -32,7 +32,6 @@ Examples:
   vnsync changes --account 12001 --output csv > changes.csv
   vnsync changes --details --output json | jq '.changes[] | select(.kind == "moved")'
 
-\b
 Each change happened after one observation and not later than the next; both times are shown.
 --from and --to select by the later one: after --from, not later than --to. So the tables as of
 --from, with these changes, are the tables as of --to. CSV always has the details.

@@ -11,9 +11,10 @@ from etl.cli import options
 if TYPE_CHECKING:
     from etl.config.settings import Loaded
 
-EPILOG = """\b
+EPILOG = """\
 A setting is taken from its option, else the environment (VNSYNC_...), else the config file,
 else its default.
+
 A config file, vnsync.toml or --config FILE:
 
 \b

@@ -121,7 +121,6 @@ Examples:
   vnsync db rebind --to https://dataapi.example/v2.0 --yes
   vnsync db rebind --to uis --yes
 
-\b
 A warehouse belongs to the installation (scheme, host, port) whose accounts it holds; `sync` and
 `plan` refuse another one: the same id means another account there. Rebind only when the vendor
 renamed the host. Rows do not change; the earlier binding stays on record.

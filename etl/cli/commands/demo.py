@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from etl.report.agency import DemoDay
     from etl.sandbox.world import World
 
-EPILOG = """\b
+EPILOG = """\
 It uses no network, and of your settings only those of the log. It never touches your warehouse.
 
 \b

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from etl.cli.checks import Finding
     from etl.config.settings import Loaded
 
-EPILOG = """\b
+EPILOG = """\
 Checks settings, token, rights at the source, whitelist, clock, database and migrations. Calls
 the API methods that a sync calls (for five customers of an agent, two points each) and changes
 nothing. Exits with the code of the first failed check.

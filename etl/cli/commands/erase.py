@@ -17,7 +17,6 @@ Examples:
   vnsync erase --account 12001 --number 100037                       show what would be erased
   vnsync erase --account 12001 --number 100037 --yes --reason "request 17 of 2026-03-01"
 
-\b
 Phone numbers, comment, name and unknown fields become null in every version and in quarantine.
 The chain stays verifiable, and `verify` reports that there was an erasure. Erase at the vendor
 first: content that the API still lists comes back with the next sync, as a new version.

@@ -22,7 +22,6 @@ Examples:
   vnsync history 84951234567 --as-of 2026-03-01
   vnsync history 74951234567 --output json | jq '.matches[].campaigns'
 
-\b
 NUMBER is an id, or a phone or redirection number in any usual spelling. If several numbers match,
 each has its own heading. Exit 2 if no number matches.
 """

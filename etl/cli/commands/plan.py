@@ -26,7 +26,6 @@ Examples:
   vnsync plan --every 5m                             the points that a beat takes in a day
   vnsync plan --output json | jq '.accounts[] | {account_id, status, rows_closed}'
 
-\b
 A plan sends the same requests as a sync, and costs the same points. It writes nothing: no row,
 no run, no lock. A missing database is not created; a database without tables counts as empty.
 Exit codes: those with which `vnsync sync` would end; 3 when an account would be held.

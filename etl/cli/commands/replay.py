@@ -25,13 +25,11 @@ Examples:
   vnsync replay /srv/vnsync-archive --database-url sqlite:///again.db --to 2026-03-01
   vnsync replay /srv/vnsync-archive --diff                 compare it with the warehouse
 
-\b
 The database must be empty, or end where the archive goes on; runs that it already holds are
 compared and not written again. Syncs that were held, failed or stopped publish nothing in a
 replay either. --diff replays into a temporary file, compares its history with the warehouse, and
 writes nothing else.
 
-\b
 Exit codes: 0 the same chain heads, the same history; 70 the result differs (the first run,
 account and table are named), or the archive is damaged; 2 not an archive, nothing to replay in
 it, or a database from which the archive does not go on.

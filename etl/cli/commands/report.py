@@ -25,7 +25,6 @@ Examples:
   vnsync report --out march.html --as-of 2026-03-01
   vnsync report --out /srv/reports/numbers.html --output json | jq .bytes
 
-\b
 The page is self-contained: it loads nothing and runs no script, so it can be mailed, archived
 and printed. An existing file is replaced only if it is an earlier report.
 """

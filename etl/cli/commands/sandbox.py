@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from etl.sandbox.server import Server
     from etl.sandbox.world import Role, World
 
-EPILOG = """\b
+EPILOG = """\
 On a terminal it prints the lines to export; elsewhere, and with --output json, it prints one JSON
 line with url, token, role and user_ids. It stops with Ctrl-C.
 

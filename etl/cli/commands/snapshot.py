@@ -21,7 +21,6 @@ Examples:
   vnsync snapshot --as-of 2026-03-01T06:00:00+03:00 --out march --format parquet,ndjson
   vnsync verify march
 
-\b
 DIR gets <table>.<format> for the nine tables, and manifest.json with the SHA-256 of each file
 and, for each account, its last observation not later than T. The same T and warehouse give the
 same bytes. CSV is escaped for spreadsheets; the manifest describes how to undo the escaping.

@@ -24,7 +24,6 @@ Examples:
   vnsync status --as-of 2026-03-01T06:00:00Z      the status at that time
   vnsync status --output json | jq '.accounts[] | {account_id, age_seconds}'
 
-\b
 Exit codes: 0 fresh enough; with --fail the code of the last run's failure (3, 77, ...) while an
 account is failed or held; 75 an account was last synced longer ago than --max-age, or never;
 78 no such warehouse. A customer that has left is shown as left and does not count.

@@ -35,7 +35,6 @@ Examples:
   vnsync sync --no-shortcuts                         decode every record, unchanged ones too
   vnsync sync --output json --log-format json        for programs
 
-\b
 Exit codes: 0 done; 3 some accounts failed or are held, the others are published;
 75 try later (limit, lock); 77 token or rights; 78 configuration; 65, 69, 70, 74 see the README.
 """

@@ -33,7 +33,6 @@ Examples:
   vnsync verify /srv/vnsync-archive --head 2603010600001234:5e81...
   vnsync verify --output json | jq '.problems[]'
 
-\b
 Keep heads in a place where users who can write to the warehouse cannot write: `vnsync status
 --output json` shows them as chain_digest. Without one, a completely rewritten history would also
 pass. `vnsync verify DIR` shows an archive's head; without it, a removal of its last runs would

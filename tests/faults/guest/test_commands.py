@@ -248,6 +248,8 @@ def test_every_command_takes_output_q_and_v(name: str, vnsync: Run) -> None:
         (["snyc"], "Did you mean `vnsync sync`?"),
         (["stats"], "Did you mean `vnsync status`?"),
         (["sync", "--dry-run"], "`vnsync plan` shows what a sync would do"),
+        (["sync", "--dryrun"], "`vnsync plan` shows what a sync would do"),
+        (["sync", "--DRY_RUN"], "`vnsync plan` shows what a sync would do"),
         (["status", "--json"], "Write --output json"),
         (["status", "--max-ag", "1h"], "Did you mean --max-age?"),
         (["-v"], "`vnsync sync -v`"),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from etl.cli.main import COMMANDS as ALL
 from etl.report.terminal.paragraphs import folded
 from etl.report.terminal.tables import Table, fitting
 from etl.sandbox import faults
@@ -114,6 +115,33 @@ def test_progress_is_gone_and_warnings_stay(large: Source, tmp_path: Path) -> No
         assert "0:00:0" not in text
         assert sum(line.startswith("Run ") for line in shown) == 1
     Path(token).chmod(0o600)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.fault("G08")
+def test_an_error_is_folded_between_words(width: int, vnsync: Run) -> None:
+    """A word of an error is never cut at the edge; off a terminal the error stays one line."""
+    arguments = ("status", "--max-age", "soon-or-later-but-not-now")
+    plain = vnsync(*arguments).error
+    shown = on_terminal(width, *arguments, code=2)
+    assert " ".join(shown).split() == plain.split()
+    assert max(map(len, shown)) <= width
+
+
+HELP = [[], *([name] for name in sorted(ALL)), ["db", "downgrade"], ["db", "rebind"], ["archive", "erase"]]
+
+
+@pytest.mark.parametrize("words", HELP, ids=" ".join)
+@pytest.mark.fault("G08")
+def test_help_fits_the_terminal(words: list[str], vnsync: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No word of a help page is cut at the edge; only what is copied, commands and settings, may be wider."""
+    told = vnsync(*words, "--help").out.split()
+    for width in WIDTHS:
+        monkeypatch.setenv("COLUMNS", str(width))
+        lines = vnsync(*words, "--help").out.splitlines()
+        wide = [line for line in lines if len(line) > width]
+        assert all(re.match(r"\s+(vnsync|VNSYNC_|export|\w+ = )", line) for line in wide)
+        assert " ".join(lines).split() == told
 
 
 # -- the deciding parts, without a terminal
