@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -70,11 +71,14 @@ class Import:
     typing_only: bool
 
 
-def imports(root: Path) -> Iterator[Import]:
+@cache
+def imports(root: Path) -> list[Import]:
     """Every import of the package at `root`, those in functions too, with the targets' full names."""
+    found: list[Import] = []
     for path in sorted(root.rglob("*.py")):
         module = ".".join((root.name, *path.relative_to(root).with_suffix("").parts)).removesuffix(".__init__")
-        yield from _of_tree(ast.parse(path.read_text()), module, path.name == "__init__.py", typing_only=False)
+        found += _of_tree(ast.parse(path.read_text()), module, path.name == "__init__.py", typing_only=False)
+    return found
 
 
 def _of_tree(node: ast.AST, module: str, is_package: bool, *, typing_only: bool) -> Iterator[Import]:
