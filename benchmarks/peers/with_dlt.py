@@ -28,7 +28,7 @@ def main(mode: str, url: str, token: str, kind: str, place: str) -> None:
     import dlt
     import httpx
 
-    @dlt.resource(  # type: ignore[untyped-decorator]
+    @dlt.resource(  # type: ignore[untyped-decorator]  # dlt is not here to be looked into
         name="virtual_numbers", write_disposition={"disposition": "merge", "strategy": "scd2"}
     )
     def numbers() -> Iterator[list[dict[str, Any]]]:

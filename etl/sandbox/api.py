@@ -17,7 +17,7 @@ from etl.sandbox.rpc import Reply, Request, http_reply, read, refuse_http, write
 from etl.sandbox.sessions import Sessions
 from etl.sandbox.world import World
 
-Hook = Callable[[dict[str, Any]], None]
+Hook = Callable[[dict[str, Any]], object]
 
 
 class Api:

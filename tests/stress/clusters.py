@@ -35,13 +35,13 @@ class Cluster:
         """Create a database. Returns its URL."""
         name = f"campaign_{next(self._names)}"
         with self._connect() as connection:
-            connection.execute(f"create database {name} template {template}")  # type: ignore[arg-type]
+            connection.execute(f"create database {name} template {template}")
         return make_url(self.url).set(database=name, drivername="postgresql").render_as_string(hide_password=False)
 
     def drop(self, url: str) -> None:
         """Remove a database that `new` made."""
         with self._connect() as connection:
-            connection.execute(f"drop database {make_url(url).database} with (force)")  # type: ignore[arg-type]
+            connection.execute(f"drop database {make_url(url).database} with (force)")
 
     @property
     def socket(self) -> str:

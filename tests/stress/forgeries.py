@@ -57,7 +57,7 @@ class ArchiveForger:
         pages = [Page(line, json.loads(body := self._archive.body(line["sha256"])), body) for line in there]
         return self._dice.choice([page for page in pages if len(page.records) >= records])
 
-    def _rewritten(self, change: Callable[[list[Line]], None]) -> set[str]:
+    def _rewritten(self, change: Callable[[list[Line]], object]) -> set[str]:
         run_id = self._run()
         lines = self._archive.lines(run_id)
         change(lines)
@@ -90,7 +90,7 @@ class ArchiveForger:
 
     def drop_line(self) -> set[str]:
         """Remove a line."""
-        return self._rewritten(lambda lines: lines.pop(self._dice.randrange(1, len(lines))) and None)
+        return self._rewritten(lambda lines: lines.pop(self._dice.randrange(1, len(lines))))
 
     def drop_account(self) -> set[str]:
         """Remove all lines of an account, in every run."""

@@ -68,7 +68,8 @@ Decoder = Callable[[Collection[Record], DriftLog], Decoded]
 
 def examine(body: bytes, decoder: Decoder = decode) -> str:
     """Outcome of an answer, in a word or two. Raises any exception that must not come."""
-    for other in (lambda: discover(Source(body)), lambda: answers.decode_login(body, REQUEST_ID)):  # type: ignore[arg-type]
+    source: Any = Source(body)  # it stands in for a DataApi
+    for other in (lambda: discover(source), lambda: answers.decode_login(body, REQUEST_ID)):
         try:
             other()
         except VnsyncError as exc:
@@ -87,7 +88,7 @@ def _check_error(exc: VnsyncError) -> None:
 
 
 def _listed(body: bytes, decoder: Decoder) -> str:
-    listing = Listing(Source(body), user_id=None, known=[])  # type: ignore[arg-type]
+    listing = Listing(Source(body), user_id=None, known=[])  # type: ignore[arg-type]  # a stand-in
     drift = DriftLog()
     normalizer = Normalizer(drift)
     usable = rejected = 0

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import xml.etree.ElementTree as ElementTree
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,7 +50,7 @@ class Case:
     faults: frozenset[str]
 
     @property
-    def rows(self) -> set[str]:
+    def rows(self) -> Set[str]:
         """The rows that it is evidence for: those of its markers, or where its parameters name some, these."""
         named = {found.upper() for found in _ID.findall(self.name.partition("[")[2].replace("_", " "))}
         return (named or self.faults) & ROWS.keys()

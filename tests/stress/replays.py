@@ -20,6 +20,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from etl.sandbox.world import CustomerPlan, World
 from etl.snapshot.write import write_snapshot
@@ -38,7 +39,7 @@ class Replay:
 
     seconds: float
     megabytes: float
-    told: dict[str, object]
+    told: dict[str, Any]
 
 
 def lived(url: str, archive: Path, numbers: int, days: int, share: float) -> tuple[Rig, list[datetime]]:
@@ -116,8 +117,8 @@ def main(arguments: list[str] | None = None) -> int:
             for target in chosen:
                 again = new(target, f"again-{source}-{target}")
                 done = replayed(archive, again)
-                (account,) = done.told["accounts"]  # type: ignore[misc]
-                heads = account["chain_digest"] == account["archived_digest"] is not None  # type: ignore[index]
+                (account,) = done.told["accounts"]
+                heads = account["chain_digest"] == account["archived_digest"] is not None
                 days = moments[:: args.snapshots] if args.snapshots else []
                 alike = same_snapshots(url, again, days, folder)
                 wrong += not heads or alike != len(days)

@@ -10,14 +10,14 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from etl.sandbox.world import CustomerPlan, World
+from etl.sandbox.world import CustomerPlan, Role, World
 from tests.support.rig import Rig
 
 
 def archived(engine: Engine, folder: Path, *, numbers: int = 60, customers: int = 1, **more: Any) -> Rig:
     """A rig whose runs are archived in `folder`."""
     plans = [CustomerPlan(numbers=numbers) for _ in range(customers)]
-    role = "customer" if customers == 1 else "agent"
+    role: Role = "customer" if customers == 1 else "agent"
     return Rig(World(seed=5, customers=plans, role=role, **more), engine, archive=folder)
 
 

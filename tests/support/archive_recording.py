@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from etl.archive.checking import check_archive
 from etl.archive.recorder import Recorder
@@ -25,9 +26,15 @@ def recorded(folder: Path, heard: Sequence[Heard], run: Beginning = RUN) -> str:
     recorder = Recorder(folder, lambda _: None)
     recorder.begins(run)
     recorder.reaches({ACCOUNT: [1], OTHER: [2]})
-    asked = {"method": LISTING, "params": {"user_id": 1}, "request_id": REQUEST, "received_at": BEGAN, "status": 200}
+    asked: dict[str, Any] = {
+        "method": LISTING,
+        "params": {"user_id": 1},
+        "request_id": REQUEST,
+        "received_at": BEGAN,
+        "status": 200,
+    }
     for body, other in heard:
-        recorder.received(Exchange(**{**asked, **other}, body=body))  # type: ignore[arg-type]  # its fields, by name
+        recorder.received(Exchange(**{**asked, **other}, body=body))
     at = run.started_at
     ended = RunResult(run_id=run.run_id, status=RunStatus.SUCCEEDED, exit_code=0, started_at=at, finished_at=at)
     recorder.ends(ended)

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from etl.extract.credentials import PermanentKey
 from etl.extract.jsonrpc import DataApi, open_api
@@ -37,7 +38,7 @@ class Bench:
     def listing(self, known: Sequence[int] = ()) -> Listing:
         return Listing(self.client, user_id=None, known=known, limit=LIMIT)
 
-    def asked(self) -> list[dict[str, object]]:
+    def asked(self) -> list[dict[str, Any]]:
         """The parameters of the listing requests received."""
         return [params for method, params in self.api.requests if method == "get.virtual_numbers"]
 

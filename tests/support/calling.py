@@ -46,8 +46,8 @@ def connected(
     clock, events = FakeClock(), list[Event]()
     key = credentials or PermanentKey(CANARY)
     where, dice = url or server.url, random.Random(seed)
-    known = {"clock": clock, "random": dice, "report": events.append, "bounds": bounds, "retry_max_seconds": patience}
-    with open_api(where, key, **known) as api:  # type: ignore[arg-type]
+    told = events.append
+    with open_api(where, key, clock=clock, random=dice, report=told, bounds=bounds, retry_max_seconds=patience) as api:
         yield Caller(api, server, clock, events)
 
 

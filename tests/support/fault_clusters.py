@@ -157,7 +157,7 @@ class Cluster:
             stderr=subprocess.PIPE if program == "initdb" else subprocess.DEVNULL,
             env={"PATH": os.environ["PATH"], "HOME": str(self.folder)},
         )
-        assert not check or done.returncode == 0, f"{program}: {done.stderr}"
+        assert not check or done.returncode == 0, f"{program}: {done.stderr!r}"
         return done.returncode
 
 

@@ -77,8 +77,8 @@ def expected(records: Iterable[dict[str, Any]]) -> Tables:
         for s in r["scenarios"]:
             out["scenarios"].add((s["scenario_id"], s["scenario_name"]))
             rule = s.get("call_processing_rule_id") or 0
-            link = (n, s["scenario_id"], rule, s.get("is_active"), _extra(s, _SCENARIO))
-            out["virtual_number_scenarios"].add(link)
+            row = (n, s["scenario_id"], rule, s.get("is_active"), _extra(s, _SCENARIO))
+            out["virtual_number_scenarios"].add(row)
     return out
 
 

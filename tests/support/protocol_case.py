@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 from sqlalchemy import Engine
 
 from etl.extract.credentials import Credentials
@@ -13,7 +15,14 @@ from tests.support import oracle
 from tests.support.rig import Rig
 from tests.support.source_case import how_it_ends, one_customer
 
-SMALL = {"page_limit": 10}
+
+class PageLimit(TypedDict):
+    """An option of `sync`, to be given as a keyword."""
+
+    page_limit: int
+
+
+SMALL: PageLimit = {"page_limit": 10}
 """Ten numbers in an answer: sixty numbers are eight windows."""
 
 

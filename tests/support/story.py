@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 import httpx
 from sqlalchemy import Engine
@@ -95,7 +95,15 @@ def number(number_id: int, phone: str, **fields: Any) -> Record:
     }  # fmt: skip
 
 
-ONE, TWO = {"number_id": 1, "phone": "+7495001"}, {"number_id": 2, "phone": "+7495002"}
+class Named(TypedDict):
+    """What `number` needs to be told."""
+
+    number_id: int
+    phone: str
+
+
+ONE: Named = {"number_id": 1, "phone": "+7495001"}
+TWO: Named = {"number_id": 2, "phone": "+7495002"}
 SCENARIOS = [scenario(40, "Hello"), scenario(40, "Hello", rule=2), scenario(41, "Bye")]
 DAYS: dict[str, list[Record]] = {
     "2026-01-06": [

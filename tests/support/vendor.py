@@ -89,7 +89,11 @@ def matches(record: Record, where: Any) -> bool:
         return True
     if "filters" in where:
         return all(matches(record, part) for part in where["filters"])
-    tests = {"in": lambda a, b: a in b, ">": lambda a, b: a > b, "<=": lambda a, b: a <= b}
+    tests: dict[str, Callable[[Any, Any], bool]] = {
+        "in": lambda a, b: a in b,
+        ">": lambda a, b: a > b,
+        "<=": lambda a, b: a <= b,
+    }
     return bool(tests[where["operator"]](record["id"], where["value"]))
 
 
