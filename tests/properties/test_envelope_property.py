@@ -109,7 +109,10 @@ def _error(answer: _Object, rows: list[Any], chance: Random) -> type[VnsyncError
 def test_well_formed_answers_are_never_refused_for_a_name(made: tuple[_Object, list[Any]], seed: int) -> None:
     """Names that come once in each object of the envelope, and as often as they like in rows, are no broken answer."""
     answer, rows = made
-    refused = {"error": {AccountRefused, SourceUnusable}, "result": {None}}
+    refused: dict[str, set[type[VnsyncError] | None]] = {
+        "error": {AccountRefused, SourceUnusable},
+        "result": {None},
+    }
     (kind,) = [name for name, _ in answer if name in refused]
     assert _error(answer, rows, Random(seed)) in refused[kind]
 

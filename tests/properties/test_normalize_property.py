@@ -32,7 +32,7 @@ SCENARIO = st.fixed_dictionaries(
     {"scenario_id": ID, "scenario_name": TEXT},
     optional={"call_processing_rule_id": st.none() | ID, "is_active": st.none() | st.booleans()},
 )
-RECORD = st.fixed_dictionaries(
+RECORD: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {
         "id": st.integers(-(2**63), 2**63 - 1),
         "virtual_phone_number": TEXT,

@@ -71,7 +71,7 @@ class Source:
 
 def _proof(source: Source, known: list[int]) -> Proof | None:
     """The proof for the known numbers that are not listed; None where the listing is refused."""
-    listing = Listing(source, user_id=None, known=known, limit=LIMIT)  # type: ignore[arg-type]
+    listing = Listing(source, user_id=None, known=known, limit=LIMIT)  # type: ignore[arg-type]  # a stand-in
     try:
         listed = {i for page in listing.pages() for i in page.records}
     except SourceUnusable:
@@ -125,7 +125,7 @@ def test_an_honest_source_proves_every_absence(living: set[int], dead: set[int],
 def test_as_many_stay_suspect_as_the_listing_owes(living: set[int], dead: set[int], owed: int) -> None:
     """A listing that announces more numbers than it gives keeps as many of the missing open: the lowest ids."""
     source = Source(sorted(living), LIMIT, "all that match", "as stored", owed=min(owed, len(living)))
-    listing = Listing(source, user_id=None, known=sorted(living | dead), limit=LIMIT)  # type: ignore[arg-type]
+    listing = Listing(source, user_id=None, known=sorted(living | dead), limit=LIMIT)  # type: ignore[arg-type]  # a stand-in
     list(listing.pages())
     source.owed = 0
     proof = listing.prove(sorted(dead)) if dead else Proof()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hypothesis import given, settings
@@ -25,9 +26,9 @@ class _Source:
     answered: int = 0
     _spent: dict[tuple[str, int], int] = field(default_factory=dict)
 
-    def row(self, apply: object) -> None:
+    def row(self, apply: Callable[[str, float], str]) -> None:
         """Change the row."""
-        self.text = apply(self.text, self.now)  # type: ignore[operator]
+        self.text = apply(self.text, self.now)
 
     def answer(self) -> dict[str, float] | None:
         """The limits after one more request; None if it is refused."""

@@ -14,7 +14,9 @@ STARTED = datetime(2026, 1, 5, 6, 0, tzinfo=UTC)
 GOOD = AccountStatus.SUCCEEDED
 
 
-def _account(status: AccountStatus = GOOD, exit_code: int = 0, *, quarantined: int = 0, suspects: int = 0) -> object:
+def _account(
+    status: AccountStatus = GOOD, exit_code: int = 0, *, quarantined: int = 0, suspects: int = 0
+) -> AccountResult:
     return AccountResult(
         run_id=1,
         account_id=1,
@@ -26,7 +28,7 @@ def _account(status: AccountStatus = GOOD, exit_code: int = 0, *, quarantined: i
     )
 
 
-def _failed(exit_code: int) -> object:
+def _failed(exit_code: int) -> AccountResult:
     return _account(AccountStatus.FAILED, exit_code)
 
 
@@ -52,7 +54,9 @@ CLAIMED = _account(AccountStatus.CLAIMED, 3)
         ([HELD, CLAIMED], RunStatus.HELD, 3),
     ],
 )
-def test_a_runs_outcome_follows_from_its_accounts(accounts: list, status: RunStatus, exit_code: int) -> None:
+def test_a_runs_outcome_follows_from_its_accounts(
+    accounts: list[AccountResult], status: RunStatus, exit_code: int
+) -> None:
     """All whole: 0. Some published, or published with a doubt: 3. None: what stopped them, held being 3."""
     assert outcome(accounts) == (status, exit_code)
 

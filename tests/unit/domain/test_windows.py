@@ -17,6 +17,7 @@ from etl.domain.windows import (
     Refuse,
     Split,
     Take,
+    Verdict,
     Window,
     WindowPlan,
     cut,
@@ -175,7 +176,7 @@ def test_two_numbers_with_one_id_are_refused() -> None:
 def test_a_total_that_never_shrinks_is_refused_in_bounded_time() -> None:
     """A source that announces the same large number for every window is given up after a bounded number of splits."""
     machine = WindowPlan.start([], 10)
-    verdicts = []
+    verdicts: list[Verdict] = []
     while not verdicts or (len(verdicts) < 500 and not isinstance(verdicts[-1], Refuse)):
         verdicts.append(machine.judge(Answer([], 1000)))
     assert verdicts[-1] == Refuse("total_items stays above 10 however small the window: it cannot be true")

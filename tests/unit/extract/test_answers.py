@@ -284,7 +284,7 @@ def test_records_that_turn_out_to_be_others_are_digested_once() -> None:
 def test_known_records_in_an_answer_that_is_none(tail: bytes) -> None:
     """That the records are known says nothing for what is around them: it is judged as it would be without."""
     body = HEAD + RECORDS + tail
-    outcomes = []
+    outcomes: list[object] = []
     for known in (b"", digest_of(RECORDS)):
         try:
             outcomes.append(bytes(decode(body, 7, known=known).data))

@@ -8,7 +8,7 @@ import pytest
 
 from etl.extract.points import Later, Pause, Points, Spent, TooFewPoints, minute_pause
 
-SENSELESS = [None, "5", -1, True, [], {}, "soon"]
+SENSELESS: list[object] = [None, "5", -1, True, [], {}, "soon"]
 
 
 def _heard(**limits: Any) -> Points:

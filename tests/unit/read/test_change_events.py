@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from etl.domain import tables
 from etl.domain.tables import TABLES, VIRTUAL_NUMBERS, Column
 from etl.domain.tables import Kind as ColumnKind
-from etl.read import change_events
 from etl.read.change_events import of_number, of_shared
 from etl.read.change_kinds import ChangeEvent, Kind, Pair
 from etl.report.changes import TOTALS, sentence, total_words
@@ -96,7 +96,7 @@ RULE, ACTIVE = "$.scenarios[].call_processing_rule_id", "$.scenarios[].is_active
 @pytest.mark.fault("A09")
 def test_a_rule_that_is_reported_for_the_first_time_is_known_now() -> None:
     """The older edition named no rule (0): the rules that take its place are known, none is given or taken."""
-    now = {"is_active": True, "reported": frozenset({RULE, ACTIVE})}
+    now: dict[str, Any] = {"is_active": True, "reported": frozenset({RULE, ACTIVE})}
     told = _told(_rule(40, 0, gone=True), _rule(40, 7, **now), _rule(40, 8, **now))
     assert list(map(sentence, told)) == [
         '7495 (1): rule of scenario "Hello" (40) is known now: 7',
@@ -144,7 +144,7 @@ def test_a_column_that_was_added_later_changes_under_its_own_name(monkeypatch: p
     """A declared column without a kind of its own is told as another field, and its label is its name."""
     shade = Column(name="shade", kind=ColumnKind.TEXT)
     wider = replace(VIRTUAL_NUMBERS, values=(*VIRTUAL_NUMBERS.values, shade))
-    monkeypatch.setattr(change_events.declared, "VIRTUAL_NUMBERS", wider)
+    monkeypatch.setattr(tables, "VIRTUAL_NUMBERS", wider)
     (told,) = _told(_own(BEFORE | {"shade": "red"}, BEFORE | {"shade": "blue"}))
     assert (told.kind, told.field, told.before, told.after) == (Kind.FIELDS_CHANGED, "shade", "red", "blue")
     assert labels(wider.value_names)["shade"] == "shade"

@@ -37,19 +37,21 @@ class Caller:
 
     def send(self, body: bytes) -> dict[str, Any]:
         """The decoded reply to these bytes."""
-        return msgspec.json.decode(self.api.handle(body).body)
+        return msgspec.json.decode(self.api.handle(body).body, type=dict[str, Any])
 
     def result(self, method: str, **params: Any) -> dict[str, Any]:
         """The result, which there must be."""
         reply = self.call(method, **params)
         assert "result" in reply, reply
-        return reply["result"]
+        result: dict[str, Any] = reply["result"]
+        return result
 
     def error(self, method: str, **params: Any) -> dict[str, Any]:
         """The error's data, which there must be, with its code."""
         reply = self.call(method, **params)
         assert "error" in reply, reply
-        return reply["error"]["data"] | {"code": reply["error"]["code"]}
+        data: dict[str, Any] = reply["error"]["data"]
+        return data | {"code": reply["error"]["code"]}
 
     def user(self, index: int = 0) -> int:
         """The first user of the customer at `index`."""
@@ -58,7 +60,9 @@ class Caller:
     def numbers(self, **params: Any) -> list[dict[str, Any]]:
         """The records of the first customer."""
         user = {"user_id": self.user()} if self.api.world.role == "agent" else {}
-        return self.result("get.virtual_numbers", **{"limit": 10_000, **user, **params})["data"]
+        result = self.result("get.virtual_numbers", **{"limit": 10_000, **user, **params})
+        data: list[dict[str, Any]] = result["data"]
+        return data
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ LISTING = "get.virtual_numbers"
 
 def page(caller: Any, **params: Any) -> dict[str, Any]:
     """The result of listing the first customer."""
-    return caller.result(LISTING, user_id=caller.user(), **params)
+    result: dict[str, Any] = caller.result(LISTING, user_id=caller.user(), **params)
+    return result
 
 
 def outcomes(caller: Any, calls: int) -> list[bool]:

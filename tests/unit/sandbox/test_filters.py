@@ -21,7 +21,7 @@ from etl.sandbox.world import CustomerPlan, World
 LISTING = "get.virtual_numbers"
 
 
-def leaf(field: str, sign: str, value: Any) -> dict[str, Any]:
+def leaf(field: object, sign: object, value: object) -> dict[str, Any]:
     """One condition."""
     return {"field": field, "operator": sign, "value": value}
 
@@ -171,7 +171,7 @@ def test_windows_are_answered_from_the_sorted_ids() -> None:
     assert (found.low, found.high, found.chosen, found.rest) == (11, 18, None, None)
     mixed = restrict_ids(parse(tree("and", leaf("id", "in", [1, 2, 3]), leaf("status", "=", "active")), columns))
     assert mixed is not None
-    assert mixed.chosen == {1, 2, 3}
+    assert mixed.chosen == frozenset({1, 2, 3})
     assert mixed.rest is not None
     assert restrict_ids(parse(tree("or", leaf("id", ">", 1), leaf("id", "<", 0)), columns)) is None
     assert restrict_ids(parse(leaf("id", "!=", 1), columns)) is None
@@ -227,12 +227,12 @@ def naive(node: dict[str, Any], record: dict[str, Any]) -> bool:
     if have is None or want is None:
         return have is want if sign == "=" else sign == "!=" and want is None and have is not None
     if sign in ("=", "!="):
-        return (have == want) == (sign == "=")
+        return bool((have == want) == (sign == "="))
     if sign == "in":
-        return have in want
+        return bool(have in want)
     if sign == "like":
         return re.fullmatch(want.replace("%", ".*"), have) is not None
-    return COMPARE[sign](have, want)
+    return bool(COMPARE[sign](have, want))
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])

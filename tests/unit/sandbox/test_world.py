@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -16,7 +17,7 @@ NEWER = [
 ]  # fmt: skip
 
 
-def small(**options: object) -> tuple[World, int]:
+def small(**options: Any) -> tuple[World, int]:
     """A world of one customer with sixty numbers, and the customer's id."""
     made = World(seed=3, customers=[CustomerPlan(numbers=60)], **options)
     return made, made.customer_ids[0]
@@ -280,9 +281,9 @@ def test_unknown_things_are_key_errors(world: World) -> None:
             act()
 
 
-def _ids(record: dict[str, object]) -> set[int]:
+def _ids(record: dict[str, Any]) -> set[int]:
     return {c["campaign_id"] for c in record["campaigns"]}
 
 
-def _active(record: dict[str, object]) -> list[bool]:
+def _active(record: dict[str, Any]) -> list[bool]:
     return [s["is_active"] for s in record["scenarios"]]

@@ -115,6 +115,6 @@ def test_a_transaction_that_did_not_end_ends_with_its_connection(tmp_path: Path)
     counts = _Counts(engine)
     with keeping(engine):
         connection = engine.raw_connection()
-        connection.execute("begin")  # type: ignore[attr-defined]
+        connection.execute("begin")
         connection.close()
         assert (counts.opened, counts.closed) == (1, 1)

@@ -66,7 +66,8 @@ def test_the_account_that_waits_longest_comes_first() -> None:
 
 def test_a_claimed_account_says_by_whom() -> None:
     """Its line names the run, says that nothing needs to be done, and leaves the run incomplete."""
-    result = claimed_result(7, *_accounts(3), "run 5 (process 12)", NOON)
+    (account,) = _accounts(3)
+    result = claimed_result(7, account, "run 5 (process 12)", NOON)
     assert (result.status, result.exit_code, result.observed_at) == ("claimed", Incomplete.exit_code, None)
     assert result.error == "it is being synced by run 5 (process 12). Nothing needs to be done: that run publishes it"
 

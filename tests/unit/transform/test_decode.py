@@ -58,7 +58,8 @@ def _campaign(**fields: Any) -> dict[str, Any]:
 def _one(record: object, drift: DriftLog | None = None) -> Number | Rejected:
     body = record if isinstance(record, bytes) else _bytes(record)
     decoded = decode([body], drift or DriftLog())
-    (outcome,) = [*decoded.numbers, *decoded.rejected]
+    outcomes: list[Number | Rejected] = [*decoded.numbers, *decoded.rejected]
+    (outcome,) = outcomes
     return outcome
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 
@@ -25,9 +26,9 @@ def _as_it_is(text: str) -> str:
     return text
 
 
-def _account(account_id: int, **fields: object) -> AccountState:
-    known: dict[str, object] = {"status": "succeeded", "observed_at": NOW, "age_seconds": 60.0, "listed_numbers": 5}
-    return AccountState(account_id=account_id, last_run_id=1, **(known | fields))  # type: ignore[arg-type]
+def _account(account_id: int, **fields: Any) -> AccountState:
+    known: dict[str, Any] = {"status": "succeeded", "observed_at": NOW, "age_seconds": 60.0, "listed_numbers": 5}
+    return AccountState(account_id=account_id, last_run_id=1, **(known | fields))
 
 
 def _seen(*accounts: AccountState) -> Overview:

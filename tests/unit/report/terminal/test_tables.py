@@ -61,4 +61,4 @@ def test_a_cell_cannot_forge_a_row(stream: io.StringIO) -> None:
 
 def test_closed_stream_is_left_alone() -> None:
     """Without a stdout a table goes nowhere, and no exception comes of it."""
-    assert show(TABLE, None) is None  # type: ignore[func-returns-value]
+    show(TABLE, None)
