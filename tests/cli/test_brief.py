@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -18,12 +19,12 @@ NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 LONGEST = "the vendor answers get.virtual_numbers with: " + "internal_error: " * 20
 
 
-def _result(account_id: int, status: AccountStatus, **more: object) -> AccountResult:
+def _result(account_id: int, status: AccountStatus, **more: Any) -> AccountResult:
     made = AccountResult(
         run_id=1, account_id=account_id, account_name=f"Customer {account_id}", status=status, started_at=NOON,
         requests=2, listed_numbers=50, observed_at=NOON,
     )  # fmt: skip
-    return replace(made, **more)  # type: ignore[arg-type]
+    return replace(made, **more)
 
 
 def _run(*accounts: AccountResult) -> RunResult:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -106,10 +107,10 @@ def test_db_downgrade_to_an_unknown_revision(vnsync: Run) -> None:
     assert "9999" in done.error
 
 
-def checks(done: object) -> dict[str, str]:
+def checks(done: dict[str, Any]) -> dict[str, str]:
     """The worst state of each check."""
     states: dict[str, str] = {}
-    for check in done["checks"]:  # type: ignore[index]
+    for check in done["checks"]:
         if states.get(check["check"]) not in ("fail", "warn"):
             states[check["check"]] = check["state"]
     return states

@@ -29,17 +29,22 @@ class Watcher(Protocol):
         ...
 
 
+def _watcher(cursor: sqlite3.Cursor) -> Watcher:
+    assert isinstance(cursor.connection, SimConnection)
+    return cursor.connection.watcher
+
+
 class SimCursor(sqlite3.Cursor):
     """A cursor that calls the watcher before each statement."""
 
     def execute(self, sql: str, parameters: Any = (), /) -> SimCursor:
         """Call the watcher, then execute."""
-        self.connection.watcher.statement(sql)  # type: ignore[attr-defined]
+        _watcher(self).statement(sql)
         return super().execute(sql, parameters)
 
     def executemany(self, sql: str, parameters: Iterable[Any], /) -> SimCursor:
         """Call the watcher, then execute."""
-        self.connection.watcher.statement(sql)  # type: ignore[attr-defined]
+        _watcher(self).statement(sql)
         return super().executemany(sql, parameters)
 
 

@@ -274,7 +274,7 @@ def test_number_that_the_viewer_never_saw_must_not_close(hidden_from: Any) -> No
 
 
 def _linked(number_id: int, *campaigns: int) -> dict[str, Any]:
-    names = {"campaign_name": "", "site_id": None, "site_domain_name": None, "site_blocks": []}
+    names: dict[str, object] = {"campaign_name": "", "site_id": None, "site_domain_name": None, "site_blocks": []}
     return _record(number_id, campaigns=[{"campaign_id": c, **names} for c in campaigns])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.simulation.customer import ACTIVE, LOCKS, Customer
-from tests.simulation.keys import KEYS
+from tests.simulation.keys import KEYS, Key
 from tests.simulation.world import World
 
 
@@ -19,7 +19,8 @@ def user_rights(world: World) -> None:
     Or each key sees some numbers that the other key does not see.
     """
     for customer in world.customers.values():
-        viewer = world.rng.choice([*customer.users, *KEYS])
+        viewers: list[Key | int] = [*customer.users, *KEYS]
+        viewer = world.rng.choice(viewers)
         kind = world.rng.choice(("refused", "fewer", "fewer", "all", "apart"))
         if kind == "apart":
             customer.unseen |= {key: set(world.rng.sample(customer.heap, len(customer.heap) // 4)) for key in KEYS}
