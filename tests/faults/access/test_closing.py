@@ -127,12 +127,12 @@ def _linked(count: int, **links: Any) -> list[Record]:
     return [number(i, **links) for i in range(1, count + 1)]
 
 
-CAMPAIGN = {
+CAMPAIGN: Record = {
     "campaign_id": 7, "campaign_name": "C", "site_id": 1, "site_domain_name": "s.example",
     "site_blocks": [{"site_block_id": 3, "site_block_name": "B", "is_tracking": True}],
 }  # fmt: skip
 RULE = {"scenario_id": 5, "scenario_name": "S", "call_processing_rule_id": 9, "is_active": True}
-KINDS = {
+KINDS: dict[str, tuple[Record, Record]] = {
     "campaigns": ({"campaigns": [CAMPAIGN]}, {"campaigns": []}),
     "blocks": ({"campaigns": [CAMPAIGN]}, {"campaigns": [CAMPAIGN | {"site_blocks": []}]}),
     "scenarios": ({"scenarios": [RULE]}, {"scenarios": []}),
@@ -162,7 +162,7 @@ def test_changed_links_are_not_removed_ones(warehouse: Engine) -> None:
     sees = _linked(75, campaigns=[CAMPAIGN], scenarios=[RULE])
     vendor, mine = own_account(lambda _: sees), Warehouse(warehouse)
     mine.sync(vendor)
-    block = CAMPAIGN["site_blocks"][0] | {"is_tracking": False}  # type: ignore[index,operator]
+    block = CAMPAIGN["site_blocks"][0] | {"is_tracking": False}
     sees = _linked(75, campaigns=[CAMPAIGN | {"site_blocks": [block]}], scenarios=[RULE | {"is_active": False}])
     result = mine.sync(vendor)
     assert (result.exit_code, result.accounts[0].rows_closed) == (0, 150)

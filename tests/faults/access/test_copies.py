@@ -88,13 +88,13 @@ def test_digits_beyond_a_double_are_a_contradiction() -> None:
 
 
 def _number(number_id: int, campaign: Campaign, scenario: Scenario) -> Number:
-    kind = {"status": "active", "category": "usual", "type": "va"}
+    kind: dict[str, Any] = {"status": "active", "category": "usual", "type": "va"}
     return Number(id=number_id, virtual_phone_number=None, campaigns=[campaign], scenarios=[scenario], **kind)
 
 
 def _named(name: str | None, site: int | None, domain: str | None) -> tuple[Campaign, Scenario]:
     block = SiteBlock(site_block_id=30, site_block_name=name)
-    place = {"campaign_name": name, "site_id": site, "site_domain_name": domain, "site_blocks": [block]}
+    place: dict[str, Any] = {"campaign_name": name, "site_id": site, "site_domain_name": domain, "site_blocks": [block]}
     return Campaign(campaign_id=10, **place), Scenario(scenario_id=40, scenario_name=name)
 
 
@@ -125,7 +125,7 @@ def case(warehouse: Engine) -> DataCase:
 @pytest.mark.fault("A11")
 def test_a_record_that_comes_twice_is_stored_as_the_copy_that_says_more(case: DataCase) -> None:
     """In whole runs: a second copy with nulls in place of values makes no version, and is counted each day."""
-    nothing = {"virtual_phone_number": None, "comment": None, "campaigns": []}
+    nothing: dict[str, object] = {"virtual_phone_number": None, "comment": None, "campaigns": []}
     case.rig.api.faults.add(faults.Duplicate(nothing), times=None)
     for _ in range(2):
         account = case.ends(0)

@@ -131,7 +131,8 @@ def test_every_value_of_a_walk_is_a_version(case: DataCase) -> None:
         case.send(number_id, comment="start")
         case.ends(0)
         before = len(case.versions(number_id, "comment"))
-        last, wanted = "start", []
+        last: str | None = "start"
+        wanted: list[str | None] = []
         for value in walk:
             case.send(number_id, comment=value)
             case.ends(0)

@@ -120,7 +120,7 @@ def test_nothing_of_another_type_is_coerced(record: Any, name: str, data: Any) -
     assert rejected.virtual_number_id == (None if name == "id" else record["id"])
 
 
-NO_ELEMENT = st.none() | st.booleans() | st.integers() | TEXT | st.just([]) | st.just({})
+NO_ELEMENT: st.SearchStrategy[object] = st.none() | st.booleans() | st.integers() | TEXT | st.just([]) | st.just({})
 
 
 @given(FIELDS, st.sampled_from(["campaigns", "scenarios"]), st.lists(NO_ELEMENT, min_size=1, max_size=4), st.data())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -201,7 +202,7 @@ def test_bottomless_nesting_publishes_nothing(case: DataCase) -> None:
     case.honest()
 
 
-TWICE = {
+TWICE: dict[str, Callable[[bytes], bytes]] = {
     "known": lambda record: record[:-1] + b', "comment": "hidden"}',
     "same value": lambda record: record.replace(b'{"id"', b'{"type": "va", "type": "va", "id"', 1),
     "spelled otherwise": lambda record: record[:-1] + rb', "st\u0061tus": "waiting"}',

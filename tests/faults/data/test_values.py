@@ -195,7 +195,7 @@ def test_numbers_in_unknown_fields_are_the_same_on_both_databases(case: DataCase
 @pytest.mark.fault("D08", "D09")
 def test_any_text_comes_back_as_it_was_sent(case: DataCase) -> None:
     """HY: U+0000, lone surrogates and the mark itself, in values, names and keys: one reversible encoding."""
-    campaign = {"campaign_id": 1, "site_id": None, "site_domain_name": None, "site_blocks": []}
+    campaign: dict[str, object] = {"campaign_id": 1, "site_id": None, "site_domain_name": None, "site_blocks": []}
 
     @given(st.lists(st.lists(ANY_TEXT, min_size=4, max_size=4), min_size=12, max_size=12))
     @FEW

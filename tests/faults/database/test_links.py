@@ -29,6 +29,12 @@ def stage(tmp_path: Path) -> Iterator[Scene]:
         yield made
 
 
+def after(messages: int) -> Callable[[bytes, bytes], bool]:
+    """True for each message that comes after so many."""
+    left = iter(range(messages))
+    return lambda _kind, _body: next(left, None) is None
+
+
 def once(trigger: Callable[[bytes, bytes], bool], then: Callable[[], str]) -> Callable[[bytes, bytes], str]:
     """What a proxy decides: `then` at the first message that fits, and afterwards nothing more."""
     done: list[bool] = []
@@ -136,9 +142,8 @@ def test_link_cut_at_each_message(stage: Scene) -> None:
     every = 1 if os.environ.get("FAULTS_EVERY_MESSAGE") else counted[0] // 12
     for place in range(3, counted[0], every):
         stage.a_day_passes()
-        before, left = stage.image(), iter(range(place))
-        decide = once(lambda _kind, _body, left=left: next(left, None) is None, lambda: "drop")  # type: ignore[misc]
-        with proxy(private().folder, decide) as link:
+        before = stage.image()
+        with proxy(private().folder, once(after(place), lambda: "drop")) as link:
             done = stage.sync(url=through(stage, link.folder))
         if stage.image() == before:
             stage.refused(done, 69)

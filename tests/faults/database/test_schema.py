@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import event, text
 from sqlalchemy.exc import IntegrityError
 
-from etl.store import migrations, schema_check
+from etl.store import schema_check
+from etl.store.views import NAMES
 from tests.support.fault_clusters import private
 from tests.support.scenes import Scene, scene
 
@@ -88,22 +89,22 @@ SQLITE_DEEP = {
 }
 
 
-def cases(common: dict[str, object], own: dict[str, dict[str, object]]) -> list[object]:
+def cases(common: dict[str, tuple[Any, str]], own: dict[str, dict[str, tuple[Any, str]]]) -> list[object]:
     """Parameters (database, edit, what is said) with ids."""
     return [
-        pytest.param(database, *case, id=f"{database}-{name}")  # type: ignore[misc]
+        pytest.param(database, *case, id=f"{database}-{name}")
         for database in ("sqlite", "postgresql")
         for name, case in {**common, **own.get(database, {})}.items()
     ]
 
 
-@pytest.mark.parametrize(("database", "statement", "says"), cases(EDITS, {"postgresql": POSTGRESQL_EDITS}))  # type: ignore[arg-type]
+@pytest.mark.parametrize(("database", "statement", "says"), cases(EDITS, {"postgresql": POSTGRESQL_EDITS}))
 @pytest.mark.fault("B09")
 def test_hand_edit_is_refused_at_the_start(statement: str, says: str, stage: Scene) -> None:
     """A table that is not what the migrations made: exit 70 before the source is asked, by `doctor` too."""
     before = stage.rows("select * from virtual_numbers_closed")
     asked: list[object] = []
-    edit(stage, *(f"drop view {name}" for name in reversed(migrations.NAMES)), statement)
+    edit(stage, *(f"drop view {name}" for name in reversed(NAMES)), statement)
     stage.api.after_request.append(asked.append)
     for arguments in (("sync",), ("doctor",)):
         asked.clear()
@@ -120,7 +121,7 @@ def test_hand_edit_is_refused_at_the_start(statement: str, says: str, stage: Sce
 
 @pytest.mark.parametrize(
     ("database", "statements", "says"),
-    cases(DEEP, {"postgresql": POSTGRESQL_DEEP, "sqlite": SQLITE_DEEP}),  # type: ignore[arg-type, dict-item]
+    cases(DEEP, {"postgresql": POSTGRESQL_DEEP, "sqlite": SQLITE_DEEP}),
 )
 @pytest.mark.fault("B09")
 def test_doctor_looks_deeper(statements: tuple[str, ...], says: str, stage: Scene) -> None:
@@ -194,7 +195,7 @@ def test_start_check_is_cheap(stage: Scene) -> None:
         with engine.connect() as connection:
             connection.exec_driver_sql("select 1")
 
-    def least(work: Callable[[], None]) -> float:
+    def least(work: Callable[[], object]) -> float:
         took = []
         for _ in range(10):
             served[:] = [0.0]

@@ -46,8 +46,8 @@ def test_postgresql_disk_full() -> None:
     with small_disk(folder, "40m"):
         home = folder / "space"
         home.mkdir()
-        if private().user:
-            shutil.chown(home, private().user, private().user)
+        if user := private().user:
+            shutil.chown(home, user, user)
         private().execute(f"create tablespace small location '{home}'")
         name = private().new_database("tablespace small")
         try:

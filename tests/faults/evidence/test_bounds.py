@@ -221,7 +221,8 @@ def _indexed() -> list[tuple[str, str]]:
     """Text columns of the warehouse that an index or a primary key covers."""
     found = []
     for table in schema.metadata.tables.values():
-        covered = {c.name for i in (table.primary_key, *table.indexes) for c in i.columns if isinstance(c.type, Text)}
+        covering = [table.primary_key.columns, *(index.columns for index in table.indexes)]
+        covered = {c.name for columns in covering for c in columns if isinstance(c.type, Text)}
         found += [(table.name, name) for name in sorted(covered)]
     return found
 

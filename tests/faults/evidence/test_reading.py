@@ -146,11 +146,12 @@ class Terminal(io.StringIO):
 @pytest.mark.fault("E08")
 def test_csv_on_a_terminal_is_escaped(stream: type[io.StringIO], monkeypatch: pytest.MonkeyPatch) -> None:
     """Programs get the very text, a person its escapes; a sentence is escaped for both."""
-    monkeypatch.setattr(sys, "stdout", stream())
+    out = stream()
+    monkeypatch.setattr(sys, "stdout", out)
     with click.Context(click.Command("any"), obj=State()):
         write_text(line([FORGED, "two\nlines"]))
         write_line(FORGED)
-    told = sys.stdout.getvalue()  # type: ignore[attr-defined]
+    told = out.getvalue()
     escaped = "x\\x1b[2J\\u202e\\x07"
     assert told == f'"{escaped if stream is Terminal else FORGED}","two\nlines"\n{escaped}\n'
 

@@ -158,8 +158,8 @@ def test_schema_that_is_made_later(owned: Scene) -> None:
     owned.a_day_passes()
     private().execute("create schema etl authorization etl", name)
     owned.recovers()
-    for words in (("doctor",), ("plan",)):
-        done = owned.call(*words, *owned.source.options)
+    for word in ("doctor", "plan"):
+        done = owned.call(word, *owned.source.options)
         assert done.code == 0, done.err
     for words in (("status",), ("verify",), ("changes",), ("db", "upgrade")):
         done = owned.call(*words)

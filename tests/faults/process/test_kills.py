@@ -156,7 +156,7 @@ def test_success_survives_a_crash_right_after_it_postgresql(own_cluster: Cluster
     url = own_cluster.new()
     with psycopg.connect(own_cluster.url, autocommit=True) as connection:
         for setting in ("synchronous_commit = off", "wal_writer_delay = '10s'", "wal_writer_flush_after = '100MB'"):
-            connection.execute(f"alter system set {setting}")  # type: ignore[call-overload]
+            connection.execute(f"alter system set {setting}")
         connection.execute("select pg_reload_conf()")
     with stage(url, tmp_path, runner=runner(0)) as play:
         play.converge()

@@ -6,6 +6,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ def play(sqlite_template: Path, tmp_path: Path) -> Iterator[Stage]:
 
 
 CLOSED = {"stdout-closed": ">&-", "stderr-closed": "2>&-", "both-closed": ">&- 2>&-", "all-closed": "<&- >&- 2>&-"}
-FULL = {"stdout-full": {"out": "/dev/full"}, "stderr-full": {"err": "/dev/full"}}
+FULL: dict[str, dict[str, Any]] = {"stdout-full": {"out": "/dev/full"}, "stderr-full": {"err": "/dev/full"}}
 
 
 @pytest.mark.parametrize("how", CLOSED)

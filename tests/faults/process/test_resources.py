@@ -16,7 +16,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
-from tests.stress.stage import Stage
+from tests.stress.stage import Images, Stage
 from tests.support.processes import halt, playing, refused, resume, traced
 
 
@@ -47,7 +47,7 @@ def limit(pid: int, what: int, soft: int) -> None:
 def test_out_of_memory(warehouse_url: str, tmp_path: Path) -> None:
     """A process that gets no more memory says so (74), publishes nothing by halves, and heals with enough of it."""
     with playing(warehouse_url, tmp_path, numbers=8000) as play:
-        before = {a: {name: set() for name in tables} for a, tables in play.truth().items()}
+        before: Images = {a: {name: set() for name in tables} for a, tables in play.truth().items()}
         pid = halt(play, "elsewhere", 1, only="before request")
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
         limit(pid, resource.RLIMIT_AS, (pages * os.sysconf("SC_PAGE_SIZE")) + 9 * 2**20)

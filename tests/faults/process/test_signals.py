@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from etl.sandbox import faults
-from tests.stress.stage import Stage, images, reading
+from tests.stress.stage import Images, Stage, images, reading
 from tests.support.processes import beside, ended, halt, playing, refused, resume, rows, wait_until
 
 SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
@@ -129,7 +129,7 @@ def test_stops_in_time_where_signals_do_not_reach_sqlite(sqlite_template: Path, 
         play.converge()
 
 
-def images_of(play: Stage) -> dict[int, object]:
+def images_of(play: Stage) -> Images:
     """What the warehouse holds now."""
     with reading(play.url) as engine:
         return dict(images(engine, play.truth()))

@@ -71,7 +71,7 @@ def test_a_day_limit_stops_the_run(warehouse: Engine, customers: int) -> None:
     recovers(rig)
 
 
-SENSELESS = [None, "5", -1, True, [], {}, "soon", -(10**400), 1.5]
+SENSELESS: list[object] = [None, "5", -1, True, [], {}, "soon", -(10**400), 1.5]
 
 
 @pytest.mark.parametrize("value", [*SENSELESS, MISSING], ids=lambda v: "missing" if v is MISSING else str(v)[:9])

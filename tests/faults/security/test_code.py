@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 import re
 import subprocess
@@ -88,10 +89,7 @@ def test_a_planted_loader_is_found(line: str) -> None:
 # -- S15: regular expressions
 
 FUNCTIONS = {"compile", "match", "fullmatch", "search", "sub", "subn", "split", "findall", "finditer"}
-try:
-    from re import _parser as sre  # type: ignore[attr-defined]
-except ImportError:
-    import sre_parse as sre  # type: ignore[no-redef]
+sre: Any = importlib.import_module("re._parser")
 REPEATS = {"MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"}
 
 
@@ -103,8 +101,10 @@ def patterns(tree: ast.AST) -> Iterator[str]:
 
 
 def _text(node: ast.expr) -> str:
+    if isinstance(node, ast.Constant) and isinstance(node.value, bytes):
+        return node.value.decode("latin-1")
     if isinstance(node, ast.Constant):
-        return node.value if isinstance(node.value, str) else node.value.decode("latin-1")
+        return str(node.value)
     if isinstance(node, ast.JoinedStr):
         return "".join(_text(part) for part in node.values)
     if isinstance(node, ast.BinOp):

@@ -60,7 +60,7 @@ def test_command_line_and_environment(customer: Source) -> None:
             seen["children"] = children.read_bytes()
 
     customer.api.before_request.append(look)
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with customer.api.lock:
         running.append(subprocess.Popen(command("sync", *customer.options), env=environment(), **quiet))
     assert running[0].wait(timeout=60) == os.EX_OK
@@ -112,9 +112,9 @@ def test_the_process_beside_is_given_no_secret(monkeypatch: pytest.MonkeyPatch) 
         given.update(more, words=words)
         return started(words, **more)
 
-    monkeypatch.setattr(process.subprocess, "Popen", start)
+    monkeypatch.setattr(subprocess, "Popen", start)
     with pool.transformers(worth_it=1) as transformers, transformers(1, lambda: None) as transformer:
-        child = transformer._process._child  # type: ignore[attr-defined]
+        child = transformer._process._child  # type: ignore[attr-defined]  # looks inside
     assert child.returncode is not None
     assert given["env"].keys() <= set(process._INHERITED)
     assert "PATH" in given["env"]

@@ -24,8 +24,10 @@ from etl.extract.credentials import Login, PermanentKey
 from etl.extract.jsonrpc import open_api
 from etl.sandbox import faults
 from etl.sandbox.failures import Failure
+from etl.sandbox.world import World
 from etl.sandbox.rpc import Request
 from etl.sandbox.transport import SandboxTransport
+from etl.sandbox.world import World
 from etl.store.engine import open_warehouse
 from tests.cli.conftest import clean, customer, vnsync  # noqa: F401 - fixtures
 from tests.support.echoes import places
@@ -161,9 +163,9 @@ def test_representations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     loaded, state = load(), State(secrets=[CANARY])
     engine = open_warehouse(f"postgresql://u:{CANARY}@h/d")
     login, key = Login("me", CANARY), PermanentKey(CANARY)
-    transport = SandboxTransport(Rig(None, engine).api)  # type: ignore[arg-type]
     clock = FakeClock()
-    rig = Rig(None, engine)  # type: ignore[arg-type]
+    rig = Rig(World(), engine)
+    transport = SandboxTransport(rig.api)
     with open_api(URL, key, clock=clock, random=rig.random, report=print, transport=transport) as api:
         held = [loaded, loaded.settings, state, engine, engine.url, login, key, api, *vars(api).values()]
         shown = [f"{one!r} {one}" for one in held if one != CANARY]

@@ -233,7 +233,12 @@ def test_two_clients_swapped() -> None:
     """Two clients behind one muddled proxy: neither takes the other's answer for its own, though each counts."""
     with calling() as one, connected(one.server, seed=2) as other:
         kept: list[bytes] = []
-        one.server.script = lambda e: e.send(message((kept.append(e.body()), e.body())[1]))
+
+        def keep(exchange: Exchange) -> None:
+            kept.append(exchange.body())
+            exchange.send(message(kept[0]))
+
+        one.server.script = keep
         one.account()
         one.server.script = lambda e: e.send(message(kept[0]))
         with pytest.raises(Transient, match="another request"):
