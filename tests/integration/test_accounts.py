@@ -210,8 +210,8 @@ def test_a_customer_list_that_announces_more_than_it_sends_ends(method: str) -> 
 def test_a_minute_limit_is_waited_out_on_the_clock() -> None:
     """P08: limit_exceeded of the minute: the reset and a second, then the same request again."""
     bench = _customer()
-    details = {"params": {"limit_type": "minute"}}
-    bench.api.faults.add(faults.error("limit_exceeded", **details), method="get.account")
+    details = {"limit_type": "minute"}
+    bench.api.faults.add(faults.error("limit_exceeded", params=details), method="get.account")
     assert bench.roster().role == "customer"
     assert bench.clock.slept == [61.0]
 

@@ -58,7 +58,7 @@ def _sizes(database: Database, names: dict[str, str]) -> dict[str, tuple[int, in
             counts = f"select (select count(*) from {name}), (select count(*) from {name}_closed)"
             found[table.name] = tuple(connection.execute(text(counts)).one())
     engine.dispose()
-    return found  # type: ignore[return-value]
+    return found
 
 
 @pytest.mark.soak

@@ -7,12 +7,13 @@ from datetime import datetime
 import pytest
 from sqlalchemy import Engine
 
+from etl.sandbox.records import Edition
 from etl.sandbox.world import CustomerPlan, World
 from tests.support import oracle
 from tests.support.rig import Rig
 
 
-def _rig(engine: Engine, numbers: int, *, step: int = 37, edition: str = "newer") -> Rig:
+def _rig(engine: Engine, numbers: int, *, step: int = 37, edition: Edition = "newer") -> Rig:
     world = World(seed=11, customers=[CustomerPlan(numbers=numbers)], role="customer", edition=edition, id_step=step)
     return Rig(world, engine)
 

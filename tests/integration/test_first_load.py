@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sqlite3
+import subprocess
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -264,7 +265,7 @@ def _unstartable(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError(11, "no more processes")
 
-    monkeypatch.setattr(process.subprocess, "Popen", refuse)
+    monkeypatch.setattr(subprocess, "Popen", refuse)
 
 
 def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -321,8 +322,13 @@ def test_one_process_serves_accounts_side_by_side(
 ) -> None:
     """Six accounts in five lanes, four desks: one process is started, and the rows are those of a run without it."""
     started: list[object] = []
-    right = process.subprocess.Popen
-    monkeypatch.setattr(process.subprocess, "Popen", lambda *a, **k: started.append(a) or right(*a, **k))
+    right = subprocess.Popen
+
+    def start(*words: Any, **more: Any) -> Any:
+        started.append(words)
+        return right(*words, **more)
+
+    monkeypatch.setattr(subprocess, "Popen", start)
     sizes = (150, 90, 200, 60, 170, 120)
     rig, alone = Rig(_agency(sizes), warehouse), Rig(_agency(sizes), other_warehouse)
     assert _helped(rig, concurrency=5).exit_code == alone.sync(page_limit=40).exit_code == 0

@@ -27,7 +27,7 @@ def _listed(bench: Bench) -> Listing:
 
 
 def _asks_for_ids(request: Request) -> bool:
-    return request.params.get("filter", {}).get("operator") == "in"
+    return bool(request.params.get("filter", {}).get("operator") == "in")
 
 
 def _told(proof: Proof) -> tuple[list[int], list[int], list[int]]:

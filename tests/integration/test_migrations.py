@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from etl.errors import Misconfigured
 from etl.store import migrations, schema
 from etl.store.engine import begin_writing, open_warehouse
+from etl.store.schema import VERSION_TABLE
 from etl.store.views import NAMES
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -45,7 +46,7 @@ def _shape(engine: Engine) -> dict[str, Any]:
                 },
             }
             for name in inspector.get_table_names()
-            if name != migrations.VERSION_TABLE
+            if name != VERSION_TABLE
         }
 
 
@@ -82,7 +83,7 @@ def test_a_downgrade_to_base_leaves_nothing(empty: Engine) -> None:
     migrations.upgrade(empty)
     migrations.downgrade(empty, "base")
     with empty.connect() as connection:
-        assert set(inspect(connection).get_table_names()) <= {migrations.VERSION_TABLE}
+        assert set(inspect(connection).get_table_names()) <= {VERSION_TABLE}
         assert inspect(connection).get_view_names() == []
     assert migrations.current(empty) is None
     assert migrations.upgrade(empty) is True

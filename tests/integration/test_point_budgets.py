@@ -63,14 +63,24 @@ def test_changes_at_once_are_all_kept(warehouse: Engine, warehouse_url: str) -> 
         assert connection.scalar(text("select state from point_budgets")) == "100"
 
 
+def _seeing(seen: list[str], after: str | None = None) -> Callable[[str, float], str]:
+    """A change that keeps what it was given, and leaves `after` or the same."""
+
+    def change(state: str, _: float) -> str:
+        seen.append(state)
+        return after or state
+
+    return change
+
+
 def test_a_table_that_is_emptied_is_begun_anew(warehouse: Engine) -> None:
     """Whoever deletes the rows, also during a run, stops nobody."""
     budget, seen = _budget(warehouse), list[str]()
     budget.change(lambda _, __: "known")
     with warehouse.begin() as connection:
         connection.execute(text("delete from point_budgets"))
-    budget.change(lambda state, _: seen.append(state) or "new")  # type: ignore[func-returns-value]
-    budget.change(lambda state, _: seen.append(state) or state)  # type: ignore[func-returns-value]
+    budget.change(_seeing(seen, "new"))
+    budget.change(_seeing(seen))
     budget.close()
     assert seen == ["", "new"]
 
@@ -85,7 +95,7 @@ def test_an_error_leaves_the_state(warehouse: Engine) -> None:
 
     with pytest.raises(LookupError):
         budget.change(fail)
-    budget.change(lambda state, _: seen.append(state) or state)  # type: ignore[func-returns-value]
+    budget.change(_seeing(seen))
     budget.close()
     assert seen == ["as it was"]
 

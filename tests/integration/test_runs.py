@@ -33,7 +33,7 @@ def _statuses(rig: Rig) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in rig.rows("select status, exit_code from sync_runs order by run_id")]
 
 
-def _once(rig: Rig, when: str, do: Callable[[], None]) -> None:
+def _once(rig: Rig, when: str, do: Callable[[], object]) -> None:
     """Do something at the next request of a method, before it is answered."""
 
     def hook(request: dict[str, Any]) -> None:
@@ -230,7 +230,7 @@ def test_a_connection_that_dies_during_the_load(postgresql_template: str, new_po
         "select pg_terminate_backend(pid) from pg_stat_activity"
         " where pid <> pg_backend_pid() and datname = current_database()"
     )
-    _once(rig, LISTING, lambda: rig.rows(kill) and None)
+    _once(rig, LISTING, lambda: rig.rows(kill))
     try:
         code = rig.sync().exit_code
     except VnsyncError as error:

@@ -6,11 +6,13 @@ import threading
 from functools import cache
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import BigInteger, Engine, select
 
+from etl.domain.tables import Kind
 from etl.load import staging
 from etl.load.bulk import BATCH
 from etl.load.staging import Stage
+from etl.store.types import TYPES
 
 
 @pytest.mark.parametrize("count", [0, 1, BATCH - 1, BATCH, BATCH + 1, 2 * BATCH + 7])
@@ -30,7 +32,7 @@ def test_a_batch_of_any_size_arrives_whole(warehouse: Engine, count: int) -> Non
 def test_tables_of_another_shape_have_other_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pooler may hand on a session in which another version made its tables: this one does not meet them."""
     mine = staging.stage_for("postgresql")
-    monkeypatch.setattr(staging, "TYPES", staging.TYPES | {staging.Kind.BOOLEAN: staging.BigInteger()})
+    monkeypatch.setattr(staging, "TYPES", TYPES | {Kind.BOOLEAN: BigInteger()})
     other = staging._stage_for.__wrapped__("postgresql")
     names = {table.name for table in (*mine.tables.values(), mine.gone)}
     assert len(names) == 9

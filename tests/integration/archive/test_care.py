@@ -88,7 +88,7 @@ def test_whole_archive_has_no_problem(rig: Rig, tmp_path: Path) -> None:
     assert found.head.startswith(f"{_runs(rig)[-1]}:")
 
 
-def _mutations(folder: Path, rng: random.Random) -> Callable[[], None]:
+def _mutations(folder: Path, rng: random.Random) -> Callable[[], object]:
     """One random change of one file: a byte, its end, its whole, its name."""
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != layout.MARKER)
     path = rng.choice(files)
@@ -97,11 +97,11 @@ def _mutations(folder: Path, rng: random.Random) -> Callable[[], None]:
     changed = content[:place] + bytes([content[place] ^ (1 << rng.randrange(8))]) + content[place + 1 :]
     return rng.choice(
         [
-            lambda: path.write_bytes(changed) and None,
-            lambda: path.write_bytes(content[:place]) and None,
+            lambda: path.write_bytes(changed),
+            lambda: path.write_bytes(content[:place]),
             lambda: path.unlink(),
-            lambda: path.rename(path.with_name(f"x{path.name}")) and None,
-            lambda: path.write_bytes(content + b"x") and None,
+            lambda: path.rename(path.with_name(f"x{path.name}")),
+            lambda: path.write_bytes(content + b"x"),
         ]
     )
 

@@ -211,7 +211,7 @@ def test_number_is_erased_where_it_does_not_belong(tmp_path: Path, body: bytes, 
 @pytest.mark.fault("E03")
 def test_same_id_of_another_customer_stays(tmp_path: Path, method: str) -> None:
     """A number of another account, or a customer, may have the same id."""
-    other = {"params": {"user_id": 2}} if method == LISTING else {"method": method}
+    other: dict[str, object] = {"params": {"user_id": 2}} if method == LISTING else {"method": method}
     theirs = PLAIN.replace(SECRET, "Somebody else").replace(PHONE, "74950000003").encode()
     recorded(tmp_path, [(PLAIN.encode(), {}), (theirs, other)])
     assert _erase(tmp_path).responses == 1

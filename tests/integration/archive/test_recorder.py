@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from etl.archive import layout
 from etl.archive.layout import existing
 from etl.archive.manifest import read_manifest
 from etl.archive.recorder import Recorder
@@ -153,7 +152,7 @@ def test_full_disk_publishes_nothing_without_evidence(
     rig.world.pass_day(share=0.2)
     before = rig.rows("select * from virtual_numbers_history order by 2, valid_from")
     with monkeypatch.context() as patch:
-        patch.setattr(layout.os, "write", Full(os.write, after))
+        patch.setattr(os, "write", Full(os.write, after))
         try:
             codes = {a.exit_code for a in rig.sync().accounts}
         except LocalTrouble as exc:

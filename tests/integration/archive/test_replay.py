@@ -17,6 +17,7 @@ from etl.errors import IntegrityBroken, Stopped, Unavailable, Usage
 from etl.extract.credentials import Login
 from etl.load import publish
 from etl.load.account import AccountLoad
+from etl.load.commit import commit
 from etl.replay import answers
 from etl.replay.rebuild import chosen
 from etl.sandbox import faults
@@ -47,7 +48,7 @@ def test_replay_finds_the_same_first_reports(warehouse: Engine, tmp_path: Path, 
     """Old, new, old, new edition, in several windows: the same fields are first reported by the same runs."""
     rig = archived(warehouse, tmp_path / "a", numbers=90, customers=2)
     for edition in ("older", "newer", "older", "newer"):
-        rig.world.edition = edition  # type: ignore[assignment] # a Literal
+        rig.world.edition = edition
         days(rig, 1, page_limit=50)
     engine = target()
     assert rebuilt(rig, engine).mismatches == {}
@@ -204,7 +205,7 @@ def test_run_killed_around_its_commit(
     """The manifest ends with what was about to be committed. The next run tells whether it was."""
     rig = archived(warehouse, tmp_path / "a")
     days(rig, 1)
-    real = publish.commit
+    real = commit
 
     def killed(*load: Any) -> None:
         if committed:
@@ -278,7 +279,12 @@ def test_missing_and_damaged_responses_are_refused(
     path = tmp_path / "a" / "objects" / digest[:2] / f"{digest[2:]}.gz"
     content = path.read_bytes()
     engine = target()
-    for change in (lambda: path.unlink(), lambda: path.write_bytes(content[:-9]), lambda: path.write_bytes(b"")):
+    changes: list[Callable[[], object]] = [
+        lambda: path.unlink(),
+        lambda: path.write_bytes(content[:-9]),
+        lambda: path.write_bytes(b""),
+    ]
+    for change in changes:
         change()
         with pytest.raises(IntegrityBroken, match=digest[:16]):
             rebuilt(rig, engine)
