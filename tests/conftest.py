@@ -12,12 +12,15 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import Engine, make_url
+from sqlalchemy import Engine
 
 from etl.store import migrations
 from etl.store.engine import open_warehouse
 from tests.support import secrets
+from tests.support.databases import at, new_database
 from tests.support.selection import mark_other_halves
+
+pytest_plugins = ["tests.support.command_line"]
 
 
 @pytest.fixture(autouse=True)
@@ -83,17 +86,6 @@ def postgresql_server() -> Iterator[str]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _at(server: str, database: str) -> str:
-    return make_url(server).set(database=database, drivername="postgresql").render_as_string(hide_password=False)
-
-
-def new_database(server: str, name: str) -> str:
-    """The URL of an empty database of this name, made for the whole session."""
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"create database {name}")
-    return _at(server, name)
-
-
 @pytest.fixture(scope="session")
 def postgresql_template(postgresql_server: str) -> str:
     """A migrated database to copy."""
@@ -111,10 +103,10 @@ def new_postgresql(postgresql_server: str) -> Iterator[Callable[..., str]]:
         with psycopg.connect(postgresql_server, autocommit=True) as connection:
             connection.execute(f"create database {name} template {template}")
         made.append(name)
-        return _at(postgresql_server, name)
+        return at(postgresql_server, name)
 
     yield make
-    hits = [f"{name}: {table}" for name in made for table in secrets.in_postgresql(_at(postgresql_server, name))]
+    hits = [f"{name}: {table}" for name in made for table in secrets.in_postgresql(at(postgresql_server, name))]
     with psycopg.connect(postgresql_server, autocommit=True) as connection:
         for name in made:
             connection.execute(f"drop database {name} with (force)")

@@ -1,5 +1,4 @@
 """A plan: what the next sync would do, exactly, and nothing written."""
-# ruff: noqa: F811 - a fixture that is imported has its tests' parameters for namesakes
 
 from __future__ import annotations
 
@@ -21,9 +20,10 @@ from etl.sandbox.transport import SandboxTransport
 from etl.sandbox.world import CustomerPlan, World
 from etl.sync.plan import Plan, plan
 from etl.sync.run import SyncOptions
-from tests.cli.conftest import clean, customer, vnsync  # noqa: F401 - fixtures
 from tests.support.rig import TOKEN, URL, Rig
 from tests.support.running import Run, Source
+
+pytestmark = pytest.mark.usefixtures("clean")
 
 
 def _rig(engine: Engine, customers: int = 1, numbers: int = 120, **more: Any) -> Rig:

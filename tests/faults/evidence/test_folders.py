@@ -1,5 +1,4 @@
 """E04, E07: archives and snapshots that are anybody's work: little memory, nothing special opened, one line."""
-# ruff: noqa: F811 - a fixture that is imported has its tests' parameters for namesakes
 
 from __future__ import annotations
 
@@ -17,10 +16,11 @@ import pytest
 
 from etl.archive.erasing import erase_number
 from etl.clock import SystemClock
-from tests.cli.conftest import clean, customer, vnsync  # noqa: F401 - fixtures
 from tests.stress.forged_archive import HEADER, Forged, spelled
 from tests.support.peaks import MOST, measured
 from tests.support.running import Outcome, Run, Source
+
+pytestmark = pytest.mark.usefixtures("clean")
 
 MIB = 2**20
 

@@ -1,5 +1,4 @@
 """E07: locks, key files and database files in whose place somebody put something else, and locks that others hold."""
-# ruff: noqa: F811 - a fixture that is imported has its tests' parameters for namesakes
 
 from __future__ import annotations
 
@@ -14,8 +13,9 @@ from sqlalchemy import make_url, text
 
 from etl.store import locks
 from etl.store.engine import open_warehouse
-from tests.cli.conftest import clean, customer, vnsync  # noqa: F401 - fixtures
 from tests.support.running import Run, Source
+
+pytestmark = pytest.mark.usefixtures("clean")
 
 LOCK = "vnsync.db.run-1.lock"
 STRANGER = "e07_stranger"

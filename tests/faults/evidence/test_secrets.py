@@ -1,5 +1,4 @@
 """E06: a key, a password and a login that the source sends back, however it spells them, wherever it puts them."""
-# ruff: noqa: F811 - a fixture that is imported has its tests' parameters for namesakes
 
 from __future__ import annotations
 
@@ -22,13 +21,14 @@ from etl.sandbox import faults
 from etl.sandbox.api import Api
 from etl.sandbox.server import serve
 from etl.sandbox.world import CustomerPlan, World
-from tests.cli.conftest import clean, customer, vnsync  # noqa: F401 - fixtures
 from tests.support.echoes import AS_ITS_OWN, SPELLINGS, Spelling, more_places, places
 from tests.support.rig import Rig
 from tests.support.running import Outcome, Run, Source
 from tests.support.scenes import Scene
 from tests.support.secrets import everything_in, write_secret
 from tests.support.source_case import how_it_ends
+
+pytestmark = pytest.mark.usefixtures("clean")
 
 _TABLES = ("sync_runs", "account_syncs", "accounts", "source_drift", "quarantine")
 MOST = (AS_ITS_OWN, "percent", "turned")

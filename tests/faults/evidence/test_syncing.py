@@ -1,5 +1,4 @@
 """E08: tampered rows in front of the commands that go on from them: `sync`, `plan` and `doctor`."""
-# ruff: noqa: F811 - a fixture that is imported has its tests' parameters for namesakes
 
 from __future__ import annotations
 
@@ -14,8 +13,9 @@ from sqlalchemy.exc import DBAPIError
 
 from etl.store import schema
 from etl.store.engine import open_warehouse
-from tests.cli.conftest import clean, customer, vnsync  # noqa: F401 - fixtures
 from tests.support.running import Outcome, Run, Source
+
+pytestmark = pytest.mark.usefixtures("clean")
 
 RELIED_ON = (
     schema.accounts, schema.account_syncs, schema.sync_runs, schema.account_claims, schema.installations,

@@ -1,7 +1,5 @@
 """G06, G12: one cause is one line and its own exit code; formats, codes and suggestions of every command."""
 
-# ruff: noqa: F811 - a fixture that is imported has its tests' parameters for namesakes
-
 from __future__ import annotations
 
 import json
@@ -19,10 +17,11 @@ from etl.domain.runs import AccountResult, AccountStatus, RunStatus, outcome, re
 from etl.read.status import AccountState, LastRun, Status, failure_code
 from etl.sandbox import faults
 from etl.sandbox.world import CustomerPlan, World
-from tests.cli.conftest import agency, clean, vnsync  # noqa: F401 - fixtures
 from tests.support.checkout import ROOT
 from tests.support.running import Run, Source, listening
 from tests.support.terminals import on_terminal
+
+pytestmark = pytest.mark.usefixtures("clean")
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 

@@ -1,7 +1,5 @@
 """G07, G11: whatever a setting holds, it is used as it was meant, or refused with 78 and its name."""
 
-# ruff: noqa: F811 - a fixture that is imported has its tests' parameters for namesakes
-
 from __future__ import annotations
 
 from pathlib import Path
@@ -10,8 +8,9 @@ import pytest
 
 from etl.config.settings import DECLARED, load
 from etl.errors import Misconfigured
-from tests.cli.conftest import clean, customer, vnsync  # noqa: F401 - fixtures
 from tests.support.running import TOKEN, Run, Source
+
+pytestmark = pytest.mark.usefixtures("clean")
 
 NO_RECORDER = "~nobody-of-that-name"
 PATHS = [name for name, accepted in DECLARED.items() if "path" in accepted.description]

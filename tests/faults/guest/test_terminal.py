@@ -1,7 +1,5 @@
 """G08: what a person sees on a real terminal of 40, 60, 80 and 120 columns."""
 
-# ruff: noqa: F811 - a fixture that is imported has its tests' parameters for namesakes
-
 from __future__ import annotations
 
 import re
@@ -15,9 +13,10 @@ from etl.report.terminal.paragraphs import folded
 from etl.report.terminal.tables import Table, fitting
 from etl.sandbox import faults
 from etl.sandbox.world import CustomerPlan, World
-from tests.cli.conftest import clean, vnsync  # noqa: F401 - fixtures
 from tests.support.running import Run, Source, listening
 from tests.support.terminals import WIDTHS, figures_in, on_terminal, words_in
+
+pytestmark = pytest.mark.usefixtures("clean")
 
 SEPARATE = re.compile(r"[─\n]|\s{2,}")
 TIMES = re.compile(r"\b\d+(?:\.\d+)? (?:s|min)\b|\b\d\d:\d\d:\d\d\b|Run \d+|run \d+|\b[0-9a-f]{64}\b")

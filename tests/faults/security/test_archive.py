@@ -1,7 +1,5 @@
 """S03, S14, S21: what an archive lets in and out: no key, no other reader, no forged page."""
 
-# ruff: noqa: F811 - a fixture that is imported has its tests' parameters for namesakes
-
 from __future__ import annotations
 
 import gzip
@@ -14,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from etl.sandbox import faults
-from tests.cli.conftest import clean, customer, vnsync  # noqa: F401 - fixtures
 from tests.support.archive_folders import body, kind, manifest
 from tests.support.running import Run, Source, command, environment
 from tests.support.secrets import CANARY, TRACE
+
+pytestmark = pytest.mark.usefixtures("clean")
 
 
 def _lines(folder: Path) -> list[dict[str, object]]:

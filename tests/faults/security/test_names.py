@@ -1,7 +1,5 @@
 """S05, S10, S11: names from outside that would be SQL, terminal sequences, or lines of a log."""
 
-# ruff: noqa: F811 - a fixture that is imported has its tests' parameters for namesakes
-
 from __future__ import annotations
 
 import json
@@ -19,10 +17,11 @@ import pytest
 from etl.domain import tables
 from etl.sandbox import faults
 from etl.sandbox.world import CustomerPlan, World
-from tests.cli.conftest import clean, customer, vnsync  # noqa: F401 - fixtures
 from tests.support.running import Run, Source, command, environment, listening
 from tests.support.scenes import Scene
 from tests.support.sqlish import SQLISH
+
+pytestmark = pytest.mark.usefixtures("clean")
 
 # -- S05
 

@@ -1,7 +1,5 @@
 """S02, S14, S20: the key and the process: its command line, its children, its files' modes, the folder it stands in."""
 
-# ruff: noqa: F811 - a fixture that is imported has its tests' parameters for namesakes
-
 from __future__ import annotations
 
 import json
@@ -20,9 +18,10 @@ from etl.cli.main import COMMANDS, cli
 from etl.config.settings import DECLARED
 from etl.store.engine import open_warehouse
 from etl.workers import pool, process
-from tests.cli.conftest import clean, customer, vnsync  # noqa: F401 - fixtures
 from tests.support.running import Run, Source, command, environment
 from tests.support.secrets import CANARY, TRACE, write_secret
+
+pytestmark = pytest.mark.usefixtures("clean")
 
 SECRETS = {"api_token", "api_password"}
 

@@ -1,7 +1,5 @@
 """S09: names and errors from outside that would be markup, scripts, styles, links or formulas in the report."""
 
-# ruff: noqa: F811 - a fixture that is imported has its tests' parameters for namesakes
-
 from __future__ import annotations
 
 import re
@@ -17,9 +15,10 @@ from sqlalchemy import Engine
 from etl.sandbox import faults
 from etl.sandbox.world import CustomerPlan, World
 from etl.store.engine import open_warehouse
-from tests.cli.conftest import clean, vnsync  # noqa: F401 - fixtures
 from tests.support.rig import Rig
 from tests.support.running import Run
+
+pytestmark = pytest.mark.usefixtures("clean")
 
 EVIL = (
     "<script>alert(1)</script>",

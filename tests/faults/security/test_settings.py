@@ -1,7 +1,5 @@
 """S04, S12, S13: where the key is sent, and that nothing loosens the way there."""
 
-# ruff: noqa: F811 - a fixture that is imported has its tests' parameters for namesakes
-
 from __future__ import annotations
 
 import ast
@@ -18,10 +16,11 @@ import etl
 from etl.cli.main import COMMANDS, cli
 from etl.config.settings import DECLARED
 from etl.sandbox import faults
-from tests.cli.conftest import clean, customer, vnsync  # noqa: F401 - fixtures
 from tests.support.certificates import Authority
 from tests.support.running import Run, Source
 from tests.support.secrets import CANARY, write_secret
+
+pytestmark = pytest.mark.usefixtures("clean")
 
 PACKAGE = Path(etl.__file__).parent
 

@@ -3,8 +3,6 @@
 Beyond what is asserted here, `tests/conftest.py` and `Outcome` search every output, file and database for it.
 """
 
-# ruff: noqa: F811 - a fixture that is imported has its tests' parameters for namesakes
-
 from __future__ import annotations
 
 import logging
@@ -24,17 +22,17 @@ from etl.extract.credentials import Login, PermanentKey
 from etl.extract.jsonrpc import open_api
 from etl.sandbox import faults
 from etl.sandbox.failures import Failure
-from etl.sandbox.world import World
 from etl.sandbox.rpc import Request
 from etl.sandbox.transport import SandboxTransport
 from etl.sandbox.world import World
 from etl.store.engine import open_warehouse
-from tests.cli.conftest import clean, customer, vnsync  # noqa: F401 - fixtures
 from tests.support.echoes import places
 from tests.support.rig import URL, FakeClock, Rig
 from tests.support.running import Run, Source, command, environment
 from tests.support.scenes import Scene
 from tests.support.secrets import CANARY, in_bytes, in_files, in_text
+
+pytestmark = pytest.mark.usefixtures("clean")
 
 ERRORS = "select error from sync_runs union all select error from account_syncs"
 ECHOES = places(CANARY)

@@ -1,5 +1,4 @@
 """Looking after an archive: what verification finds, pruning, and the erasure of one number."""
-# ruff: noqa: F811 - a fixture that is imported has its tests' parameters for namesakes
 
 from __future__ import annotations
 
@@ -29,11 +28,12 @@ from etl.errors import IntegrityBroken, LocalTrouble, TryLater, Usage
 from etl.replay.rebuild import chosen, replay
 from etl.store import migrations
 from etl.store.engine import open_warehouse
-from tests.cli.conftest import clean, customer, vnsync  # noqa: F401 - fixtures
-from tests.conftest import new_database
 from tests.support.archive_folders import archived, body, kind, manifest, now
+from tests.support.databases import new_database
 from tests.support.rig import Rig
 from tests.support.running import Run, Source
+
+pytestmark = pytest.mark.usefixtures("clean")
 
 FOUR_DAYS = "four_days_of_care"
 """The database that is copied for each test."""
