@@ -1,13 +1,18 @@
-"""Habits that CONTRIBUTING.md asks of tests: fixtures are imported from nowhere."""
+"""Habits that CONTRIBUTING.md asks of tests: fixtures are imported from nowhere, and no type is ignored silently."""
 
 from __future__ import annotations
 
 import ast
+import io
+import re
+import tokenize
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tests.support.checkout import ROOT
 
+REASONED = re.compile(r"# type: ignore\[[\w, -]+\]\s+# \S")
+"""An ignore names what it ignores, and a second comment says why."""
 PLANTED = {
     "tests.here.conftest": "import pytest\n@pytest.fixture\ndef lamp(): ...\n",
     "tests.here.test_one": "import pytest\n@pytest.fixture(scope='module')\ndef desk(): ...\ndef plain(): ...\n",
@@ -54,6 +59,14 @@ def imported_fixtures(sources: Mapping[str, str]) -> set[str]:
     }
 
 
+def ignores_without_reason(source: str) -> list[int]:
+    """The lines of a module on which a type is ignored without a code, or without a reason."""
+    if "type: ignore" not in source:
+        return []
+    comments = [t for t in tokenize.generate_tokens(io.StringIO(source).readline) if t.type == tokenize.COMMENT]
+    return [t.start[0] for t in comments if "type: ignore" in t.string and not REASONED.search(t.string)]
+
+
 def test_an_imported_fixture_is_found() -> None:
     """One of another test's file, and whatever is taken from a conftest; not what is no fixture."""
     assert imported_fixtures(PLANTED) == {
@@ -66,3 +79,20 @@ def test_an_imported_fixture_is_found() -> None:
 def test_no_fixture_is_imported() -> None:
     """Fixtures that several files use are in the conftest.py of their folder, or in a plugin that it names."""
     assert imported_fixtures(_sources("tests")) == set()
+
+
+def test_an_ignore_without_its_reason_is_found() -> None:
+    """Bare, or with a code alone."""
+    lines = [
+        "a = b",
+        "a = b  # type: ignore",
+        "a = b  # type: ignore[misc]",
+        "a = b  # type: ignore[misc]  # a stand-in",
+    ]
+    assert ignores_without_reason("\n".join(lines)) == [2, 3]
+
+
+def test_each_ignored_type_has_its_reason() -> None:
+    """In tests and benchmarks: what is ignored, and why, on the line itself."""
+    found = {name: ignores_without_reason(source) for name, source in _sources("tests", "benchmarks").items()}
+    assert {name: lines for name, lines in found.items() if lines} == {}
