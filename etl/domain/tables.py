@@ -1,6 +1,7 @@
 """Declaration of the data tables, the only one: schema, staging, comparison, views and all readers are built from it.
 
 Keys and columns are those of the public contract. Every table also carries `account_id` as the first part of its key.
+Each table and column has its sentence beside it (`meaning`): comments, docs and metadata are made from it.
 """
 
 from __future__ import annotations
@@ -8,6 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
+from typing import Any
+
+from etl.domain.meaning import Meaning
+
+METHOD = "get.virtual_numbers"
+"""The API's method whose answer holds every field of these tables."""
+NOT_SENT = "the API sent none"
 
 
 class Kind(Enum):
@@ -29,6 +38,12 @@ class Column:
 
     name: str
     kind: Kind
+    meaning: str = ""
+    """What it holds, with unit and time zone; the beginning of its sentence."""
+    null: str = NOT_SENT
+    """What null means, in a value column."""
+    field: str | None = None
+    """Path in a number's record, if it is not the table's `path` and the column's name."""
     personal: bool = False
     """Whether it may identify a person: an erasure empties it, and the chain holds only a digest of it."""
     later: bool = False
@@ -52,11 +67,13 @@ class Table:
     `per_number`: each row belongs to one number (the number itself, its links) and is added and removed with its
     record. The other tables are shared: a row exists as long as a row refers to it. `sought`: columns by which people
     look up rows, besides the key; `followed`: a part of the key by which rows are looked up in all accounts at once.
-    `path`: place in a number's record from which the columns are read, as in `source_drift`.
+    `path`: place in a number's record from which the columns are read, as in `source_drift`. `meaning`: one sentence
+    about its current rows, without a full stop.
     """
 
     name: str
     entity: str
+    meaning: str
     path: str
     key: tuple[Column, ...]
     values: tuple[Column, ...] = ()
@@ -100,78 +117,123 @@ class Table:
         """Path of a field in a number's record: `$.scenarios[].is_active`."""
         return f"{self.path}.{field}"
 
+    def meaning_of(self, column: Column) -> Meaning:
+        """The meaning of one of the columns."""
+        null = f"{column.null}, or erased" if column.personal else column.null
+        return Meaning(
+            text=column.meaning,
+            null=None if column in self.key else null,
+            field=f"{METHOD} {column.field or self.path_of(column.name)}",
+            personal=column.personal,
+        )
 
-def _columns(kind: Kind, *names: str, personal: bool = False) -> tuple[Column, ...]:
-    return tuple(Column(name=name, kind=kind, personal=personal) for name in names)
+
+def _column(kind: Kind, name: str, meaning: str, **more: Any) -> Column:
+    return Column(name=name, kind=kind, meaning=meaning, **more)
 
 
-_integers = Kind.INTEGER
-_text = Kind.TEXT
-_extra = _columns(Kind.JSON, "extra")
+_integer = partial(_column, Kind.INTEGER)
+_text = partial(_column, Kind.TEXT)
+_truth = partial(_column, Kind.BOOLEAN)
+
+
+def _extra(path: str, *, personal: bool = False) -> Column:
+    text = "Fields of the API's object that have no column, as a JSON object"
+    null = "the API sent no such field"
+    return _column(Kind.JSON, "extra", text, null=null, field=f"{path}.*", personal=personal)
+
+
 _of_number = Reference(columns=("virtual_number_id",), table="virtual_numbers")
 _of_site = Reference(columns=("site_id",), table="sites")
 
 VIRTUAL_NUMBERS = Table(
     name="virtual_numbers",
     entity="number",
+    meaning="Virtual numbers that each account has now, one row for each",
     path="$",
     per_number=True,
     sought=("virtual_phone_number", "redirection_phone_number"),
     followed=("virtual_number_id",),
-    key=_columns(_integers, "virtual_number_id"),
+    key=(_integer("virtual_number_id", "Id of the number", field="$.id"),),
     values=(
-        *_columns(_integers, "child_customer_id"),
-        *_columns(_text, "virtual_phone_number", "redirection_phone_number", personal=True),
-        *_columns(_text, "activation_date", "status", "category", "type"),
-        *_columns(_text, "comment", "name", personal=True),
-        *_columns(Kind.JSON, "extra", personal=True),
+        _integer("child_customer_id", "Id of the agent's customer that has the number"),
+        _text("virtual_phone_number", "Phone number as sent, usually digits with the country code", personal=True),
+        _text("redirection_phone_number", "Phone number to which calls are redirected, as sent", personal=True),
+        _text("activation_date", "Time of activation as sent, in the account's time zone and never converted"),
+        _text("status", "State of the number in the vendor's word, such as active or limit_lock"),
+        _text("category", "Category of the number in the vendor's word, such as usual or gold"),
+        _text("type", "Kind of use in the vendor's word: va, call_tracking or dynamic_call_tracking"),
+        _text("comment", "Comment that a user wrote about the number", personal=True),
+        _text("name", "Name that a user gave to the number", personal=True),
+        _extra("$", personal=True),
     ),
 )
 CAMPAIGNS = Table(
     name="campaigns",
     entity="campaign",
+    meaning="Advertising campaigns that hold a number now, one row for each",
     path="$.campaigns[]",
-    key=_columns(_integers, "campaign_id"),
-    values=(*_columns(_text, "campaign_name"), *_columns(_integers, "site_id"), *_extra),
+    key=(_integer("campaign_id", "Id of the campaign"),),
+    values=(
+        _text("campaign_name", "Name of the campaign"),
+        _integer("site_id", "Id of the site to which the campaign belongs"),
+        _extra("$.campaigns[]"),
+    ),
     references=(_of_site,),
 )
 SITES = Table(
     name="sites",
     entity="site",
+    meaning="Websites to which a campaign or a site block of a number belongs now, one row for each",
     path="$.campaigns[]",
-    key=_columns(_integers, "site_id"),
-    values=_columns(_text, "site_domain_name"),
+    key=(_integer("site_id", "Id of the site"),),
+    values=(_text("site_domain_name", "Domain name of the site"),),
 )
 SITE_BLOCKS = Table(
     name="site_blocks",
     entity="site block",
+    meaning="Number blocks of websites in which a number is shown now, one row for each",
     path="$.campaigns[].site_blocks[]",
-    key=_columns(_integers, "site_block_id"),
-    values=(*_columns(_text, "site_block_name"), *_columns(_integers, "site_id"), *_extra),
+    key=(_integer("site_block_id", "Id of the site block"),),
+    values=(
+        _text("site_block_name", "Name of the site block"),
+        _integer("site_id", "Id of the site that has the block", field="$.campaigns[].site_id"),
+        _extra("$.campaigns[].site_blocks[]"),
+    ),
     references=(_of_site,),
 )
 SCENARIOS = Table(
     name="scenarios",
     entity="scenario",
+    meaning="Scenarios that process the calls of a number now, one row for each",
     path="$.scenarios[]",
-    key=_columns(_integers, "scenario_id"),
-    values=_columns(_text, "scenario_name"),
+    key=(_integer("scenario_id", "Id of the scenario"),),
+    values=(_text("scenario_name", "Name of the scenario"),),
 )
 NUMBER_CAMPAIGNS = Table(
     name="virtual_number_campaigns",
     entity="campaign of a number",
+    meaning="Links that say which campaign holds which number now, one row for each pair",
     path="$.campaigns[]",
     per_number=True,
-    key=_columns(_integers, "virtual_number_id", "campaign_id"),
+    key=(
+        _integer("virtual_number_id", "Id of the number that the campaign holds", field="$.id"),
+        _integer("campaign_id", "Id of the campaign that holds the number"),
+    ),
     references=(_of_number, Reference(columns=("campaign_id",), table="campaigns")),
 )
 NUMBER_SITE_BLOCKS = Table(
     name="virtual_number_site_blocks",
     entity="site block of a number",
+    meaning="Links that say in which site block a campaign shows a number now, one row for each",
     path="$.campaigns[].site_blocks[]",
     per_number=True,
-    key=_columns(_integers, "virtual_number_id", "campaign_id", "site_block_id"),
-    values=_columns(Kind.BOOLEAN, "is_tracking"),
+    key=(
+        _integer("virtual_number_id", "Id of the number that is shown", field="$.id"),
+        _integer("campaign_id", "Id of the campaign that holds the number", field="$.campaigns[].campaign_id"),
+        _integer("site_block_id", "Id of the site block in which the number is shown"),
+    ),
+    values=(_truth("is_tracking", "Whether call tracking is on for the number in this site block, as sent"),),
     references=(
         Reference(columns=("virtual_number_id", "campaign_id"), table="virtual_number_campaigns"),
         Reference(columns=("site_block_id",), table="site_blocks"),
@@ -180,10 +242,18 @@ NUMBER_SITE_BLOCKS = Table(
 NUMBER_SCENARIOS = Table(
     name="virtual_number_scenarios",
     entity="scenario of a number",
+    meaning="Links that say which scenario processes the calls of which number now, by which rule",
     path="$.scenarios[]",
     per_number=True,
-    key=_columns(_integers, "virtual_number_id", "scenario_id", "call_processing_rule_id"),
-    values=(*_columns(Kind.BOOLEAN, "is_active"), *_extra),
+    key=(
+        _integer("virtual_number_id", "Id of the number whose calls are processed", field="$.id"),
+        _integer("scenario_id", "Id of the scenario that processes them"),
+        _integer("call_processing_rule_id", "Id of the rule that selects the scenario, 0 where it is not reported"),
+    ),
+    values=(
+        _truth("is_active", "Whether the scenario is active for the number, as sent"),
+        _extra("$.scenarios[]"),
+    ),
     references=(_of_number, Reference(columns=("scenario_id",), table="scenarios")),
 )
 

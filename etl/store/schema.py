@@ -1,245 +1,55 @@
-"""Schema of the warehouse for SQLAlchemy; the data tables are made from the declarations in `domain.tables`."""
+"""Schema of the warehouse for SQLAlchemy; the data tables are made from the declarations in `domain.tables`.
+
+The other tables are declared in `service_tables`, and are attributes of this module, too.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import (
-    Boolean,
-    CheckConstraint,
-    Column,
-    Connection,
-    ForeignKeyConstraint,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    Table,
-    Text,
-    event,
-    false,
-)
+from sqlalchemy import CheckConstraint, Column, Connection, ForeignKeyConstraint, Index, Table, event
 
 from etl.domain import tables as declared
+from etl.domain.meaning import Meaning
+from etl.store.declaring import MEANING, account_key, column, meant, run_references
+from etl.store.declaring import metadata as metadata
+from etl.store.service_tables import account_claims as account_claims
+from etl.store.service_tables import account_syncs as account_syncs
+from etl.store.service_tables import accounts as accounts
+from etl.store.service_tables import chain_sections as chain_sections
+from etl.store.service_tables import erasures as erasures
+from etl.store.service_tables import first_reported as first_reported
+from etl.store.service_tables import installations as installations
+from etl.store.service_tables import listing_states as listing_states
+from etl.store.service_tables import listing_windows as listing_windows
+from etl.store.service_tables import point_budgets as point_budgets
+from etl.store.service_tables import quarantine as quarantine
+from etl.store.service_tables import source_drift as source_drift
+from etl.store.service_tables import sync_runs as sync_runs
 from etl.store.types import ID, TYPES, UtcDateTime, storage_class
 
 VERSION_TABLE = "vnsync_version"
 """Table in which Alembic keeps the schema's version. Its name is our own: other programs use `alembic_version`."""
-
-metadata = MetaData(
-    naming_convention={
-        "pk": "pk_%(table_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    }
-)
+VERSION_MEANING = "Version of the schema, one row"
+VERSION_COLUMNS = {"version_num": Meaning(text="Revision of the migrations that made the schema, such as 0001")}
+"""Meaning of that table and of its column, which Alembic makes."""
 
 
-def _key(name: str) -> Column[int]:
-    return Column(name, ID, primary_key=True, autoincrement=False, nullable=False)
+def _data_columns(table: declared.Table) -> list[Column[Any]]:
+    key = [_data_column(table, c, primary_key=True, autoincrement=False) for c in table.key]
+    return [account_key(), *key, *(_data_column(table, c) for c in table.values)]
 
 
-def _runs(*names: str) -> list[ForeignKeyConstraint]:
-    return [ForeignKeyConstraint([name], ["sync_runs.run_id"]) for name in names]
+def _data_column(table: declared.Table, declaration: declared.Column, **more: Any) -> Column[Any]:
+    return meant(declaration.name, TYPES[declaration.kind], table.meaning_of(declaration), **more)
 
 
-sync_runs = Table(
-    "sync_runs",
-    metadata,
-    _key("run_id"),
-    Column("started_at", UtcDateTime, nullable=False),
-    Column("finished_at", UtcDateTime),
-    Column("status", Text, nullable=False),
-    Column("exit_code", Integer),
-    Column("source_url", Text, nullable=False),
-    Column("version", Text, nullable=False),
-    Column("error", Text),
-    CheckConstraint("status in ('running', 'succeeded', 'partial', 'held', 'failed', 'interrupted')", name="status"),
-    CheckConstraint("(status = 'running') = (finished_at is null)", name="finished"),
-)
-
-installations = Table(
-    "installations",
-    metadata,
-    _key("binding_id"),
-    Column("origin", Text, nullable=False),
-    Column("bound_at", UtcDateTime, nullable=False),
-    Column("run_id", ID),
-    CheckConstraint("(binding_id = 1) = (run_id is not null)", name="first"),
-    *_runs("run_id"),
-)
-"""Installations to which the accounts belong. The highest `binding_id` is in force; the others stay as a record."""
-
-accounts = Table(
-    "accounts",
-    metadata,
-    _key("account_id"),
-    Column("account_name", Text),
-    Column("timezone", Text),
-    Column("first_run_id", ID, nullable=False),
-    Column("last_run_id", ID, nullable=False),
-    Column("listed_by_user_id", ID),
-    Column("listed_by_credential", Text),
-    Column("described_at", UtcDateTime),
-    Column("users_compared_at", UtcDateTime),
-    *_runs("first_run_id", "last_run_id"),
-)
-"""Facts about each account. `listed_by_...`: the viewer through whom its open numbers were listed; `described_at`: when
-name and time zone were last requested; `users_compared_at`: when the listings of its other users were last compared."""
-
-account_syncs = Table(
-    "account_syncs",
-    metadata,
-    _key("run_id"),
-    _key("account_id"),
-    Column("status", Text, nullable=False),
-    Column("started_at", UtcDateTime, nullable=False),
-    Column("observed_at", UtcDateTime),
-    Column("strategy", Text),
-    Column("requests", Integer, nullable=False),
-    Column("retries", Integer, nullable=False),
-    Column("reported_total", Integer),
-    Column("listed_numbers", Integer),
-    *(
-        Column(name, Integer, nullable=False)
-        for name in ("unaccounted", "suspects", "duplicates", "conflicts", "quarantined", "rows_opened", "rows_closed")
-    ),
-    Column("account_name", Text),
-    Column("timezone", Text),
-    Column("listed_by_user_id", ID),
-    Column("listed_by_credential", Text),
-    Column("viewer_changed", Boolean, nullable=False, server_default=false()),
-    Column("unreachable", Text),
-    Column("chain_digest", Text),
-    Column("exit_code", Integer, nullable=False, server_default="0"),
-    Column("error", Text),
-    CheckConstraint("status in ('succeeded', 'held', 'failed', 'unreachable')", name="status"),
-    CheckConstraint("(status = 'unreachable') = (unreachable is not null)", name="unreachable"),
-    CheckConstraint("status <> 'succeeded' or observed_at is not null", name="observed"),
-    Index("ix_account_syncs_account_id_observed_at", "account_id", "observed_at", unique=True),
-    *_runs("run_id"),
-)
-
-chain_sections = Table(
-    "chain_sections",
-    metadata,
-    _key("account_id"),
-    _key("run_id"),
-    Column("table_name", Text, primary_key=True),
-    Column("change", Text, primary_key=True),
-    Column("versions", Integer, nullable=False),
-    Column("digest", Text, nullable=False),
-    Column("locator", Text, nullable=False),
-    CheckConstraint("change in ('closed', 'opened')", name="change"),
-    *_runs("run_id"),
-)
-"""Sections of the chain's links, so that `verify` can name the table and the row that was edited."""
-
-quarantine = Table(
-    "quarantine",
-    metadata,
-    Column("quarantine_id", ID, primary_key=True),
-    Column("run_id", ID, nullable=False),
-    Column("account_id", ID, nullable=False),
-    Column("virtual_number_id", ID),
-    Column("path", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("record", Text, nullable=False),
-    Index("ix_quarantine_account_id_run_id", "account_id", "run_id"),
-    *_runs("run_id"),
-)
-
-source_drift = Table(
-    "source_drift",
-    metadata,
-    _key("account_id"),
-    Column("path", Text, primary_key=True),
-    Column("kind", Text, primary_key=True),
-    Column("value", Text, primary_key=True),
-    Column("first_run_id", ID, nullable=False),
-    Column("last_run_id", ID, nullable=False),
-    *_runs("first_run_id", "last_run_id"),
-)
-
-first_reported = Table(
-    "first_reported",
-    metadata,
-    _key("account_id"),
-    Column("path", Text, primary_key=True),
-    _key("run_id"),
-    *_runs("run_id"),
-)
-"""Fields that a run received for an account whose previous sync did not have them: known since then, not changed then.
-
-`path` is written as in `source_drift`. One row for each time: a source may change its edition back and forth.
-"""
-
-erasures = Table(
-    "erasures",
-    metadata,
-    _key("account_id"),
-    _key("virtual_number_id"),
-    Column("valid_from", UtcDateTime, primary_key=True, nullable=False),
-    Column("digest", Text, nullable=False),
-    Column("erased_at", UtcDateTime, nullable=False),
-    Column("reason", Text),
-)
-"""Versions of numbers whose personal columns were emptied, with the digest of the old values: the chain stays valid."""
-
-account_claims = Table(
-    "account_claims",
-    metadata,
-    _key("account_id"),
-    Column("run_id", ID, nullable=False),
-    *_runs("run_id"),
-)
-"""Claims: the live run that is about to publish each account. The claim of a dead run has no effect."""
-
-point_budgets = Table(
-    "point_budgets",
-    metadata,
-    Column("credential", Text, primary_key=True),
-    Column("state", Text, nullable=False),
-    Column("roster", Text),
-    Column("roster_at", UtcDateTime),
-    Column("leased_until", UtcDateTime),
-)
-"""API points of each token, where processes share them, and its roster. The table may be emptied at any time."""
-
-listing_states = Table(
-    "listing_states",
-    metadata,
-    _key("account_id"),
-    Column("run_id", ID, nullable=False),
-    Column("observed_at", UtcDateTime, nullable=False),
-    Column("version", Text, nullable=False),
-    Column("drift_entries", Text, nullable=False),
-    *_runs("run_id"),
-)
-"""Published sync to which the rows of `listing_windows` belong. Both tables may be emptied at any time."""
-
-listing_windows = Table(
-    "listing_windows",
-    metadata,
-    _key("account_id"),
-    _key("after_id"),
-    Column("upto_id", ID),
-    Column("numbers", Integer, nullable=False),
-    Column("digest", LargeBinary, nullable=False),
-    Column("control_ids", LargeBinary, nullable=False),
-    Column("drift_entries", Text, nullable=False),
-    Column("ids", LargeBinary, nullable=False),
-    Column("digests", LargeBinary, nullable=False),
-    Column("phones", LargeBinary, nullable=False),
-)
-"""Fingerprints of the listing, a row for each window; ids and others are packed, because they are read as a whole."""
+def _valid_from(**more: Any) -> Column[Any]:
+    return column("valid_from", UtcDateTime, "Instant in UTC at which the version was first observed", **more)
 
 
-def _data_columns(table: declared.Table) -> list[Column[object]]:
-    key = [Column(c.name, TYPES[c.kind], primary_key=True, autoincrement=False, nullable=False) for c in table.key]
-    return [_key("account_id"), *key, *(Column(c.name, TYPES[c.kind]) for c in table.values)]
+def _opened_run_id() -> Column[Any]:
+    return column("opened_run_id", ID, "Run that observed the beginning of the version")
 
 
 ONLY_ON = "only_on"
@@ -305,13 +115,14 @@ def _current(table: declared.Table) -> Table:
         table.name,
         metadata,
         *_data_columns(table),
-        Column("valid_from", UtcDateTime, nullable=False),
-        Column("opened_run_id", ID, nullable=False),
+        _valid_from(),
+        _opened_run_id(),
         *_foreign_keys(table),
         *_indexes(table),
         *_lookup_indexes(table, table.name),
         _begin_index(table.name),
         sqlite_with_rowid=False,
+        info={MEANING: table.meaning},
     )
 
 
@@ -320,16 +131,17 @@ def _closed(table: declared.Table) -> Table:
         f"{table.name}_closed",
         metadata,
         *_data_columns(table),
-        Column("valid_from", UtcDateTime, primary_key=True, nullable=False),
-        Column("valid_to", UtcDateTime, nullable=False),
-        Column("opened_run_id", ID, nullable=False),
-        Column("closed_run_id", ID, nullable=False),
+        _valid_from(primary_key=True),
+        column("valid_to", UtcDateTime, "Instant in UTC at which the version was first observed to have ended"),
+        _opened_run_id(),
+        column("closed_run_id", ID, "Run that observed the end of the version"),
         CheckConstraint("valid_to > valid_from", name="period"),
         *_lookup_indexes(table, f"{table.name}_closed"),
         Index(f"ix_{table.name}_closed_valid_from", "valid_from"),
         Index(f"ix_{table.name}_closed_valid_to", "valid_to"),
-        *_runs("opened_run_id", "closed_run_id"),
+        *run_references("opened_run_id", "closed_run_id"),
         sqlite_with_rowid=False,
+        info={MEANING: f"Versions of rows of {table.name} that have ended, by a change or because the row is gone"},
     )
 
 

@@ -8,6 +8,7 @@ import tokenize
 
 import pytest
 
+from etl.store.relations import relations
 from tests.support.checkout import ROOT
 
 PAGE = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
@@ -55,3 +56,10 @@ def test_no_identifier_contains_a_retired_word() -> None:
         if (names := retired_in(path.read_text(encoding="utf-8"), retired_words()))
     }
     assert found == {}
+
+
+def test_no_sentence_about_a_table_contains_a_retired_word() -> None:
+    """Tables, views and columns are described in the words of the glossary."""
+    sentences = [r.sentence for r in relations()] + [c.meaning.sentence for r in relations() for c in r.columns]
+    assert sentences
+    assert [said for said in sentences if retired_words() & set(_parts(said.replace("-", " ")))] == []

@@ -31,10 +31,10 @@ from tests.support.rig import FakeClock, Rig
 EDITS: dict[str, tuple[tuple[str, str], ...]] = {
     "etl/domain/tables.py": (
         (
-            '*_columns(Kind.JSON, "extra", personal=True),\n    ),\n)\nCAMPAIGNS',
-            '*_columns(Kind.JSON, "extra", personal=True),\n'
-            '        Column(name="region", kind=Kind.TEXT, later=True),\n'
-            '        Column(name="owner", kind=Kind.TEXT, personal=True, later=True),\n    ),\n)\nCAMPAIGNS',
+            '_extra("$", personal=True),\n    ),\n)\nCAMPAIGNS',
+            '_extra("$", personal=True),\n'
+            '        _text("region", "Region of the number", later=True),\n'
+            '        _text("owner", "Owner of the number", personal=True, later=True),\n    ),\n)\nCAMPAIGNS',
         ),
     ),
     "etl/transform/records.py": (

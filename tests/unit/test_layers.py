@@ -20,7 +20,7 @@ _ARCHIVE = _BASE | {"archive", "files"}
 _BELOW_SYNC = _STAGES | {"load", "read", "workers"}
 _READERS = _STAGES | {"read", "files"}
 _REPLAY = _BELOW_SYNC | _ARCHIVE | {"replay", "sync"}
-_TOP = _REPLAY | {"report", "clock", "config", "sandbox", "cli", "snapshot", "verify", "erasure", "demo"}
+_TOP = _REPLAY | {"report", "clock", "config", "sandbox", "cli", "snapshot", "verify", "erasure", "demo", "describe"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "files": set(),
@@ -41,6 +41,7 @@ ALLOWED: dict[str, set[str]] = {
     "replay": _REPLAY,
     "report": _BELOW_SYNC | {"report", "replay", "snapshot", "sync"},
     "sandbox": {"sandbox"},
+    "describe": _BASE | {"store", "describe"},
     "demo": _BASE | {"clock", "config", "store", "demo"},
     "cli": _TOP,
     "__main__": _TOP,
@@ -49,8 +50,8 @@ ALLOWED: dict[str, set[str]] = {
 
 PURE = {
     "domain": {
-        "collections", "dataclasses", "datetime", "decimal", "enum", "hashlib", "itertools", "json", "math", "operator",
-        "re", "typing", "zlib",
+        "collections", "dataclasses", "datetime", "decimal", "enum", "functools", "hashlib", "itertools", "json",
+        "math", "operator", "re", "typing", "zlib",
     },
     "transform": {
         "array", "collections", "contextlib", "dataclasses", "datetime", "decimal", "enum", "functools", "hashlib",
