@@ -193,7 +193,7 @@ def _installation(engine: Engine, url: str) -> Finding:
 
 def _tables(engine: Engine) -> Iterator[Finding]:
     """Whether every table, index, constraint and view still is as the migrations created it."""
-    from etl.store import inspection, schema_check
+    from etl.store import comments, inspection, schema_check
 
     try:
         inspected = inspection.inspect(engine)
@@ -204,7 +204,8 @@ def _tables(engine: Engine) -> Iterator[Finding]:
         if not inspected.problems and not exposed:
             for warning in schema_check.check(engine):
                 yield Finding(check="tables", state="warn", found=warning, remedy="Put the file on a local disk.")
-            also = f" ({'; '.join(inspected.notes)})" if inspected.notes else ""
+            notes = [*inspected.notes, *comments.notes(engine)]
+            also = f" ({'; '.join(notes)})" if notes else ""
             yield Finding(check="tables", state="ok", found=f"every definition is as vnsync creates it{also}")
     except VnsyncError as error:
         yield failed("tables", error)

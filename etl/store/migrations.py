@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 import etl
 from etl.errors import IntegrityBroken, Misconfigured, NotAllowed
-from etl.store import attached, home, rights, schema, schema_check, view_upkeep
+from etl.store import attached, comments, ddl_comments, home, rights, schema, schema_check, view_upkeep
 from etl.store.engine import begin_writing, database_errors
 from etl.store.liveness import refuse_while_running
 from etl.store.locks import hold_schema
@@ -81,14 +81,15 @@ def _refuse_newer(found: str | None) -> None:
         )
 
 
-def upgrade(engine: Engine, *, thorough: bool = False) -> bool:
+def upgrade(engine: Engine, *, thorough: bool = False, anew: bool = False) -> bool:
     """Bring the schema to `head()` in one transaction. Returns whether anything had to be done.
 
     Missing views are made. Views with other definitions are looked for if another version of vnsync made the last run,
-    or if `thorough`. Raises `Misconfigured` if the database is newer than this program or has other objects under
-    vnsync's names, `TryLater` while a run is in progress.
+    or if `thorough`. Missing comments are written after any such work, or if `thorough`; with `anew` also over others.
+    Raises `Misconfigured` if the database is newer than this program or has other objects under vnsync's names,
+    `TryLater` while a run is in progress.
     """
-    return _migrate(engine, head(), thorough=thorough)
+    return _migrate(engine, head(), thorough=thorough or anew, anew=anew)
 
 
 def downgrade(engine: Engine, revision: str) -> None:
@@ -113,7 +114,7 @@ def _require_known(revision: str) -> None:
         raise Misconfigured(f"there is no revision {revision}", remedy=f"Known are: base, {', '.join(revisions())}")
 
 
-def _migrate(engine: Engine, target: str, *, thorough: bool = False) -> bool:
+def _migrate(engine: Engine, target: str, *, thorough: bool = False, anew: bool = False) -> bool:
     with database_errors(), begin_writing(engine) as connection:
         hold_schema(connection)
         found = home.version(connection)
@@ -122,7 +123,7 @@ def _migrate(engine: Engine, target: str, *, thorough: bool = False) -> bool:
             return False  # other objects may exist, but none is ours
         wrong = _wrong_views(connection, thorough) if found == target else []
         if found == target and not wrong:
-            return False
+            return thorough and comments.write(connection, anew=anew) > 0
         if found == target:
             schema_check.refuse_edited(connection)  # views cannot be made over changed tables
         elif found is None:
@@ -133,6 +134,8 @@ def _migrate(engine: Engine, target: str, *, thorough: bool = False) -> bool:
             schema_check.check_server(connection)
         with _owners_work(found, target, wrong):
             _move(connection, found, target, wrong)
+            if target != "base":
+                comments.write(connection, anew=anew)
     return True
 
 
@@ -180,10 +183,12 @@ def _move(connection: Connection, found: str | None, target: str, wrong: Sequenc
     elif target == "base":
         _drop_all(connection)
     elif found is None:
-        command.upgrade(_config(connection), target)
+        with ddl_comments.added(connection):
+            command.upgrade(_config(connection), target)
         view_upkeep.make(connection, NAMES)
     else:
-        kept = _change(connection, found, target)
+        with ddl_comments.added(connection):
+            kept = _change(connection, found, target)
         if target == head():
             view_upkeep.make(connection, view_upkeep.differing(connection))
             attached.put_back(connection, kept)

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from sqlalchemy import Connection
 from sqlalchemy.exc import ProgrammingError
 
-from etl.store import attached, home, views
+from etl.store import attached, ddl_comments, home, views
 
 _COLUMNS_DIFFER = "42P16"
 """SQLSTATE of `create or replace view` when a column of the view would go, or be renamed or retyped."""
@@ -35,7 +35,8 @@ def missing(connection: Connection) -> list[str]:
 def differing(connection: Connection) -> list[str]:
     """The views that are missing or differ. In PostgreSQL the role must be allowed to make temporary views."""
     if connection.dialect.name == "sqlite":
-        found, wanted = _sqlite(connection), {n: _plain(_create(n, q)) for n, q in views.queries("sqlite").items()}
+        found = _sqlite(connection)
+        wanted = {name: _plain(_create(name, _query(connection, name))) for name in views.NAMES}
     else:
         found, wanted = _postgresql(connection)
     return [name for name in views.NAMES if found.get(name) != wanted[name]]
@@ -88,7 +89,8 @@ def _create(name: str, query: str) -> str:
 
 
 def _query(connection: Connection, name: str) -> str:
-    return views.queries(connection.dialect.name)[name]
+    query = views.queries(connection.dialect.name)[name]
+    return ddl_comments.with_sentences(name, query) if connection.dialect.name == "sqlite" else query
 
 
 def _execute(connection: Connection, statement: str) -> None:

@@ -35,20 +35,21 @@ def db() -> None:
     short_help="Bring the schema up to date.",
     epilog="Example: vnsync db upgrade --database-url postgresql://etl@localhost/calls",
 )
+@click.option("--comments", is_flag=True, help="Write vnsync's comments also over those that somebody else wrote.")
 @options.output
 @options.settings(*options.DATABASE, *options.LOG)
-def upgrade(loaded: Loaded, output: str) -> None:
+def upgrade(loaded: Loaded, comments: bool, output: str) -> None:
     """Create the schema in an empty database, or bring an older one up to date.
 
-    Missing and changed views are created again; grants, comments and objects of other users stay.
+    Missing and changed views and missing comments are made again; grants, comments and objects of other users stay.
     """
     from etl.cli.connect import warehouse
     from etl.store import migrations
 
     engine, head = warehouse(loaded), migrations.head()
     was = migrations.current(engine)
-    changed = migrations.upgrade(engine, thorough=True)
-    done = "; missing or changed views were created again" if changed and was == head else ""
+    changed = migrations.upgrade(engine, thorough=True, anew=comments)
+    done = "; missing or changed views and comments were made again" if changed and was == head else ""
     verb = "upgraded to" if changed and was != head else "already at"
     _write(output, f"The warehouse is {verb} version {head}{done}.", engine, changed=changed)
 

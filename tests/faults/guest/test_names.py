@@ -239,5 +239,5 @@ def test_table_in_the_place_of_a_view(stage_of_both: Scene) -> None:
         assert "rename or drop the table changes" in line
         assert "VNSYNC_DATABASE" not in line
     others(stage_of_both, "alter table changes rename to mine")
-    assert "missing or changed views were created again" in stage_of_both.call("db", "upgrade").out
+    assert "missing or changed views and comments were made again" in stage_of_both.call("db", "upgrade").out
     stage_of_both.recovers()
