@@ -41,6 +41,7 @@ COMMANDS = {
     "replay": "etl.cli.commands.replay",
     "archive": "etl.cli.commands.archive",
     "report": "etl.cli.commands.report",
+    "describe": "etl.cli.commands.describe",
     "sandbox": "etl.cli.commands.sandbox",
     "db": "etl.cli.commands.db",
     "config": "etl.cli.commands.config",
