@@ -10,6 +10,9 @@ from etl.domain.tables import Kind
 from etl.snapshot import csv_text, parquet
 from etl.snapshot.rows import InstantKind, Row, Sheet, time_text
 
+DESCRIPTION, COLUMNS = "description", "columns"
+"""Keys in Parquet's metadata: the sentence of a column or of the table; the sentences of all columns, as JSON, for
+readers that show the metadata of files alone."""
 ROW_GROUP = 50_000
 """Number of rows in a Parquet row group, whatever the sizes of the batches."""
 
@@ -97,8 +100,13 @@ class ParquetEncoder(Encoder):
             Kind.BOOLEAN: pa.bool_(),
             InstantKind.TIME: pa.timestamp("us", tz="UTC"),
         }
-        fields = [pa.field(name, types[kind], nullable=i >= sheet.keys) for i, (name, kind) in enumerate(sheet.columns)]
-        self._pa, self._schema = pa, pa.schema(fields)
+        said = sheet.sentences
+        fields = [
+            pa.field(name, types[kind], nullable=i >= sheet.keys, metadata={DESCRIPTION: said[name]})
+            for i, (name, kind) in enumerate(sheet.columns)
+        ]
+        about = {DESCRIPTION: sheet.sentence, COLUMNS: json.dumps(said, ensure_ascii=False)}
+        self._pa, self._schema = pa, pa.schema(fields, metadata=about)
         self._rows: list[Row] = []
         self._writer = pq.ParquetWriter(stream, self._schema, compression="zstd", version="2.6")
 

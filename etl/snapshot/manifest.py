@@ -36,6 +36,15 @@ class File:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DescribedTable:
+    """What a table of the snapshot and each of its columns mean, in a sentence each."""
+
+    name: str
+    description: str
+    columns: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Manifest:
     """Manifest of a snapshot. `as_of`: the requested instant; times are ISO 8601 in UTC. `notes`: rules of formats."""
 
@@ -44,6 +53,7 @@ class Manifest:
     vnsync_version: str
     accounts: tuple[SeenAccount, ...]
     files: tuple[File, ...]
+    tables: tuple[DescribedTable, ...]
     notes: dict[str, str]
 
 

@@ -19,6 +19,7 @@ from etl.domain import decimals
 from etl.domain import tables as declared
 from etl.domain.tables import Kind
 from etl.read import as_of
+from etl.store.relations import relation
 from etl.store.streams import BATCH, stream
 from etl.transform.extras import spelled
 
@@ -38,6 +39,17 @@ class Sheet:
     name: str
     columns: tuple[tuple[str, Kind | InstantKind], ...]
     keys: int
+
+    @property
+    def sentence(self) -> str:
+        """The sentence about the table's rows."""
+        return relation(self.name).sentence
+
+    @property
+    def sentences(self) -> dict[str, str]:
+        """The sentence of each column."""
+        known = {column.name: column.meaning.sentence for column in relation(self.name).columns}
+        return {name: known[name] for name in self.names}
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from etl.errors import LocalTrouble, Usage
 from etl.read import as_of
 from etl.snapshot import csv_text
 from etl.snapshot.encoders import ENCODERS
-from etl.snapshot.manifest import FORMAT_VERSION, NAME, File, Manifest, SeenAccount, dumps
+from etl.snapshot.manifest import FORMAT_VERSION, NAME, DescribedTable, File, Manifest, SeenAccount, dumps
 from etl.snapshot.rows import SHEETS, Sheet, batches, time_text
 from etl.store.engine import begin_reading, database_errors
 
@@ -52,6 +52,10 @@ def write_snapshot(engine: Engine, moment: datetime, out: Path, formats: Sequenc
                 vnsync_version=etl.__version__,
                 accounts=seen_accounts(connection, moment),
                 files=tuple(sorted(files, key=lambda f: f.path)),
+                tables=tuple(
+                    DescribedTable(name=sheet.name, description=sheet.sentence, columns=sheet.sentences)
+                    for sheet in SHEETS
+                ),
                 notes={name: NOTES[name] for name in sorted(formats)},
             )
             with _new_file(folder / NAME) as stream:

@@ -9,12 +9,11 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
-from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, event
 
-from etl.store.relations import Relation, relations
+from etl.store.relations import relation, relations
 
 _HEAD = re.compile(r'\s*CREATE TABLE "?(?:_alembic_tmp_)?(\w+)"? \($')
 """First line of a statement of SQLAlchemy; Alembic makes a table anew under another name, and renames it."""
@@ -41,11 +40,11 @@ def commented(statement: str) -> str:
     """A statement of SQLAlchemy; a `create table` of a known table with a sentence at the end of each column's line."""
     head, *lines = statement.strip("\n").split("\n")
     found = _HEAD.match(head)
-    relation = _by_name().get(found[1]) if found else None
-    if relation is None:
+    if not found or found[1] not in {each.name for each in relations()}:
         return statement
-    sentences = {column.name: column.meaning.sentence for column in relation.columns}
-    return "\n".join([f"{head} -- {relation.sentence}", *(_line(line, sentences) for line in lines)])
+    made = relation(found[1])
+    sentences = {column.name: column.meaning.sentence for column in made.columns}
+    return "\n".join([f"{head} -- {made.sentence}", *(_line(line, sentences) for line in lines)])
 
 
 def _line(line: str, sentences: dict[str, str]) -> str:
@@ -57,11 +56,6 @@ def _line(line: str, sentences: dict[str, str]) -> str:
 
 def with_sentences(view: str, query: str) -> str:
     """The query of a view below comments with the sentences of the view and of its columns."""
-    relation = _by_name()[view]
-    lines = [relation.sentence, *(f"{column.name}: {column.meaning.sentence}" for column in relation.columns)]
+    made = relation(view)
+    lines = [made.sentence, *(f"{column.name}: {column.meaning.sentence}" for column in made.columns)]
     return "".join(f"-- {line}\n" for line in lines) + query
-
-
-@cache
-def _by_name() -> dict[str, Relation]:
-    return {relation.name: relation for relation in relations()}

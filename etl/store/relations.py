@@ -75,6 +75,16 @@ def relations() -> tuple[Relation, ...]:
     return tuple(sorted(found, key=lambda relation: order.index(relation.kind)))
 
 
+def relation(name: str) -> Relation:
+    """The relation of that name. Raises `KeyError` if there is none."""
+    return _by_name()[name]
+
+
+@cache
+def _by_name() -> dict[str, Relation]:
+    return {relation.name: relation for relation in relations()}
+
+
 def _tables() -> Iterator[Relation]:
     kinds = {
         schema.accounts.name: RelationKind.ACCOUNTS,

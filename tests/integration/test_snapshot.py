@@ -30,6 +30,7 @@ from etl.snapshot.manifest import loads
 from etl.snapshot.rows import batches
 from etl.snapshot.write import write_snapshot
 from etl.store.engine import open_warehouse
+from etl.store.relations import relation, relations
 from tests.support import oracle
 from tests.support.rig import FakeClock, Rig
 from tests.support.sqlish import SQLISH
@@ -197,6 +198,21 @@ def test_the_manifest_names_observations_and_files(warehouse: Engine, taken: Pat
     assert len(told["files"]) == 27
     rows = {file["path"]: file["rows"] for file in told["files"]}
     assert (rows["virtual_numbers.csv"], rows["accounts.parquet"], rows["sites.ndjson"]) == (len(HOSTILE) + 1, 1, 0)
+
+
+def test_files_say_what_they_hold(taken: Path) -> None:
+    """The sentence of each table and column: in the manifest, and in the metadata of Parquet's files and columns."""
+    tables = json.loads((taken / "manifest.json").read_text(encoding="utf-8"))["tables"]
+    assert [table["name"] for table in tables] == [relation.name for relation in relations()[:9]]
+    for table in tables:
+        known = {column.name: column.meaning.sentence for column in relation(table["name"]).columns}
+        schema = pyarrow.parquet.read_schema(taken / f"{table['name']}.parquet")
+        assert list(table["columns"]) == schema.names
+        assert table["columns"].items() <= known.items()
+        assert {field.name: field.metadata[b"description"].decode() for field in schema} == table["columns"]
+        about = pyarrow.parquet.read_metadata(taken / f"{table['name']}.parquet").metadata
+        assert about[b"description"].decode() == table["description"] == relation(table["name"]).sentence
+        assert json.loads(about[b"columns"]) == table["columns"]
 
 
 def test_nobody_else_may_read_it(taken: Path) -> None:
