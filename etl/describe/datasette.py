@@ -1,4 +1,4 @@
-"""Metadata for Datasette: descriptions, facets, labels, and which tables are hidden."""
+"""Metadata for Datasette: descriptions, facets, labels, queries with names, and which tables are hidden."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from etl.describe.datasette_queries import QUERIES
 from etl.store.relations import Relation, RelationKind
 
 _SHOWN = {"sync_runs", "account_syncs", "quarantine", "source_drift", "erasures"}
@@ -42,8 +43,9 @@ _NEWEST_FIRST = {
 def datasette(relations: Sequence[Relation], name: str) -> str:
     """The metadata as JSON. `name`: Datasette's name of the database, which is that of its file without `.db`."""
     database = {
-        "description": "Virtual numbers with their whole history, as `vnsync sync` keeps them.",
+        "description": "Virtual numbers with their whole history, as vnsync keeps them.",
         "tables": {relation.name: _table(relation) for relation in relations},
+        "queries": QUERIES,
     }
     return json.dumps({"title": "vnsync", "databases": {name: database}}, indent=2, ensure_ascii=False) + "\n"
 

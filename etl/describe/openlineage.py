@@ -24,8 +24,13 @@ def openlineage(relations: Sequence[Relation], name: str) -> str:
 def dataset(relation: Relation, namespace: str) -> dict[str, Any]:
     """One dataset with both facets; types are those of PostgreSQL."""
     fields = [
-        {"name": c.name, "type": type_names(c.type)["postgresql"], "description": c.meaning.sentence}
-        for c in relation.columns
+        {
+            "name": column.name,
+            "type": type_names(column.type)["postgresql"],
+            "description": column.meaning.sentence,
+            "ordinal_position": place,
+        }
+        for place, column in enumerate(relation.columns, start=1)
     ]
     return {
         "namespace": namespace,

@@ -1,0 +1,65 @@
+"""Queries that `vnsync describe --format datasette` gives names: their answers over the story of five days."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+
+from etl.describe.datasette_queries import QUERIES
+from tests.support.story import DAYS, tell
+
+
+@pytest.fixture
+def story(sqlite_warehouse: Engine) -> Engine:
+    """The five days in SQLite, the one database that Datasette reads."""
+    tell(sqlite_warehouse, DAYS)
+    return sqlite_warehouse
+
+
+def _answer(engine: Engine, name: str, **fields: str) -> list[Any]:
+    with engine.connect() as connection:
+        return list(connection.execute(text(str(QUERIES[name]["sql"])), fields).mappings())
+
+
+@pytest.mark.parametrize("wanted", ["+7495001", "1"])
+def test_one_number_s_life(story: Engine, wanted: str) -> None:
+    """By phone number or id: its versions, its campaigns by the names of the time, its scenarios."""
+    rows = _answer(story, "number_life", number=wanted)
+    assert {row["virtual_number_id"] for row in rows} == {1}
+    days = [(row["valid_from"][:10], (row["valid_to"] or "")[:10], row["what"], row["value"]) for row in rows]
+    assert days == [
+        ("2026-01-06", "2026-01-07", "campaign", "Spring"),
+        ("2026-01-06", "", "number", "+7495001: active"),
+        ("2026-01-06", "", "scenario", "Hello"),
+        ("2026-01-06", "", "scenario", "Hello"),
+        ("2026-01-06", "", "scenario", "Bye"),
+        ("2026-01-07", "2026-01-08", "campaign", "Summer"),
+        ("2026-01-08", "2026-01-09", "campaign", "Winter"),
+        ("2026-01-09", "", "campaign", "Winter"),
+    ]
+
+
+def test_a_number_that_was_away_has_both_lives(story: Engine) -> None:
+    """Also by the phone number of a version that has ended."""
+    rows = _answer(story, "number_life", number="+7495002")
+    assert [row["value"] for row in rows if row["what"] == "number"] == ["+7495002: active"] * 3
+    assert rows[-1]["valid_to"] is None
+
+
+@pytest.mark.parametrize(
+    ("moment", "campaigns"),
+    [("2026-01-06 05:59:59", []), ("2026-01-06 06:00:01", ["Spring"]), ("2026-01-12 00:00:00", ["Winter"])],
+)
+def test_campaign_of_a_call(story: Engine, moment: str, campaigns: list[str]) -> None:
+    """The one that held the number at that moment, by its name of the time."""
+    rows = _answer(story, "attribution", phone="+7495001", call_time=moment)
+    assert [row["campaign_name"] for row in rows] == campaigns
+
+
+def test_what_changed_on_a_day(story: Engine) -> None:
+    """The changes of that day and of no other; an empty field means yesterday, when nothing was observed here."""
+    rows = _answer(story, "changed", day="2026-01-09")
+    assert sorted((row["entity"], row["change"]) for row in rows) == [("number", "removed"), ("site", "changed")]
+    assert _answer(story, "changed", day="") == []
