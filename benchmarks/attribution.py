@@ -16,11 +16,13 @@ from sqlalchemy import Connection, Engine, text
 
 README = Path(__file__).parents[1] / "README.md"
 Answer = tuple[int, str | None]
+Call = tuple[int, datetime, str]
+"""Id, instant and phone number of a call."""
 
 
-def statements() -> list[str]:
-    """The README's SQL for many calls, as printed: the last of them is the join."""
-    blocks: list[str] = re.findall(r"```sql\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+def statements_of(page: Path) -> list[str]:
+    """A page's SQL for many calls, as printed: the last of them is the join."""
+    blocks: list[str] = re.findall(r"```sql\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     told = next(block for block in blocks if "create temporary table" in block)
     return [part.strip() for part in told.split(";") if part.strip()]
 
@@ -29,9 +31,9 @@ def attribute(engine: Engine, calls: int, seed: int = 1) -> int:
     """Join the calls by the README's way and by Python's; prints how long; returns how many answers there were."""
     with engine.connect() as connection:
         made = _calls(connection, calls, random.Random(seed))
-        _write(connection, made)
+        write_calls(connection, made)
         start = time.perf_counter()
-        *prepare, join = statements()
+        *prepare, join = statements_of(README)
         for statement in prepare:
             connection.execute(text(statement))
         found = sorted((row.call_id, row.campaign_name) for row in connection.execute(text(join)))
@@ -48,13 +50,13 @@ def _order(answer: Answer) -> tuple[int, str]:
     return answer[0], answer[1] or ""
 
 
-def _calls(connection: Connection, count: int, dice: random.Random) -> list[tuple[int, datetime, str]]:
+def _calls(connection: Connection, count: int, dice: random.Random) -> list[Call]:
     """Calls at any moment since a day before the first observation, to numbers of then and now, and to strangers."""
     numbers = "select virtual_phone_number from virtual_numbers_history where virtual_phone_number is not null"
     phones = [*sorted({row[0] for row in connection.execute(text(numbers))}), "0"]
     span = connection.execute(text("select min(observed_at), max(observed_at) from account_syncs")).one()
-    first, last = (_instant(moment) for moment in span)
-    edges = [_instant(row[0]) for row in connection.execute(text("select observed_at from account_syncs"))]
+    first, last = (instant_of(moment) for moment in span)
+    edges = [instant_of(row[0]) for row in connection.execute(text("select observed_at from account_syncs"))]
     seconds = (last - first + timedelta(days=2)).total_seconds()
     moments = (
         dice.choice(edges) if dice.random() < 0.01 else first + timedelta(seconds=dice.random() * seconds - 86_400)
@@ -63,11 +65,13 @@ def _calls(connection: Connection, count: int, dice: random.Random) -> list[tupl
     return [(i, moment, dice.choice(phones)) for i, moment in enumerate(moments)]
 
 
-def _instant(stored: Any) -> datetime:
+def instant_of(stored: Any) -> datetime:
+    """An instant as either database returns it."""
     return stored if isinstance(stored, datetime) else datetime.fromisoformat(f"{stored}+00:00")
 
 
-def _write(connection: Connection, calls: list[tuple[int, datetime, str]]) -> None:
+def write_calls(connection: Connection, calls: list[Call]) -> None:
+    """Put the calls into a temporary table `calls`."""
     driver: Any = connection.connection.driver_connection
     if connection.dialect.name == "sqlite":
         connection.execute(text("create temporary table calls (call_id integer, call_time text, phone text)"))
@@ -80,7 +84,7 @@ def _write(connection: Connection, calls: list[tuple[int, datetime, str]]) -> No
             copy.write_row(call)
 
 
-def _answers(connection: Connection, calls: list[tuple[int, datetime, str]]) -> Iterator[Answer]:
+def _answers(connection: Connection, calls: list[Call]) -> Iterator[Answer]:
     """By the contract's words, from the history tables alone: who held the number, under which name, at that moment."""
     held = _held(connection)
     for call_id, moment, phone in calls:
@@ -112,7 +116,7 @@ def _versions(connection: Connection, table: str, key: tuple[str, ...], value: s
     out: dict[tuple[Any, ...], list[Any]] = defaultdict(list)
     for row in connection.execute(text(f"select {columns}, valid_from, valid_to from {table}_history")):
         *told, start, end = row
-        out[tuple(told[:-1])].append((_instant(start), end if end is None else _instant(end), told[-1]))
+        out[tuple(told[:-1])].append((instant_of(start), end if end is None else instant_of(end), told[-1]))
     for versions in out.values():
         versions.sort(key=lambda version: version[0])
     return out

@@ -34,8 +34,17 @@ QUERIES = {
     ),
     "number_campaign_periods: a phone": "select * from number_campaign_periods where virtual_phone_number = :p",
     "number_campaign_periods: all": "select count(*), max(campaign_name) from number_campaign_periods",
+    "number_campaign_certainty: a number": (
+        "select * from number_campaign_certainty where account_id = :a and virtual_number_id = :n"
+    ),
+    "number_campaign_certainty: a phone": "select * from number_campaign_certainty where virtual_phone_number = :p",
+    "number_campaign_certainty: all": "select certainty, count(*) from number_campaign_certainty group by 1",
     "changes: the last day": "select * from changes where observed_at > :last",
     "changes: a day amid": "select * from changes where observed_at > :amid and observed_at <= :next",
+    "changes: a number": "select * from changes where account_id = :a and virtual_number_id = :n",
+    "what changed since amid, to follow": (
+        "select * from virtual_numbers_history where account_id = :a and changed_at > :amid"
+    ),
     "a table as of amid": (
         "select count(*), max(comment) from virtual_numbers_history"
         " where valid_from <= :amid and (valid_to is null or valid_to > :amid)"

@@ -38,7 +38,7 @@ begin
       c.relname in ('vnsync_version', 'sync_runs', 'accounts', 'account_syncs', 'chain_sections',
         'account_claims', 'point_budgets', 'erasures', 'installations', 'quarantine', 'source_drift', 'first_reported', 'listing_states',
         'listing_windows',
-        'number_assignments', 'number_campaign_periods', 'changes')
+        'number_assignments', 'number_campaign_periods', 'number_campaign_certainty', 'changes')
       or c.relname ~ ('^(virtual_numbers|campaigns|sites|site_blocks|scenarios|virtual_number_campaigns'
         '|virtual_number_site_blocks|virtual_number_scenarios)(_closed|_history)?$'))
   loop

@@ -9,6 +9,9 @@ FAR = {"postgresql": "'infinity'::timestamptz", "sqlite": "'9999-12-31 23:59:59.
 GREATEST = {"postgresql": "greatest", "sqlite": "max"}
 LEAST = {"postgresql": "least", "sqlite": "min"}
 DIFFERS = {"postgresql": "is distinct from", "sqlite": "is not"}
+EQUALS = {"postgresql": "is not distinct from", "sqlite": "is"}
+"""Comparisons for which null is a value."""
+NO_TIME = {"postgresql": "null::timestamptz", "sqlite": "null"}
 
 Source = tuple[str, str]
 """A table to read from, and its `valid_to` as SQL: `null` in a table of current rows."""

@@ -6,12 +6,12 @@ Views hold no data, so they are not versioned: `view_upkeep` makes those that ar
 from __future__ import annotations
 
 from etl.domain.tables import TABLES, Table
-from etl.store import changes_view
+from etl.store import certainty_view, changes_view
 from etl.store.view_parts import FAR, GREATEST, LEAST, Source, observation_before, parts
 
 NAMES = (
     *(f"{t.name}_history" for t in TABLES),
-    *("number_assignments", "number_campaign_periods", "changes"),
+    *("number_assignments", "number_campaign_periods", "number_campaign_certainty", "changes"),
 )
 
 
@@ -22,6 +22,7 @@ def queries(dialect: str) -> dict[str, str]:
         **histories,
         "number_assignments": _assignments(dialect),
         "number_campaign_periods": _periods(dialect),
+        "number_campaign_certainty": certainty_view.query(dialect),
         "changes": changes_view.query(dialect),
     }
 
