@@ -70,6 +70,7 @@ def _history(table: declared.Table) -> View:
             *_from(ended, "valid_to", absent="the version is current"),
             *_from(current, "opened_run_id"),
             *_from(ended, "closed_run_id", absent="the version is current"),
+            _own("changed_at", _TIME, "Instant in UTC of the last change of the version: its end, else its begin"),
         ),
     )
 
@@ -106,6 +107,53 @@ _PERIODS = View(
         *_from(schema.current["sites"], "site_domain_name", absent="there is no site"),
         _own("valid_from", _TIME, "Instant in UTC at which the period was first observed"),
         _own("valid_to", _TIME, "Instant in UTC at which the period was first observed to have ended", null="it lasts"),
+        *_from(schema.accounts, "account_name"),
+        _own(
+            "starts_after",
+            _TIME,
+            "Instant in UTC of the account's observation before valid_from, after which the period began",
+            null="there was none",
+        ),
+        _own(
+            "ends_after",
+            _TIME,
+            "Instant in UTC of the account's observation before valid_to, after which the period ended",
+            null="it lasts",
+        ),
+    ),
+)
+
+_NOT_CERTAIN, _NONE = "the campaign is not certain, or there was none", "there was none, or it is not known"
+
+_CERTAINTY = View(
+    name="number_campaign_certainty",
+    meaning="Campaign of each number at each moment, and whether that is certain, for calls to be attributed",
+    columns=(
+        *_from(schema.accounts, "account_id", "account_name"),
+        *_from(_NUMBERS, "virtual_number_id", "virtual_phone_number"),
+        _own(
+            "called_from",
+            _TIME,
+            "Instant in UTC from which on the row answers for calls to the number",
+            null="it answers for all calls before called_before",
+        ),
+        _own(
+            "called_before",
+            _TIME,
+            "Instant in UTC before which the row answers for calls to the number",
+            null="it answers for all calls since called_from",
+        ),
+        _own(
+            "certainty",
+            _TEXT,
+            "Either certain, changed (between two observations), later (than the last one) or before (the first one)",
+        ),
+        _own("campaign_id", ID, "Campaign that held the number for certain", null=_NOT_CERTAIN),
+        _own("campaign_name", _TEXT, "Name of the campaign that held the number for certain", null=_NOT_CERTAIN),
+        _own("campaign_id_before", ID, "Candidate: the campaign observed last before", null=_NONE),
+        _own("campaign_name_before", _TEXT, "Candidate: name of the campaign observed last before", null=_NONE),
+        _own("campaign_id_after", ID, "Candidate: the campaign observed next", null=_NONE),
+        _own("campaign_name_after", _TEXT, "Candidate: name of the campaign observed next", null=_NONE),
     ),
 )
 
@@ -126,8 +174,17 @@ _CHANGES = View(
         _own("key", JSON_TEXT, "Key of the row without the account, as a JSON object"),
         _own("change", _TEXT, "Kind of change: added, changed or removed"),
         _own("what", JSON_TEXT, "Values before and after, as a JSON object; either is null where there was no row"),
+        *_from(_NUMBERS, "virtual_number_id", absent="the row belongs to no single number"),
+        *_from(_NUMBERS, "virtual_phone_number", absent="the row belongs to no single number"),
+        _own("kind", _TEXT, "What the change means, for example number_removed, campaign_joined or moved"),
+        _own(
+            "changed_columns",
+            _TEXT,
+            "Names of the columns that differ, with commas between them",
+            null="the row was added or removed, or the table has no values beside its key",
+        ),
     ),
 )
 
-VIEWS: tuple[View, ...] = (*map(_history, declared.TABLES), _ASSIGNMENTS, _PERIODS, _CHANGES)
+VIEWS: tuple[View, ...] = (*map(_history, declared.TABLES), _ASSIGNMENTS, _PERIODS, _CERTAINTY, _CHANGES)
 """All views, in the order of `views.NAMES`."""
