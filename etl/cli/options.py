@@ -87,16 +87,23 @@ def output(command: Command) -> Command:
     return click.option("--output", type=choice, default="text", help="Print text, or one JSON object.")(command)
 
 
+def output_or_metrics(command: Command) -> Command:
+    """The command with `--output text|json|prometheus`; the last one is the text exposition format of Prometheus."""
+    choice = click.Choice(["text", "json", "prometheus"])
+    words = "Print text, one JSON object, or metrics for Prometheus."
+    return click.option("--output", type=choice, default="text", help=words)(command)
+
+
 def brief(command: Command) -> Command:
-    """The command with `--brief`, which shortens its JSON; a usage error without `--output json`."""
+    """The command with `--brief`, which shortens what programs read; a usage error with the text for people."""
 
     @functools.wraps(command)
     def run(**arguments: Any) -> Any:
-        if arguments["brief"] and arguments["output"] != "json":
+        if arguments["brief"] and arguments["output"] == "text":
             raise click.UsageError("--brief shortens the JSON object: add --output json")
         return command(**arguments)
 
-    words = "With --output json: sums, and only the accounts that need attention."
+    words = "For programs: sums, and only the accounts that need attention."
     return click.option("--brief", is_flag=True, help=words)(run)  # type: ignore[return-value]
 
 

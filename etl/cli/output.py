@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -99,6 +100,13 @@ def write_text(text: str) -> None:
 
     if sys.stdout is not None:
         sys.stdout.write(harmless(hide(text)) if is_terminal(sys.stdout) else hide(text))
+
+
+def write_utf8(text: str) -> None:
+    """Write a piece of text to stdout in UTF-8, whatever the encoding of the locale: a format that knows no other."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")
+    write_text(text)
 
 
 def hide(text: str) -> str:

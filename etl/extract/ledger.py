@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from etl.extract.points import Pause, Points, Spent
@@ -164,3 +165,27 @@ class SharedPoints(Points):
     def _age(self) -> float:
         """Seconds since the limits of the day were told."""
         return max(0.0, self._now - float(str(self._lowest("day").get("at", self._now))))
+
+    def day_ends_at(self) -> float | None:
+        """When the day's points are back, in seconds since 1970; None if the source does not say."""
+        reset = self.day_reset
+        return None if reset is None else self._now - self._age() + reset
+
+
+@dataclass(frozen=True)
+class DayPoints:
+    """Points of a day. `ends_at`: when all are back, in seconds since 1970; None if unknown."""
+
+    left: int
+    limit: int | None
+    ends_at: float | None
+
+
+def day_points(stored: str, now: float) -> DayPoints | None:
+    """The day's points in a stored state, as of `now` (seconds since 1970).
+
+    None if the day is not limited, if its limits are unknown, or if it has ended since they were told.
+    """
+    points = SharedPoints(_state(stored), now, process="")
+    left = points.day_left()
+    return None if left is None else DayPoints(left, points.day_limit, points.day_ends_at())

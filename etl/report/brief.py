@@ -31,7 +31,7 @@ def of_run(result: RunResult) -> dict[str, Any]:
         **_added_up(accounts, ("requests", "retries", "listed_numbers", "quarantined", "suspects", "unaccounted")),
     }
     return {**run, "published": result.published, "sums": sums} | _attention(
-        causes(failures(accounts)), [a for a in accounts if _needs_attention(a)], _OF_RESULT
+        causes(failures(accounts)), [a for a in accounts if needs_attention(a)], _OF_RESULT
     )
 
 
@@ -44,12 +44,13 @@ def of_status(found: Status, late: Collection[int]) -> dict[str, Any]:
         "late": len(late),
         **_added_up(accounts, ("listed_numbers", "quarantined", "suspects", "unaccounted")),
     }
-    needing = [a for a in accounts if _needs_attention(a) or a.account_id in late]
+    needing = [a for a in accounts if needs_attention(a) or a.account_id in late]
     stopped = causes(words.standing(accounts))
     return {**plain_but(found, "accounts"), "sums": sums} | _attention(stopped, needing, _OF_STATE)
 
 
-def _needs_attention(account: AccountResult | AccountState) -> bool:
+def needs_attention(account: AccountResult | AccountState) -> bool:
+    """Whether the account was not published, or only in part; a state that is known and reported does not count."""
     known = account.is_already_reported if isinstance(account, AccountResult) else account.is_unreachable
     doubtful = account.quarantined or account.suspects or account.unaccounted
     return bool(doubtful) or (account.status != AccountStatus.SUCCEEDED and not known)

@@ -13,7 +13,10 @@ from etl.cli.state import current_state
 from etl.errors import TryLater, VnsyncError, with_exit_code
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from etl.config.settings import Loaded
+    from etl.read.monitoring import Monitoring
     from etl.read.status import AccountState, Status
 
 EPILOG = """\b
@@ -23,6 +26,7 @@ Examples:
   vnsync status --fail --max-age 26h              for monitors: stale, failed or held
   vnsync status --as-of 2026-03-01T06:00:00Z      the status at that time
   vnsync status --output json | jq '.accounts[] | {account_id, age_seconds}'
+  vnsync status --output prometheus > vnsync.new && mv vnsync.new vnsync.prom
 
 Exit codes: 0 fresh enough; with --fail the code of the last run's failure (3, 77, ...) while an
 account is failed or held; 75 an account was last synced longer ago than --max-age, or never;
@@ -34,7 +38,7 @@ account is failed or held; 75 an account was last synced longer ago than --max-a
 @click.option("--max-age", type=Duration(), metavar="AGE", help="Exit 75 if an account's data is older: 90m, 26h, 3d.")
 @click.option("--fail", is_flag=True, help="Exit with the last run's code while an account is failed or held.")
 @reading.as_of()
-@options.output
+@options.output_or_metrics
 @options.brief
 @options.settings(*options.DATABASE, *options.LOG)
 def status(
@@ -44,11 +48,16 @@ def status(
     from etl.read.status import stale
 
     state = current_state()
-    found = _read(loaded, as_of)
+    if output == "prometheus" and as_of is not None:
+        raise click.UsageError("--output prometheus tells the present: leave --as-of out")
+    read = _read_metrics(loaded) if output == "prometheus" else None
+    found = _read(loaded, as_of) if read is None else read.status
     late = stale(found.accounts, max_age) if max_age else []
     error = (_failed(found) if fail else None) or _too_old(loaded, found, late, max_age)
     state.outcome = error.exit_code if error else 0
-    if output == "json":
+    if read is not None:
+        _write_metrics(read, late, brief)
+    elif output == "json":
         _write_json(found, late, brief)
     else:
         _write(loaded, found, late)
@@ -67,11 +76,34 @@ def _read(loaded: Loaded, as_of: datetime | None) -> Status:
     now = SystemClock().now()
     refuse_future(as_of, now, "--as-of")
     engine = reading.existing(loaded)
-    if as_of is None and migrations.current(engine) is None:
-        migrations.require_room(engine)
+    if as_of is None and _is_without_tables(engine):
         return Status()
     migrations.check(engine)
     return read_status(engine, now, moment=as_of)
+
+
+def _read_metrics(loaded: Loaded) -> Monitoring:
+    """The figures for Prometheus, now; sums of no accounts when the warehouse exists and has no tables yet."""
+    from etl.clock import SystemClock
+    from etl.read.monitoring import Monitoring, read_monitoring
+    from etl.store import migrations
+
+    now = SystemClock().now()
+    engine = reading.existing(loaded)
+    if _is_without_tables(engine):
+        return Monitoring(read_at=now)
+    migrations.check(engine)
+    return read_monitoring(engine, now)
+
+
+def _is_without_tables(engine: Engine) -> bool:
+    """Whether the database has no tables of a warehouse yet. Raises `Misconfigured` if it has no room for them."""
+    from etl.store import migrations
+
+    if migrations.current(engine) is not None:
+        return False
+    migrations.require_room(engine)
+    return True
 
 
 def _failed(found: Status) -> VnsyncError | None:
@@ -104,6 +136,14 @@ def _write_json(found: Status, late: list[AccountState], brief: bool) -> None:
     from etl.report.freshness import facts
 
     write_json(of_status(found, frozenset(a.account_id for a in late)) if brief else facts(found))
+
+
+def _write_metrics(read: Monitoring, late: list[AccountState], brief: bool) -> None:
+    from etl.cli.output import write_utf8
+    from etl.report.metrics import gauges
+    from etl.report.prometheus import exposition
+
+    write_utf8(exposition(gauges(read, frozenset(a.account_id for a in late), shortened=brief)))
 
 
 def _write(loaded: Loaded, found: Status, late: list[AccountState]) -> None:
