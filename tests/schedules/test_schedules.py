@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from tests.support.checkout import ROOT
+from tests.support.tools import missing, required
 
 SCHEDULES = ROOT / "schedules"
 CRONTAB = SCHEDULES / "vnsync.crontab"
@@ -148,22 +149,10 @@ def python_tool(name: str) -> Path:
     return path
 
 
-def missing(tool: str, package: str) -> None:
-    """Skip the test where the tool cannot be had; in CI on Linux its absence is a failure."""
-    reason = f"{tool} is not on this machine: it comes with Debian's package `{package}`"
-    if os.environ.get("CI") and sys.platform == "linux":
-        pytest.fail(f"{reason}, which CI has to install")
-    pytest.skip(reason)
-
-
 @pytest.fixture
 def systemd_analyze() -> str:
     """The tool that reads unit files as systemd does."""
-    path = shutil.which("systemd-analyze")
-    if path is None:
-        missing("systemd-analyze", "systemd")
-    assert path
-    return path
+    return required("systemd-analyze", "systemd")
 
 
 @pytest.fixture
@@ -596,12 +585,13 @@ def test_image_gets_only_the_wheel() -> None:
 
 
 def test_readme_names_every_file_and_every_file_is_tested() -> None:
-    """Each file of the folder is described and read by the tests above; Airflow has tests of its own."""
-    present = {path.name for path in SCHEDULES.iterdir()}
-    assert present == {path.name for path in (*FILES, README)} | {"airflow"}
+    """Each file of the folder is described and read by the tests above; the folders have tests of their own."""
+    present, folders = {path.name for path in SCHEDULES.iterdir()}, {"airflow", "prometheus"}
+    assert present == {path.name for path in (*FILES, README)} | folders
     text = README.read_text(encoding="utf-8")
-    assert [name for name in present - {README.name, "airflow"} if f"`{name}`" not in text] == []
+    assert [name for name in present - {README.name, *folders} if f"`{name}`" not in text] == []
     assert "(airflow/README.md)" in text
+    assert "`prometheus/`" in text
 
 
 def test_readme_explains_every_exit_code() -> None:
