@@ -15,6 +15,7 @@ import click
 
 import etl
 from etl.cli import signals
+from etl.cli.announcements import end_all
 from etl.cli.errors import report_bug, report_error
 from etl.cli.hardening import private
 from etl.cli.help import HelpContext, with_help
@@ -108,6 +109,7 @@ def run(arguments: Sequence[str]) -> int:
             code = report_error(error, state)
         except Exception as error:  # noqa: BLE001 - the top-level handler: any other error is a bug
             code = report_bug(error, state)
+        end_all(state, code)
     _flush_or_discard(sys.stdout, sys.stderr)
     return code
 

@@ -135,10 +135,11 @@ def _load(given: Mapping[str, Any], config: Path | None) -> Loaded:
 def remember(loaded: Loaded, state: State) -> None:
     """Keep in `state` how errors are shown, and the secrets that must never be shown."""
     from etl.config.secret_file import known
-    from etl.config.urls import passwords_of
+    from etl.config.urls import passwords_of, secret_part
 
     now = loaded.settings
     state.log_format, state.debug = now.log_format, now.log_level == "debug"
     state.secrets += [s.get_secret_value() for s in (now.api_token, now.api_password) if s]
+    state.secrets += [secret_part(now.ping_url.get_secret_value())] if now.ping_url else []
     state.secrets += passwords_of(now.database_url.get_secret_value())
     state.secrets += [s.get_secret_value() for f in (now.api_token_file, now.api_password_file) if (s := known(f))]

@@ -11,6 +11,7 @@ from etl.errors import VnsyncError
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from etl.cli.announcements import Announcements, NoAnnouncements
     from etl.cli.sharing import Sharing
     from etl.config.settings import Loaded
     from etl.domain.ports import Clock, Report
@@ -31,6 +32,7 @@ def sync_every(
     chosen: SyncOptions,
     every: timedelta,
     write: Callable[[RunResult], None],
+    announcements: Announcements | NoAnnouncements,
 ) -> NoReturn:
     """Sync now and on each beat, and `write` each result. Ends by a signal, or by an error that no beat can mend."""
     from random import SystemRandom
@@ -49,7 +51,7 @@ def sync_every(
         data_api(loaded, clock=clock, report=report, tap=tap, pace=shared.pace) as api,
         transformers() as offered,
     ):
-        one = _Runs(loaded, engine, clock, chosen, api, report, exchanges, offered, shared)
+        one = _Runs(loaded, engine, clock, chosen, api, report, exchanges, offered, shared, announcements)
         while True:
             pause = one.run(write)
             now, chance = clock.monotonic(), random.random()
@@ -82,21 +84,25 @@ class _Runs:
         exchanges: _Exchanges,
         offered: Transformers,
         shared: Sharing,
+        announcements: Announcements | NoAnnouncements,
     ) -> None:
         self._loaded, self._engine, self._clock, self._chosen = loaded, engine, clock, chosen
         self._api, self._report, self._exchanges = api, report, exchanges
-        self._transformers, self._shared = offered, shared
+        self._transformers, self._shared, self._announcements = offered, shared, announcements
 
     def run(self, write: Callable[[RunResult], None]) -> float | None:
         """Make one run. Returns the seconds for which no run makes sense; None: none."""
         before = self._api.sent
+        self._announcements.begin()
         try:
             result = self._synced()
         except VnsyncError as error:
             if error.exit_code not in PASSING:
                 raise
+            self._announcements.end(error.exit_code)
             self._notice(f"{error}. {error.remedy} (exit {error.exit_code}); the next beat tries again")
             return error.retry_after
+        self._announcements.end(result.exit_code)
         write(result)
         if result.stopped_by is not None and result.exit_code not in PASSING:
             raise result.stopped_by

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ class State:
 
     `output`: format of stdout; `result`: the JSON object, printed when the command ends, None if there is none or if it
     was `streamed`; `outcome`: exit code if the reader of the output has closed it; `warehouse`: engine that the command
-    opened, for `traced`; `secrets`: masked in everything that is printed.
+    opened, for `traced`; `secrets`: masked in everything that is printed; `at_end`: called with the exit code.
     """
 
     debug: bool = False
@@ -35,6 +35,7 @@ class State:
     outcome: int = 0
     warehouse: Engine | None = None
     secrets: list[str] = field(default_factory=list, repr=False)
+    at_end: list[Callable[[int], None]] = field(default_factory=list)
 
     def redacted(self, text: str, *, shortest: int = SHORTEST_SECRET) -> str:
         """The text without the secrets of at least `shortest` characters, in whatever spelling or encoding."""

@@ -28,6 +28,7 @@ OPTIONS = {"users": "--user"}
 
 KEY = ("api_token", "api_token_file")
 SESSION = ("api_login", "api_password", "api_password_file")
+SECRETS = ("api_token", "api_password", "ping_url")
 RIVALS = (KEY, ("api_password", "api_password_file"))
 
 
@@ -45,6 +46,10 @@ def _database(value: object) -> Secret:
         file, mark, query = file.partition("?")
         url = f"{start}:///{quote(str(path('~' + file)))}{mark}{query}"
     return Secret(url)
+
+
+def _ping(value: object) -> Secret:
+    return Secret(urls.ping_url(text(value)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +79,7 @@ class Settings:
     users: Annotated[
         Mapping[int, int], Accepted("the user of an agent's customer, as CUSTOMER=USER such as 51=512", pairs)
     ] = field(default_factory=dict)
+    ping_url: Annotated[Secret | None, Accepted("the https URL of a check, such as Healthchecks gives", _ping)] = None
     log_format: Annotated[str, Accepted("text or json", one_of("text", "json"))] = "text"
     log_level: Annotated[
         str, Accepted("debug, info, warning or error", one_of("debug", "info", "warning", "error"))
@@ -237,7 +243,7 @@ def _plain(error: ValueError | RecursionError) -> str:
 
 
 def _refuse_loose(path: Path, values: Mapping[str, Any]) -> None:
-    secret = [n for n in ("api_token", "api_password") if n in values]
+    secret = [n for n in SECRETS if n in values]
     if urls.has_password(str(values.get("database_url", ""))):
         secret.append("database_url")
     if secret and readable_by_others(path):
@@ -306,7 +312,7 @@ def _read(name: str, value: object, origin: Origin) -> Any:
     try:
         return DECLARED[name].read(plain(value))
     except TypeError:
-        secret = name in ("api_token", "api_password", "database_url")
+        secret = name in (*SECRETS, "database_url")
         raise _bad(name, "is not usable" if secret else f"is {str(value)[:80]!r}", origin) from None
     except ValueError as error:
         raise _bad(name, f"is refused: {error}", origin) from None

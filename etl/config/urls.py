@@ -27,8 +27,7 @@ def api_url(value: str) -> str:
     Only plainly written hosts are accepted, so that every reader of the URL sees the same host.
     """
     value = HOSTS.get(value.strip().lower(), value.strip()).rstrip("/")
-    if not (value.isascii() and value.isprintable()) or set(value) & set(' \\"<>^`{|}'):
-        raise ValueError("it has characters that no URL has")
+    _refuse_odd_characters(value)
     parts = urlsplit(value)
     if parts.scheme not in ("https", "http") or not parts.hostname:
         raise ValueError("it is neither a URL nor one of the known names")
@@ -42,6 +41,30 @@ def api_url(value: str) -> str:
     _ = parts.port  # raises ValueError if the port is no number, or too high
     origin_of(value)  # raises ValueError if there is no origin to compare with the warehouse's
     return value
+
+
+def ping_url(value: str) -> str:
+    """The URL itself. Raises `ValueError`, which repeats nothing of it, unless it is https, or http on this machine."""
+    _refuse_odd_characters(value)
+    parts = urlsplit(value)
+    if parts.scheme not in ("https", "http") or not parts.hostname:
+        raise ValueError("it is not a URL")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ValueError("http:// would send its secret in the clear; https only")
+    if "@" in parts.netloc or parts.fragment:
+        raise ValueError("it holds a user, a password or a fragment")
+    _ = parts.port  # raises ValueError if the port is no number, or too high
+    return value
+
+
+def secret_part(url: str) -> str:
+    """The part of a ping's URL that is a secret: path and query."""
+    return url.partition("://")[2].partition("/")[2]
+
+
+def _refuse_odd_characters(url: str) -> None:
+    if not (url.isascii() and url.isprintable()) or set(url) & set(' \\"<>^`{|}'):
+        raise ValueError("it has characters that no URL has")
 
 
 def _refuse_odd_host(host: str) -> None:

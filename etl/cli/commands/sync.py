@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import click
@@ -69,12 +70,15 @@ def sync(
 
     An agent's token syncs all its customers. Each account is published whole or not at all.
     """
+    from etl.cli.announcements import announcing
     from etl.cli.connect import credentials, warehouse
     from etl.cli.resident import sync_every
     from etl.clock import SystemClock
     from etl.sync.run import SyncOptions
 
     state = current_state()
+    announcements = announcing(loaded, state)
+    announcements.begin()
     chosen = SyncOptions(
         accounts=frozenset(account),
         shard=shard,
@@ -90,7 +94,8 @@ def sync(
     engine = warehouse(loaded)
     prepare(engine, upgrade=not no_upgrade)
     if every is not None:
-        sync_every(loaded, engine, SystemClock(), chosen, every, lambda result: _write_beat(result, output, brief))
+        write = functools.partial(_write_beat, output=output, brief=brief)
+        sync_every(loaded, engine, SystemClock(), chosen, every, write, announcements)
     try:
         result = _run(loaded, engine, SystemClock(), chosen)
     except VnsyncError as error:

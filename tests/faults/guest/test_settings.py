@@ -26,6 +26,7 @@ TEXTS = dict.fromkeys(PATHS, "x") | {
     "concurrency": "8",
     "share_points": "yes",
     "users": "51=512",
+    "ping_url": "https://checks.example/ping/0f1e2d3c-4b5a",
     "log_format": "json",
     "log_level": "error",
 }

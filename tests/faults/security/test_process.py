@@ -23,7 +23,7 @@ from tests.support.secrets import CANARY, TRACE, write_secret
 
 pytestmark = pytest.mark.usefixtures("clean")
 
-SECRETS = {"api_token", "api_password"}
+SECRETS = {"api_token", "api_password", "ping_url"}
 
 
 def _commands(group: click.Group, context: click.Context) -> Iterator[click.Command]:
@@ -206,7 +206,7 @@ def test_loose_database_is_told(customer: Source, vnsync: Run) -> None:
     assert "chmod 600 vnsync.db" in vnsync("doctor", *customer.options).out
 
 
-@pytest.mark.parametrize("setting", ["api_token", "api_password", "database_url"])
+@pytest.mark.parametrize("setting", ["api_token", "api_password", "database_url", "ping_url"])
 @pytest.mark.parametrize("mode", [0o644, 0o660])
 @pytest.mark.fault("S14")
 def test_loose_settings_file_is_refused(vnsync: Run, clean: Path, setting: str, mode: int) -> None:
