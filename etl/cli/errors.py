@@ -24,6 +24,7 @@ MORE_THREADS = "let the process have more threads or memory (ulimit -u, ulimit -
 
 def report_error(error: VnsyncError, state: State) -> int:
     """Write the error's line, and its JSON object for `--output json`; returns its exit code."""
+    state.failure = error
     with contextlib.suppress(OSError, ValueError):
         end_json(state, error)
     _write(one_line(error, state), state, code=error.code, exit_code=error.exit_code, run_id=error.run_id)

@@ -35,6 +35,7 @@ _HELP = {
     "concurrency": ("N", "How many of an agent's accounts are listed at once, from 1 to 32. Default 4."),
     "share_points": ("yes|no", "Share the token's points with other processes on this warehouse. Default no."),
     "users": ("CUSTOMER=USER", "List an agent's customer through this user. Repeatable."),
+    "openlineage_file": ("FILE", "Add OpenLineage's run events to this file, a line each. Default: off."),
     "log_format": ("text|json", "Format of the log on stderr."),
     "log_level": ("LEVEL", "debug, info, warning or error. Debug adds tracebacks."),
 }

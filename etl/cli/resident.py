@@ -99,9 +99,10 @@ class _Runs:
         except VnsyncError as error:
             if error.exit_code not in PASSING:
                 raise
-            self._announcements.end(error.exit_code)
+            self._announcements.end(error.exit_code, error)
             self._notice(f"{error}. {error.remedy} (exit {error.exit_code}); the next beat tries again")
             return error.retry_after
+        self._announcements.finished(result)
         self._announcements.end(result.exit_code)
         write(result)
         if result.stopped_by is not None and result.exit_code not in PASSING:

@@ -12,6 +12,7 @@ import click
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from etl.errors import VnsyncError
     from etl.extract.redaction import Redaction
 
 SHORTEST_SECRET = 4
@@ -24,7 +25,8 @@ class State:
 
     `output`: format of stdout; `result`: the JSON object, printed when the command ends, None if there is none or if it
     was `streamed`; `outcome`: exit code if the reader of the output has closed it; `warehouse`: engine that the command
-    opened, for `traced`; `secrets`: masked in everything that is printed; `at_end`: called with the exit code.
+    opened, for `traced`; `secrets`: masked in everything that is printed; `failure`: error that was written; `at_end`:
+    called with the exit code.
     """
 
     debug: bool = False
@@ -35,6 +37,7 @@ class State:
     outcome: int = 0
     warehouse: Engine | None = None
     secrets: list[str] = field(default_factory=list, repr=False)
+    failure: VnsyncError | None = None
     at_end: list[Callable[[int], None]] = field(default_factory=list)
 
     def redacted(self, text: str, *, shortest: int = SHORTEST_SECRET) -> str:

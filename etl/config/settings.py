@@ -80,6 +80,7 @@ class Settings:
         Mapping[int, int], Accepted("the user of an agent's customer, as CUSTOMER=USER such as 51=512", pairs)
     ] = field(default_factory=dict)
     ping_url: Annotated[Secret | None, Accepted("the https URL of a check, such as Healthchecks gives", _ping)] = None
+    openlineage_file: Annotated[Path | None, Accepted("the path of a file to which lines are added", path)] = None
     log_format: Annotated[str, Accepted("text or json", one_of("text", "json"))] = "text"
     log_level: Annotated[
         str, Accepted("debug, info, warning or error", one_of("debug", "info", "warning", "error"))

@@ -15,6 +15,8 @@ from typing import Any
 from etl.domain.meaning import Meaning
 
 METHOD = "get.virtual_numbers"
+REST = "*"
+"""Name, in paths, of the fields that have no column; `extra` holds them."""
 """The API's method whose answer holds every field of these tables."""
 NOT_SENT = "the API sent none"
 
@@ -117,13 +119,17 @@ class Table:
         """Path of a field in a number's record: `$.scenarios[].is_active`."""
         return f"{self.path}.{field}"
 
+    def source_of(self, column: Column) -> str:
+        """Path of the field that a column is made from: `$.id`; of `extra` that of the fields without a column."""
+        return column.field or self.path_of(column.name)
+
     def meaning_of(self, column: Column) -> Meaning:
         """The meaning of one of the columns."""
         null = f"{column.null}, or erased" if column.personal else column.null
         return Meaning(
             text=column.meaning,
             null=None if column in self.key else null,
-            field=f"{METHOD} {column.field or self.path_of(column.name)}",
+            field=f"{METHOD} {self.source_of(column)}",
             personal=column.personal,
         )
 
@@ -140,7 +146,7 @@ _truth = partial(_column, Kind.BOOLEAN)
 def _extra(path: str, *, personal: bool = False) -> Column:
     text = "Fields of the API's object that have no column, as a JSON object"
     null = "the API sent no such field"
-    return _column(Kind.JSON, "extra", text, null=null, field=f"{path}.*", personal=personal)
+    return _column(Kind.JSON, "extra", text, null=null, field=f"{path}.{REST}", personal=personal)
 
 
 _of_number = Reference(columns=("virtual_number_id",), table="virtual_numbers")
@@ -289,3 +295,8 @@ def shared_tables() -> tuple[Table, ...]:
 def missing_bit(table: Table, column: str) -> int:
     """The bit of a staged row's `missing` which means that the source did not report `column`."""
     return 1 << [c.name for c in table.columns].index(column)
+
+
+def source_paths() -> tuple[str, ...]:
+    """The paths of all fields that some column is made from, each once, in the order of the declaration."""
+    return tuple(dict.fromkeys(table.source_of(column) for table in TABLES for column in table.columns))

@@ -14,6 +14,7 @@ import msgspec
 from etl.domain.events import Notice
 from etl.domain.ports import Clock, Random, Report
 from etl.domain.recorder import Tap
+from etl.domain.tables import METHOD as LISTING
 from etl.errors import BrokenAnswer, Misconfigured, NotAllowed, SessionExpired, VnsyncError
 from etl.extract.answers import NotOurs, Result, decode, decode_login
 from etl.extract.api_errors import Call, LimitExceeded
@@ -21,7 +22,6 @@ from etl.extract.connection import Bounds, new_client, ssl_context
 from etl.extract.credentials import Credentials, Login, redaction_of
 from etl.extract.exchange_log import ExchangeTap, RequestSummary
 from etl.extract.http import HttpClient
-from etl.extract.page import METHOD as LISTING
 from etl.extract.points import Points, minute_pause
 from etl.extract.rate_limiter import Pace, Turn
 from etl.extract.redaction import Redaction

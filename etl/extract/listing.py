@@ -15,11 +15,12 @@ from typing import Any
 from etl.domain.fingerprints import WindowPrint
 from etl.domain.listing_stats import ListingStats
 from etl.domain.runs import Strategy
+from etl.domain.tables import METHOD
 from etl.domain.windows import WHOLE, Again, Answer, Refuse, Split, Take, Verdict, Window, WindowPlan
 from etl.errors import FilterRefused, SourceUnusable
 from etl.extract.answers import Result
 from etl.extract.jsonrpc import DataApi
-from etl.extract.page import METHOD, Page, Record, read_page, read_total
+from etl.extract.page import Page, Record, read_page, read_total
 from etl.extract.prefetch import Begin
 from etl.extract.proof import AbsenceProof, ListLength, Proof, Trace
 

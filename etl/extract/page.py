@@ -15,12 +15,12 @@ from etl.domain.bounds import LARGEST_TEXT, MOST_VALUES, UNCOUNTED, text_size
 from etl.domain.decimals import decimal, shortest_notation
 from etl.domain.excess import stand_in
 from etl.domain.fingerprints import DIGEST, Records, WindowPrint
+from etl.domain.tables import METHOD
 from etl.domain.text import storable
 from etl.domain.windows import HIGHEST_ID, LOWEST_ID, Window
 from etl.errors import SourceUnusable
 from etl.extract.answers import Result, digest_of
 
-METHOD = "get.virtual_numbers"
 CONTROL_IDS = 3
 """How many ids from the beginning of a page may serve as control ids."""
 MADE_STORABLE = b"\0"

@@ -16,8 +16,8 @@ from etl.archive.manifest import Manifest
 from etl.archive.responses import Responses
 from etl.domain.figures import counted
 from etl.domain.runs import Unreachable
+from etl.domain.tables import METHOD
 from etl.errors import AccountRefused, Held, SourceUnusable, VnsyncError
-from etl.extract.page import METHOD
 from etl.replay.readdressed import readdressed, rows
 from etl.replay.time import ArchivedClock
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from typing import TYPE_CHECKING
 
 import click
@@ -51,7 +52,15 @@ Exit codes: 0 done; 3 some accounts failed or are held, the others are published
 @options.output
 @options.brief
 @options.settings(
-    "archive", "max_close_share", "concurrency", "share_points", "users", *options.API, *options.DATABASE, *options.LOG
+    "archive",
+    "max_close_share",
+    "concurrency",
+    "share_points",
+    "users",
+    "openlineage_file",
+    *options.API,
+    *options.DATABASE,
+    *options.LOG,
 )
 def sync(
     loaded: Loaded,
@@ -77,7 +86,7 @@ def sync(
     from etl.sync.run import SyncOptions
 
     state = current_state()
-    announcements = announcing(loaded, state)
+    announcements = announcing(loaded, state, os.environ)
     announcements.begin()
     chosen = SyncOptions(
         accounts=frozenset(account),
@@ -93,17 +102,13 @@ def sync(
     state.outcome = VnsyncError.exit_code  # a closed output counts as a failure until the work is done
     engine = warehouse(loaded)
     prepare(engine, upgrade=not no_upgrade)
+    announcements.opened(engine)
     if every is not None:
         write = functools.partial(_write_beat, output=output, brief=brief)
         sync_every(loaded, engine, SystemClock(), chosen, every, write, announcements)
-    try:
-        result = _run(loaded, engine, SystemClock(), chosen)
-    except VnsyncError as error:
-        _add_published(error)
-        if output == "json" and error.run_id is not None:
-            _write_failed_run(error, brief)
-        raise
+    result = _run_or_explain(loaded, engine, chosen, output, brief)
     state.outcome = result.exit_code
+    announcements.finished(result)
     if output == "json":
         _write_json(result, brief)
     else:
@@ -132,6 +137,19 @@ def failure(result: RunResult) -> VnsyncError:
     if result.stopped_by is not None:
         error.code, error.retry_after = result.stopped_by.code, result.stopped_by.retry_after
     return error
+
+
+def _run_or_explain(loaded: Loaded, engine: Engine, chosen: SyncOptions, output: str, brief: bool) -> RunResult:
+    """Make one run. An error that ends it says how many accounts are published, and has the run's JSON object."""
+    from etl.clock import SystemClock
+
+    try:
+        return _run(loaded, engine, SystemClock(), chosen)
+    except VnsyncError as error:
+        _add_published(error)
+        if output == "json" and error.run_id is not None:
+            _write_failed_run(error, brief)
+        raise
 
 
 def _run(loaded: Loaded, engine: Engine, clock: Clock, chosen: SyncOptions) -> RunResult:
