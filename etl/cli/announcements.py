@@ -106,7 +106,7 @@ class Announcements:
 
 
 class NoAnnouncements:
-    """Announcements where nobody is to be told."""
+    """Announcements where none are wanted."""
 
     def begin(self) -> None:
         """Announce nothing."""
@@ -156,7 +156,7 @@ def _lineage(target: LineageTarget, source_url: str, outbox: Outbox, state: Stat
 
 
 def end_all(state: State, exit_code: int) -> None:
-    """Announce the end of the command. Errors are dropped: its own outcome stands, and was told."""
+    """Announce the end of the command. Errors are dropped: its own outcome stands, and was written."""
     for action in state.at_end:
         with contextlib.suppress(Exception):
             action(exit_code)

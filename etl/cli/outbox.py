@@ -1,4 +1,4 @@
-"""Outbox: messages to monitors, sent one after the other by a thread beside the command. No message can fail it."""
+"""Outbox: messages to monitors, sent one after the other in the background. None of them can fail the command."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Undelivered(Exception):
 
 
 class Outbox:
-    """Messages in the order in which they were put. `problems`: one line for each kind of failure, until it is told."""
+    """Messages in the order in which they were put. `problems`: one line for each kind of failure, until `flush`."""
 
     def __init__(self) -> None:
         self._waiting: queue.Queue[Callable[[], None]] = queue.Queue(MOST_WAITING)
@@ -49,8 +49,8 @@ class Outbox:
             self._enqueue("a message", done.set)
             if not done.wait(LIMIT):
                 self._failed(f"a message was not delivered within {LIMIT:.0f} s")
-        told, self.problems = self.problems, []
-        return told
+        found, self.problems = self.problems, []
+        return found
 
     def _enqueue(self, name: str, action: Callable[[], None]) -> None:
         try:

@@ -12,7 +12,7 @@ NAME = "a ping of VNSYNC_PING_URL"
 
 
 class Pings:
-    """Pings of one run after another. Each has an id (`rid`), by which runs that overlap are told apart."""
+    """Pings of one run after another. Each has an id (`rid`), by which runs that overlap are kept apart."""
 
     def __init__(self, url: str, outbox: Outbox) -> None:
         self._url, self._outbox, self._rid = url, outbox, ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from etl.cli import outbox
 from etl.cli.outbox import Outbox, Undelivered, post
 from etl.cli.pings import address
 from etl.config.settings import load
-from etl.errors import Misconfigured
+from etl.errors import Misconfigured, Stopped
 from tests.support.monitor import Monitor, listening
 from tests.support.running import Run, Source, command, environment
 
@@ -72,15 +73,21 @@ def test_it_is_told_around_the_whole_command(
     assert (done.code, monitor.paths) == (code, [f"/{SECRET}/start", f"/{SECRET}/{code}"])
 
 
-def test_a_bug_is_told_as_1(agency: Source, vnsync: Run, monitor: Monitor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever ends the command, the check learns of it."""
+@pytest.mark.parametrize(("error", "code"), [(ZeroDivisionError(), 1), (Stopped(15, "SIGTERM"), 143)])
+def test_bugs_and_stops_are_told(
+    agency: Source, vnsync: Run, monitor: Monitor, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int
+) -> None:
+    """Whatever ends the command, the check and the lineage learn of it."""
 
-    def broken(*_: object, **__: object) -> None:
-        raise ZeroDivisionError
+    def ended(*_: object, **__: object) -> None:
+        raise error
 
-    monkeypatch.setattr("etl.sync.run.sync", broken)
-    assert vnsync("sync", *agency.options, VNSYNC_PING_URL=f"{monitor.url}/{SECRET}").code == 1
-    assert monitor.paths[-1] == f"/{SECRET}/1"
+    monkeypatch.setattr("etl.sync.run.sync", ended)
+    words = ("sync", "--openlineage-file", "events.ndjson", *agency.options)
+    assert vnsync(*words, VNSYNC_PING_URL=f"{monitor.url}/{SECRET}").code == code
+    assert monitor.paths[-1] == f"/{SECRET}/{code}"
+    kinds = [json.loads(line)["eventType"] for line in Path("events.ndjson").read_text().splitlines()]
+    assert kinds == ["START", "ABORT" if code == 143 else "FAIL"]
 
 
 def test_other_commands_ping_nobody(agency: Source, vnsync: Run, monitor: Monitor) -> None:
