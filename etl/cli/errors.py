@@ -32,6 +32,12 @@ def report_error(error: VnsyncError, state: State) -> int:
     return error.exit_code
 
 
+def local_trouble(error: OSError) -> LocalTrouble:
+    """The error for an operating system's error that no other code handled: a disk or a file of this machine."""
+    where = f" ({error.filename})" if error.filename else ""
+    return LocalTrouble(f"{error.strerror or type(error).__name__}{where}")
+
+
 def report_bug(error: BaseException, state: State) -> int:
     """Write one line that asks for a bug report, without the error's own text, which may quote data.
 

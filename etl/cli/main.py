@@ -16,14 +16,14 @@ import click
 import etl
 from etl.cli import signals
 from etl.cli.announcements import end_all
-from etl.cli.errors import report_bug, report_error
+from etl.cli.errors import local_trouble, report_bug, report_error
 from etl.cli.hardening import private
 from etl.cli.help import HelpContext, with_help
 from etl.cli.output import end_json
 from etl.cli.state import State, asked
 from etl.cli.suggestions import NoSuchCommand, usage
 from etl.cli.traced import traced
-from etl.errors import LocalTrouble, Usage, VnsyncError
+from etl.errors import Usage, VnsyncError
 
 COLLECT_AFTER = (250_000, 50, 100)
 """Thresholds of the garbage collector: allocations before a collection, and collections before one of older objects."""
@@ -104,7 +104,7 @@ def run(arguments: Sequence[str]) -> int:
         except (BrokenPipeError, SystemExit):  # the pipe's reader has closed it; click exits by itself then
             code = state.outcome
         except OSError as error:
-            code = report_error(_local(error), state)
+            code = report_error(local_trouble(error), state)
         except VnsyncError as error:
             code = report_error(error, state)
         except Exception as error:  # noqa: BLE001 - the top-level handler: any other error is a bug
@@ -128,12 +128,6 @@ def _invoke(arguments: Sequence[str], state: State) -> int:
     except click.UsageError as error:
         raise usage(error, list(COMMANDS)) from None
     return code if isinstance(code, int) else 0
-
-
-def _local(error: OSError) -> VnsyncError:
-    """`LocalTrouble` for an operating system's error that no other code handled: a disk or a file of this machine."""
-    where = f" ({error.filename})" if error.filename else ""
-    return LocalTrouble(f"{error.strerror or type(error).__name__}{where}")
 
 
 def _never_fail_to_encode() -> None:

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from etl.cli.sharing import Sharing
+    from etl.config.settings import Loaded
     from etl.domain.ports import Clock, Report
     from etl.domain.recorder import RunRecorder
     from etl.domain.runs import RunResult
@@ -49,3 +50,30 @@ def run_once(
         transformers=offered,
         find_roster=shared.find_roster or discover,
     )
+
+
+def run_alone(loaded: Loaded, engine: Engine, *, chosen: SyncOptions, clock: Clock, outlet: Report) -> RunResult:
+    """Run the pipeline once, with a client, a recorder and transform processes of its own, made from the settings.
+
+    `outlet`: receives the run's events.
+    """
+    from etl.cli.connect import data_api, in_a_run, recording
+    from etl.cli.sharing import sharing
+    from etl.workers.pool import transformers
+
+    with in_a_run(outlet) as report, sharing(loaded, engine, clock) as shared:
+        recorder, tap = recording(loaded, report)
+        with (
+            data_api(loaded, clock=clock, report=report, tap=tap, pace=shared.pace) as api,
+            transformers() as offered,
+        ):
+            return run_once(
+                api,
+                engine,
+                chosen=chosen,
+                clock=clock,
+                report=report,
+                recorder=recorder,
+                offered=offered,
+                shared=shared,
+            )

@@ -60,22 +60,12 @@ def changes(
     output: str,
 ) -> None:
     """Show what changed, and in which interval: numbers added, removed and moved, rules switched, campaigns renamed."""
-    from etl.clock import SystemClock
-    from etl.read.as_of import observed, refuse_future, refuse_unknown
-    from etl.read.changes import TimeRange
-    from etl.store.engine import begin_reading, database_errors
+    from etl.read.as_of import observed
 
     if to and as_of:
         raise Usage("--to and --as-of are the same", remedy="Leave one of them out.")
     end, name = (as_of, "--as-of") if as_of else (to, "--to")
-    for moment, option in ((start, "--from"), (end, name)):
-        refuse_future(moment, SystemClock().now(), option)
-    if start and end and start >= end:
-        raise Usage(f"--from is not before {name}", remedy="Changes are those observed after --from, up to --to.")
-    window = TimeRange(start=start, end=end, accounts=frozenset(account))
-    engine = reading.readable(loaded)
-    with database_errors(), begin_reading(engine) as connection:
-        refuse_unknown(connection, end, name, window.accounts)
+    with reading.time_range(loaded, start, end, account, names=("--from", name)) as (connection, window):
         known = {account.account_id: account for account in observed(connection, end, window.accounts)}
         _WRITERS[output](connection, window, known, details)
 

@@ -35,11 +35,9 @@ each has its own heading. Exit 2 if no number matches.
 @options.settings(*options.DATABASE, *options.LOG)
 def history(loaded: Loaded, number: str, account: tuple[int, ...], as_of: datetime | None, output: str) -> None:
     """Show a number's history: status, names, campaigns and scenarios with periods, under the names of the time."""
-    from etl.clock import SystemClock
-    from etl.read.as_of import refuse_future
     from etl.read.history import read_histories
 
-    refuse_future(as_of, SystemClock().now(), "--as-of")
+    reading.refuse_later(as_of, "--as-of")
     histories = read_histories(reading.readable(loaded), number, moment=as_of, accounts=frozenset(account))
     _write(number, histories, as_of, output)
 

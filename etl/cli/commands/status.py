@@ -13,8 +13,6 @@ from etl.cli.state import current_state
 from etl.errors import TryLater, VnsyncError, with_exit_code
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
     from etl.config.settings import Loaded
     from etl.read.monitoring import Monitoring
     from etl.read.status import AccountState, Status
@@ -51,7 +49,7 @@ def status(
     if output == "prometheus" and as_of is not None:
         raise click.UsageError("--output prometheus tells the present: leave --as-of out")
     read = _read_metrics(loaded) if output == "prometheus" else None
-    found = _read(loaded, as_of) if read is None else read.status
+    found = reading.read_status_of(loaded, as_of, "--as-of") if read is None else read.status
     late = stale(found.accounts, max_age) if max_age else []
     error = (_failed(found) if fail else None) or _too_old(loaded, found, late, max_age)
     state.outcome = error.exit_code if error else 0
@@ -66,22 +64,6 @@ def status(
     return 0
 
 
-def _read(loaded: Loaded, as_of: datetime | None) -> Status:
-    """The status at the moment, or now (None); empty when the warehouse exists and has no tables yet."""
-    from etl.clock import SystemClock
-    from etl.read.as_of import refuse_future
-    from etl.read.status import Status, read_status
-    from etl.store import migrations
-
-    now = SystemClock().now()
-    refuse_future(as_of, now, "--as-of")
-    engine = reading.existing(loaded)
-    if as_of is None and _is_without_tables(engine):
-        return Status()
-    migrations.check(engine)
-    return read_status(engine, now, moment=as_of)
-
-
 def _read_metrics(loaded: Loaded) -> Monitoring:
     """The figures for Prometheus, now; sums of no accounts when the warehouse exists and has no tables yet."""
     from etl.clock import SystemClock
@@ -90,20 +72,10 @@ def _read_metrics(loaded: Loaded) -> Monitoring:
 
     now = SystemClock().now()
     engine = reading.existing(loaded)
-    if _is_without_tables(engine):
+    if reading.is_without_tables(engine):
         return Monitoring(read_at=now)
     migrations.check(engine)
     return read_monitoring(engine, now)
-
-
-def _is_without_tables(engine: Engine) -> bool:
-    """Whether the database has no tables of a warehouse yet. Raises `Misconfigured` if it has no room for them."""
-    from etl.store import migrations
-
-    if migrations.current(engine) is not None:
-        return False
-    migrations.require_room(engine)
-    return True
 
 
 def _failed(found: Status) -> VnsyncError | None:

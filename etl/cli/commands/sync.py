@@ -154,32 +154,12 @@ def _run_or_explain(loaded: Loaded, engine: Engine, chosen: SyncOptions, output:
 
 def _run(loaded: Loaded, engine: Engine, clock: Clock, chosen: SyncOptions) -> RunResult:
     from etl.cli.allocator import few_arenas
-    from etl.cli.connect import data_api, in_a_run, recording, reporting
-    from etl.cli.run_once import run_once
-    from etl.cli.sharing import sharing
-    from etl.workers.pool import transformers
+    from etl.cli.connect import reporting
+    from etl.cli.run_once import run_alone
 
     few_arenas()
-    with (
-        reporting(loaded, clock=clock) as outlet,
-        in_a_run(outlet) as report,
-        sharing(loaded, engine, clock) as shared,
-    ):
-        recorder, tap = recording(loaded, report)
-        with (
-            data_api(loaded, clock=clock, report=report, tap=tap, pace=shared.pace) as api,
-            transformers() as offered,
-        ):
-            return run_once(
-                api,
-                engine,
-                chosen=chosen,
-                clock=clock,
-                report=report,
-                recorder=recorder,
-                offered=offered,
-                shared=shared,
-            )
+    with reporting(loaded, clock=clock) as outlet:
+        return run_alone(loaded, engine, chosen=chosen, clock=clock, outlet=outlet)
 
 
 def _add_published(error: VnsyncError) -> None:
