@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from alembic.config import Config
 
+_ONE_AT_A_TIME = threading.Lock()
+"""Held while alembic works: it keeps its context in a global, so two threads would mix their databases."""
 _VIEW_IN_THE_WAY = ("0A000", "2BP01")
 """SQLSTATEs of a change to a table on which a view depends."""
 
@@ -132,7 +135,7 @@ def _migrate(engine: Engine, target: str, *, thorough: bool = False, anew: bool 
             refuse_while_running(connection)
         if connection.dialect.name == "postgresql":
             schema_check.check_server(connection)
-        with _owners_work(found, target, wrong):
+        with _ONE_AT_A_TIME, _owners_work(found, target, wrong):
             _move(connection, found, target, wrong)
             if target != "base":
                 comments.write(connection, anew=anew)
