@@ -17,7 +17,7 @@ from urllib.parse import quote
 from etl.config import urls
 from etl.config.secret_file import foreign, read_secret, readable_by_others, shown_path
 from etl.config.secrets import Secret
-from etl.config.validators import Accepted, checked, number, one_of, pairs, path, plain, secret, text
+from etl.config.validators import Accepted, checked, number, one_of, pairs, path, plain, revealed, secret, text
 from etl.errors import Misconfigured
 
 PREFIX = "VNSYNC_"
@@ -40,7 +40,7 @@ _DEFAULT_DATABASE = Secret("sqlite:///vnsync.db")
 
 
 def _database(value: object) -> Secret:
-    url = urls.database_url(text(value))
+    url = urls.database_url(revealed(value))
     start, home, file = url.partition(":///~")
     if home and start.startswith("sqlite"):
         file, mark, query = file.partition("?")
@@ -111,15 +111,17 @@ DECLARED: Mapping[str, Accepted] = {
 
 @dataclass(frozen=True)
 class Origin:
-    """Origin of a value: an option, the environment, a file, or the default."""
+    """Origin of a value: an option, an argument of a call from Python, the environment, a file, or the default."""
 
-    kind: Literal["option", "environment", "file", "default"]
+    kind: Literal["option", "argument", "environment", "file", "default"]
     file: Path | None = None
 
     def label(self, name: str) -> str:
         """The name that the user wrote there for the setting `name`."""
         if self.kind == "option":
             return option_name(name)
+        if self.kind == "argument":
+            return f"argument {name}"
         if self.kind == "environment":
             return variable_name(name)
         return f"{name} in {self.file}" if self.file else name
@@ -128,7 +130,9 @@ class Origin:
         """The origin in words, for the listing of all settings."""
         if self.kind == "file":
             return f"file {self.file}"
-        return self.kind if self.kind == "default" else f"{self.kind} {self.label(name)}"
+        if self.kind == "default":
+            return self.kind
+        return self.label(name) if self.kind == "argument" else f"{self.kind} {self.label(name)}"
 
 
 @dataclass(frozen=True)
@@ -153,14 +157,21 @@ class Layer:
     values: dict[str, Any] = field(repr=False)
 
 
-def load(given: Mapping[str, Any] | None = None, config: Path | None = None) -> Loaded:
+def load(
+    given: Mapping[str, Any] | None = None,
+    config: Path | None = None,
+    *,
+    kind: Literal["option", "argument"] = "option",
+) -> Loaded:
     """Settings from options (`given`, None for those not given), environment, config file and defaults.
+
+    `kind`: whether `given` are options of a command line or arguments of a call from Python.
 
     Raises `Misconfigured`, in one line that names the setting, its origin and the accepted values.
     """
     file = config or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
     layers = [
-        Layer(Origin("option"), {k: v for k, v in (given or {}).items() if v is not None}),
+        Layer(Origin(kind), {k: v for k, v in (given or {}).items() if v is not None}),
         Layer(Origin("environment"), _environment()),
     ]
     if file:
@@ -299,7 +310,7 @@ def _refuse_rivals(layer: Layer) -> None:
 
 def _validated(values: dict[str, Any], origins: Mapping[str, Origin]) -> Settings:
     for name, value in values.items():
-        if isinstance(value, str) and not value.strip():
+        if isinstance(value, str | Secret) and not revealed(value).strip():
             raise _bad(name, "is empty", origins[name])
     settings = Settings(**{name: _read(name, value, origins[name]) for name, value in values.items()})
     if settings.database_schema and settings.database_url.get_secret_value().startswith("sqlite"):

@@ -31,7 +31,12 @@ def text(value: object) -> str:
 
 def secret(value: object) -> Secret:
     """A text that must not be shown."""
-    return Secret(text(value))
+    return Secret(revealed(value))
+
+
+def revealed(value: object) -> str:
+    """Any text, also one that a caller has wrapped so that no traceback shows it."""
+    return value.get_secret_value() if isinstance(value, Secret) else text(value)
 
 
 def path(value: object) -> Path:
@@ -47,6 +52,8 @@ def plain(value: object) -> object:
 
     Raises ValueError for control characters inside, and for bytes that are not UTF-8.
     """
+    if isinstance(value, Secret):
+        return Secret(text(plain(value.get_secret_value())))
     if isinstance(value, tuple | list):
         return [plain(one) for one in value]
     if not isinstance(value, str):
