@@ -39,7 +39,7 @@ audit: bandit ## what scanners know: the code, and every package of the lock (ne
 	$(BIN)/python .ci/audit.py
 
 bandit: .venv/ready ## the code, for what is dangerous; skips and their reasons are in pyproject.toml
-	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml etl migrations
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml etl migrations vnsync.py
 
 bench: .venv/ready ## measure, whole processes side by side: make bench ARGS="--numbers 10000 --rounds 1"; ARGS=--help
 	$(BIN)/python -m benchmarks $(ARGS)

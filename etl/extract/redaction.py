@@ -69,14 +69,18 @@ class Redaction:
         masked = [_masked(piece, words) for piece, words in pieces]
         return body if all(a is b for a, (b, _) in zip(masked, pieces, strict=True)) else b"".join(masked)
 
-    def scrub(self, exc: BaseException) -> None:
-        """Mask the secrets in a library's exception and in its causes: a traceback would show them."""
+    def scrub(self, exc: BaseException) -> list[BaseException]:
+        """Mask the secrets in a library's exception and in its causes: a traceback would show them.
+
+        Returns the exception and its causes.
+        """
         seen: list[BaseException] = []
         one: BaseException | None = exc
         while one is not None and one not in seen:
             seen.append(one)
             one.args = tuple(self.hidden(a) if isinstance(a, str) else a for a in one.args)
             one = one.__cause__ or one.__context__
+        return seen
 
 
 def _masked(text: bytes, words: list[Word]) -> bytes:

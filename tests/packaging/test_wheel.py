@@ -56,6 +56,15 @@ def test_wheel_says_that_it_is_typed(wheel: Path) -> None:
     assert "etl/py.typed" in zipfile.ZipFile(wheel).namelist()
 
 
+def test_wheel_carries_the_module_and_its_types(wheel: Path) -> None:
+    """`import vnsync` finds one file, and type checkers the same text as a stub: a single module can have no marker."""
+    with zipfile.ZipFile(wheel) as archive:
+        text = (ROOT / "vnsync.py").read_bytes()
+        assert archive.read("vnsync.py") == archive.read("vnsync-stubs/__init__.pyi") == text
+        (name,) = [n for n in archive.namelist() if n.endswith(".dist-info/entry_points.txt")]
+        assert "vnsync = vnsync:main" in archive.read(name).decode()
+
+
 def test_wheel_names_every_promised_python(wheel: Path) -> None:
     """The classifiers are 3.11, 3.12 and 3.13, and no older one is let in."""
     with zipfile.ZipFile(wheel) as archive:
@@ -88,3 +97,49 @@ def test_installed_wheel_makes_and_upgrades_a_warehouse(installed: Path, tmp_pat
         cwd=tmp_path, env=environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert str(installed.parent) in found.stdout
+
+
+def test_installed_wheel_is_imported_and_run_by_its_name(installed: Path, tmp_path: Path) -> None:
+    """`import vnsync` works outside the checkout, and the entry point of the command is the command."""
+    environment = {"PATH": os.environ["PATH"], "VNSYNC_DATABASE_URL": f"sqlite:///{tmp_path / 'warehouse.db'}"}
+
+    def run(code: str) -> subprocess.CompletedProcess[str]:
+        command = [str(installed / "python"), "-c", code]
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    found = run("import vnsync; print(vnsync.__file__, vnsync.status)")
+    assert str(installed.parent) in found.stdout, found.stderr
+    assert "Misconfigured: there is no warehouse" in run("import vnsync; vnsync.status()").stderr
+    done = run("import sys; sys.argv = ['vnsync', '--version']; from vnsync import main; main()")
+    assert done.stdout.startswith("vnsync "), done.stderr
+
+
+USE = """
+import vnsync
+reveal_type(vnsync.sync())
+reveal_type(vnsync.history("1")[0].campaigns[0].valid_to)
+reveal_type(vnsync.changes()[0].change_event.kind)
+try:
+    vnsync.status(database="sqlite:///w.db")
+except vnsync.VnsyncError as error:
+    reveal_type(error.remedy)
+vnsync.snyc()
+"""
+
+
+@pytest.mark.soak
+def test_type_checkers_read_the_installed_module(installed: Path, tmp_path: Path) -> None:
+    """mypy, strict, knows the results, and finds a wrong argument and a wrong name."""
+    (tmp_path / "use.py").write_text(USE)
+    where = [f"--python-executable={installed / 'python'}", f"--cache-dir={tmp_path / 'cache'}", "--config-file="]
+    command = [sys.executable, "-m", "mypy", "--strict", *where, "use.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    told = re.findall(r'use\.py:(\d+): \w+: (?:Revealed type is "([^"]+)"|.*\[([a-z-]+)\])', done.stdout)
+    assert [(int(line), kind.rpartition("etl.")[2] or code) for line, kind, code in told] == [
+        (3, "domain.runs.RunResult"),
+        (4, "datetime.datetime | None"),
+        (5, "read.change_kinds.Kind"),
+        (7, "call-arg"),
+        (9, "str"),
+        (10, "attr-defined"),
+    ], done.stdout + done.stderr

@@ -1,0 +1,1 @@
+../vnsync.py
