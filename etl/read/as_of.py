@@ -11,7 +11,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, RowMapping, Select, Table, and_, func, null, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    RowMapping,
+    Select,
+    Table,
+    and_,
+    case,
+    func,
+    null,
+    select,
+    union_all,
+)
 from sqlalchemy.sql.selectable import CompoundSelect, FromClause
 
 from etl.domain import decimals
@@ -49,6 +62,21 @@ def rows(
     then = _of(ended, columns, accounts).where(ended.c.valid_from <= moment, ended.c.valid_to > moment)
     both = union_all(open_rows.where(now.c.valid_from <= moment), then)
     return both.order_by(*(both.selected_columns[k] for k in keys))
+
+
+def versions(table: declared.Table, moment: datetime) -> CompoundSelect[Any]:
+    """Query of the versions of `table` that had begun by `moment`, ordered by key and `valid_from`.
+
+    Columns: account_id, its columns, valid_from, valid_to; null while the version is open, as known at `moment`.
+    """
+    now, ended = schema.current[table.name], schema.closed[table.name]
+    columns = ["account_id", *(c.name for c in table.columns), "valid_from"]
+    then = case((ended.c.valid_to <= moment, ended.c.valid_to), else_=null()).label("valid_to")
+    both = union_all(
+        select(*(ended.c[name] for name in columns), then).where(ended.c.valid_from <= moment),
+        select(*(now.c[name] for name in columns), null()).where(now.c.valid_from <= moment),
+    )
+    return both.order_by(*(both.selected_columns[k] for k in (*columns[: 1 + len(table.key)], "valid_from")))
 
 
 def _of(table: Table, columns: Sequence[str], accounts: Collection[int]) -> Select[Any]:

@@ -29,13 +29,13 @@ from etl.read.erased import Version, erased_versions
 from etl.snapshot import parquet
 from etl.snapshot.encoders import ENCODERS
 from etl.snapshot.manifest import LARGEST, NAME, Manifest, dumps, loads
-from etl.snapshot.rows import SHEETS, Sheet, batches
+from etl.snapshot.rows import HISTORY_SHEETS, SHEETS, Sheet, batches
 from etl.snapshot.still_held import Copy, still_held
 from etl.snapshot.write import seen_accounts
 from etl.store.engine import begin_reading, database_errors
 
-_SHEETS = {sheet.name: sheet for sheet in SHEETS}
-_NAMES = {f"{sheet.name}.{name}" for sheet in SHEETS for name in ENCODERS}
+_SHEETS = {sheet.name: sheet for sheet in (*SHEETS, *HISTORY_SHEETS)}
+_NAMES = {f"{sheet}.{name}" for sheet in _SHEETS for name in ENCODERS}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +113,8 @@ _READABLE = "Check that this user may read it, and that the disk has no errors."
 def _files(folder: Path, manifest: Manifest) -> Iterator[Problem]:
     listed = [file.path for file in manifest.files]
     formats = {path.rpartition(".")[2] for path in listed}
-    wanted = {f"{sheet.name}.{name}" for sheet in SHEETS for name in formats}
+    sheets = HISTORY_SHEETS if any("_history." in path for path in listed) else SHEETS
+    wanted = {f"{sheet.name}.{name}" for sheet in sheets for name in formats}
     if set(listed) != wanted or len(listed) != len(wanted) or not wanted <= _NAMES:
         yield Problem(where=NAME, what="does not name each table exactly once in each format")
     for file in manifest.files:
@@ -169,7 +170,7 @@ def _against(
                 continue
             copy = Copy(sheet=_SHEETS[sheet], name=name, path=folder / file.path, moment=moment)
             for problem in _compared(connection, copy, file.rows):
-                kept = still_held(connection, copy, erased) if erased and sheet == VIRTUAL_NUMBERS.name else None
+                kept = still_held(connection, copy, erased) if erased and copy.sheet.table is VIRTUAL_NUMBERS else None
                 if kept is None:
                     yield problem
                 else:

@@ -45,7 +45,7 @@ class CsvEncoder(Encoder):
     def _cells(self, row: Row) -> Sequence[Any]:
         values = list(row)
         for i in self._times:
-            values[i] = time_text(values[i])
+            values[i] = None if values[i] is None else time_text(values[i])
         return values
 
     def _put(self, lines: Sequence[str]) -> None:
@@ -79,7 +79,7 @@ _text = json.JSONEncoder(ensure_ascii=False).encode
 
 def _json(kind: Kind | InstantKind) -> Callable[[Any], str]:
     if kind is InstantKind.TIME:
-        return lambda value: f'"{time_text(value)}"'
+        return lambda value: "null" if value is None else f'"{time_text(value)}"'
     if kind is Kind.JSON:
         return lambda value: "null" if value is None else str(value)
     return _text

@@ -1,4 +1,6 @@
-"""The nine tables of a snapshot: their columns, and their rows as of an instant, equal on both databases.
+"""The tables of a snapshot: their columns, and their rows as of an instant, equal on both databases.
+
+A snapshot has nine tables: `accounts` and the eight tables of current rows, or the eight histories instead of these.
 
 Run ids are left out: they describe how rows were loaded, not the state of the source, and a warehouse that was rebuilt
 from an archive has other run ids. Without them, equal observations give equal rows.
@@ -27,18 +29,24 @@ Row = tuple[Any, ...]
 
 
 class InstantKind(Enum):
-    """Kind of the column `valid_from`, the only kind that the declared data tables do not have."""
+    """Kind of the columns `valid_from` and `valid_to`, the only kind that the declared data tables do not have."""
 
     TIME = "time"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sheet:
-    """Table of a snapshot: names and kinds of its columns; rows are ordered by the first `keys` columns."""
+    """Table of a snapshot: names and kinds of its columns; rows are ordered by the first `keys` columns.
+
+    `table`: the declared table that the rows are of, None for accounts; `history`: whether all its versions are rows,
+    ordered by `valid_from` too, instead of those that are valid at the instant.
+    """
 
     name: str
     columns: tuple[tuple[str, Kind | InstantKind], ...]
     keys: int
+    table: declared.Table | None = None
+    history: bool = False
 
     @property
     def sentence(self) -> str:
@@ -64,18 +72,22 @@ ACCOUNTS = Sheet(
 )
 
 
-def _sheet(table: declared.Table) -> Sheet:
+def _sheet(table: declared.Table, *, history: bool) -> Sheet:
     own = tuple((c.name, c.kind) for c in table.columns)
     columns: tuple[tuple[str, Kind | InstantKind], ...] = (
         ("account_id", Kind.INTEGER),
         *own,
         ("valid_from", InstantKind.TIME),
+        *((("valid_to", InstantKind.TIME),) if history else ()),
     )
-    return Sheet(name=table.name, columns=columns, keys=1 + len(table.key))
+    name = f"{table.name}_history" if history else table.name
+    return Sheet(name=name, columns=columns, keys=1 + len(table.key), table=table, history=history)
 
 
-SHEETS: tuple[Sheet, ...] = (ACCOUNTS, *(_sheet(table) for table in declared.TABLES))
-"""All nine tables, `accounts` first."""
+SHEETS: tuple[Sheet, ...] = (ACCOUNTS, *(_sheet(table, history=False) for table in declared.TABLES))
+"""The nine tables of a snapshot of one moment, `accounts` first."""
+HISTORY_SHEETS: tuple[Sheet, ...] = (ACCOUNTS, *(_sheet(table, history=True) for table in declared.TABLES))
+"""The nine tables of a snapshot of the history up to a moment, `accounts` first."""
 
 
 def batches(connection: Connection, sheet: Sheet, moment: datetime) -> Iterator[list[Row]]:
@@ -83,12 +95,12 @@ def batches(connection: Connection, sheet: Sheet, moment: datetime) -> Iterator[
 
     Values are None, int, bool and str (JSON as canonical text), and aware datetimes in UTC.
     """
-    if sheet is ACCOUNTS:
+    if sheet.table is None:
         yield [(seen.account_id, seen.account_name, seen.timezone) for seen in as_of.observed(connection, moment)]
         return
     texts = [i for i, (_, kind) in enumerate(sheet.columns) if kind is Kind.JSON]
     batch: list[Row] = []
-    for row in stream(connection, as_of.rows(declared.BY_NAME[sheet.name], moment)):
+    for row in stream(connection, (as_of.versions if sheet.history else as_of.rows)(sheet.table, moment)):
         batch.append(_with_text(row, texts) if texts else tuple(row))
         if len(batch) == BATCH:
             yield batch

@@ -57,9 +57,10 @@ def still_held(connection: Connection, copy: Copy, erased: Mapping[Version, date
 
 
 def _of_warehouse(connection: Connection, copy: Copy) -> Iterator[tuple[Version, Record]]:
+    began = copy.sheet.names.index("valid_from")
     for batch in batches(connection, copy.sheet, copy.moment):
         for row, record in zip(batch, _encoded(batch, copy), strict=True):
-            yield (row[0], row[1], row[-1]), record
+            yield (row[0], row[1], row[began]), record
 
 
 def _encoded(batch: list[Row], copy: Copy) -> Iterator[Record]:

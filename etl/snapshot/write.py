@@ -1,4 +1,7 @@
-"""Writer of snapshots: every table as of an instant, in files, with a manifest. The folder appears atomically."""
+"""Writer of snapshots: every table as of an instant, or its history up to it, in files, with a manifest.
+
+The folder appears atomically.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ from etl.read import as_of
 from etl.snapshot import csv_text
 from etl.snapshot.encoders import ENCODERS
 from etl.snapshot.manifest import FORMAT_VERSION, NAME, DescribedTable, File, Manifest, SeenAccount, dumps
-from etl.snapshot.rows import SHEETS, Sheet, batches, time_text
+from etl.snapshot.rows import HISTORY_SHEETS, SHEETS, Sheet, batches, time_text
 from etl.store.engine import begin_reading, database_errors
 
 NOTES = {
@@ -34,18 +37,23 @@ PARTIAL = ".partial-"
 """Part of the name of a folder that is still being written."""
 
 
-def write_snapshot(engine: Engine, moment: datetime, out: Path, formats: Sequence[str]) -> Manifest:
+def write_snapshot(
+    engine: Engine, moment: datetime, out: Path, formats: Sequence[str], *, history: bool = False
+) -> Manifest:
     """Write the nine tables as of `moment` into the new folder `out`, in each of `formats`; return the manifest.
+
+    `history`: all versions up to `moment` instead of those valid then.
 
     All tables are read from one state of the warehouse. The folder has a temporary name until everything is on the
     disk. Raises `Usage` for an instant before the first observation or a folder that is not empty, `LocalTrouble` for
     errors of the disk.
     """
     _refuse_occupied(out)
+    sheets = HISTORY_SHEETS if history else SHEETS
     with database_errors(), begin_reading(engine) as connection:
         as_of.refuse_unknown(connection, moment, "--as-of", ())
         with _new_folder(out) as folder:
-            files = [file for sheet in SHEETS for file in _write(connection, sheet, moment, folder, formats)]
+            files = [file for sheet in sheets for file in _write(connection, sheet, moment, folder, formats)]
             manifest = Manifest(
                 as_of=time_text(moment),
                 format_version=FORMAT_VERSION,
@@ -54,7 +62,7 @@ def write_snapshot(engine: Engine, moment: datetime, out: Path, formats: Sequenc
                 files=tuple(sorted(files, key=lambda f: f.path)),
                 tables=tuple(
                     DescribedTable(name=sheet.name, description=sheet.sentence, columns=sheet.sentences)
-                    for sheet in SHEETS
+                    for sheet in sheets
                 ),
                 notes={name: NOTES[name] for name in sorted(formats)},
             )

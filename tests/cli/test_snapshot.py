@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from etl.clock import SystemClock
+from etl.domain.tables import TABLES
 from etl.snapshot.parquet import how_to_install
 from tests.support.checkout import ROOT
 from tests.support.running import Run, Source
@@ -30,6 +31,16 @@ def test_nine_tables_in_three_formats(now: str, agency: Source, vnsync: Run) -> 
     manifest = json.loads(Path("out/manifest.json").read_bytes())
     assert [a["account_id"] for a in manifest["accounts"]] == agency.world.customer_ids
     assert manifest["accounts"][0].keys() == {"account_id", "observed_at", "chain_digest"}
+
+
+def test_a_history_has_a_file_for_each_table(now: str, vnsync: Run) -> None:
+    """The eight histories and the accounts; `verify` finds the folder good."""
+    done = vnsync("snapshot", "--as-of", now, "--history", "--out", "out", "--format", "csv")
+    assert (done.code, done.err) == (0, "")
+    names = {path.name for path in Path("out").iterdir()} - {"manifest.json", "accounts.csv"}
+    assert names == {f"{table.name}_history.csv" for table in TABLES}
+    checked = vnsync("verify", "out")
+    assert (checked.code, checked.out.splitlines()[-1]) == (0, "OK: no problems.")
 
 
 def test_json_is_the_manifest(now: str, vnsync: Run) -> None:

@@ -145,10 +145,60 @@ def test_the_same_moment_gives_the_same_bytes_on_both_databases(
         rig, lived = _days(engine, 3, 40)
         moment = lived[1][0]
         write_snapshot(engine, moment, tmp_path / name, FORMATS)
+        write_snapshot(engine, moment, tmp_path / f"{name}-history", FORMATS, history=True)
         rig.sync()
         write_snapshot(engine, moment, tmp_path / f"{name}-again", FORMATS)
+        write_snapshot(engine, moment, tmp_path / f"{name}-history-again", FORMATS, history=True)
         assert _bytes(tmp_path / name) == _bytes(tmp_path / f"{name}-again")
+        assert _bytes(tmp_path / f"{name}-history") == _bytes(tmp_path / f"{name}-history-again")
     assert _bytes(tmp_path / "sqlite") == _bytes(tmp_path / "postgresql")
+    assert _bytes(tmp_path / "sqlite-history") == _bytes(tmp_path / "postgresql-history")
+
+
+def test_one_history_holds_the_truth_of_every_day(warehouse: Engine, tmp_path: Path) -> None:
+    """The versions that hold at a moment of a day are what the API said then: each format in turn, later days open."""
+    rig, lived = _days(warehouse, 4, 30)
+    rig.sync()
+    write_snapshot(warehouse, lived[-1][0], tmp_path / "history", FORMATS, history=True)
+    write_snapshot(warehouse, lived[1][0], tmp_path / "earlier", FORMATS, history=True)
+    for day, (moment, truth) in enumerate(lived):
+        kind = FORMATS[day % 3]
+        for account_id in rig.world.customer_ids:
+            then = _valid(tmp_path / "history", account_id, kind, moment)
+            assert not oracle.differences(then, truth[account_id]), (day, kind)
+    ends = [row["valid_to"] for kind in FORMATS for row in _rows(tmp_path / "earlier", "virtual_numbers_history", kind)]
+    assert None in ends
+    assert all(end is None or _instant(end) <= lived[1][0] for end in ends)
+    assert check(tmp_path / "history", warehouse).problems == check(tmp_path / "earlier", warehouse).problems == ()
+
+
+def _valid(folder: Path, account_id: int, kind: str, moment: datetime) -> oracle.Tables:
+    """The versions of a history that are valid at a moment, without their ends."""
+    found: oracle.Tables = {}
+    for name, columns in oracle.COLUMNS.items():
+        rows = [row for row in _rows(folder, f"{name}_history", kind) if int(row["account_id"]) == account_id]
+        begun = [row for row in rows if _instant(row["valid_from"]) <= moment]
+        valid = [row for row in begun if row["valid_to"] is None or moment < _instant(row["valid_to"])]
+        found[name] = {tuple(_typed(row[c], c, kind) for c in columns.split(", ")) for row in valid}
+    return found
+
+
+def _instant(value: str | datetime) -> datetime:
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+def test_an_edited_history_is_found(warehouse: Engine, told: Engine, tmp_path: Path) -> None:
+    """A closed version that the warehouse no longer has as it was, and a file of the other kind of snapshot."""
+    moment, folder = FakeClock().now() + timedelta(days=9), tmp_path / "history"
+    write_snapshot(warehouse, moment, folder, FORMATS, history=True)
+    assert check(folder, warehouse).problems == ()
+    with warehouse.begin() as connection:
+        changed = connection.execute(text("update virtual_numbers_closed set status = 'edited'")).rowcount
+    assert changed
+    found = {problem.where for problem in check(folder, warehouse).problems}
+    assert found == {f"virtual_numbers_history.{kind}" for kind in FORMATS}
+    (folder / "sites.csv").touch()
+    assert Problem(where="sites.csv", what="is not in the manifest") in check(folder, None).problems
 
 
 def _bytes(folder: Path) -> dict[str, bytes]:

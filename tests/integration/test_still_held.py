@@ -62,3 +62,18 @@ def test_whatever_else_differs_is_a_problem(edit: str, old: Path, warehouse: Eng
     checked = check(old, warehouse)
     assert [p.where.split(".")[0] for p in checked.problems] == ["virtual_numbers"]
     assert not checked.still_held
+
+
+@pytest.mark.parametrize("kind", ["csv", "ndjson", "parquet"])
+def test_a_history_from_before_an_erasure(warehouse: Engine, tmp_path: Path, kind: str) -> None:
+    """Each erased version is told, ended ones too; what else differs is a problem."""
+    days = {"2026-01-06": "first", "2026-01-07": HARD}
+    tell(warehouse, {day: [number(2, "74950000002", comment=comment)] for day, comment in days.items()})
+    write_snapshot(warehouse, FakeClock().now() + timedelta(days=2), tmp_path / "out", (kind,), history=True)
+    erase_number(warehouse, 7, 2, now=ERASED, reason=None)
+    checked = check(tmp_path / "out", warehouse)
+    assert (checked.problems, len(checked.still_held)) == ((), 2)
+    with warehouse.begin() as connection:
+        connection.execute(text("update virtual_numbers_closed set status = 'x'"))
+    (problem,) = check(tmp_path / "out", warehouse).problems
+    assert problem.where == f"virtual_numbers_history.{kind}"

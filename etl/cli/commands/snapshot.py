@@ -19,11 +19,14 @@ EPILOG = """\b
 Examples:
   vnsync snapshot --as-of 2026-03-01 --out march --format csv
   vnsync snapshot --as-of 2026-03-01T06:00:00+03:00 --out march --format parquet,ndjson
+  vnsync snapshot --as-of 2026-03-01 --history --out until_march
   vnsync verify march
 
 DIR gets <table>.<format> for the nine tables, and manifest.json with the SHA-256 of each file
 and, for each account, its last observation not later than T. The same T and warehouse give the
-same bytes. CSV is escaped for spreadsheets; the manifest describes how to undo the escaping.
+same bytes. With --history the files are <table>_history.<format>: every version that began by T,
+with valid_to (null: open at T). CSV is escaped for spreadsheets; the manifest describes how to
+undo the escaping.
 """
 FORMATS = ("parquet", "csv", "ndjson")
 
@@ -46,6 +49,7 @@ class Formats(click.ParamType[tuple[str, ...]]):
 
 @click.command(epilog=EPILOG, short_help="Files with every table as known at a moment.")
 @reading.as_of(required=True)
+@click.option("--history", is_flag=True, help="Every version up to T, instead of those that were valid at T.")
 @click.option("--out", type=PATH, metavar="DIR", required=True, help="A new or empty folder.")
 @click.option(
     "--format",
@@ -56,8 +60,10 @@ class Formats(click.ParamType[tuple[str, ...]]):
 )
 @options.output
 @options.settings(*options.DATABASE, *options.LOG)
-def snapshot(loaded: Loaded, as_of: datetime, out: Path, formats: tuple[str, ...] | None, output: str) -> None:
-    """Write all nine tables as known at T into DIR, with a manifest that proves them."""
+def snapshot(
+    loaded: Loaded, as_of: datetime, history: bool, out: Path, formats: tuple[str, ...] | None, output: str
+) -> None:
+    """Write all nine tables as known at T, or their history, into DIR, with a manifest that proves them."""
     from etl.clock import SystemClock
     from etl.read.as_of import refuse_future
     from etl.snapshot import encoders
@@ -65,7 +71,7 @@ def snapshot(loaded: Loaded, as_of: datetime, out: Path, formats: tuple[str, ...
 
     refuse_future(as_of, SystemClock().now(), "--as-of")
     chosen = formats or encoders.installed()
-    manifest = write_snapshot(reading.readable(loaded), as_of, out, chosen)
+    manifest = write_snapshot(reading.readable(loaded), as_of, out, chosen, history=history)
     _write(out, manifest, output, missing=formats is None and len(chosen) < len(FORMATS))
 
 
