@@ -42,7 +42,12 @@ class Cause:
 
 def cause_of(failure: Failure) -> tuple[str, str]:
     """The status and the error without ids, which are the same for all accounts that one cause stopped."""
-    return failure.status, _IDS.sub(r"the \1", failure.error.removeprefix(NOT_TRIED))
+    return failure.status, without_ids(failure.error)
+
+
+def without_ids(error: str) -> str:
+    """The error without the ids that differ between the accounts that one cause stopped."""
+    return _IDS.sub(r"the \1", error.removeprefix(NOT_TRIED))
 
 
 def causes(failures: Iterable[Failure]) -> list[Cause]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from etl.domain import tables as declared
 from etl.read.activity import Activity, Day
 from etl.read.overview import Overview, RunSummary
-from etl.report.html.charts import days_chart, layered, legend
-from etl.report.html.markup import Element, element, safe_text
-from etl.report.html.parts import Cell, chip, figure, last_days, remark, section, small, table, when
+from etl.read.status import LastRun
+from etl.report.html.causes import NumberedCauses, reference
+from etl.report.html.charts import day_charts, layered
+from etl.report.html.markup import Element, element
+from etl.report.html.parts import Cell, chip, figure, last_days, prose, remark, section, small, table, unbroken
 from etl.report.wording import counted, lasting, moment, thousands
 
 KINDS = ("added", "changed", "removed")
@@ -39,7 +42,7 @@ def changes_section(activity: Activity) -> Element:
         element("div", element("h3", "By day"), _by_day(activity)),
         class_="split",
     )
-    return section("changes", title, remark(words), days_chart(activity), legend(), tables)
+    return section("changes", title, remark(words), day_charts(activity), tables)
 
 
 _FIRST = "An account's first observation is not counted: all its rows were new to the warehouse."
@@ -59,43 +62,59 @@ def _by_kind(activity: Activity) -> Element:
         for t in declared.TABLES
         if any(total[t.entity, kind] for kind in kinds)
     ]
-    return table(["rows", *kinds], rows)
+    return table(["rows", *kinds], rows, label="Changes by kind")
 
 
 def _by_day(activity: Activity) -> Element:
     rows = [_day(day) for day in reversed(activity.days[-DAYS:])]
-    return table(["day", "accounts", "numbers", "assigned", "names"], rows)
+    return table(["day", "accounts", "numbers", "assigned", "names"], rows, label="Changes by day")
 
 
 def _day(day: Day) -> list[Cell]:
     observed = small(counted(day.observations, "observation")) if day.observations > day.accounts else None
     return [
-        Cell([when(str(day.day)), observed]),
+        Cell([unbroken(str(day.day)), observed]),
         figure(day.accounts),
         *(figure(count or None) for count in layered(day)),
     ]
 
 
 def runs_section(seen: Overview) -> Element:
-    """Section with the last runs, newest first."""
+    """Section with the last runs, newest first; a cause is told once, and then referred to."""
     heads = ["run", "started (UTC)", "took", "status", "accounts", "opened", "closed", "note"]
-    rows = [_run(summary) for summary in seen.runs]
-    body = table(heads, rows, cards=True) if rows else remark("No run yet.")
+    stopped = NumberedCauses.of(a for a in seen.status.accounts if not a.is_unreachable)
+    first: dict[str, int] = {}
+    for summary in seen.runs:
+        first.setdefault(summary.run.error or "", summary.run.run_id)
+    rows = [_run(summary, _note(summary.run, stopped, first)) for summary in seen.runs]
+    body = table(heads, rows, label="Last runs", cards=True) if rows else remark("No run yet.")
     return section("runs", "Last runs", body)
 
 
-def _run(summary: RunSummary) -> list[Cell]:
+def _note(run: LastRun, stopped: NumberedCauses, first: Mapping[str, int]) -> Element | None:
+    """The error of a run: a reference to its cause, or to the first row that has the same error, or its words."""
+    if not run.error:
+        return None
+    if (found := stopped.within(run.error)) is not None:
+        number, rest = found
+        return reference(number, rest)
+    if first[run.error] != run.run_id:
+        return element("small", "as run ", unbroken(str(first[run.error])))
+    return element("small", prose(run.error))
+
+
+def _run(summary: RunSummary, note: Element | None) -> list[Cell]:
     run = summary.run
     took = "–" if run.finished_at is None else lasting((run.finished_at - run.started_at).total_seconds())
     return [
-        Cell([str(run.run_id), small(f"vnsync {summary.version}")]),
-        Cell([when(moment(run.started_at))]),
-        Cell(took),
+        Cell([unbroken(str(run.run_id)), small(f"vnsync {summary.version}")]),
+        Cell([unbroken(moment(run.started_at))]),
+        Cell([unbroken(took)]),
         Cell([chip(run.status), small(f"exit {run.exit_code}") if run.exit_code else None]),
         Cell(_accounts(summary)),
         figure(summary.rows_opened),
         figure(summary.rows_closed),
-        Cell([element("small", safe_text(run.error, 400))] if run.error else None),
+        Cell([note]),
     ]
 
 

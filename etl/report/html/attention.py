@@ -6,14 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from etl.domain.causes import Cause, causes
+from etl.domain.causes import Cause
 from etl.domain.runs import RunStatus
 from etl.read.overview import Overview
-from etl.read.status import AccountState, stale
-from etl.report.causes import listed, standing, who
+from etl.read.status import UNPUBLISHED, AccountState, LastRun, stale
+from etl.report.causes import listed, who
 from etl.report.freshness import RUN_ADVICE
+from etl.report.html.causes import NumberedCauses, anchor
 from etl.report.html.markup import Element, element, safe_text
-from etl.report.states import state
+from etl.report.html.parts import chip, prose, remark, section
+from etl.report.states import approval, state
 from etl.report.wording import counted, lasting, moment, quoted, thousands
 
 SHOWN = 8
@@ -21,6 +23,16 @@ SHOWN = 8
 LONG_GAP = 2 * 86_400
 """Seconds without an observation above which the report warns that changes cannot be dated more closely."""
 _STATES = {"failed": 0, "held": 1}
+_LEVELS = {"bad": "problem", "warn": "warning", "note": "note"}
+"""Each level in order, with its word: no colour tells anything alone."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """An account or reason that an item concerns, in one sentence; `cause`: the number by which others refer to it."""
+
+    text: str
+    cause: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,16 +46,16 @@ class Item:
     title: str
     remedy: str
     command: str | None = None
-    cases: Sequence[str] = ()
+    cases: Sequence[Case] = ()
     more: int = 0
 
 
 def items(seen: Overview, max_age: timedelta) -> list[Item]:
     """All items: failures before incomplete data, notes last; empty if there is no problem."""
     accounts = [a for a in seen.status.accounts if not a.is_unreachable]
-    found = [*_runs(seen), *_unpublished(accounts), *_late(accounts, max_age), *_incomplete(seen, accounts)]
+    found = [*_unpublished(accounts, seen.status.last_run), *_late(accounts, max_age), *_incomplete(seen, accounts)]
     found += [*_unreachable(seen), *_source(seen)]
-    return sorted(found, key=lambda item: ("bad", "warn", "note").index(item.level))
+    return sorted(found, key=lambda item: [*_LEVELS].index(item.level))
 
 
 def rank(account: AccountState, late: frozenset[int]) -> tuple[int, int]:
@@ -59,28 +71,40 @@ def rank(account: AccountState, late: frozenset[int]) -> tuple[int, int]:
     return len(problems) + 1 if account.is_unreachable else worst, -(account.listed_numbers or 0)
 
 
-def shown(item: Item) -> Element:
-    """The item as an element of the page."""
-    cases = [element("li", case) for case in item.cases]
+def attention_section(found: Sequence[Item]) -> Element:
+    """Section with all items."""
+    body = element("ul", map(_shown, found), class_="items") if found else remark("Nothing needs attention.")
+    return section("attention", "What needs attention", body)
+
+
+def _shown(item: Item) -> Element:
+    cases = [element("li", prose(c.text, 600), id=anchor(c.cause) if c.cause else None) for c in item.cases]
     if item.more:
         cases.append(element("li", f"and {thousands(item.more)} more"))
     remedy = [item.remedy, element("br") if item.command else None]
     command = element("code", item.command) if item.command else None
     return element(
         "li",
-        element("h3", item.title),
+        element("h3", item.title, " ", chip(_LEVELS[item.level], item.level)),
         element("p", remedy, command),
         element("ul", cases, class_="small") if cases else None,
         class_=item.level,
     )
 
 
-def _cases(accounts: Sequence[AccountState], words: Sequence[str]) -> tuple[list[str], int]:
-    cases = [f"{_account(a)}{': ' if w else ''}{w}" for a, w in zip(accounts[:SHOWN], words[:SHOWN], strict=True)]
-    return cases, max(0, len(accounts) - SHOWN)
+def _cases(accounts: Sequence[AccountState], words: Sequence[str]) -> tuple[list[Case], int]:
+    """A case for each different sentence, with all accounts that it is true of; and the count of the other cases."""
+    same: dict[str, list[AccountState]] = {}
+    for account, sentence in zip(accounts, words, strict=True):
+        same.setdefault(sentence, []).append(account)
+    cases = [Case(f"{_accounts(several)}: {sentence}") for sentence, several in same.items()]
+    return cases[:SHOWN], max(0, len(cases) - SHOWN)
 
 
-def _account(account: AccountState) -> str:
+def _accounts(accounts: Sequence[AccountState]) -> str:
+    if len(accounts) > 1:
+        return f"{counted(len(accounts), 'account')} ({listed([a.account_id for a in accounts])})"
+    (account,) = accounts
     return f"{account.account_id}{f' {quoted(account.account_name)}' if account.account_name is not None else ''}"
 
 
@@ -99,52 +123,60 @@ def _item(
 # -- failures
 
 
-def _runs(seen: Overview) -> Iterator[Item]:
-    run = seen.status.last_run
-    if run is None:
-        yield Item(level="bad", title="Nothing was ever synced", remedy="Start with:", command="vnsync sync")
-    elif run.status in (RunStatus.FAILED, RunStatus.INTERRUPTED):
-        code = "" if run.exit_code is None else f" (exit {run.exit_code})"
-        title = f"The last run {'failed' if run.status == RunStatus.FAILED else 'was interrupted'}{code}"
-        cases = [safe_text(run.error, 500)] if run.error else []
-        yield Item(level="bad", title=title, remedy=RUN_ADVICE[run.status], cases=cases)
-    elif run.status == RunStatus.RUNNING:
-        title = f"A run has been in progress since {moment(run.started_at)} UTC"
-        yield Item(level="note", title=title, remedy=RUN_ADVICE[run.status])
-
-
-def _unpublished(accounts: Sequence[AccountState]) -> Iterator[Item]:
+def _unpublished(accounts: Sequence[AccountState], run: LastRun | None) -> Iterator[Item]:
+    stopped = NumberedCauses.of(accounts)
+    yield from _last_run(run, stopped)
     failed = [a for a in accounts if a.status == "failed"]
     if failed:
-        remedy = "Data that was published before stays. To see whether the cause persists:"
-        cases = [_cause(cause) for cause in causes(standing(failed))]
         yield Item(
             level="bad",
             title=f"{counted(len(failed), 'account')} failed",
-            remedy=remedy,
+            remedy="Data that was published before stays. To see whether the cause persists:",
             command="vnsync doctor",
-            cases=cases[:SHOWN],
-            more=max(0, len(cases) - SHOWN),
+            cases=[_cause(number, cause) for number, cause in stopped.of_status("failed")],
+            more=stopped.untold["failed"],
         )
     held = [a for a in accounts if a.status == "held"]
     if held:
-        title = f"{counted(len(held), 'account')} held: too many numbers would be closed at once"
-        remedy = "Nothing of this sync was published. If the numbers are really gone, approve the close:"
-        command = f"vnsync sync --account {held[0].account_id} --approve-close {held[0].account_id}"
-        yield _item("bad", title, held, [safe_text(a.error, 400) for a in held], remedy, command)
+        told = approval(held[0].account_id) in (held[0].error or "")
+        yield Item(
+            level="bad",
+            title=f"{counted(len(held), 'account')} held: too many numbers would be closed at once",
+            remedy="Nothing of this sync was published. If the numbers are really gone, approve the close"
+            + ("." if told else ":"),
+            command=None if told else approval(held[0].account_id),
+            cases=[_cause(number, cause) for number, cause in stopped.of_status("held")],
+            more=stopped.untold["held"],
+        )
 
 
-def _cause(cause: Cause) -> str:
+def _last_run(run: LastRun | None, stopped: NumberedCauses) -> Iterator[Item]:
+    """The last run, unless it succeeded, or failed by a cause that is told of its accounts."""
+    if run is None:
+        yield Item(level="bad", title="Nothing was ever synced", remedy="Start with:", command="vnsync sync")
+    elif run.status == RunStatus.RUNNING:
+        title = f"A run has been in progress since {moment(run.started_at)} UTC"
+        yield Item(level="note", title=title, remedy=RUN_ADVICE[run.status])
+    elif run.status in (RunStatus.FAILED, RunStatus.INTERRUPTED) and not (run.error and stopped.within(run.error)):
+        code = "" if run.exit_code is None else f" (exit {run.exit_code})"
+        title = f"The last run {'failed' if run.status == RunStatus.FAILED else 'was interrupted'}{code}"
+        cases = [Case(run.error)] if run.error else []
+        yield Item(level="bad", title=title, remedy=RUN_ADVICE[run.status], cases=cases)
+
+
+def _cause(number: int, cause: Cause) -> Case:
     """A cause with the accounts that it stopped, in one line for any count of accounts."""
     first = cause.failures[0]
-    if len(cause.failures) > 1:
-        return f"{who(cause)} ({listed(cause.account_ids)}): {safe_text(cause.error, 400)}"
     name = "" if first.account_name is None else f" {quoted(first.account_name)}"
-    return f"{first.account_id}{name}: {safe_text(first.error, 400)}"
+    several = f"{who(cause)} ({listed(cause.account_ids)})"
+    subject = several if len(cause.failures) > 1 else f"{first.account_id}{name}"
+    return Case(f"Cause {number}. {subject}: {cause.error}", number)
 
 
 def _late(accounts: Sequence[AccountState], max_age: timedelta) -> Iterator[Item]:
-    late = sorted(stale(accounts, max_age), key=lambda a: -(a.age_seconds or float("inf")))
+    """Accounts whose data is old although their last sync did not fail: what failed has its own item."""
+    found = [a for a in stale(accounts, max_age) if a.status not in UNPUBLISHED]
+    late = sorted(found, key=lambda a: -(a.age_seconds or float("inf")))
     if late:
         asked = lasting(max_age.total_seconds())
         title = f"{counted(len(late), 'account')} not observed within {asked}"
@@ -174,8 +206,7 @@ def _incomplete(seen: Overview, accounts: Sequence[AccountState]) -> Iterator[It
             "another user of the customer took over), approve the close:"
         )
         first = suspects[0].account_id
-        command = f"vnsync sync --account {first} --approve-close {first}"
-        yield _item("warn", title, suspects, [thousands(a.suspects) for a in suspects], remedy, command)
+        yield _item("warn", title, suspects, [thousands(a.suspects) for a in suspects], remedy, approval(first))
     missing = _most(accounts, "unaccounted")
     if missing:
         title = f"{_sum(missing, 'unaccounted', 'number')} counted by the source but not sent"
@@ -197,8 +228,10 @@ def _quarantine(seen: Overview) -> Iterator[Item]:
     records = sum(a.quarantined for a in seen.status.accounts)
     if records:
         reasons = [
-            f"{safe_text(r.path)}: {safe_text(r.reason, 200)}"
-            f" ({counted(r.records, 'record')}, {counted(r.accounts, 'account')})"
+            Case(
+                f"{safe_text(r.path)}: {safe_text(r.reason, 200)}"
+                f" ({counted(r.records, 'record')}, {counted(r.accounts, 'account')})"
+            )
             for r in seen.rejected
         ]
         yield Item(
@@ -226,8 +259,10 @@ def _fields(count: int) -> str:
 def _source(seen: Overview) -> Iterator[Item]:
     if seen.drift:
         cases = [
-            f"{safe_text(d.path)}: {safe_text(d.kind.replace('_', ' '))}{f' {quoted(d.value)}' if d.value else ''}"
-            f", {counted(d.accounts, 'account')}, first {moment(d.first_seen)} UTC"
+            Case(
+                f"{safe_text(d.path)}: {safe_text(d.kind.replace('_', ' '))}{f' {quoted(d.value)}' if d.value else ''}"
+                f", {counted(d.accounts, 'account')}, first {moment(d.first_seen)} UTC"
+            )
             for d in seen.drift[:SHOWN]
         ]
         yield Item(

@@ -8,15 +8,13 @@ from itertools import pairwise
 
 from etl.read.activity import Activity, Day
 from etl.report.html.markup import Element, Node, element
+from etl.report.html.parts import remark
 from etl.report.wording import counted, thousands
 
-WIDTH, HEIGHT = 900.0, 150.0
-LAYERS = (
-    ("one", "numbers"),
-    ("two", "assignments of numbers"),
-    ("three", "names of campaigns, sites, scenarios"),
-)
-"""Layers of the bars from the axis up: colour, and the rows that it counts."""
+STEP, HEIGHT = 30, 56
+"""Width of a day and height of a chart in its own units, which are pixels where there is room."""
+LAYERS = ("numbers", "assignments of numbers", "names of campaigns, sites and scenarios")
+"""Kinds of rows that have a chart of their own."""
 
 
 def layer(entity: str) -> int:
@@ -34,54 +32,56 @@ def layered(day: Day) -> tuple[int, ...]:
     return tuple(sums)
 
 
-def days_chart(activity: Activity) -> Element:
-    """Chart with a bar for each observed day; a dashed line marks days without an observation between two bars."""
+def day_charts(activity: Activity) -> Node:
+    """A chart for each layer, with a bar for each observed day; None for fewer than two days, which need no picture.
+
+    Bars have one width, however few they are. A dashed line stands between two bars where days lie between them on
+    which nothing was observed.
+    """
     days = activity.days
-    most = max([sum(layered(day)) for day in days] + [1])
-    step = min(WIDTH / max(len(days), 1), 60.0)
-    label = f"Changes on {counted(len(days), 'observed day')}; at most {thousands(most)} on one day"
+    if len(days) < 2:
+        return None
+    layers = zip(*map(layered, days), strict=True)
+    charts = [_chart(name, counts, [day.day for day in days]) for name, counts in zip(LAYERS, layers, strict=True)]
+    words = f"A bar for each observed day from {days[0].day} to {days[-1].day}."
+    gaps = " A dashed line: days between without an observation." if _is_broken([day.day for day in days]) else ""
+    return element("div", charts, remark(words + gaps), class_="charts")
+
+
+def _chart(name: str, counts: Sequence[int], days: Sequence[date]) -> Element:
+    most = max(counts)
+    top = f", most on {days[counts.index(most)]}: {thousands(most)}" if most else ""
+    words = f"{name}: {counted(sum(counts), 'change')}{top}"
+    width = STEP * len(days)
     drawing = element(
         "svg",
-        (bar for i, day in enumerate(days) for bar in _bar(day, i * step, step, most)),
-        _gaps([day.day for day in days], step),
-        view_box=f"0 0 {step * len(days):g} {HEIGHT:g}",
+        (_bar(day, count, i, most) for i, (day, count) in enumerate(zip(days, counts, strict=True)) if count),
+        _gaps(days),
+        view_box=f"0 0 {width} {HEIGHT}",
+        width=width,
+        height=HEIGHT,
         preserveAspectRatio="none",
         role="img",
-        aria_label=label,
+        aria_label=words,
     )
-    ends = [element("span", str(days[0].day)), element("span", str(days[-1].day)) if len(days) > 1 else None]
-    highest = element("p", f"most on one day: {thousands(most)}", class_="soft small")
-    wide = "chart" if len(days) * step == WIDTH else "chart few"
-    return element("div", highest, drawing, element("p", ends, class_="ends soft small"), class_=wide)
+    return element("div", element("p", words, class_="small"), drawing, class_="chart")
 
 
-def _bar(day: Day, left: float, step: float, most: int) -> Iterator[Element]:
-    bottom, parts = HEIGHT, []
-    for (colour, _), count in zip(LAYERS, layered(day), strict=True):
-        if count:
-            height = max(count / most * HEIGHT, 1.0)
-            bottom = max(bottom - height, 0.0)
-            x, y = round(left + step * 0.12, 1), round(bottom, 1)
-            parts.append(element("rect", x=x, y=y, width=round(step * 0.76, 1), height=round(height, 1), class_=colour))
-    total = sum(day.counts.values())
-    yield element("g", element("title", f"{day.day}: {counted(total, 'change')}"), parts)
+def _bar(day: date, count: int, index: int, most: int) -> Element:
+    height = round(max(count / most * HEIGHT, 1.0), 1)
+    told = element("title", f"{day}: {counted(count, 'change')}")
+    x, y = round(STEP * (index + 0.12), 1), round(HEIGHT - height, 1)
+    return element("rect", told, x=x, y=y, width=round(STEP * 0.76, 1), height=height, class_="one")
 
 
-def _gaps(days: Sequence[date], step: float) -> Iterator[Element]:
+def _is_broken(days: Sequence[date]) -> bool:
+    return any(two - one > timedelta(days=1) for one, two in pairwise(days))
+
+
+def _gaps(days: Sequence[date]) -> Iterator[Element]:
     for i, (one, two) in enumerate(pairwise(days), 1):
         if two - one > timedelta(days=1):
-            x = round(i * step, 1)
-            yield element("line", x1=x, x2=x, y1=0, y2=HEIGHT, class_="gap")
-
-
-def legend() -> Element:
-    """Legend of the colours."""
-    return element("ul", (element("li", _swatch(colour), words) for colour, words in LAYERS), class_="key")
-
-
-def _swatch(colour: str) -> Element:
-    square = element("rect", width=10, height=10, rx=2, class_=colour)
-    return element("svg", square, width=10, height=10, aria_hidden="true")
+            yield element("line", x1=i * STEP, x2=i * STEP, y1=0, y2=HEIGHT, class_="gap")
 
 
 def spark(counts: Sequence[int]) -> Node:

@@ -1,8 +1,9 @@
-"""Parts of the page: sections, tables, chips and figures."""
+"""Parts of the page: sections, tables, sentences, chips and figures."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from etl.report.html.markup import Element, Node, element, safe_text
@@ -34,22 +35,54 @@ def figure(number: int | None) -> Cell:
     return Cell("–" if number is None else thousands(number), figure=True)
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[Cell]], *, cards: bool = False) -> Element:
-    """A table. `cards`: on a narrow screen each row is a block of lines, each with its column's name and its cell."""
+def table(heads: Sequence[str], rows: Iterable[Sequence[Cell]], *, label: str, cards: bool = False) -> Element:
+    """A table whose first column names its rows; `label` is its name for screen readers.
+
+    `cards`: on a narrow screen each row is a block of lines, each with its column's name and its cell. Such a table
+    states its roles, for a browser forgets them where rows are blocks.
+    """
     body = list(rows)
     figures = [all(row[i].figure for row in body) for i in range(len(heads))]
-    head = [
-        element("th", name, scope="col", class_="figure" if f else None) for name, f in zip(heads, figures, strict=True)
-    ]
-    lines = [element("tr", (_cell(cell, name) for cell, name in zip(row, heads, strict=True))) for row in body]
-    kind = "cards" if cards else None
-    return element("table", element("thead", element("tr", head)), element("tbody", lines), class_=kind)
+    columns = [_Column(name, i == 0, f, cards) for i, (name, f) in enumerate(zip(heads, figures, strict=True))]
+    lines = (
+        element("tr", (c.cell(cell) for c, cell in zip(columns, row, strict=True)), role=_role("row", cards))
+        for row in body
+    )
+    return element(
+        "table",
+        element("thead", element("tr", (c.head() for c in columns), role=_role("row", cards))),
+        element("tbody", lines),
+        class_="cards" if cards else None,
+        role=_role("table", cards),
+        aria_label=label,
+    )
 
 
-def _cell(cell: Cell, label: str) -> Element:
-    nodes = cell.nodes
-    kinds = " ".join(filter(None, ["figure" if cell.figure else "", "" if nodes else "blank"]))
-    return element("td", nodes, class_=kinds or None, data_label=label)
+def _role(name: str, stated: bool) -> str | None:
+    return name if stated else None
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column of a table: its head and its cells as elements."""
+
+    name: str
+    first: bool
+    figures: bool
+    cards: bool
+
+    def head(self) -> Element:
+        kind = "figure" if self.figures else None
+        return element("th", self.name, scope="col", class_=kind, role=_role("columnheader", self.cards))
+
+    def cell(self, cell: Cell) -> Element:
+        nodes = cell.nodes
+        kinds = " ".join(filter(None, ["figure" if cell.figure else "", "" if nodes else "blank"])) or None
+        label = self.name if self.cards else None
+        if self.first:
+            role = _role("rowheader", self.cards)
+            return element("th", nodes, scope="row", class_=kinds, data_label=label, role=role)
+        return element("td", nodes, class_=kinds, data_label=label, role=_role("cell", self.cards))
 
 
 def section(name: str, title: str, *children: Node | Iterable[Node]) -> Element:
@@ -58,8 +91,27 @@ def section(name: str, title: str, *children: Node | Iterable[Node]) -> Element:
 
 
 def remark(text: str) -> Element:
-    """Sentence that explains a section."""
-    return element("p", text, class_="soft small")
+    """Sentence that explains a section; commands of vnsync in it are code."""
+    return element("p", _with_code(text), class_="soft small")
+
+
+def prose(text: str, limit: int = 400) -> list[Node]:
+    """Sentences from outside, such as an error, made safe; commands of vnsync in backticks become code."""
+    return [*_with_code(safe_text(text, limit))]
+
+
+_COMMAND = re.compile(r'"(?:[^"\\]|\\.)*"|`(vnsync [A-Za-z0-9 ._:/=-]{1,120})`')
+"""A quoted name, which is left as it is, or a command of vnsync in backticks."""
+
+
+def _with_code(text: str) -> Iterator[Node]:
+    end = 0
+    for found in _COMMAND.finditer(text):
+        if found[1]:
+            yield text[end : found.start()]
+            yield element("code", found[1])
+            end = found.end()
+    yield text[end:]
 
 
 def last_days(days: int) -> str:
@@ -72,9 +124,9 @@ def chip(text: str, level: str | None = None) -> Element:
     return element("span", text, class_=f"chip {level or LEVELS.get(text, 'bad')}")
 
 
-def when(text: str) -> Element:
-    """A date or an instant that is never broken over two lines."""
-    return element("span", text, class_="when")
+def unbroken(text: str) -> Element:
+    """A date, an instant, an id or a length of time: never broken over two lines."""
+    return element("span", text, class_="unbroken")
 
 
 def small(text: str, limit: int = 300) -> Element:

@@ -7,11 +7,11 @@ import hashlib
 
 CSS = """
 :root{color-scheme:light dark;--paper:#f6f7f9;--card:#fff;--ink:#1a2230;--soft:#566173;--line:#dfe3ea;--good:#0b7a4b;
---warn:#94600a;--bad:#b3261e;--good-back:#e3f4ec;--warn-back:#fdf1da;--bad-back:#fce8e6;--one:#2563c9;--two:#0d9488;
---three:#c2410c;--faint:#eef1f5}
+--warn:#94600a;--bad:#b3261e;--good-back:#e3f4ec;--warn-back:#fdf1da;--bad-back:#fce8e6;--one:#2563c9;
+--link:#1d4fa8;--faint:#eef1f5}
 @media (prefers-color-scheme:dark){:root{--paper:#10151d;--card:#181f2a;--ink:#e6eaf1;--soft:#9aa6b8;--line:#2c3646;
 --good:#5fd3a0;--warn:#f0b95a;--bad:#ff8f85;--good-back:#12342a;--warn-back:#3a2c10;--bad-back:#41201e;--one:#6ea4ff;
---two:#3ecfc0;--three:#ff9a5c;--faint:#202938}}
+--link:#8fb8ff;--faint:#202938}}
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%}
 body{margin:0;background:var(--paper);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,
@@ -25,6 +25,10 @@ p{margin:4px 0 0}
 section{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:18px 20px;margin:18px 0}
 .soft{color:var(--soft)}
 .small{font-size:13px}
+nav ul{display:flex;flex-wrap:wrap;gap:4px 18px;margin:10px 0 0;padding:0;list-style:none;font-size:14px}
+a{color:var(--link)}
+:target{background:var(--faint);outline:3px solid var(--link);outline-offset:3px;border-radius:4px}
+section:target{background:var(--card);outline-width:1px;outline-offset:0;border-radius:10px}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin:18px 0 0;padding:0;
 list-style:none}
 .tiles li{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:12px 14px}
@@ -46,27 +50,23 @@ code{font:13px/1.45 ui-monospace,SFMono-Regular,Menlo,Consolas,"Liberation Mono"
 border-radius:4px;padding:1px 5px;overflow-wrap:anywhere}
 table{border-collapse:collapse;width:100%;margin-top:10px;font-size:14px}
 th,td{text-align:left;padding:6px 10px 6px 0;border-bottom:1px solid var(--line);vertical-align:top}
-th{color:var(--soft);font-weight:600;font-size:13px;white-space:nowrap}
-td{overflow-wrap:anywhere}
-.when{white-space:nowrap}
+thead th{color:var(--soft);font-weight:600;font-size:13px;white-space:nowrap}
+tbody th{font-weight:400}
+tbody th,td{overflow-wrap:anywhere}
+.unbroken{white-space:nowrap}
 th.figure,td.figure{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 th.figure+th:not(.figure),td.figure+td:not(.figure){padding-left:14px}
-tr:last-child td{border-bottom:0}
+tbody tr:last-child>*{border-bottom:0}
 tr>:last-child{padding-right:0}
-td small{display:block;color:var(--soft);font-size:13px}
+small{display:block;color:var(--soft);font-size:13px}
 .split{display:grid;grid-template-columns:repeat(auto-fit,minmax(320px,1fr));gap:0 40px}
 .split>div{min-width:0}
 .split h3{margin-top:18px}
 svg{display:block}
 .chart{margin-top:10px}
-.chart.few{max-width:540px}
-.chart svg{width:100%;height:150px;margin-top:4px;border-bottom:1px solid var(--line);overflow:hidden}
+.chart svg{max-width:100%;margin-top:3px;border-bottom:1px solid var(--line);overflow:hidden}
 .chart .gap{stroke:var(--soft);stroke-width:1;stroke-dasharray:2 3;vector-effect:non-scaling-stroke}
-.ends{display:flex;justify-content:space-between}
-.one{fill:var(--one)}.two{fill:var(--two)}.three{fill:var(--three)}
-.key{display:flex;flex-wrap:wrap;gap:4px 18px;margin:8px 0 0;padding:0;list-style:none;font-size:13px;
-color:var(--soft)}
-.key svg{display:inline-block;margin-right:6px;vertical-align:-1px}
+.one{fill:var(--one)}
 .spark{width:96px;height:20px}
 .meter{width:100%;min-width:60px;height:8px;margin-top:7px}
 .meter .back{fill:var(--faint)}
@@ -75,31 +75,31 @@ footer{padding-bottom:32px;color:var(--soft);font-size:13px}
 main,header,footer{padding-left:12px;padding-right:12px}
 section{padding:14px}
 .tiles{grid-template-columns:repeat(2,1fr);gap:8px}
-.chart svg{height:110px}
 .split{grid-template-columns:minmax(0,1fr)}
 th,td{padding-right:7px}
-th{font-size:12px;white-space:normal;overflow-wrap:normal}
+thead th{font-size:12px;white-space:normal;overflow-wrap:normal}
 table.cards thead{display:none}
-table.cards,table.cards tbody,table.cards tr,table.cards td{display:block;width:100%}
+table.cards,table.cards tbody,table.cards tr,table.cards th,table.cards td{display:block;width:100%}
 table.cards tr{border-bottom:1px solid var(--line);padding:10px 0}
 table.cards tr:last-child{border-bottom:0}
-table.cards td,table.cards td.figure{border:0;padding:1px 0;text-align:left;white-space:normal;display:grid;
-grid-template-columns:92px minmax(0,1fr);gap:0 10px;justify-items:start}
-table.cards td>*{grid-column:2}
+table.cards th,table.cards td,table.cards .figure{border:0;padding:1px 0;text-align:left;white-space:normal}
+table.cards th{font-weight:600}
+table.cards td::before{content:attr(data-label) " ";color:var(--soft);font-size:13px}
+table.cards td.figure{display:inline-block;width:auto;margin-right:16px}
 table.cards td.figure+td:not(.figure){padding-left:0}
-table.cards td::before{content:attr(data-label);color:var(--soft);font-size:13px;grid-column:1;grid-row:1}
 table.cards td.blank{display:none}
-table.cards td:first-child{display:block;font-weight:600}
-table.cards td:first-child::before{content:none}
-td small{font-weight:400}
+table.cards td small{display:inline-block;margin-left:6px}
+table.cards td .spark{display:inline-block;vertical-align:middle}
+th small{font-weight:400}
 }
 @media print{
 :root{color-scheme:light;--paper:#fff;--card:#fff;--ink:#000;--soft:#444;--line:#bbb;--good:#0b7a4b;--warn:#7a4d00;
---bad:#9b1c15;--good-back:#fff;--warn-back:#fff;--bad-back:#fff;--one:#2563c9;--two:#0d9488;--three:#c2410c;
+--bad:#9b1c15;--good-back:#fff;--warn-back:#fff;--bad-back:#fff;--one:#2563c9;--link:#000;
 --faint:#eee}
 body{font-size:11pt}
 main,header,footer{max-width:none;padding:0}
 section{border:0;padding:0;margin:14pt 0}
+nav{display:none}
 h2,h3,tr,.items>li,.tiles,svg{break-inside:avoid}
 h2,h3{break-after:avoid}
 thead{display:table-header-group}

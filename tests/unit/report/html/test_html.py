@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from html.parser import HTMLParser
 from typing import Any
 
 import pytest
@@ -14,10 +13,11 @@ from etl.read.activity import Activity, Day
 from etl.read.overview import Overview
 from etl.read.status import AccountState, Status
 from etl.report.html import attention
-from etl.report.html.charts import days_chart, spark
+from etl.report.html.charts import day_charts, spark
 from etl.report.html.document import OPENING, report_page
 from etl.report.html.markup import element, safe_text, written
 from etl.report.html.style import CSS
+from tests.support.html_tree import parsed
 
 NOW = datetime(2026, 1, 10, 12, tzinfo=UTC)
 
@@ -119,25 +119,6 @@ def test_the_page_is_the_same_for_the_same_data() -> None:
     assert _page(seen) == _page(seen)
 
 
-class _Texts(HTMLParser):
-    """The text of headings of level 3."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-        self._inside = False
-
-    def handle_starttag(self, tag: str, _attributes: object) -> None:
-        self._inside = tag == "h3"
-
-    def handle_data(self, data: str) -> None:
-        if self._inside:
-            self.found.append(data)
-
-    def handle_endtag(self, _tag: str) -> None:
-        self._inside = False
-
-
 def test_what_is_broken_stands_before_what_is_incomplete() -> None:
     """Failed and held first, then stale and incomplete, then what is only good to know; each says what to do."""
     seen = _seen(
@@ -156,10 +137,9 @@ def test_what_is_broken_stands_before_what_is_incomplete() -> None:
     assert [a.account_id for a in sorted(seen.status.accounts, key=lambda a: attention.rank(a, frozenset({5})))] == [
         6, 7, 5, 4, 3, 2, 1,
     ]  # fmt: skip
-    reader = _Texts()
-    reader.feed(_page(seen))
-    titles = [item.title for item in items]
-    assert [title for title in reader.found if title in titles] == titles
+    heads = [head.text for head in parsed(_page(seen)).by_id("attention").all("h3")]
+    words = {"bad": "problem", "warn": "warning", "note": "note"}
+    assert heads == [f"{item.title} {words[item.level]}" for item in items]
 
 
 def test_an_account_that_left_is_a_note() -> None:
@@ -202,16 +182,43 @@ def test_thousands_of_accounts_stay_small() -> None:
     assert "150 of 5 000" in page
 
 
+def _activity(*counts: dict[tuple[str, str], int], apart: int = 1) -> Activity:
+    days = (Day(day=date(2026, 1, 1 + apart * i), accounts=1, observations=1, counts=c) for i, c in enumerate(counts))
+    return Activity(days=tuple(days), per_account={})
+
+
 def test_bars_stay_in_their_room() -> None:
     """A day of a million changes beside a day of one: both are seen, neither leaves the picture."""
     counts = [{("number", "changed"): 1_000_000}, {("campaign", "changed"): 1, ("number", "added"): 1}]
-    days = tuple(
-        Day(day=date(2026, 1, 1 + 3 * i), accounts=1, observations=1, counts=each) for i, each in enumerate(counts)
-    )
-    chart = written(days_chart(Activity(days=days, per_account={})), _as_it_is)
-    assert chart.count("<rect ") == 3
-    assert 'class="gap"' in chart
-    assert 'y="-' not in chart
-    assert "1 000 000 changes" in chart
+    charts = parsed(written(day_charts(_activity(*counts, apart=3)), _as_it_is))
+    for drawing in charts.all("svg"):
+        width, height = map(float, drawing.attributes["viewbox"].split()[2:])
+        for bar in drawing.all("rect"):
+            x, y, w, h = (float(bar.attributes[name]) for name in ("x", "y", "width", "height"))
+            assert min(x, y, h - 1, width - x - w, height - y - h) >= 0
+    assert [len(drawing.all("rect")) for drawing in charts.all("svg")] == [2, 0, 1]
+    assert [len(drawing.all("line")) for drawing in charts.all("svg")] == [1, 1, 1]
+    assert [told.text for told in charts.all("title")] == [
+        "2026-01-01: 1 000 000 changes", "2026-01-04: 1 change", "2026-01-04: 1 change",
+    ]  # fmt: skip
+    assert "A dashed line" in charts.text
     assert spark((0, 0)) is None
     assert "v-20.0h" in written(spark((0, 9, 1)), _as_it_is)
+
+
+@pytest.mark.parametrize("days", [2, 3, 30])
+def test_a_bar_is_as_wide_for_two_days_as_for_thirty(days: int) -> None:
+    """No day fills the page: a bar has its width, and the picture is as wide as its bars."""
+    charts = parsed(written(day_charts(_activity(*[{("number", "added"): 9}] * days)), _as_it_is))
+    drawing = charts.all("svg")[0]
+    assert {bar.attributes["width"] for bar in drawing.all("rect")} == {"22.8"}
+    assert drawing.attributes["width"] == str(30 * days)
+    assert "dashed" not in charts.text
+
+
+def test_one_observed_day_has_no_chart() -> None:
+    """There is nothing to compare it with: the table has its figures."""
+    seen = replace(_seen(_account(1)), activity=_activity({("number", "added"): 9}))
+    changes = parsed(_page(seen)).by_id("changes")
+    assert changes.all("svg") == []
+    assert ["2026-01-01", "1", "9", "–", "–"] in changes.all("table")[1].rows()
