@@ -62,10 +62,11 @@ def elsewhere(edge: Edge, until: datetime | None = None) -> ColumnElement[int | 
     condition = _came_from if edge.opened else _went_to
     found = []
     for versions in (_NOW.alias("open_elsewhere"), _ENDED.alias("ended_elsewhere")):
-        same = and_(versions.c.virtual_number_id == edge.virtual_number_id, versions.c.account_id != edge.account_id)
+        number = versions.c.virtual_number_id
+        same = and_(number == edge.virtual_number_id, number.is_not(None), versions.c.account_id != edge.account_id)
         known = [] if until is None else [versions.c.valid_from <= until]
         found.append(
-            select(func.min(versions.c.account_id)).where(same, *known, condition(edge, versions)).scalar_subquery()
+            select(func.min(versions.c.account_id + 0)).where(same, *known, condition(edge, versions)).scalar_subquery()
         )
     return func.coalesce(*found)
 
