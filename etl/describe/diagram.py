@@ -26,8 +26,10 @@ def _lines_to(relation: Relation, shown: Sequence[Relation]) -> Iterator[str]:
     links = [link for link in relation.links if link.table in names and not _is_run_of_row(relation, link)]
     for link in links:
         yield f'{link.table} {_end(relation, link)}--o{{ {relation.name} : "{", ".join(_own(link.columns))}"'
-    if (relation.kind is RelationKind.CURRENT and not links) or relation.name == _SYNCS[1]:
+    if relation.kind is RelationKind.CURRENT and not links:
         yield f'accounts ||--o{{ {relation.name} : "{_ACCOUNT}"'
+    if relation.name == _SYNCS[1]:  # the first sync of an account may have failed: then there is no account yet
+        yield f'accounts |o--o{{ {relation.name} : "{_ACCOUNT}"'
 
 
 def _is_run_of_row(relation: Relation, link: Link) -> bool:

@@ -16,7 +16,9 @@ _INTRODUCTION = """\
 Every table, view and column, with one sentence for each. The same sentences are comments in the database, in Parquet
 files and in the formats of `vnsync describe` ([describe.md](describe.md)).
 
-- Each key begins with `account_id`, so one warehouse holds many accounts.
+- Each key of the data begins with `account_id`, so one warehouse holds many accounts. Columns of primary keys are bold.
+- References between data tables are foreign keys in SQLite; in PostgreSQL `vnsync verify` proves them
+  ([why](adr/0008-no-foreign-keys-on-postgresql.md)).
 - Times are in UTC: `timestamptz` in PostgreSQL, text `YYYY-MM-DD HH:MM:SS.ffffff` in SQLite. `activation_date` alone is
   in the account's time zone, as the API sends it.
 - "API" names the method and the field that a value comes from. Columns without it are made by vnsync.
@@ -90,4 +92,5 @@ def _row(column: RelationColumn) -> str:
     meaning, kind = column.meaning, type_names(column.type)["postgresql"]
     name = f"**`{column.name}`**" if column.key else f"`{column.name}`"
     field = "" if meaning.field is None else f"`{meaning.field}`"
-    return f"| {name} | {kind} | {meaning.text} | {meaning.null or ''} | {field} |".replace("|  |", "| |")
+    cells = (name, kind, meaning.text, meaning.null or "", field)
+    return f"|{''.join(f' {cell} |' if cell else ' |' for cell in cells)}"

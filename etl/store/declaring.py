@@ -25,10 +25,16 @@ metadata = MetaData(
 
 
 def column(
-    name: str, type_: TypeEngine[Any] | type[TypeEngine[Any]], text: str, *, null: str | None = None, **more: Any
+    name: str,
+    type_: TypeEngine[Any] | type[TypeEngine[Any]],
+    text: str,
+    *,
+    null: str | None = None,
+    field: str | None = None,
+    **more: Any,
 ) -> Column[Any]:
     """A column and its meaning. It takes null exactly if `null` says what that stands for."""
-    return meant(name, type_, Meaning(text=text, null=null), **more)
+    return meant(name, type_, Meaning(text=text, null=null, field=field), **more)
 
 
 def meant(name: str, type_: TypeEngine[Any] | type[TypeEngine[Any]], meaning: Meaning, **more: Any) -> Column[Any]:
@@ -36,14 +42,15 @@ def meant(name: str, type_: TypeEngine[Any] | type[TypeEngine[Any]], meaning: Me
     return Column(name, type_, nullable=meaning.null is not None, info={MEANING: meaning}, **more)
 
 
-def key(name: str, text: str) -> Column[Any]:
+def key(name: str, text: str, **more: Any) -> Column[Any]:
     """An id that is a part of the primary key."""
-    return column(name, ID, text, primary_key=True, autoincrement=False)
+    return column(name, ID, text, primary_key=True, autoincrement=False, **more)
 
 
 def account_key() -> Column[Any]:
     """The account, as the first part of a key."""
-    return key("account_id", "Id of the account: app_id of its own key, customer_id under an agent")
+    field = "get.account $.app_id, under an agent get.customer_users $.customer_id"
+    return key("account_id", "Id of the account", field=field)
 
 
 def run_references(*names: str) -> list[ForeignKeyConstraint]:

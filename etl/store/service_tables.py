@@ -18,7 +18,8 @@ def _counts(**texts: str) -> list[Column[Any]]:
     return [column(name, Integer, text) for name, text in texts.items()]
 
 
-_VIEWER_USER = "the account was listed by its own key or login"
+_NAME, _ZONE, _USER = "get.account $.name, get.customers $.name", "get.account $.timezone", "get.customer_users $.id"
+_OWN_KEY = "listed by a key or login of its own"
 
 sync_runs = Table(
     "sync_runs",
@@ -52,11 +53,11 @@ accounts = Table(
     "accounts",
     metadata,
     account_key(),
-    column("account_name", Text, "Name of the account as last known", null="never reported"),
-    column("timezone", Text, "Time zone of the account as last known, an IANA name", null="never reported"),
+    column("account_name", Text, "Name of the account as last known", null="not known", field=_NAME),
+    column("timezone", Text, "IANA time zone of the account as last known", null="not known", field=_ZONE),
     column("first_run_id", ID, "Run that published the account first"),
     column("last_run_id", ID, "Run that published the account last"),
-    column("listed_by_user_id", ID, "User through whom the account's open numbers were listed", null=_VIEWER_USER),
+    column("listed_by_user_id", ID, "User through whom the open numbers were listed", null=_OWN_KEY, field=_USER),
     column(
         "listed_by_credential",
         Text,
@@ -113,9 +114,15 @@ account_syncs = Table(
         rows_opened="Number of versions that this sync opened, in all data tables",
         rows_closed="Number of versions that this sync closed, in all data tables",
     ),
-    column("account_name", Text, "Name of the account as this sync knew it", null="not known to this sync"),
-    column("timezone", Text, "Time zone of the account, an IANA name", null="not known to this sync"),
-    column("listed_by_user_id", ID, "User through whom the account was listed", null=f"not listed, or {_VIEWER_USER}"),
+    column("account_name", Text, "Name of the account as this sync knew it", null="not known then", field=_NAME),
+    column("timezone", Text, "IANA time zone of the account as this sync knew it", null="not known then", field=_ZONE),
+    column(
+        "listed_by_user_id",
+        ID,
+        "User through whom the account was listed",
+        null=f"not listed, or {_OWN_KEY}",
+        field=_USER,
+    ),
     column(
         "listed_by_credential",
         Text,
@@ -136,7 +143,7 @@ account_syncs = Table(
     ),
     column("chain_digest", Text, "SHA-256 in hex of the sync's link of the chain", null="nothing was published"),
     column("exit_code", Integer, "Exit code that the account alone would give", server_default="0"),
-    column("error", Text, "Line that says why the account was not published", null="it was published"),
+    column("error", Text, "Line that says why the account was not published", null="there is nothing to explain"),
     CheckConstraint("status in ('succeeded', 'held', 'failed', 'unreachable')", name="status"),
     CheckConstraint("(status = 'unreachable') = (unreachable is not null)", name="unreachable"),
     CheckConstraint("status <> 'succeeded' or observed_at is not null", name="observed"),
@@ -259,6 +266,6 @@ listing_windows = Table(
     column("drift_entries", Text, "Drift of the window's records, as JSON"),
     column("ids", LargeBinary, "Ids of the window's numbers, packed"),
     column("digests", LargeBinary, "Digests of the window's records, packed"),
-    column("phones", LargeBinary, "Hashes of the window's phone numbers, packed"),
+    column("phones", LargeBinary, "Keys made of the window's phone numbers, packed"),
     info=_says("Fingerprints of the last listing, one row for each window of ids, so that a quiet day reads little"),
 )

@@ -98,7 +98,7 @@ _ASSIGNMENTS = View(
 
 _PERIODS = View(
     name="number_campaign_periods",
-    meaning="Periods in which a campaign held a number and nothing about either changed, with the names of the time",
+    meaning="Periods in which a campaign held a number while number, campaign and site stayed as they were",
     columns=(
         *_from(_NUMBERS, "account_id", "virtual_number_id", "virtual_phone_number"),
         *_from(_NUMBERS, "status", "category", "type", "name"),

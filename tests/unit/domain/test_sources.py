@@ -8,7 +8,12 @@ import pytest
 from etl.domain.tables import BY_NAME, REST, TABLES, source_paths
 from etl.transform.records import EXTRA, Campaign, Number, Scenario, SiteBlock
 
-RECORDS: dict[str, type[msgspec.Struct]] = {"$": Number, "$.campaigns[]": Campaign, "$.campaigns[].site_blocks[]": SiteBlock, "$.scenarios[]": Scenario}
+RECORDS: dict[str, type[msgspec.Struct]] = {
+    "$": Number,
+    "$.campaigns[]": Campaign,
+    "$.campaigns[].site_blocks[]": SiteBlock,
+    "$.scenarios[]": Scenario,
+}
 NESTED = {"campaigns", "site_blocks", "scenarios"}
 
 
