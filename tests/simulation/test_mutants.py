@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import pytest
 
 from tests.simulation.many_seeds import hunt
 from tests.simulation.mutants import MUTANTS, SEEDS
+from tests.support.inner_pytest import Ran, run_pytest
 
 SIMULATED = [name for name, mutant in MUTANTS.items() if mutant.test is None]
 AT_ONCE = set(SIMULATED[::20])
 """Mutants that are tried in every run of the tests; the others are marked as soak."""
 TESTED = [name for name, mutant in MUTANTS.items() if mutant.test is not None]
-PYTEST = [
-    sys.executable,
-    "-m",
-    "pytest",
-    "-q",
-    "-x",
-    "-m",
-    "",
-    "-p",
-    "no:cacheprovider",
-    "-p",
-    "tests.simulation.planted",
-]
 
 
 def test_there_are_mutants_enough() -> None:
@@ -47,7 +31,19 @@ def test_mutant_is_found(name: str) -> None:
 @pytest.mark.parametrize("name", TESTED)
 def test_mutant_is_found_by_its_test(name: str) -> None:
     """The test that the mutant names fails for a program with this bug."""
-    command = [*PYTEST, "-k", "not postgresql", str(MUTANTS[name].test)]
-    done = subprocess.run(command, env={**os.environ, "PLANT": name}, capture_output=True, text=True, check=False)
-    assert done.returncode == 1, f"{name} survived: {done.stdout[-500:]}{done.stderr[-500:]}"
-    assert " failed" in done.stdout
+    done = _with_bug(name)
+    assert done.code == 1, f"{name} survived: {done.said[-500:]}"
+    assert " failed" in done.said
+
+
+def test_options_of_the_environment_are_not_those_of_the_inner_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has options of pytest in the environment gets the same verdict: these would run nothing, and say less."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-qq --collect-only --color=yes")
+    done = _with_bug("last_copy_wins")
+    assert (done.code, " failed" in done.said) == (1, True), done.said[-500:]
+
+
+def _with_bug(name: str) -> Ran:
+    """How the test that the mutant names ends for a program with this bug."""
+    chosen = ["-p", "tests.simulation.planted", "-k", "not postgresql", str(MUTANTS[name].test)]
+    return run_pytest(*chosen, PLANT=name)
