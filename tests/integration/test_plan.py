@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import random
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
+from sqlalchemy.pool import Pool
 
 from etl.cli.main import run
 from etl.domain.events import Notice
@@ -176,6 +178,30 @@ def test_command_shows_the_plan_and_makes_no_file(customer: Source, clean: Path,
     assert {p.name for p in clean.iterdir()} == {"token"}
     assert vnsync("sync", *customer.options).code == 0
     assert "Nothing would change." in vnsync("plan", *customer.options).out
+
+
+def test_command_closes_each_connection(customer: Source, vnsync: Run, open_connections: list[object]) -> None:
+    """Also that to the empty warehouse in memory, which stands in for one that is not there."""
+    assert vnsync("plan", *customer.options).code == 0
+    assert open_connections == []
+
+
+@pytest.fixture
+def open_connections() -> Iterator[list[object]]:
+    """Connections that pools of SQLAlchemy opened and did not close."""
+    found: list[object] = []
+
+    def opened(connection: object, _record: object) -> None:
+        found.append(connection)
+
+    def closed(connection: object, _record: object) -> None:
+        found.remove(connection)
+
+    event.listen(Pool, "connect", opened)
+    event.listen(Pool, "close", closed)
+    yield found
+    event.remove(Pool, "connect", opened)
+    event.remove(Pool, "close", closed)
 
 
 def test_command_on_an_empty_database_writes_nothing(

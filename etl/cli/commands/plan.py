@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +12,7 @@ from etl.cli.state import current_state
 from etl.errors import VnsyncError, with_exit_code
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import timedelta
 
     from sqlalchemy import Engine
@@ -68,8 +70,11 @@ def plan(
         users=loaded.settings.users,
     )
     clock = SystemClock()
-    engine, missing = _warehouse(loaded)
-    with reporting(loaded, clock=clock) as report, data_api(loaded, clock=clock, report=report) as api:
+    with (
+        _warehouse(loaded) as (engine, missing),
+        reporting(loaded, clock=clock) as report,
+        data_api(loaded, clock=clock, report=report) as api,
+    ):
         found = plan.plan(api, engine, options=chosen, clock=clock, report=report, fetcher=threaded)
     current_state().outcome = found.exit_code
     _write(found, output, details, missing, every)
@@ -78,8 +83,12 @@ def plan(
     return 0
 
 
-def _warehouse(loaded: Loaded) -> tuple[Engine, bool]:
-    """(engine of the warehouse, False); or (engine of an empty one in memory, True) where there are no tables yet."""
+@contextlib.contextmanager
+def _warehouse(loaded: Loaded) -> Iterator[tuple[Engine, bool]]:
+    """(engine of the warehouse, False); or (engine of an empty one in memory, True) where there are no tables yet.
+
+    The one in memory ends with the block: its pool keeps a connection open.
+    """
     from etl.cli.connect import is_there, warehouse
     from etl.store import migrations
     from etl.store.engine import open_warehouse
@@ -87,11 +96,15 @@ def _warehouse(loaded: Loaded) -> tuple[Engine, bool]:
     if is_there(loaded):
         engine = warehouse(loaded)
         if migrations.current(engine) is not None:
-            return engine, False
+            yield engine, False
+            return
         migrations.require_room(engine)
     engine = open_warehouse("sqlite://")
-    migrations.upgrade(engine)
-    return engine, True
+    try:
+        migrations.upgrade(engine)
+        yield engine, True
+    finally:
+        engine.dispose()
 
 
 def _failure(found: Plan) -> VnsyncError:
