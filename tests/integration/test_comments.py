@@ -81,7 +81,7 @@ def test_postgresql_has_every_sentence_as_a_comment(on_postgresql: Engine) -> No
 def test_sqlite_keeps_every_sentence_in_its_schema(sqlite_warehouse: Engine) -> None:
     """The text of each table and view, which `.schema` prints, has them as comments."""
     with sqlite_warehouse.connect() as connection:
-        found = dict(
+        found: dict[str, str] = dict(
             connection.exec_driver_sql("select name, sql from sqlite_master where type in ('table', 'view')").all()
         )
     lacking = {key for key, sentence in SENTENCES.items() if f"{sentence}\n" not in found[key[0]]}

@@ -24,9 +24,9 @@ from etl.report.prometheus import Gauge
 from etl.sandbox.world import CustomerPlan, World
 from etl.store import migrations
 from etl.store.engine import open_warehouse
-from tests.conftest import new_database
 from tests.support import pages
 from tests.support.checkout import ROOT
+from tests.support.databases import new_database
 from tests.support.metrics import figure, parsed
 from tests.support.rig import Rig
 from tests.support.running import command
