@@ -8,6 +8,7 @@ import re
 import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import time_machine
@@ -189,7 +190,7 @@ def test_it_is_utf8_in_every_locale(agency: Source, vnsync: Run) -> None:
     assert 'account_name="Zoë' in told.stdout.decode("utf-8")
 
 
-def _account(account_id: int, **more: object) -> AccountState:
+def _account(account_id: int, **more: Any) -> AccountState:
     facts = {
         "account_name": f"Customer {account_id}",
         "observed_at": NOON - timedelta(seconds=account_id),
@@ -197,7 +198,7 @@ def _account(account_id: int, **more: object) -> AccountState:
         "listed_numbers": 50,
         **more,
     }
-    return AccountState(account_id=account_id, last_run_id=1, **facts)  # type: ignore[arg-type]
+    return AccountState(account_id=account_id, last_run_id=1, **facts)
 
 
 @pytest.mark.parametrize(("shortened", "most"), [(False, MOST), (True, 20)])

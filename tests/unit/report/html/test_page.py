@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -22,9 +23,9 @@ EXPIRED = "the API key has expired. Make a new one, then run `vnsync doctor`"
 HELD = "60 of 100 open numbers would be closed. If that is right, run `vnsync sync --account 3 --approve-close 3`"
 
 
-def _account(account_id: int, **fields: object) -> AccountState:
-    known: dict[str, object] = {"status": "succeeded", "observed_at": NOW, "age_seconds": 60.0, "listed_numbers": 5}
-    return AccountState(account_id=account_id, last_run_id=1, **(known | fields))  # type: ignore[arg-type]
+def _account(account_id: int, **fields: Any) -> AccountState:
+    known: dict[str, Any] = {"status": "succeeded", "observed_at": NOW, "age_seconds": 60.0, "listed_numbers": 5}
+    return AccountState(account_id=account_id, last_run_id=1, **(known | fields))
 
 
 def _run(run_id: int, status: str, error: str | None = None) -> RunSummary:
@@ -96,7 +97,7 @@ def test_a_run_that_failed_by_its_accounts_cause_is_no_second_problem() -> None:
 
 def test_what_failed_is_not_late_besides() -> None:
     """Of an account that failed the cause is told, not that the schedule may have stopped; one that is only old is."""
-    old: dict[str, object] = {"observed_at": NOW - timedelta(days=3), "age_seconds": 3 * 86_400.0}
+    old: dict[str, Any] = {"observed_at": NOW - timedelta(days=3), "age_seconds": 3 * 86_400.0}
     page = _page(_seen((_account(1, status="failed", error="x", **old), _account(2, **old)), _run(7, "partial")))
     assert [h.text for h in page.by_id("attention").all("h3")] == [
         "1 account failed problem", "1 account not observed within 26 h warning",
