@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from etl.describe.datasette_queries import QUERIES
-from etl.store.relations import Relation, RelationKind
+from etl.store.described import Relation, RelationKind
 
 _SHOWN = {"sync_runs", "account_syncs", "quarantine", "source_drift", "erasures"}
 """Service tables that people read; the others, and ended versions, which the history views contain, are hidden."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from etl.describe.yaml_text import dumps
-from etl.store.relations import Relation, RelationColumn
+from etl.store.described import Relation, RelationColumn
 
 _HEAD = "# Made by `vnsync describe --format dbt`. The schema is the variable vnsync_schema of the project.\n"
 

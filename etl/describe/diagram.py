@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from etl.describe.types import type_names
-from etl.store.relations import Link, Relation, RelationKind
+from etl.store.described import Link, Relation, RelationKind
 
 _SHOWN = (RelationKind.ACCOUNTS, RelationKind.CURRENT)
 _SYNCS = ("sync_runs", "account_syncs")

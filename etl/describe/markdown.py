@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from etl.describe.diagram import diagram
 from etl.describe.types import type_names
-from etl.store.relations import Relation, RelationColumn, RelationKind
+from etl.store.described import Relation, RelationColumn, RelationKind
 
 _INTRODUCTION = """\
 # Tables and views

@@ -8,7 +8,7 @@ from typing import Any
 
 import etl
 from etl.describe.types import type_names
-from etl.store.relations import Relation
+from etl.store.described import Relation
 
 PRODUCER = f"urn:vnsync:{etl.__version__}"
 _FACETS = "https://openlineage.io/spec/facets"

@@ -8,7 +8,7 @@ from typing import Any
 
 import etl
 from etl.describe.types import type_names
-from etl.store.relations import Relation, RelationColumn
+from etl.store.described import Relation, RelationColumn
 
 
 def outline(relations: Sequence[Relation]) -> str:

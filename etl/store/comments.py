@@ -14,7 +14,6 @@ from sqlalchemy import Connection, Engine, text
 
 from etl.store import home
 from etl.store.engine import database_errors
-from etl.store.relations import relations
 
 _FOUND = """
 select c.relname, c.relkind = 'v' as is_view, part.attname, d.description, pg_has_role(c.relowner, 'USAGE') as is_owner
@@ -61,7 +60,7 @@ def read(connection: Connection) -> list[Comment]:
     if connection.dialect.name != "postgresql":
         return []
     sentences = _sentences()
-    rows = connection.execute(text(_FOUND), {"names": [r.name for r in relations()]})
+    rows = connection.execute(text(_FOUND), {"names": list({relation for relation, _ in sentences})})
     return [
         Comment(
             relation=relation,
@@ -111,6 +110,8 @@ def _counted(comments: list[Comment]) -> str:
 
 def _sentences() -> dict[tuple[str, str | None], str]:
     """The sentence of each relation (with None) and of each of its columns."""
+    from etl.store.relations import relations  # not on the way of every run
+
     return {
         (relation.name, column): sentence
         for relation in relations()

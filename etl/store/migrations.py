@@ -143,9 +143,14 @@ def _migrate(engine: Engine, target: str, *, thorough: bool = False, anew: bool 
 
 
 def _wrong_views(connection: Connection, thorough: bool) -> list[str]:
-    """The views to be made; definitions are compared only if they may be those of another version."""
-    if thorough or connection.dialect.name == "sqlite" or _is_of_another_version(connection):
+    """The views to be made; definitions are compared only if they may be those of another version, or are read anyway.
+
+    Reading the sentences for the comments in SQLite's views takes a few milliseconds, which not every run should spend.
+    """
+    if thorough or _is_of_another_version(connection):
         return view_upkeep.differing(connection)
+    if connection.dialect.name == "sqlite":
+        return view_upkeep.differing(connection, comments=False)
     return view_upkeep.missing(connection)
 
 

@@ -6,71 +6,20 @@ Comments in databases and all that `vnsync describe` writes are made from this l
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from functools import cache
-from typing import Any
 
 from sqlalchemy import ForeignKeyConstraint, Table, Text
-from sqlalchemy.types import TypeEngine
 
-from etl.domain import tables as declared
-from etl.domain.meaning import Meaning
 from etl.store import schema
 from etl.store.declaring import MEANING
-from etl.store.view_columns import VIEWS, View
-
-
-class RelationKind(StrEnum):
-    """Kinds of tables and views. `service`: tables that say how rows came, and that the next run needs."""
-
-    ACCOUNTS = "accounts"
-    CURRENT = "current"
-    ANSWERS = "answers"
-    HISTORY = "history"
-    CLOSED = "closed"
-    SERVICE = "service"
-
-
-@dataclass(frozen=True, kw_only=True)
-class RelationColumn:
-    """Column of a relation; `key`: whether it is a part of the primary key."""
-
-    name: str
-    type: TypeEngine[Any]
-    meaning: Meaning
-    key: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Link:
-    """Reference of columns to the columns of another table; enforced by the database or proved by `verify`."""
-
-    columns: tuple[str, ...]
-    table: str
-    referred: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Relation:
-    """Table or view; `sentence`: about its rows."""
-
-    name: str
-    kind: RelationKind
-    sentence: str
-    columns: tuple[RelationColumn, ...]
-    links: tuple[Link, ...] = ()
-
-    @property
-    def is_view(self) -> bool:
-        """Whether it is a view."""
-        return self.kind in (RelationKind.HISTORY, RelationKind.ANSWERS)
+from etl.store.described import Link, Relation, RelationColumn, RelationKind
+from etl.store.view_columns import VIEWS
 
 
 @cache
 def relations() -> tuple[Relation, ...]:
     """All relations: accounts, current tables, views, closed tables, then the others."""
-    found = [*_tables(), *map(_view, VIEWS), _version_table()]
+    found = [*_tables(), *VIEWS, _version_table()]
     order = list(RelationKind)
     return tuple(sorted(found, key=lambda relation: order.index(relation.kind)))
 
@@ -114,16 +63,6 @@ def _link(constraint: ForeignKeyConstraint) -> Link:
     targets = [element.target_fullname.split(".") for element in constraint.elements]
     return Link(
         columns=tuple(constraint.column_keys), table=targets[0][0], referred=tuple(column for _, column in targets)
-    )
-
-
-def _view(view: View) -> Relation:
-    is_history = view.name in {f"{table.name}_history" for table in declared.TABLES}
-    return Relation(
-        name=view.name,
-        kind=RelationKind.HISTORY if is_history else RelationKind.ANSWERS,
-        sentence=f"{view.meaning}.",
-        columns=tuple(RelationColumn(name=c.name, type=c.type, meaning=c.meaning) for c in view.columns),
     )
 
 

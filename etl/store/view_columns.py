@@ -5,7 +5,6 @@ A column that a view takes from a table has that table's sentence (`_from`). A n
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Table, Text
@@ -15,31 +14,14 @@ from etl.domain import tables as declared
 from etl.domain.meaning import Meaning
 from etl.store import schema
 from etl.store.declaring import MEANING
+from etl.store.described import Relation, RelationColumn, RelationKind
 from etl.store.types import ID, JSON_TEXT, UtcDateTime
 
 
-@dataclass(frozen=True, kw_only=True)
-class ViewColumn:
-    """Column of a view: its name, its type and its meaning."""
-
-    name: str
-    type: TypeEngine[Any]
-    meaning: Meaning
-
-
-@dataclass(frozen=True, kw_only=True)
-class View:
-    """View: its name, one sentence about its rows without a full stop, and its columns in order."""
-
-    name: str
-    meaning: str
-    columns: tuple[ViewColumn, ...]
-
-
-def _from(table: Table, *names: str, absent: str | None = None) -> list[ViewColumn]:
+def _from(table: Table, *names: str, absent: str | None = None) -> list[RelationColumn]:
     """Columns of a table with their meanings. `absent`: what null means where the view has no row of that table."""
     return [
-        ViewColumn(name=name, type=table.c[name].type, meaning=_perhaps_absent(table.c[name].info[MEANING], absent))
+        RelationColumn(name=name, type=table.c[name].type, meaning=_perhaps_absent(table.c[name].info[MEANING], absent))
         for name in names
     ]
 
@@ -51,20 +33,21 @@ def _perhaps_absent(meaning: Meaning, absent: str | None) -> Meaning:
     return Meaning(text=meaning.text, null=null, field=meaning.field, personal=meaning.personal)
 
 
-def _own(name: str, type_: TypeEngine[Any], text: str, *, null: str | None = None) -> ViewColumn:
+def _own(name: str, type_: TypeEngine[Any], text: str, *, null: str | None = None) -> RelationColumn:
     """A column that the view works out."""
-    return ViewColumn(name=name, type=type_, meaning=Meaning(text=text, null=null))
+    return RelationColumn(name=name, type=type_, meaning=Meaning(text=text, null=null))
 
 
 _TIME = UtcDateTime()
 _TEXT = Text()
 
 
-def _history(table: declared.Table) -> View:
+def _history(table: declared.Table) -> Relation:
     current, ended = schema.current[table.name], schema.closed[table.name]
-    return View(
+    return Relation(
         name=f"{table.name}_history",
-        meaning=f"Versions of rows of {table.name}, those that have ended and those that are current",
+        kind=RelationKind.HISTORY,
+        sentence=f"Versions of rows of {table.name}, those that have ended and those that are current.",
         columns=(
             *_from(current, "account_id", *(c.name for c in table.columns), "valid_from"),
             *_from(ended, "valid_to", absent="the version is current"),
@@ -79,9 +62,10 @@ _NUMBERS, _LINKS = schema.current["virtual_numbers"], schema.current["virtual_nu
 _BLOCKS = schema.current["virtual_number_site_blocks"]
 _WITHOUT_CAMPAIGN, _WITHOUT_BLOCK = "the number has no campaign", "the number has no site block in the campaign"
 
-_ASSIGNMENTS = View(
+_ASSIGNMENTS = Relation(
     name="number_assignments",
-    meaning="Numbers with their campaigns and site blocks now and all names, one row for each of these combinations",
+    kind=RelationKind.ANSWERS,
+    sentence="Numbers with their campaigns and site blocks now and all names, one row for each of these combinations.",
     columns=(
         *_from(schema.accounts, "account_id", "account_name"),
         *_from(_NUMBERS, "virtual_number_id", "virtual_phone_number", "redirection_phone_number"),
@@ -96,9 +80,10 @@ _ASSIGNMENTS = View(
     ),
 )
 
-_PERIODS = View(
+_PERIODS = Relation(
     name="number_campaign_periods",
-    meaning="Periods in which a campaign held a number while number, campaign and site stayed as they were",
+    kind=RelationKind.ANSWERS,
+    sentence="Periods in which a campaign held a number while number, campaign and site stayed as they were.",
     columns=(
         *_from(_NUMBERS, "account_id", "virtual_number_id", "virtual_phone_number"),
         *_from(_NUMBERS, "status", "category", "type", "name"),
@@ -125,9 +110,10 @@ _PERIODS = View(
 
 _NOT_CERTAIN, _NONE = "the campaign is not certain, or there was none", "there was none, or it is not known"
 
-_CERTAINTY = View(
+_CERTAINTY = Relation(
     name="number_campaign_certainty",
-    meaning="Campaign of each number at each moment, and whether that is certain, for calls to be attributed",
+    kind=RelationKind.ANSWERS,
+    sentence="Campaign of each number at each moment, and whether that is certain, for calls to be attributed.",
     columns=(
         *_from(schema.accounts, "account_id", "account_name"),
         *_from(_NUMBERS, "virtual_number_id", "virtual_phone_number"),
@@ -157,9 +143,10 @@ _CERTAINTY = View(
     ),
 )
 
-_CHANGES = View(
+_CHANGES = Relation(
     name="changes",
-    meaning="Changes that each observation showed, one row for each row of a data table that began, changed or ended",
+    kind=RelationKind.ANSWERS,
+    sentence="Changes that each observation showed, one row for each row of a data table that began, changed or ended.",
     columns=(
         *_from(_NUMBERS, "account_id"),
         _own("observed_at", _TIME, "Instant in UTC of the observation, by which the change had happened"),
@@ -186,5 +173,5 @@ _CHANGES = View(
     ),
 )
 
-VIEWS: tuple[View, ...] = (*map(_history, declared.TABLES), _ASSIGNMENTS, _PERIODS, _CERTAINTY, _CHANGES)
+VIEWS: tuple[Relation, ...] = (*map(_history, declared.TABLES), _ASSIGNMENTS, _PERIODS, _CERTAINTY, _CHANGES)
 """All views, in the order of `views.NAMES`."""

@@ -32,11 +32,15 @@ def missing(connection: Connection) -> list[str]:
     return [name for name in views.NAMES if name not in found]
 
 
-def differing(connection: Connection) -> list[str]:
-    """The views that are missing or differ. In PostgreSQL the role must be allowed to make temporary views."""
+def differing(connection: Connection, *, comments: bool = True) -> list[str]:
+    """The views that are missing or differ. In PostgreSQL the role must be allowed to make temporary views.
+
+    `comments`: whether a view of SQLite differs when only the comments in its text do.
+    """
     if connection.dialect.name == "sqlite":
-        found = _sqlite(connection)
-        wanted = {name: _plain(_create(name, _query(connection, name))) for name in views.NAMES}
+        found = _sqlite(connection, comments)
+        made = _query if comments else _plain_query
+        wanted = {name: _plain(_create(name, made(connection, name))) for name in views.NAMES}
     else:
         found, wanted = _postgresql(connection)
     return [name for name in views.NAMES if found.get(name) != wanted[name]]
@@ -88,8 +92,12 @@ def _create(name: str, query: str) -> str:
     return f"create view {name} as\n{query}"
 
 
+def _plain_query(connection: Connection, name: str) -> str:
+    return views.queries(connection.dialect.name)[name]
+
+
 def _query(connection: Connection, name: str) -> str:
-    query = views.queries(connection.dialect.name)[name]
+    query = _plain_query(connection, name)
     return ddl_comments.with_sentences(name, query) if connection.dialect.name == "sqlite" else query
 
 
@@ -100,9 +108,9 @@ def _execute(connection: Connection, statement: str) -> None:
 # -- definitions in the database
 
 
-def _sqlite(connection: Connection) -> dict[str, str]:
+def _sqlite(connection: Connection, comments: bool) -> dict[str, str]:
     found = connection.exec_driver_sql("select name, sql from sqlite_master where type = 'view'")
-    return {name: _plain(sql) for name, sql in found}
+    return {name: _plain(sql if comments else ddl_comments.without_lines(sql)) for name, sql in found}
 
 
 def _plain(sql: str) -> str:

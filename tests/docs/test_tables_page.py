@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from etl.describe.markdown import markdown
-from etl.store.relations import RelationKind, relations
+from etl.store.described import RelationKind
+from etl.store.relations import relations
 from tests.support.checkout import ROOT
 
 PAGE = (ROOT / "docs" / "tables.md").read_text(encoding="utf-8")

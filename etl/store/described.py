@@ -1,0 +1,57 @@
+"""Described tables and views: names, types and sentences, as `relations` gathers them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy.types import TypeEngine
+
+from etl.domain.meaning import Meaning
+
+
+class RelationKind(StrEnum):
+    """Kinds of tables and views. `service`: tables that say how rows came, and that the next run needs."""
+
+    ACCOUNTS = "accounts"
+    CURRENT = "current"
+    ANSWERS = "answers"
+    HISTORY = "history"
+    CLOSED = "closed"
+    SERVICE = "service"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RelationColumn:
+    """Column of a relation; `key`: whether it is a part of the primary key."""
+
+    name: str
+    type: TypeEngine[Any]
+    meaning: Meaning
+    key: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """Reference of columns to the columns of another table; enforced by the database or proved by `verify`."""
+
+    columns: tuple[str, ...]
+    table: str
+    referred: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relation:
+    """Table or view; `sentence`: about its rows."""
+
+    name: str
+    kind: RelationKind
+    sentence: str
+    columns: tuple[RelationColumn, ...]
+    links: tuple[Link, ...] = ()
+
+    @property
+    def is_view(self) -> bool:
+        """Whether it is a view."""
+        return self.kind in (RelationKind.HISTORY, RelationKind.ANSWERS)
