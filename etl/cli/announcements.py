@@ -123,9 +123,11 @@ class NoAnnouncements:
 
 def announcing(loaded: Loaded, state: State, environment: Mapping[str, str]) -> Announcements | NoAnnouncements:
     """Announcements that settings and environment ask for. Whatever ends the command ends the run announced then."""
+    now = loaded.settings
+    if now.ping_url is None and now.openlineage_file is None and "OPENLINEAGE_URL" not in environment:
+        return NoAnnouncements()  # the usual case imports nothing
     from etl.config.openlineage import lineage_target
 
-    now = loaded.settings
     target = lineage_target(now.openlineage_file, environment)
     if now.ping_url is None and target is None:
         return NoAnnouncements()

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
-from uuid import UUID
 
 from etl.config.secrets import Secret
 
@@ -73,6 +72,8 @@ def _address(server: str, endpoint: str) -> str | None:
 
 def _parent(written: str) -> Parent | None:
     """`namespace/name/run-id`; the namespace may have slashes, a run id is a UUID."""
+    from uuid import UUID
+
     namespace, name, run_id = written.rsplit("/", 2) if written.count("/") > 1 else ("", "", "")
     if not (namespace and name):
         return None

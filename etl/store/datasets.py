@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Column, Connection, Engine, text
+from sqlalchemy import URL, Column, Connection, Engine, text
 
 from etl.domain import tables as declared
 from etl.store import home, schema
@@ -64,12 +64,17 @@ def _place(connection: Connection, engine: Engine) -> tuple[str, str]:
     if engine.dialect.name == "sqlite":
         return f"sqlite://{Path(str(engine.url.database)).absolute()}", ""
     info = _driver(connection).info
-    host = _first(engine.url.host, engine.url.query.get("host")) or info.host
-    port = _first(engine.url.port, engine.url.query.get("port")) or info.port or _DEFAULT_PORT
+    database = connection.scalar(text("select current_database()"))
+    return server(engine.url, info.host, info.port), f"{database}.{home.schema_name(connection)}."
+
+
+def server(url: URL, connected_host: str, connected_port: int) -> str:
+    """Namespace of a PostgreSQL server: what the URL names first, or else where the connection leads."""
+    host = _first(url.host, url.query.get("host")) or connected_host
+    port = _first(url.port, url.query.get("port")) or connected_port or _DEFAULT_PORT
     if not host or host.startswith(("/", "@")):  # a socket
         host = "localhost"
-    database = connection.scalar(text("select current_database()"))
-    return f"postgres://{host}:{port}", f"{database}.{home.schema_name(connection)}."
+    return f"postgres://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _driver(connection: Connection) -> Any:

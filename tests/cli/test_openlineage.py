@@ -15,6 +15,7 @@ from sqlalchemy import inspect, make_url
 
 from etl.cli import outbox
 from etl.domain.tables import TABLES
+from etl.errors import Unavailable
 from etl.store.engine import open_warehouse
 from tests.support.monitor import Monitor, listening
 from tests.support.openlineage import OWN, read
@@ -210,6 +211,18 @@ def test_variables_that_cannot_be_used_are_notices(agency: Source, vnsync: Run) 
     assert done.code == 0
     assert len([line for line in done.err.splitlines() if "is not used" in line]) == 2
     assert len(events()) == 2
+
+
+def test_tables_that_cannot_be_named_are_a_notice(agency: Source, vnsync: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The events have no outputs then, and the sync goes on."""
+
+    def broken(_: object) -> None:
+        raise Unavailable("gone")
+
+    monkeypatch.setattr("etl.store.relations.relations", broken)
+    done = vnsync("sync", "--openlineage-file", FILE, *agency.options)
+    assert (done.code, "the tables are missing in the lineage: Unavailable" in done.err) == (0, True)
+    assert [(event["eventType"], event["outputs"]) for event in events()] == [("START", []), ("COMPLETE", [])]
 
 
 def test_each_beat_is_a_run(agency: Source) -> None:
