@@ -12,6 +12,8 @@ NOT_TRIED = "not tried: "
 """Prefix of the error of an account that was not tried because of another account's error."""
 _IDS = re.compile(r"\b(account|customer|user|number) [0-9]+\b")
 """Ids that differ between accounts although the cause is the same."""
+_OPTIONS = re.compile(r"--(account|approve-close) [0-9]+\b")
+"""Ids in a command of the remedy; there they become the word ID."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,7 @@ def cause_of(failure: Failure) -> tuple[str, str]:
 
 def without_ids(error: str) -> str:
     """The error without the ids that differ between the accounts that one cause stopped."""
-    return _IDS.sub(r"the \1", error.removeprefix(NOT_TRIED))
+    return _IDS.sub(r"the \1", _OPTIONS.sub(r"--\1 ID", error.removeprefix(NOT_TRIED)))
 
 
 def causes(failures: Iterable[Failure]) -> list[Cause]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from etl.domain.causes import Cause, Failure
-from etl.report.wording import counted, named, printable, sentence
+from etl.report.wording import counted, named, printable, sentence, thousands
 
 if TYPE_CHECKING:
     from etl.read.status import AccountState
@@ -51,7 +51,7 @@ def listed(account_ids: Sequence[int]) -> str:
     """The first ids, and the count of the others: `51, 52, 53, 54, 55 and 167 more`."""
     first = ", ".join(map(str, account_ids[:NAMED]))
     more = len(account_ids) - NAMED
-    return f"{first} and {more} more" if more > 0 else first
+    return f"{first} and {thousands(more)} more" if more > 0 else first
 
 
 def facts(causes: Collection[Cause]) -> list[dict[str, Any]]:

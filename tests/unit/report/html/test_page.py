@@ -86,6 +86,15 @@ def test_a_cause_is_one_sentence_of_the_page() -> None:
     assert [link.attributes["href"] for link in page.by_id("runs").all("a")] == ["#cause-1"]
 
 
+def test_a_remedy_for_several_accounts_is_a_command() -> None:
+    """Two accounts are held for one cause: the command has the word ID where each account's id goes."""
+    held = HELD.replace("account 3", "account 4").replace("close 3", "close 4")
+    accounts = (_account(3, status="held", error=HELD), _account(4, status="held", error=held))
+    attention = _page(_seen(accounts, _run(7, "held"))).by_id("attention")
+    assert [code.text for code in attention.all("code")] == ["vnsync sync --account ID --approve-close ID"]
+    assert attention.text.count("60 of 100 open numbers would be closed") == 1
+
+
 def test_a_run_that_failed_by_its_accounts_cause_is_no_second_problem() -> None:
     """The cause is told of the accounts; a run that failed by another one has an item of its own."""
     failed = _account(1, status="failed", error=EXPIRED)
