@@ -1,11 +1,11 @@
-"""Counts of changes on each of the last observed days, by account and kind of row."""
+"""Counts of changes on each observed day of a year, by account and kind of row."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -36,7 +36,9 @@ from etl.store import schema
 from etl.store.streams import stream
 
 DAYS = 30
-"""How many observed days are read."""
+"""How many observed days are recent."""
+YEAR = 365
+"""How many days are read, whether they were observed or not; and always the recent ones."""
 
 Kind = tuple[str, str]
 """An entity (`number`, `campaign of a number`) and its change: added, changed, moved or removed."""
@@ -68,6 +70,28 @@ class Activity:
     days: tuple[Day, ...] = ()
     per_account: Mapping[int, tuple[int, ...]]
 
+    def recent(self) -> Activity:
+        """The last `DAYS` observed days of these."""
+        last = {account_id: counts[-DAYS:] for account_id, counts in self.per_account.items()}
+        return Activity(days=self.days[-DAYS:], per_account={i: counts for i, counts in last.items() if any(counts)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Scope:
+    """Observations from `since` to `until`, of one account or of all (None).
+
+    `several`: the warehouse has more than one account, so that numbers can move from one to another.
+    """
+
+    since: datetime
+    until: datetime
+    account_id: int | None
+    several: bool
+
+    @property
+    def accounts(self) -> tuple[int, ...]:
+        return () if self.account_id is None else (self.account_id,)
+
 
 class utc_day(FunctionElement[str]):  # noqa: N801 - a function of SQL
     """SQL function: the day of an instant in UTC, as text `YYYY-MM-DD`."""
@@ -86,22 +110,39 @@ def _postgresql_day(element: utc_day, compiler: Any, **options: Any) -> str:
     return f"to_char({compiler.process(element.clauses, **options)} at time zone 'UTC', 'YYYY-MM-DD')"
 
 
-def read_activity(connection: Connection, now: datetime) -> Activity:
-    """The last observed days as of `now`."""
-    observed = _observed_days(connection, now)
+def read_activity(connection: Connection, now: datetime, account_id: int | None = None) -> Activity:
+    """The observed days of the year up to `now`, of one account or of all (None); at least the last `DAYS` of them."""
+    observed = _observed_days(connection, now, account_id)
     if not observed:
         return Activity(per_account={})
-    since = datetime.combine(date.fromisoformat(observed[0][0]), time(), UTC)
-    counts = _Counts()
     several = (connection.scalar(select(func.count()).select_from(schema.accounts)) or 0) > 1
+    since = datetime.combine(date.fromisoformat(observed[0][0]), time(), UTC)
+    scope = _Scope(since=since, until=now, account_id=account_id, several=several)
+    counts = _Counts()
     for table in declared.TABLES:
-        for statement in (_opened(table, since, now, several), _ended(table, since, now, several)):
+        for statement in (_opened(table, scope), _ended(table, scope)):
             for row in stream(connection, statement):
                 counts.add(row.account_id, row.day, (table.entity, row.change), row.rows)
-    for account_id, observed_at in first_reported(connection):
+    for reporting, observed_at in first_reported(connection, scope.accounts):
         if since <= observed_at <= now:
-            counts.add_each(read_changes(connection, TimeRange.of_one(account_id, observed_at, now), names=False))
+            counts.add_each(read_changes(connection, TimeRange.of_one(reporting, observed_at, now), names=False))
     return counts.activity(observed)
+
+
+def first_day(now: datetime) -> date:
+    """First day of the year that ends with the day of `now`."""
+    return now.astimezone(UTC).date() - timedelta(days=YEAR - 1)
+
+
+def unpublished_days(connection: Connection, now: datetime, account_id: int | None = None) -> tuple[date, ...]:
+    """The days of the year on which a sync was tried and nothing published, ascending: of one account or of all."""
+    tried = schema.sync_runs if account_id is None else schema.account_syncs
+    since = datetime.combine(first_day(now), time(), UTC)
+    known = tried.c.started_at.between(since, now)
+    mine = known if account_id is None else and_(known, tried.c.account_id == account_id)
+    days = set(connection.scalars(select(utc_day(tried.c.started_at)).where(mine).distinct()))
+    observed = {day for day, _, _ in _observed_days(connection, now, account_id)}
+    return tuple(map(date.fromisoformat, sorted(days - observed)))
 
 
 class _Counts:
@@ -146,44 +187,44 @@ class _Counts:
         )
 
 
-def _observed_days(connection: Connection, now: datetime) -> list[tuple[str, int, int]]:
-    """(day, accounts, observations) of the last days, ascending."""
+def _observed_days(connection: Connection, now: datetime, account_id: int | None) -> list[tuple[str, int, int]]:
+    """(day, accounts, observations) of the days of the year, or of the last `DAYS` if they reach back further."""
     syncs = schema.account_syncs
     published = and_(syncs.c.status == AccountStatus.SUCCEEDED.value, syncs.c.observed_at <= now)
-    each = select(utc_day(syncs.c.observed_at).label("day"), syncs.c.account_id).where(published).subquery()
+    mine = published if account_id is None else and_(published, syncs.c.account_id == account_id)
+    each = select(utc_day(syncs.c.observed_at).label("day"), syncs.c.account_id).where(mine).subquery()
     counted = select(each.c.day, func.count(each.c.account_id.distinct()), func.count()).group_by(each.c.day)
-    rows = connection.execute(counted.order_by(each.c.day.desc()).limit(DAYS)).all()
-    return [(day, accounts, observations) for day, accounts, observations in reversed(rows)]
+    rows = connection.execute(counted.order_by(each.c.day.desc()).limit(YEAR)).all()
+    since = str(first_day(now))
+    found = [(day, accounts, syncs) for i, (day, accounts, syncs) in enumerate(rows) if i < DAYS or day >= since]
+    return found[::-1]
 
 
 # -- changes, counted
 
 
-def _opened(table: declared.Table, since: datetime, now: datetime, several: bool) -> Select[Any]:
-    """Counts of versions that began: `changed` if they follow one that ended then, else `moved` or `added`.
-
-    `several`: there is more than one account, so that numbers can move from one to another.
-    """
+def _opened(table: declared.Table, scope: _Scope) -> Select[Any]:
+    """Counts of versions that began: `changed` if they follow one that ended then, else `moved` or `added`."""
     before = schema.closed[table.name].alias("before")
-    started = union_all(*_versions(table, "valid_from", since, now)).subquery("version")
+    started = union_all(*_versions(table, "valid_from", scope)).subquery("version")
     follows = exists().where(*_same_key(table, before, started), before.c.valid_to == started.c.instant)
-    moved = _moved(table, started, now, several, opened=True)
+    moved = _moved(table, started, scope, opened=True)
     return _counted(started, case((follows, "changed"), (moved, "moved"), else_="added"))
 
 
-def _ended(table: declared.Table, since: datetime, now: datetime, several: bool) -> Select[Any]:
+def _ended(table: declared.Table, scope: _Scope) -> Select[Any]:
     """Counts of versions that ended and have no successor: `moved` if another account has the number, else removed."""
     closed = schema.closed[table.name]
-    ended = next(iter(_versions(table, "valid_to", since, now))).subquery("version")
+    ended = next(iter(_versions(table, "valid_to", scope))).subquery("version")
     followers = (t.alias(f"after_{t.name}") for t in (schema.current[table.name], closed))
     follows = or_(*(exists().where(*_same_key(table, t, ended), t.c.valid_from == ended.c.instant) for t in followers))
-    moved = _moved(table, ended, now, several, opened=False)
+    moved = _moved(table, ended, scope, opened=False)
     return _counted(ended, case((moved, "moved"), else_="removed"), ~follows)
 
 
-def _moved(table: declared.Table, versions: Any, now: datetime, several: bool, *, opened: bool) -> ColumnElement[bool]:
+def _moved(table: declared.Table, versions: Any, scope: _Scope, *, opened: bool) -> ColumnElement[bool]:
     """Whether a version belongs to a number that came from another account, or went to one."""
-    if not several or table is not declared.VIRTUAL_NUMBERS:
+    if not scope.several or table is not declared.VIRTUAL_NUMBERS:
         return false()
     columns = versions.c
     edge = Edge(
@@ -193,11 +234,11 @@ def _moved(table: declared.Table, versions: Any, now: datetime, several: bool, *
         run_id=columns.run_id,
         opened=opened,
     )
-    return elsewhere(edge, now).is_not(None)
+    return elsewhere(edge, scope.until).is_not(None)
 
 
-def _versions(table: declared.Table, edge: str, since: datetime, now: datetime) -> Iterator[Select[Any]]:
-    """Keys of versions whose `edge` is from `since` to `now`, but not at their account's first observation.
+def _versions(table: declared.Table, edge: str, scope: _Scope) -> Iterator[Select[Any]]:
+    """Keys of versions whose `edge` is in the scope, but not at their account's first observation.
 
     Versions of an observation that reported fields for the first time are left out: `add_each` counts them.
     """
@@ -214,11 +255,12 @@ def _versions(table: declared.Table, edge: str, since: datetime, now: datetime) 
             key = (each.c[name] for name in ("account_id", *table.key_names))
             run = each.c.opened_run_id if edge == "valid_from" else each.c.closed_run_id
             new_fields = exists().where(reported.c.account_id == each.c.account_id, reported.c.run_id == run)
-            within = and_(instant >= since, instant <= now, instant > first.c.instant, ~new_fields)
+            within = and_(instant.between(scope.since, scope.until), instant > first.c.instant, ~new_fields)
+            mine = [] if scope.account_id is None else [each.c.account_id == scope.account_id]
             yield (
                 select(*key, instant.label("instant"), run.label("run_id"))
                 .join(first, first.c.account_id == each.c.account_id)
-                .where(within)
+                .where(within, *mine)
             )
 
 

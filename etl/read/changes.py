@@ -32,14 +32,12 @@ from sqlalchemy import (
 from sqlalchemy.sql.selectable import CompoundSelect
 
 from etl.domain import tables as declared
-from etl.domain.runs import AccountStatus
 from etl.read import as_of
 from etl.read.change_events import of_number, of_shared
-from etl.read.change_kinds import ChangeEvent, Kind, Pair, Thing
+from etl.read.change_kinds import ChangeEvent, Kind, Pair
 from etl.read.erased import is_erased
-from etl.read.first_reported import first_reported
 from etl.read.moves import Edge, elsewhere
-from etl.read.timeline import previous
+from etl.read.observations import Observations
 from etl.store import schema
 from etl.store.streams import stream
 from etl.store.types import ID
@@ -53,13 +51,15 @@ PHONE = "virtual_phone_number"
 class TimeRange:
     """Observations after `start` (None: all) and not later than `end` (None: now), of `accounts` (empty: all).
 
-    `known_by`: later observations of other accounts are not used; None stands for `end`.
+    `known_by`: later observations of other accounts are not used; None stands for `end`. `numbers`: only changes of
+    these numbers, and none of shared rows; empty: all changes.
     """
 
     start: datetime | None = None
     end: datetime | None = None
     accounts: Collection[int] = ()
     known_by: datetime | None = None
+    numbers: Collection[int] = ()
 
     @classmethod
     def of_one(cls, account_id: int, observed_at: datetime, known_by: datetime) -> TimeRange:
@@ -106,13 +106,13 @@ def read_changes(connection: Connection, window: TimeRange, *, names: bool = Tru
 
     `names`: whether to look up the names of the rows that links refer to; counting does not need them.
     """
-    observations = _Observations(connection, window)
+    observations = Observations(connection, window.horizon, window.accounts)
     numbers = heapq.merge(
         *(_pairs(connection, t, window, observations, names) for t in declared.TABLES if t.per_number),
         key=lambda found: (*found.when, found.pair.key[0]),
     )
     shared = heapq.merge(
-        *(_pairs(connection, t, window, observations, names) for t in declared.TABLES if not t.per_number),
+        *(_pairs(connection, t, window, observations, names) for t in _shared(window)),
         key=lambda found: found.when,
     )
     events = heapq.merge(_of_numbers(numbers), _of_shared(shared), key=lambda event: event[0])
@@ -153,44 +153,15 @@ def _of_shared(pairs: Iterable[_ObservedPair]) -> Iterator[_Dated]:
             yield found.when, found.run_id, change_event
 
 
-class _Observations:
-    """Names and observations of the accounts; instants are read for one account at a time."""
-
-    def __init__(self, connection: Connection, window: TimeRange) -> None:
-        self._connection = connection
-        self._names = {known.account_id: known.account_name for known in as_of.observed(connection, window.horizon)}
-        self._reported = first_reported(connection, window.accounts)
-        self._account_id: int | None = None
-        self._instants: list[datetime] = []
-
-    def before(self, account_id: int, moment: datetime) -> datetime | None:
-        """The account's last observation before the moment."""
-        if account_id != self._account_id:
-            syncs = schema.account_syncs
-            mine = and_(syncs.c.account_id == account_id, syncs.c.status == AccountStatus.SUCCEEDED.value)
-            instants = select(syncs.c.observed_at).where(mine).order_by(syncs.c.observed_at)
-            self._account_id, self._instants = account_id, list(self._connection.scalars(instants))
-        return previous(moment, self._instants)
-
-    @property
-    def several(self) -> bool:
-        """Whether there is more than one account, so that numbers can move from one to another."""
-        return len(self._names) > 1
-
-    def account(self, account_id: int | None) -> Thing | None:
-        """An account with its name; None for None."""
-        return None if account_id is None else Thing(entity="account", id=account_id, name=self._names.get(account_id))
-
-    def reported(self, account_id: int, moment: datetime) -> frozenset[str]:
-        """Paths of the fields that the account's observation at this moment reported for the first time."""
-        return self._reported.get((account_id, moment), frozenset())
-
-
 # -- pairs of one table
 
 
+def _shared(window: TimeRange) -> list[declared.Table]:
+    return [] if window.numbers else [t for t in declared.TABLES if not t.per_number]
+
+
 def _pairs(
-    connection: Connection, table: declared.Table, window: TimeRange, observations: _Observations, names: bool
+    connection: Connection, table: declared.Table, window: TimeRange, observations: Observations, names: bool
 ) -> Iterator[_ObservedPair]:
     """The table's pairs by account, observation and key."""
     width = len(table.key)
@@ -264,14 +235,18 @@ def _event(
         is_erased(table, source).label("erased"),
         _elsewhere(table, source, window, opened, moves).label("elsewhere"),
         *named,
-    ).where(*_inside(at, window), *([source.c.account_id.in_(window.accounts)] if window.accounts else []))
+    ).where(*_inside(source, at, window))
 
 
-def _inside(at: ColumnElement[datetime], window: TimeRange) -> Iterator[ColumnElement[bool]]:
+def _inside(source: Table, at: ColumnElement[datetime], window: TimeRange) -> Iterator[ColumnElement[bool]]:
     if window.start is not None:
         yield at > window.start
     if window.end is not None:
         yield at <= window.end
+    if window.accounts:
+        yield source.c.account_id.in_(window.accounts)
+    if window.numbers:
+        yield source.c.virtual_number_id.in_(window.numbers)
 
 
 def _earlier(table: declared.Table, source: Table, opened: bool) -> ColumnElement[Any]:

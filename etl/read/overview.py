@@ -5,18 +5,18 @@ Lists have an upper limit, for agencies of any size; totals include everything.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Select, and_, func, or_, select
-from sqlalchemy.sql.selectable import Subquery
 
-from etl.domain import tables as declared
 from etl.domain.runs import AccountStatus
 from etl.read import as_of
-from etl.read.activity import Activity, read_activity
+from etl.read.activity import Activity, read_activity, unpublished_days
+from etl.read.holdings import Holding, Known, TopCampaign
+from etl.read.moved import Moved, read_moved
 from etl.read.status import LastRun, Status, last_runs, last_syncs, run_then, status_at
 from etl.store import schema
 from etl.store.engine import begin_reading, database_errors
@@ -40,26 +40,6 @@ class RunSummary:
     unreachable: int
     rows_opened: int
     rows_closed: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Holding:
-    """Counts of an account: its numbers, those of them that are in no campaign (`unplaced`), and its campaigns."""
-
-    numbers: int = 0
-    unplaced: int = 0
-    campaigns: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class TopCampaign:
-    """A campaign and the count of its numbers."""
-
-    account_id: int
-    campaign_id: int
-    campaign_name: str | None
-    site_domain_name: str | None
-    numbers: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +68,8 @@ class Overview:
     """Data of the report as of `moment`. `holdings`: by account id; `statuses`: count of numbers by status, descending.
 
     `sizes`: rows by table; `drift_kinds_known`: count of all differences, of which `drift` has the most widespread.
+    `activity`: the last observed days; `year`: those of the year; `unpublished_days`: those on which syncs were tried
+    and nothing published; `moved`: numbers that changed campaign or account on the days of `activity`.
     """
 
     moment: datetime
@@ -101,6 +83,9 @@ class Overview:
     drift: tuple[DriftSummary, ...]
     drift_kinds_known: int
     activity: Activity
+    year: Activity = field(default_factory=lambda: Activity(per_account={}))
+    unpublished_days: tuple[date, ...] = ()
+    moved: Moved = field(default_factory=Moved)
 
 
 def read_overview(engine: Engine, now: datetime, *, moment: datetime | None = None) -> Overview:
@@ -112,19 +97,25 @@ def read_overview(engine: Engine, now: datetime, *, moment: datetime | None = No
     with database_errors(), begin_reading(engine) as connection:
         if moment is not None:
             as_of.refuse_unknown(connection, moment, "--as-of", ())
-        drift, known = _drift(connection, at)
+        drift, known = drift_kinds(connection, at)
+        rows = Known(connection=connection, moment=moment)
+        year = read_activity(connection, at)
+        recent = year.recent()
         return Overview(
             moment=at,
             status=status_at(connection, at),
             runs=_runs(connection, at),
-            holdings=_holdings(connection, moment),
-            sizes={t.name: _size(connection, t, moment) for t in declared.TABLES},
-            statuses=_statuses(connection, moment),
-            campaigns=_top_campaigns(connection, moment),
-            rejected=_rejected(connection, at),
+            holdings=rows.holdings(),
+            sizes=rows.sizes(),
+            statuses=rows.statuses(),
+            campaigns=rows.top_campaigns(MOST),
+            rejected=rejected(connection, at),
             drift=drift,
             drift_kinds_known=known,
-            activity=read_activity(connection, at),
+            activity=recent,
+            year=year,
+            unpublished_days=unpublished_days(connection, at),
+            moved=read_moved(connection, recent.days[0].day if recent.days else None, at),
         )
 
 
@@ -164,82 +155,36 @@ def _run_summary(row: Any, now: datetime, counts: Mapping[tuple[int, str], list[
     )
 
 
-# -- numbers and campaigns
-
-
-def _known(table: declared.Table, moment: datetime | None) -> Subquery:
-    return as_of.rows(table, moment).order_by(None).subquery()
-
-
-def _size(connection: Connection, table: declared.Table, moment: datetime | None) -> int:
-    return connection.scalar(select(func.count()).select_from(_known(table, moment))) or 0
-
-
-def _holdings(connection: Connection, moment: datetime | None) -> dict[int, Holding]:
-    numbers = _by_account(connection, _known(declared.VIRTUAL_NUMBERS, moment))
-    campaigns = _by_account(connection, _known(declared.CAMPAIGNS, moment))
-    links = _known(declared.NUMBER_CAMPAIGNS, moment)
-    placed = _by_account(connection, select(links.c.account_id, links.c.virtual_number_id).distinct().subquery())
-    return {
-        i: Holding(numbers=n, unplaced=n - placed.get(i, 0), campaigns=campaigns.get(i, 0)) for i, n in numbers.items()
-    }
-
-
-def _by_account(connection: Connection, rows: Subquery) -> dict[int, int]:
-    counted = select(rows.c.account_id, func.count()).group_by(rows.c.account_id)
-    return {row[0]: row[1] for row in connection.execute(counted)}
-
-
-def _statuses(connection: Connection, moment: datetime | None) -> tuple[tuple[str | None, int], ...]:
-    numbers = _known(declared.VIRTUAL_NUMBERS, moment)
-    count = func.count().label("numbers")
-    counted = select(numbers.c.status, count).group_by(numbers.c.status)
-    rows = connection.execute(counted.order_by(count.desc(), numbers.c.status).limit(MOST))
-    return tuple((status, numbers) for status, numbers in rows)
-
-
-def _top_campaigns(connection: Connection, moment: datetime | None) -> tuple[TopCampaign, ...]:
-    links, campaigns, sites = (
-        _known(t, moment) for t in (declared.NUMBER_CAMPAIGNS, declared.CAMPAIGNS, declared.SITES)
-    )
-    key = (links.c.account_id, links.c.campaign_id)
-    count = func.count().label("numbers")
-    top = select(*key, count).group_by(*key).order_by(count.desc(), *key).limit(MOST).subquery()
-    named = and_(campaigns.c.account_id == top.c.account_id, campaigns.c.campaign_id == top.c.campaign_id)
-    placed = and_(sites.c.account_id == campaigns.c.account_id, sites.c.site_id == campaigns.c.site_id)
-    wanted = (
-        select(top, campaigns.c.campaign_name, sites.c.site_domain_name)
-        .select_from(top.outerjoin(campaigns, named).outerjoin(sites, placed))
-        .order_by(top.c.numbers.desc(), top.c.account_id, top.c.campaign_id)
-    )
-    return tuple(TopCampaign(**row._mapping) for row in connection.execute(wanted))
-
-
 # -- quarantine and drift
 
 
-def _rejected(connection: Connection, now: datetime) -> tuple[Rejected, ...]:
+def rejected(connection: Connection, now: datetime, accounts: Collection[int] = ()) -> tuple[Rejected, ...]:
+    """What the last observations of all accounts, or of `accounts`, put into quarantine, by path and reason."""
     last = last_syncs(now, published=True).subquery()
     bad = schema.quarantine
     same = and_(bad.c.run_id == last.c.run_id, bad.c.account_id == last.c.account_id)
-    records, accounts = func.count().label("records"), func.count(bad.c.account_id.distinct()).label("accounts")
-    wanted = select(bad.c.path, bad.c.reason, records, accounts).join(last, same).group_by(bad.c.path, bad.c.reason)
+    records, several = func.count().label("records"), func.count(bad.c.account_id.distinct()).label("accounts")
+    wanted = select(bad.c.path, bad.c.reason, records, several).join(last, same).group_by(bad.c.path, bad.c.reason)
+    wanted = wanted.where(bad.c.account_id.in_(accounts)) if accounts else wanted
     ordered = wanted.order_by(records.desc(), bad.c.path, bad.c.reason).limit(MOST)
     return tuple(Rejected(**row._mapping) for row in connection.execute(ordered))
 
 
-def _drift(connection: Connection, now: datetime) -> tuple[tuple[DriftSummary, ...], int]:
-    """(the most widespread differences, count of all)."""
-    kinds = _kinds_of_drift(now).subquery()
+def drift_kinds(
+    connection: Connection, now: datetime, accounts: Collection[int] = ()
+) -> tuple[tuple[DriftSummary, ...], int]:
+    """(the most widespread differences, count of all), in all accounts or in `accounts`."""
+    kinds = _kinds_of_drift(now, accounts).subquery()
     order = (kinds.c.accounts.desc(), kinds.c.first_seen.desc(), kinds.c.path, kinds.c.kind, kinds.c.value)
     rows = connection.execute(select(kinds).order_by(*order).limit(MOST))
     found = tuple(DriftSummary(**row._mapping) for row in rows)
     return found, connection.scalar(select(func.count()).select_from(kinds)) or 0
 
 
-def _kinds_of_drift(now: datetime) -> Select[Any]:
+def _kinds_of_drift(now: datetime, accounts: Collection[int]) -> Select[Any]:
     drift, runs = schema.source_drift, schema.sync_runs
     key = (drift.c.path, drift.c.kind, drift.c.value)
-    accounts, first = func.count().label("accounts"), func.min(runs.c.started_at).label("first_seen")
-    found = select(*key, accounts, first).join(runs, runs.c.run_id == drift.c.first_run_id)
-    return found.where(runs.c.started_at <= now).group_by(*key)
+    several, first = func.count().label("accounts"), func.min(runs.c.started_at).label("first_seen")
+    found = select(*key, several, first).join(runs, runs.c.run_id == drift.c.first_run_id)
+    mine = found.where(drift.c.account_id.in_(accounts)) if accounts else found
+    return mine.where(runs.c.started_at <= now).group_by(*key)

@@ -8,12 +8,19 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from sqlalchemy import Engine, text
 
-from etl.errors import Usage
+from etl.errors import AccountRefused, Usage
 from etl.read.activity import DAYS as TOLD_DAYS
-from etl.read.overview import Holding, Overview, read_overview
+from etl.read.activity import YEAR
+from etl.read.change_kinds import Kind
+from etl.read.changes import TimeRange, read_changes
+from etl.read.holdings import Holding
+from etl.read.moved import MOST
+from etl.read.overview import Overview, read_overview
+from etl.report.changes import sentence
 from etl.sandbox.world import CustomerPlan, World
+from etl.store.engine import begin_reading
 from tests.support.rig import Rig
-from tests.support.story import DAYS, number, tell
+from tests.support.story import DAYS, number, tell, tell_agency
 
 AFTER = datetime(2026, 1, 10, 12, tzinfo=UTC)
 
@@ -133,13 +140,61 @@ def test_what_was_rejected_and_what_is_unforeseen(warehouse: Engine) -> None:
     assert seen.drift_kinds_known == len(told)
 
 
-def test_only_the_last_observed_days_are_told(warehouse: Engine) -> None:
-    """More days than are told: the last ones, and a day on which nothing was observed is none of them."""
+def test_recent_days_and_the_year(warehouse: Engine) -> None:
+    """Thirty observed days are recent, all others of the year are in its calendar, and so are days that failed."""
     rig = Rig(World(seed=4, customers=[CustomerPlan(numbers=3)], role="customer"), warehouse)
     for day in range(TOLD_DAYS + 3):
         rig.sync()
         rig.clock.pass_time(86_400 * (day % 2))
-    days = [day.day for day in read_overview(warehouse, rig.clock.now()).activity.days]
+    seen = read_overview(warehouse, rig.clock.now())
+    days = [day.day for day in seen.activity.days]
     assert len(days) == TOLD_DAYS
     assert days == sorted(set(days))
     assert days[-1] - days[0] > timedelta(days=TOLD_DAYS)
+    year = [day.day for day in seen.year.days]
+    assert (len(year), year[-TOLD_DAYS:], seen.unpublished_days) == (TOLD_DAYS + 3, days, ())
+    rig.world.block(rig.world.customer_ids[0], "forbidden")
+    with pytest.raises(AccountRefused):
+        rig.sync()
+    assert read_overview(warehouse, rig.clock.now()).unpublished_days == (rig.clock.now().date(),)
+    later = read_overview(warehouse, rig.clock.now() + timedelta(days=YEAR - 1))
+    assert ([day.day for day in later.year.days], later.activity.days) == (days, seen.activity.days)
+    assert later.unpublished_days == (rig.clock.now().date(),)
+
+
+def test_numbers_that_moved_to_another_campaign(warehouse: Engine) -> None:
+    """The story's one move, with both campaigns; a rename, a removal and a number that came back are none."""
+    tell(warehouse, DAYS)
+    moved = read_overview(warehouse, AFTER).moved
+    (change,) = moved.changes
+    told = (change.account_id, change.observed_at.day, sentence(change.change_event))
+    assert told == (7, 8, '+7495001 (1): moved from campaign "Summer" (10) to "Winter" (11)')
+    assert change.previous_observed_at
+    assert change.previous_observed_at.day == 7
+    assert not moved.more
+    assert read_overview(warehouse, AFTER, moment=datetime(2026, 1, 7, 12, tzinfo=UTC)).moved.changes == ()
+
+
+def test_a_number_that_moved_to_another_account_is_there_once(warehouse: Engine) -> None:
+    """Told by the account that it left; with more moves than are shown, the newest ones."""
+    here, there = [number(i, f"749500{i:02}") for i in range(1, MOST + 8)], [number(90, "74950090")]
+    worlds = ({51: here, 52: there}, {51: here[1:], 52: [*there, here[0]]}, {51: here[-1:], 52: [*there, *here[:-1]]})
+    tell_agency(warehouse, {f"2026-01-{day:02}": world for day, world in enumerate(worlds, 6)}, max_close_share=1.0)
+    then = read_overview(warehouse, AFTER, moment=datetime(2026, 1, 7, 12, tzinfo=UTC)).moved
+    (change,) = then.changes
+    assert sentence(change.change_event) == '74950001 (1): moved to account 52 "Beta"; it was active, usual, va'
+    now = read_overview(warehouse, AFTER).moved
+    assert now.more
+    assert {c.observed_at.day for c in now.changes} == {8}
+
+
+def test_the_moves_are_those_of_the_changes(warehouse: Engine) -> None:
+    """Days of all kinds of changes in two accounts: the same moves as `changes` tells, newest first."""
+    rig = _lived(warehouse, days=3)
+    with begin_reading(warehouse) as connection:
+        told = [c for c in read_changes(connection, TimeRange()) if c.change_event.kind is Kind.MOVED]
+    moved = read_overview(warehouse, rig.clock.now()).moved.changes
+    newest = sorted(told, key=lambda c: c.observed_at, reverse=True)[:MOST]
+    assert [c.observed_at for c in moved] == [c.observed_at for c in newest]
+    assert all(change in told for change in moved)
+    assert len(moved) > 5

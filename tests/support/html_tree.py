@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from itertools import pairwise
 
 _VOID = {"meta", "br"}
+_APART = {"small", "div", "p", "li", "tr", "th", "td", "section", "h1", "h2", "h3"}
 HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 
 
@@ -43,9 +44,11 @@ class Node:
 
     @property
     def text(self) -> str:
-        """All text in it, in one line; lines within a cell are apart."""
-        parts = (child if isinstance(child, str) else f" {child.text} " if child.tag == "small" else child.text
-                 for child in self.children)  # fmt: skip
+        """All text in it, in one line; what stands in a line of its own is apart."""
+        parts = (
+            child if isinstance(child, str) else f" {child.text} " if child.tag in _APART else child.text
+            for child in self.children
+        )
         return " ".join("".join(parts).split())
 
     def _below(self) -> Iterator[Node]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
-from etl.read.overview import Holding, Overview
+from etl.read.account_overview import AccountOverview
+from etl.read.holdings import Holding
+from etl.read.overview import Overview
 from etl.read.status import AccountState, stale
 from etl.report.html.attention import rank
 from etl.report.html.causes import NumberedCauses, reference
@@ -53,7 +55,7 @@ def _row(seen: Overview, account: AccountState, late: frozenset[int], cause: int
     held = seen.holdings.get(account.account_id, Holding() if account.observed_at else None)
     counts = seen.activity.per_account.get(account.account_id, ())
     return [
-        _name(account.account_id, account.account_name),
+        name_cell(account.account_id, account.account_name),
         Cell([chip(account.status), *_remarks(account, cause)]),
         _observed(account, is_late=account.account_id in late),
         figure(held.numbers if held else None),
@@ -64,7 +66,8 @@ def _row(seen: Overview, account: AccountState, late: frozenset[int], cause: int
     ]
 
 
-def _name(account_id: int, name: str | None) -> Cell:
+def name_cell(account_id: int, name: str | None) -> Cell:
+    """Cell with the name of an account and its id."""
     own = unbroken(str(account_id))
     return Cell([own]) if name is None else Cell([shortened(name), element("small", own)])
 
@@ -96,7 +99,7 @@ def _observed(account: AccountState, *, is_late: bool) -> Cell:
 # -- numbers and campaigns
 
 
-def held_section(seen: Overview) -> Element:
+def held_section(seen: Overview | AccountOverview) -> Element:
     """Section with the numbers by status, and the largest campaigns."""
     return section(
         "held",
@@ -122,18 +125,19 @@ def _statuses(statuses: Sequence[tuple[str | None, int]], total: int) -> Element
     )
 
 
-def _campaigns(seen: Overview) -> Element:
+def _campaigns(seen: Overview | AccountOverview) -> Element:
     names = {account.account_id: account.account_name for account in seen.status.accounts}
+    heads = ["campaign", *(["account"] if len(names) > 1 else []), "numbers"]
     rows = [
         [
             Cell([shortened(c.campaign_name or "–"), small(c.site_domain_name or "no site")]),
-            _name(c.account_id, names.get(c.account_id)),
+            *([name_cell(c.account_id, names.get(c.account_id))] if len(names) > 1 else []),
             figure(c.numbers),
         ]
         for c in seen.campaigns
     ]
     if not rows:
         return remark("No campaign holds a number.")
-    shown = table(["campaign", "account", "numbers"], rows, label="Largest campaigns")
+    shown = table(heads, rows, label="Largest campaigns")
     more = seen.sizes["campaigns"] - len(rows)
     return element("div", shown, remark(f"and {counted(more, 'campaign')} with fewer or none") if more > 0 else None)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 
 from etl.domain import tables as declared
 from etl.read.activity import Activity, Day
 from etl.read.overview import Overview, RunSummary
-from etl.read.status import LastRun
-from etl.report.html.causes import NumberedCauses, reference
+from etl.report.html.causes import NumberedCauses, notes
 from etl.report.html.charts import day_charts, layered
 from etl.report.html.markup import Element, element
-from etl.report.html.parts import Cell, chip, figure, last_days, prose, remark, section, small, table, unbroken
+from etl.report.html.parts import Cell, chip, figure, last_days, remark, section, small, table, unbroken
 from etl.report.wording import counted, lasting, moment, thousands
 
 KINDS = ("added", "changed", "removed")
@@ -83,24 +81,10 @@ def runs_section(seen: Overview) -> Element:
     """Section with the last runs, newest first; a cause is told once, and then referred to."""
     heads = ["run", "started (UTC)", "took", "status", "accounts", "opened", "closed", "note"]
     stopped = NumberedCauses.of(a for a in seen.status.accounts if not a.is_unreachable)
-    first: dict[str, int] = {}
-    for summary in seen.runs:
-        first.setdefault(summary.run.error or "", summary.run.run_id)
-    rows = [_run(summary, _note(summary.run, stopped, first)) for summary in seen.runs]
+    told = notes([(summary.run.run_id, summary.run.error) for summary in seen.runs], stopped)
+    rows = [_run(summary, note) for summary, note in zip(seen.runs, told, strict=True)]
     body = table(heads, rows, label="Last runs", cards=True) if rows else remark("No run yet.")
     return section("runs", "Last runs", body)
-
-
-def _note(run: LastRun, stopped: NumberedCauses, first: Mapping[str, int]) -> Element | None:
-    """The error of a run: a reference to its cause, or to the first row that has the same error, or its words."""
-    if not run.error:
-        return None
-    if (found := stopped.within(run.error)) is not None:
-        number, rest = found
-        return reference(number, rest)
-    if first[run.error] != run.run_id:
-        return element("small", "as run ", unbroken(str(first[run.error])))
-    return element("small", prose(run.error))
 
 
 def _run(summary: RunSummary, note: Element | None) -> list[Cell]:

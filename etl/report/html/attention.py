@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Protocol
 
 from etl.domain.causes import Cause
 from etl.domain.runs import RunStatus
-from etl.read.overview import Overview
-from etl.read.status import UNPUBLISHED, AccountState, LastRun, stale
+from etl.read.overview import DriftSummary, Rejected
+from etl.read.status import UNPUBLISHED, AccountState, LastRun, Status, stale
 from etl.report.causes import listed, who
 from etl.report.freshness import RUN_ADVICE
 from etl.report.html.causes import NumberedCauses, anchor
 from etl.report.html.markup import Element, element, safe_text
-from etl.report.html.parts import chip, prose, remark, section
+from etl.report.html.parts import chip, code, prose, remark, section
 from etl.report.states import approval, state
 from etl.report.wording import counted, lasting, moment, quoted, thousands
 
@@ -25,6 +26,26 @@ LONG_GAP = 2 * 86_400
 _STATES = {"failed": 0, "held": 1}
 _LEVELS = {"bad": "problem", "warn": "warning", "note": "note"}
 """Each level in order, with its word: no colour tells anything alone."""
+
+
+class Findings(Protocol):
+    """What items are made of: the overview of the warehouse, or that of one account."""
+
+    @property
+    def status(self) -> Status:
+        """Accounts and the last run."""
+
+    @property
+    def rejected(self) -> Sequence[Rejected]:
+        """What is in quarantine."""
+
+    @property
+    def drift(self) -> Sequence[DriftSummary]:
+        """Differences between the source and its documentation."""
+
+    @property
+    def drift_kinds_known(self) -> int:
+        """Count of all differences."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +71,7 @@ class Item:
     more: int = 0
 
 
-def items(seen: Overview, max_age: timedelta) -> list[Item]:
+def items(seen: Findings, max_age: timedelta) -> list[Item]:
     """All items: failures before incomplete data, notes last; empty if there is no problem."""
     accounts = [a for a in seen.status.accounts if not a.is_unreachable]
     found = [*_unpublished(accounts, seen.status.last_run), *_late(accounts, max_age), *_incomplete(seen, accounts)]
@@ -82,7 +103,7 @@ def _shown(item: Item) -> Element:
     if item.more:
         cases.append(element("li", f"and {thousands(item.more)} more"))
     remedy = [item.remedy, element("br") if item.command else None]
-    command = element("code", item.command) if item.command else None
+    command = code(item.command) if item.command else None
     return element(
         "li",
         element("h3", item.title, " ", chip(_LEVELS[item.level], item.level)),
@@ -184,7 +205,7 @@ def _late(accounts: Sequence[AccountState], max_age: timedelta) -> Iterator[Item
         yield _item("warn", title, late, ages, "Check that the schedule still runs, then:", "vnsync sync")
 
 
-def _unreachable(seen: Overview) -> Iterator[Item]:
+def _unreachable(seen: Findings) -> Iterator[Item]:
     left = [a for a in seen.status.accounts if a.is_unreachable]
     if left:
         title = f"{counted(len(left), 'account')} cannot be listed for a known reason"
@@ -196,7 +217,7 @@ def _unreachable(seen: Overview) -> Iterator[Item]:
 # -- incomplete data
 
 
-def _incomplete(seen: Overview, accounts: Sequence[AccountState]) -> Iterator[Item]:
+def _incomplete(seen: Findings, accounts: Sequence[AccountState]) -> Iterator[Item]:
     yield from _quarantine(seen)
     suspects = _most(accounts, "suspects")
     if suspects:
@@ -224,7 +245,7 @@ def _incomplete(seen: Overview, accounts: Sequence[AccountState]) -> Iterator[It
         yield _item("note", title, gaps, [f"longest {lasting(a.longest_gap_seconds or 0)}" for a in gaps], remedy)
 
 
-def _quarantine(seen: Overview) -> Iterator[Item]:
+def _quarantine(seen: Findings) -> Iterator[Item]:
     records = sum(a.quarantined for a in seen.status.accounts)
     if records:
         reasons = [
@@ -256,7 +277,7 @@ def _fields(count: int) -> str:
     return counted(count, "field or value", "fields or values")
 
 
-def _source(seen: Overview) -> Iterator[Item]:
+def _source(seen: Findings) -> Iterator[Item]:
     if seen.drift:
         cases = [
             Case(

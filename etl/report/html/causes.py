@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from etl.domain.causes import Cause, causes, without_ids
@@ -10,6 +10,7 @@ from etl.domain.runs import AccountStatus
 from etl.read.status import AccountState
 from etl.report.causes import standing
 from etl.report.html.markup import Element, Node, element
+from etl.report.html.parts import prose, unbroken
 
 SHOWN = 8
 """Upper limit of the causes that are told for failed accounts, and of those for held ones."""
@@ -63,3 +64,20 @@ def anchor(number: int) -> str:
 def reference(number: int, *more: Node) -> Element:
     """A link to the cause, and text after it, as the second line of a cell."""
     return element("small", element("a", f"cause {number}", href=f"#{anchor(number)}"), *more)
+
+
+def notes(errors: Sequence[tuple[int, str | None]], stopped: NumberedCauses) -> list[Element | None]:
+    """For each run id and its error: a reference to the cause, or to the first run with that error, or its words."""
+    first: dict[str, int] = {}
+    for run_id, error in errors:
+        first.setdefault(error or "", run_id)
+    return [_note(run_id, error, first[error], stopped) if error else None for run_id, error in errors]
+
+
+def _note(run_id: int, error: str, first: int, stopped: NumberedCauses) -> Element:
+    if (found := stopped.within(error)) is not None:
+        number, rest = found
+        return reference(number, rest)
+    if first != run_id:
+        return element("small", "as run ", unbroken(str(first)))
+    return element("small", prose(error))

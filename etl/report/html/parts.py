@@ -100,6 +100,12 @@ def prose(text: str, limit: int = 400) -> list[Node]:
     return [*_with_code(safe_text(text, limit))]
 
 
+def code(command: str) -> Element:
+    """A command; a line may end between its words, and not after a hyphen."""
+    words = (unbroken(word) if "-" in word and len(word) < 40 else word for word in command.split(" "))
+    return element("code", [part for word in words for part in (" ", word)][1:])
+
+
 _COMMAND = re.compile(r'"(?:[^"\\]|\\.)*"|`(vnsync [A-Za-z0-9 ._:/=-]{1,120})`')
 """A quoted name, which is left as it is, or a command of vnsync in backticks."""
 
@@ -109,7 +115,7 @@ def _with_code(text: str) -> Iterator[Node]:
     for found in _COMMAND.finditer(text):
         if found[1]:
             yield text[end : found.start()]
-            yield element("code", found[1])
+            yield code(found[1])
             end = found.end()
     yield text[end:]
 

@@ -62,7 +62,9 @@ def _named(section: Element) -> tuple[str, Sequence[Node]]:
 
 
 def _tiles(tiles: Iterable[Tile]) -> Element:
-    return element("ul", (element("li", element("b", n), element("span", label)) for n, label in tiles), class_="tiles")
+    return element(
+        "ul", (element("li", element("b", n), " ", element("span", label)) for n, label in tiles), class_="tiles"
+    )
 
 
 # -- words of every page

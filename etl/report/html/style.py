@@ -59,7 +59,8 @@ th.figure+th:not(.figure),td.figure+td:not(.figure){padding-left:14px}
 tbody tr:last-child>*{border-bottom:0}
 tr>:last-child{padding-right:0}
 small{display:block;color:var(--soft);font-size:13px}
-.split{display:grid;grid-template-columns:repeat(auto-fit,minmax(320px,1fr));gap:0 40px}
+.split{display:grid;grid-template-columns:repeat(auto-fit,minmax(360px,1fr));gap:0 40px}
+.split thead th,.split thead th.figure{white-space:normal}
 .split>div{min-width:0}
 .split h3{margin-top:18px}
 svg{display:block}
@@ -67,6 +68,15 @@ svg{display:block}
 .chart svg{max-width:100%;margin-top:3px;border-bottom:1px solid var(--line);overflow:hidden}
 .chart .gap{stroke:var(--soft);stroke-width:1;stroke-dasharray:2 3;vector-effect:non-scaling-stroke}
 .one{fill:var(--one)}
+.year{width:100%;margin-top:10px;background:var(--faint);border-radius:6px}
+.year text{font-size:9px;fill:var(--soft)}
+.dot{fill:var(--soft)}
+.cross{stroke:var(--bad);stroke-width:2;fill:none}
+.key{display:flex;flex-wrap:wrap;gap:4px 18px;margin:8px 0 0;padding:0;list-style:none;font-size:13px;color:var(--soft)}
+.key svg{display:inline-block;margin-right:6px;vertical-align:-2px}
+.lines{margin:4px 0 10px;padding-left:18px;font-size:14px}
+section>div>h3{margin-top:12px}
+.lines li{overflow-wrap:anywhere}
 .spark{width:96px;height:20px}
 .meter{width:100%;min-width:60px;height:8px;margin-top:7px}
 .meter .back{fill:var(--faint)}
@@ -77,7 +87,9 @@ section{padding:14px}
 .tiles{grid-template-columns:repeat(2,1fr);gap:8px}
 .split{grid-template-columns:minmax(0,1fr)}
 th,td{padding-right:7px}
-thead th{font-size:12px;white-space:normal;overflow-wrap:normal}
+thead th,thead th.figure{font-size:12px;white-space:normal;overflow-wrap:normal}
+}
+@media screen and (max-width:880px){
 table.cards thead{display:none}
 table.cards,table.cards tbody,table.cards tr,table.cards th,table.cards td{display:block;width:100%}
 table.cards tr{border-bottom:1px solid var(--line);padding:10px 0}
@@ -89,14 +101,26 @@ table.cards td.figure{display:inline-block;width:auto;margin-right:16px}
 table.cards td.figure+td:not(.figure){padding-left:0}
 table.cards td.blank{display:none}
 table.cards td small{display:inline-block;margin-left:6px}
+table.cards td div{display:inline}
+table.cards td div+div::before{content:", "}
 table.cards td .spark{display:inline-block;vertical-align:middle}
 th small{font-weight:400}
+}
+@media (max-width:360px){
+main,header,footer{padding-left:6px;padding-right:6px}
+section{padding:10px 8px}
+table{font-size:12px}
+thead th,thead th.figure{font-size:11px}
+th,td{padding-right:4px}
 }
 @media print{
 :root{color-scheme:light;--paper:#fff;--card:#fff;--ink:#000;--soft:#444;--line:#bbb;--good:#0b7a4b;--warn:#7a4d00;
 --bad:#9b1c15;--good-back:#fff;--warn-back:#fff;--bad-back:#fff;--one:#2563c9;--link:#000;
 --faint:#eee}
 body{font-size:11pt}
+table,small{font-size:8.5pt}
+th,td{padding-right:6px}
+thead th,thead th.figure{font-size:8pt;white-space:normal}
 main,header,footer{max-width:none;padding:0}
 section{border:0;padding:0;margin:14pt 0}
 nav{display:none}

@@ -150,20 +150,20 @@ def test_an_account_that_left_is_a_note() -> None:
     (item,) = [item for item in attention.items(seen, timedelta(hours=26)) if item.title != "Nothing was ever synced"]
     assert (item.level, item.title) == ("note", "1 account cannot be listed for a known reason")
     page = _page(seen)
-    assert "1 of 1" in page
+    assert "1 of 1 observed within 26 h" in [tile.text for tile in parsed(page).of_class("tiles")[0].all("li")]
     assert '<span class="chip note">left</span>' in page
     assert max([left, _account(2)], key=lambda a: attention.rank(a, frozenset())) is left
 
 
 @pytest.mark.parametrize(("days", "words"), [(1, "the last observed day"), (30, "the last 30 observed days")])
 def test_days_are_counted_in_words(days: int, words: str) -> None:
-    """One day is not the last 1 day, in either section."""
+    """One day is not the last 1 day, in any section."""
     told = tuple(
         Day(day=NOW.date() - timedelta(days=back), accounts=1, observations=1, counts={("number", "added"): 1})
         for back in reversed(range(days))
     )
     page = _page(replace(_seen(_account(1)), activity=Activity(days=told, per_account={})))
-    assert page.count(words) == 2
+    assert page.count(words) == 3
 
 
 def test_all_well_is_said() -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from etl.domain import tables
 from etl.read.activity import Activity
-from etl.read.overview import Overview, RunSummary, TopCampaign
+from etl.read.holdings import TopCampaign
+from etl.read.overview import Overview, RunSummary
 from etl.read.status import AccountState, LastRun, Status
 from etl.report.html.document import report_page
 from etl.report.html.parts import prose
