@@ -140,7 +140,7 @@ def to_dlt(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         return lambda function: SimpleNamespace(read=function, **hints)
 
     stand_in = SimpleNamespace(resource=resource, sources=SimpleNamespace(incremental=_Incremental))
-    monkeypatch.setitem(sys.modules, "dlt", stand_in)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "dlt", stand_in)
     return load("dlt_history")
 
 
