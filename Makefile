@@ -6,13 +6,13 @@ JOBS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 2) * 3 // 2)')
 # Wheels run no code of their own while they are installed. One package has none: a public client that only a test uses.
 WHEELS := --only-binary :all: --no-binary comagic-data-api-sdk
 
-PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
+PIP = $(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps
 define environment
 $(PYTHON) -c 'import sys; sys.exit("vnsync needs Python 3.11 or newer; set PYTHON=...") if sys.version_info < (3, 11) else 0' \
-  && $(PYTHON) -m venv .venv
+  && $(PYTHON) -m venv $(@D)
 endef
 
-.PHONY: demo test soak cover faults check audit bandit bench bench-peers lock clean
+.PHONY: demo test pythons soak cover faults check audit bandit bench bench-peers lock clean
 
 demo: $(or $(wildcard .venv/ready),.venv/lean) ## three simulated days of a small agency in a SQLite file
 	@$(BIN)/vnsync demo
@@ -20,6 +20,16 @@ demo: $(or $(wildcard .venv/ready),.venv/lean) ## three simulated days of a smal
 
 test: .venv/ready ## the tests, on SQLite and on a PostgreSQL of their own
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+pythons: .venv/ready ## unit, cli and property tests on each other Python from 3.11 on that is here
+	@found=$$($(PYTHON) .ci/pythons.py $$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')) || exit 1; \
+	echo "$$found" | while read -r version python; do \
+	  test -z "$$version" || $(MAKE) --no-print-directory on-$$version PYTHON=$$python </dev/null || exit 1; \
+	done
+
+.PRECIOUS: .venv-3.%/ready
+on-%: .venv-%/ready
+	$(dir $<)bin/python -m pytest tests/unit tests/cli tests/properties -n $(JOBS) --dist worksteal
 
 soak: .venv/ready .venv-airflow/bin/python ## the long ones: each parameter on the other database, all mutants, 475 more seeds, large accounts
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m soak
@@ -64,16 +74,24 @@ bench-peers: .venv-peers/bin/python ## dlt, in an environment of its own: from t
 	@$(PIP) --no-build-isolation --editable .
 	@touch $@
 
+define ready
+@echo 'Installing vnsync and what its tests need into $(@D) (about 600 MB, a minute) ...'
+@$(call environment)
+@$(PIP) --require-hashes $(WHEELS) -r requirements.lock
+@$(PIP) --no-build-isolation --editable .
+@touch $@
+endef
+
 .venv/ready: requirements.lock pyproject.toml
-	@echo 'Installing vnsync and what its tests need into .venv (about 600 MB, a minute) ...'
-	@$(call environment)
-	@$(PIP) --require-hashes $(WHEELS) -r requirements.lock
-	@$(PIP) --no-build-isolation --editable .
-	@touch $@
+	$(ready)
+
+# On another Python: see `make pythons`.
+.venv-3.%/ready: requirements.lock pyproject.toml
+	$(ready)
 
 lock: ## write requirements.lock anew (needs uv)
 	uv lock
 	uv export --no-emit-project --format requirements-txt --quiet --output-file requirements.lock
 
 clean: ## remove the environment and what the demo made
-	rm -rf .venv .venv-peers vnsync-demo.db vnsync-demo.db-wal vnsync-demo.db-shm
+	rm -rf .venv .venv-3.* .venv-peers vnsync-demo.db vnsync-demo.db-wal vnsync-demo.db-shm
