@@ -195,7 +195,8 @@ def history(
     del database_url
     with call(given) as loaded:
         moment = refuse_later(instant(as_of, "as_of"), "as_of")
-        return read_histories(readable(loaded), str(number), moment=moment, accounts=frozenset(accounts))
+        chosen = frozenset(accounts)
+        return read_histories(readable(loaded), str(number), moment=moment, accounts=chosen, name="as_of")
 
 
 def changes(

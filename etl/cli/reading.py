@@ -104,7 +104,7 @@ def read_status_of(loaded: Loaded, as_of: datetime | None, name: str) -> Status:
     if as_of is None and is_without_tables(engine):
         return Status()
     migrations.check(engine)
-    return read_status(engine, now, moment=as_of)
+    return read_status(engine, now, moment=as_of, name=name)
 
 
 @contextmanager

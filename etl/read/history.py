@@ -68,16 +68,22 @@ class NumberHistory:
 
 
 def read_histories(
-    engine: Engine, wanted: str, *, moment: datetime | None = None, accounts: frozenset[int] = frozenset()
+    engine: Engine,
+    wanted: str,
+    *,
+    moment: datetime | None = None,
+    accounts: frozenset[int] = frozenset(),
+    name: str = "--as-of",
 ) -> list[NumberHistory]:
     """Histories of all numbers that match `wanted`, a phone number or an id, as known at `moment` (None: now).
 
-    Ordered by account and id. Raises `Usage` when no number matches, or `wanted` is neither.
+    Ordered by account and id. Raises `Usage` when no number matches, or `wanted` is neither. `name`: of the moment, in
+    errors.
     """
     if not phones.is_phone(wanted):
         raise Usage("NUMBER is neither a phone number nor an id", remedy="Write 74951234567, '+7 (495) 123-45-67' or 1")
     with database_errors(), begin_reading(engine) as connection:
-        as_of.refuse_unknown(connection, moment, "--as-of", accounts)
+        as_of.refuse_unknown(connection, moment, name, accounts)
         known = {o.account_id: o for o in as_of.observed(connection, moment, accounts)}
         found = [(a, n) for a, n in find(connection, wanted, moment) if a in known]
         if not found:

@@ -74,14 +74,14 @@ class Status:
     last_run: LastRun | None = None
 
 
-def read_status(engine: Engine, now: datetime, *, moment: datetime | None = None) -> Status:
+def read_status(engine: Engine, now: datetime, *, moment: datetime | None = None, name: str = "--as-of") -> Status:
     """The state of every account that was ever synced or attempted, by id, as of `now` (aware) or an earlier `moment`.
 
-    Raises `Usage` when `moment` lies before the first observation.
+    Raises `Usage` when `moment` lies before the first observation. `name`: of the moment, in errors.
     """
     with database_errors(), begin_reading(engine) as connection:
         if moment is not None:
-            as_of.refuse_unknown(connection, moment, "--as-of", ())
+            as_of.refuse_unknown(connection, moment, name, ())
         return status_at(connection, moment or now)
 
 

@@ -211,6 +211,19 @@ def test_a_number_that_was_never_listed(synced: Synced) -> None:
         vnsync.history(1, database_url=synced.url)
 
 
+def test_a_moment_before_all_observations_is_named_by_its_argument(synced: Synced) -> None:
+    """Whichever function is asked."""
+    _, _, phone = phone_of(synced)
+    for ask in (
+        lambda: vnsync.history(phone, as_of="2020-01-01", database_url=synced.url),
+        lambda: vnsync.status(as_of="2020-01-01", database_url=synced.url),
+    ):
+        with pytest.raises(vnsync.Usage, match=r"^as_of 2020-01-01T00:00:00Z lies before the first observation$"):
+            ask()
+    with pytest.raises(vnsync.Usage, match=r"^end 2020-"):
+        vnsync.changes(end="2020-01-01", database_url=synced.url)
+
+
 def test_a_row_that_was_edited_is_named(agency: Source, sqlite_warehouse: Engine) -> None:
     """A value that cannot be read is traced to its table, as by the command."""
     url = sqlite_warehouse.url.render_as_string()
