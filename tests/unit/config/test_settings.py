@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from etl.config.secrets import Secret
 from etl.config.settings import DECLARED, load
 from etl.config.urls import HOSTS
 from etl.errors import Misconfigured
@@ -293,3 +294,16 @@ def test_refused_url_says_what_is_accepted(name: str) -> None:
     error = refusal({name: "ftp://somewhere"})
     assert str(error).startswith(f"--{name.replace('_', '-')} is refused: it is ")
     assert error.remedy == f"Accepted: {DECLARED[name].description}."
+
+
+def test_a_wrapped_secret_is_read_as_its_text() -> None:
+    """A caller may give secrets so that no traceback shows them: stripped and checked as any text, and never shown."""
+    loaded = load({"api_token": Secret(" k3y\n"), "database_url": Secret("postgresql://u:pw@h/d")}, kind="argument")
+    assert loaded.settings.api_token == Secret("k3y")
+    assert loaded.settings.database_url.get_secret_value() == "postgresql://u:pw@h/d"
+    shown = {name: (value, origin) for name, value, origin in loaded.rows()}
+    assert shown["api_token"] == ("****", "argument api_token")
+    assert shown["database_url"] == ("postgresql://u:****@h/d", "argument database_url")
+    for refused in (Secret(" "), Secret("a\x00b"), 7):
+        with pytest.raises(Misconfigured, match=r"^argument api_token "):
+            load({"api_token": refused}, kind="argument")
