@@ -82,7 +82,7 @@ def read_account(engine: Engine, now: datetime, account_id: int, *, moment: date
     """
     at, mine = moment or now, (account_id,)
     with database_errors(), begin_reading(engine) as connection:
-        as_of.refuse_unknown(connection, moment, "--as-of", mine)
+        as_of.refuse_unknown(connection, at, "--as-of" if moment else "the time", mine)
         (known,) = as_of.observed(connection, at, mine)
         first = _first_observed(connection, account_id)
         rows = Known(connection=connection, moment=moment, accounts=mine)

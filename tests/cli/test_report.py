@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import time_machine
 
+from tests.support.html_tree import parsed, unreadable
 from tests.support.running import Run, Source
 
 
@@ -40,6 +41,26 @@ def test_the_same_data_and_clock_give_the_same_bytes(vnsync: Run, clean: Path) -
     for name in ("a.html", "b.html"):
         assert vnsync("report", "--out", name).code == 0
     assert (clean / "a.html").read_bytes() == (clean / "b.html").read_bytes()
+
+
+def test_a_page_of_one_account(synced: Source, vnsync: Run, clean: Path) -> None:
+    """`--account`: that account alone, also where a page of the whole was, and as of an earlier moment."""
+    one, other = synced.world.customer_ids
+    assert vnsync("report", "--out", "page.html").code == 0
+    done = vnsync("report", "--out", "page.html", "--account", one, "--output", "json")
+    written = (clean / "page.html").read_text(encoding="utf-8")
+    assert done.json == {"path": "page.html", "bytes": len(written.encode()), "accounts": 1}
+    page = parsed(written)
+    assert page.one("head").one("title").text == f"vnsync report: account {one}"
+    assert unreadable(page) == []
+    assert synced.url in written
+    assert str(other) not in page.text
+    assert vnsync("report", "--out", "then.html", "--account", one, "--as-of", "2026-01-05T06:00:00Z").code == 0
+    assert parsed((clean / "then.html").read_text(encoding="utf-8")).by_id("syncs").all("tr")[1:] != []
+    done = vnsync("report", "--out", "none.html", "--account", 99)
+    assert done.code == 2
+    assert "account 99 was never published" in done.error
+    assert not (clean / "none.html").exists()
 
 
 @pytest.mark.usefixtures("synced")
@@ -101,6 +122,7 @@ def test_what_is_stale_is_said(synced: Source, vnsync: Run, clean: Path) -> None
         (("--out", "x.html", "--as-of", "2999-01-01"), "lies in the future"),
         (("--out", "x.html", "--as-of", "2020-01-01"), "before the first observation"),
         (("--out", "x.html", "--max-age", "soon"), "is not a duration"),
+        (("--out", "x.html", "--account", "Acme"), "is not a valid integer"),
     ],
 )
 @pytest.mark.usefixtures("synced")
@@ -136,8 +158,9 @@ def test_a_secret_that_the_source_sends_back_is_masked(customer: Source, vnsync:
     customer.world.rename_campaign(account, number["campaigns"][0]["campaign_id"], f"x {secret} y")
     assert vnsync("sync", *customer.options).code == 0
     assert vnsync("report", "--out", "shown.html").code == 0
-    assert vnsync("report", "--out", "masked.html", VNSYNC_API_TOKEN=secret).code == 0
     assert "a-secret-of-another" in (clean / "shown.html").read_text()
-    page = (clean / "masked.html").read_text()
-    assert "a-secret-of-another" not in page
-    assert "x **** y" in page
+    for options in ((), ("--account", account)):
+        assert vnsync("report", "--out", "masked.html", *options, VNSYNC_API_TOKEN=secret).code == 0
+        page = (clean / "masked.html").read_text()
+        assert "a-secret-of-another" not in page
+        assert "x **** y" in page

@@ -39,7 +39,8 @@ COMMANDS = (
     "status", "status --output json", "status --max-age 26h", f"status --as-of {AS_OF}",
     "history NUMBER", "history NUMBER --output json", f"history NUMBER --as-of {AS_OF}",
     "changes --details", "changes --details --output json", "changes --output csv", f"changes --from {AS_OF}",
-    f"snapshot --as-of {AS_OF} --out OUT/snapshot", "report --out OUT/report.html", "verify", "verify --output json",
+    f"snapshot --as-of {AS_OF} --out OUT/snapshot", "report --out OUT/report.html",
+    "report --account ACCOUNT --out OUT/account.html", "verify", "verify --output json",
     "erase --account ACCOUNT --number NUMBER", "db upgrade",
 )  # fmt: skip
 KINDS = ("type", "edit", "null", "instant", "delete", "move", "account")

@@ -86,7 +86,7 @@ def latest_section(changes: Sequence[Change], *, more: bool, account_id: int) ->
     title = "Latest changes"
     if not changes:
         return section("latest", title, remark("Nothing changed after the first observation."))
-    told = f"The newest {counted(len(changes), 'change')}, by the names of the time."
+    told = f"{'The newest ' if more else ''}{counted(len(changes), 'change')}, by the names of the time."
     rest = f" `vnsync changes --account {account_id} --details` tells all." if more else ""
     groups = [(head, [*several]) for head, several in groupby(changes, key=_interval)]
     return section("latest", title, remark(told + rest), (_observation(*group) for group in groups))

@@ -49,8 +49,8 @@ class _Calendar:
         within = {day: count for day, count in self.counts.items() if first <= day <= last}
         most = max(within.values(), default=0)
         top = f", most on {next(day for day in within if within[day] == most)}: {thousands(most)}" if most else ""
-        changes = counted(sum(within.values()), "change")
-        return f"{first} to {last}: {changes} on {counted(len(within), 'observed day')}{top}"
+        rows = f"{counted(sum(within.values()), 'row')} added, changed or removed"
+        return f"{first} to {last}: {rows} on {counted(len(within), 'observed day')}{top}"
 
     def drawing(self, first: date, last: date) -> Element:
         """A column for each week and a row for each day of the week."""
@@ -72,7 +72,7 @@ class _Calendar:
         count = self.counts[day]
         side = SIDES[math.ceil(len(SIDES) * math.sqrt(count / max(self.counts.values()))) - 1]
         x, y = (at + (STEP - side) / 2 for at in place)
-        told = element("title", f"{day}: {counted(count, 'change')}")
+        told = element("title", f"{day}: {counted(count, 'row')}")
         return element("rect", told, x=x, y=y, width=side, height=side, class_="one")
 
     def _dots(self, days: Sequence[date], monday: date) -> Iterator[str]:

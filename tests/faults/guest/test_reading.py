@@ -32,6 +32,7 @@ def read_everything(stage: Scene, url: str, folder: Path) -> dict[str, str]:
         "history": ("history", number),
         "snapshot": ("snapshot", "--as-of", moment, "--format", "csv", "--out", f"{folder}-snapshot"),
         "report": ("report", "--out", f"{folder}-report.html"),
+        "report --account": ("report", "--account", account, "--out", f"{folder}-account.html"),
         "db current": ("db", "current"),
         "db downgrade": ("db", "downgrade", "base"),
         "db rebind": ("db", "rebind", "--to", "https://dataapi.example/v2.0"),

@@ -35,13 +35,13 @@ def test_more_changes_make_a_larger_square() -> None:
     page = _calendar(counts, (UNTIL - timedelta(days=9),))
     sides = {words: float(square.attributes["width"]) for words, square in _squares(page).items()}
     assert sides == {
-        "2026-11-30: 100 changes": SIDES[3], "2026-11-29: 50 changes": SIDES[2], "2026-11-28: 20 changes": SIDES[1],
-        "2026-11-27: 1 change": SIDES[0],
+        "2026-11-30: 100 rows": SIDES[3], "2026-11-29: 50 rows": SIDES[2], "2026-11-28: 20 rows": SIDES[1],
+        "2026-11-27: 1 row": SIDES[0],
     }  # fmt: skip
     for kind in ("dot", "cross"):
         paths = [path.attributes["d"] for drawing in page.of_class("year") for path in drawing.of_class(kind)]
         assert "".join(paths).count("M") == 1
-    assert "171 changes on 5 observed days, most on 2026-11-30: 100" in page.one("section").text
+    assert "171 rows added, changed or removed on 5 observed days, most on 2026-11-30: 100" in page.one("section").text
     assert page.one("table").rows()[1:] == [["2026-11", "5", "1", "171", "–", "–"]]
 
 
@@ -73,5 +73,5 @@ def test_every_day_has_its_place(until: date, ago: set[int], count: int) -> None
             assert 0 <= y <= height - side
             places.add((index, x, y))
     assert len(places) == len(days)
-    assert set(_squares(page)) == {f"{day}: {count:,} change{'s' * (count > 1)}".replace(",", " ") for day in days}
+    assert set(_squares(page)) == {f"{day}: {count:,} row{'s' * (count > 1)}".replace(",", " ") for day in days}
     assert [found for found in unreadable(page) if "h1" not in found] == []
