@@ -104,6 +104,23 @@ def test_trigger_that_watches_is_noted(database: str, stage: Scene) -> None:
     assert "mine is not vnsync's, and changes nothing" in done.out
 
 
+@POSTGRESQL
+@pytest.mark.fault("G03")
+def test_comments_of_others_are_noted(stage: Scene) -> None:
+    """`doctor` tells of comments that are missing or others', without a warning; only `--comments` replaces them."""
+    others(stage, "comment on table sites is 'mine'", "comment on column sites.site_id is null")
+    harmless(stage)
+    found = stage.call("doctor", "--output", "json", *stage.source.options).out
+    assert "1 comment is missing, the first on sites.site_id" in found
+    assert "1 comment is not the text of this version of vnsync, the first on sites;" in found
+    assert stage.call("db", "upgrade").code == 0
+    found = stage.call("doctor", "--output", "json", *stage.source.options).out
+    assert "comment is missing" not in found
+    assert "the first on sites;" in found
+    assert "views and comments were made again" in stage.call("db", "upgrade", "--comments").out
+    assert "comment" not in stage.call("doctor", "--output", "json", *stage.source.options).out
+
+
 DAMAGE_IN_SQLITE = {
     "after_that_writes": (
         "create trigger mine after insert on sites begin delete from sites_closed where site_id = new.site_id; end",
