@@ -31,7 +31,7 @@ pythons: .venv/ready ## unit, cli and property tests on each other Python from 3
 on-%: .venv-%/ready
 	$(dir $<)bin/python -m pytest tests/unit tests/cli tests/properties -n $(JOBS) --dist worksteal
 
-soak: .venv/ready .venv-airflow/bin/python ## the long ones: each parameter on the other database, all mutants, 475 more seeds, large accounts
+soak: .venv/ready .venv-airflow/bin/python .venv-datasette/bin/datasette ## the long ones: each parameter on the other database, all mutants, 475 more seeds, large accounts
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m soak
 
 cover: .venv/ready ## which lines no test reaches; counting them takes half as long again
@@ -58,6 +58,11 @@ bench: .venv/ready ## measure, whole processes side by side: make bench ARGS="--
 .venv-airflow/bin/python:
 	$(PYTHON) -m venv .venv-airflow
 	.venv-airflow/bin/python -m pip install --quiet --disable-pip-version-check 'apache-airflow>=3.1,<4'
+
+# Datasette is no dependency: it only shows a warehouse, as in docs/datasette.md.
+.venv-datasette/bin/datasette:
+	$(PYTHON) -m venv .venv-datasette
+	.venv-datasette/bin/python -m pip install --quiet --disable-pip-version-check 'datasette>=0.65,<0.66'
 
 bench-peers: .venv-peers/bin/python ## dlt, in an environment of its own: from then on `make bench` measures it too
 
@@ -94,4 +99,4 @@ lock: ## write requirements.lock anew (needs uv)
 	uv export --no-emit-project --format requirements-txt --quiet --output-file requirements.lock
 
 clean: ## remove the environment and what the demo made
-	rm -rf .venv .venv-3.* .venv-peers vnsync-demo.db vnsync-demo.db-wal vnsync-demo.db-shm
+	rm -rf .venv .venv-* vnsync-demo.db vnsync-demo.db-wal vnsync-demo.db-shm

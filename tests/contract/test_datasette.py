@@ -1,0 +1,81 @@
+"""Datasette itself over a warehouse and the metadata of `vnsync describe`: `make soak` makes the environment."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from etl.describe.datasette import datasette
+from etl.store.engine import open_warehouse
+from etl.store.relations import relation, relations
+from tests.support.checkout import ROOT
+from tests.support.story import DAYS, tell
+
+DATASETTE = ROOT / ".venv-datasette" / "bin" / "datasette"
+LIMITS = ("--setting", "sql_time_limit_ms", "60000", "--setting", "facet_time_limit_ms", "60000")
+pytestmark = pytest.mark.soak
+
+
+@pytest.fixture
+def page(tmp_path: Path, sqlite_template: Path) -> Callable[[str], str]:
+    """Answers of Datasette about the five days of the story, by path; the database is called `warehouse`."""
+    if not DATASETTE.exists():
+        pytest.skip("there is no .venv-datasette: `make soak` makes it")
+    database, metadata = tmp_path / "warehouse.db", tmp_path / "metadata.json"
+    database.write_bytes(sqlite_template.read_bytes())
+    tell(open_warehouse(f"sqlite:///{database}"), DAYS)
+    metadata.write_text(datasette(relations(), "warehouse"), encoding="utf-8")
+
+    def get(path: str) -> str:
+        command = [DATASETTE, database, "--metadata", metadata, *LIMITS, "--get", path]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return get
+
+
+def _json(text: str) -> Any:
+    return json.loads(text)
+
+
+def test_the_page_of_the_database_shows_what_people_read(page: Callable[[str], str]) -> None:
+    """Internals are hidden, every other table, all views and the named queries are shown."""
+    found = _json(page("/warehouse.json"))
+    hidden = {table["name"] for table in found["tables"] if table["hidden"]}
+    shown = {table["name"] for table in found["tables"]} - hidden
+    assert {"virtual_numbers", "account_syncs", "quarantine"} <= shown
+    assert {"listing_windows", "vnsync_version", "sites_closed"} <= hidden
+    assert {view["name"] for view in found["views"]} == {each.name for each in relations() if each.is_view}
+    assert [query["name"] for query in found["queries"]] == ["number_life", "attribution", "changed"]
+
+
+def test_a_table_has_its_sentences_and_facets(page: Callable[[str], str]) -> None:
+    """Above the rows, for the table and each column."""
+    shown = page("/warehouse/virtual_numbers").replace("&#39;", "'")
+    numbers = relation("virtual_numbers")
+    for sentence in (numbers.sentence, *(column.meaning.sentence for column in numbers.columns)):
+        assert sentence in shown
+    for facet in ("status", "category", "type"):
+        assert f'id="facet-{facet}"' in shown
+
+
+def test_a_run_is_linked_by_its_start(page: Callable[[str], str]) -> None:
+    """A key of one column shows the label of the row that it refers to."""
+    rows = _json(page("/warehouse/account_syncs.json?_labels=on&_shape=array"))
+    assert {row["run_id"]["label"][:10] for row in rows} == set(DAYS)
+
+
+def test_named_queries_answer(page: Callable[[str], str]) -> None:
+    """With the fields of their forms."""
+    life = _json(page("/warehouse/number_life.json?number=%2B7495001&_shape=array"))
+    assert [row["value"] for row in life if row["what"] == "campaign"] == ["Spring", "Summer", "Winter", "Winter"]
+    call = "/warehouse/attribution.json?phone=%2B7495001&call_time=2026-01-07+12:00:00&_shape=array"
+    assert [row["campaign_name"] for row in _json(page(call))] == ["Summer"]
+    changed = _json(page("/warehouse/changed.json?day=2026-01-09&_shape=array"))
+    assert sorted(row["entity"] for row in changed) == ["number", "site"]
