@@ -32,7 +32,7 @@ def page(tmp_path: Path, sqlite_template: Path) -> Callable[[str], str]:
     metadata.write_text(datasette(relations(), "warehouse"), encoding="utf-8")
 
     def get(path: str) -> str:
-        command = [DATASETTE, database, "--metadata", metadata, *LIMITS, "--get", path]
+        command = [str(DATASETTE), str(database), "--metadata", str(metadata), *LIMITS, "--get", path]
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

@@ -135,7 +135,7 @@ def pages(warehouse_url: str, sqlite_template: Path, tmp_path: Path, vnsync: Run
     """The report of a warehouse of evil names, and that of one which differs in its names only; then of one account."""
     harmless = tmp_path / "harmless.db"
     shutil.copy(sqlite_template, harmless)
-    told: list[str] = []
+    told: list[tuple[str, str]] = []
     for url, names in ((warehouse_url, EVIL), (f"sqlite:///{harmless}", PLAIN)):
         account = _named(open_warehouse(url), names)
         out = tmp_path / "page.html"
