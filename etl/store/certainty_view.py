@@ -8,7 +8,7 @@ one name, or no campaign; up to three rows are made of each.
 from __future__ import annotations
 
 from etl.store.certainty_segments import first_id, same_number, segments
-from etl.store.view_parts import FAR, GREATEST, LEAST, value_at
+from etl.store.view_parts import FAR, GREATEST, LEAST, value_at, worked_out_once
 
 
 def query(dialect: str) -> str:
@@ -52,13 +52,14 @@ def _seen(dialect: str) -> str:
     `seen_before`: the last sight before it; `seen_until`: the last one of it; `left_at`: when another one ended.
     """
     left_at = f"select max(e.valid_to) from virtual_number_campaigns_closed e where {same_number('e', 's')}"
-    return f"""select k.part, s.*,
+    query = f"""select k.part, s.*,
   case when s.begins = 1 then {_sight_before("s.valid_from")} end as seen_before,
   case when s.gone = 1 then s.valid_to else {_sight_before(f"coalesce(s.ends_at, {FAR[dialect]})")} end as seen_until,
   case when s.begins = 1 then ({left_at} and e.valid_to < s.valid_from) end as left_at,
   case when s.replaced = 1 then {first_id("begun", "s", "s.ends_at")} end as next_id
 from ({segments(dialect)}) s
 cross join (select 1 as part union all select 2 union all select 3) k"""
+    return worked_out_once(query, 16)
 
 
 def _sight_before(moment: str) -> str:

@@ -26,6 +26,14 @@ def parts(*tables: str) -> Iterator[list[Source]]:
     yield from (list(choice) for choice in product(*kinds))
 
 
+def worked_out_once(query: str, columns: int) -> str:
+    """A query of so many columns with an empty arm.
+
+    It makes PostgreSQL work each column out once, not wherever the column is used: planning takes a third of the time.
+    """
+    return f"{query}\nunion all select {', '.join(f'null as c{n}' for n in range(columns))} where 1 = 0"
+
+
 def observation_before(account: str, moment: str) -> str:
     """The account's last published observation before a moment, null if there is none. `account`: its id in SQL."""
     return (

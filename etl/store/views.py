@@ -63,10 +63,16 @@ left join site_blocks b on b.account_id = lb.account_id and b.site_block_id = lb
 
 
 def _periods(dialect: str) -> str:
-    """Periods in which the link, the number, the campaign and the site all stay unchanged."""
+    """Periods in which the link, the number, the campaign and the site all stay unchanged.
+
+    What is worked out from a period stands outside of the arms: SQLite reads all views with each new connection.
+    """
     tables = ("virtual_number_campaigns", "virtual_numbers", "campaigns")
     arms = [_periods_of(dialect, dict(zip("lnc", chosen, strict=True))) for chosen in parts(*tables)]
-    return " union all ".join(arms)
+    return f"""select r.*, (select a.account_name from accounts a where a.account_id = r.account_id) as account_name,
+  {observation_before("r.account_id", "r.valid_from")} as starts_after,
+  {observation_before("r.account_id", "r.valid_to")} as ends_after
+from ({" union all ".join(arms)}) r"""
 
 
 def _periods_of(dialect: str, chosen: dict[str, Source]) -> str:
@@ -81,10 +87,7 @@ def _periods_of(dialect: str, chosen: dict[str, Source]) -> str:
     meets = {alias: _meets(alias, chosen, far) for alias in "nc"}
     return f"""select n.account_id, n.virtual_number_id, n.virtual_phone_number, n.status, n.category, n.type, n.name,
   l.campaign_id, c.campaign_name, c.site_id, w.site_domain_name,
-  {start} as valid_from, nullif({end}, {far}) as valid_to,
-  (select a.account_name from accounts a where a.account_id = n.account_id) as account_name,
-  {observation_before("n.account_id", start)} as starts_after,
-  case when {end} < {far} then {observation_before("n.account_id", end)} end as ends_after
+  {start} as valid_from, nullif({end}, {far}) as valid_to
 from {chosen["n"][0]} n
 join {chosen["l"][0]} l on l.account_id = n.account_id and l.virtual_number_id = n.virtual_number_id{meets["n"]}
 cross join {chosen["c"][0]} c

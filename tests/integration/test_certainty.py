@@ -74,7 +74,7 @@ def test_numbers_that_come_and_go(warehouse: Engine) -> None:
 
 
 def test_a_number_that_gets_another_phone_number(warehouse: Engine) -> None:
-    """Under either phone number, calls between the two observations are not certain: nobody knows whose they were."""
+    """Under either phone number, calls between the two observations are not certain."""
     phones = ["+1", "+1", "+2", "+2"]
     tell(warehouse, {f"2026-01-{6 + n:02}": [number(1, phone, campaigns=[A])] for n, phone in enumerate(phones)})
     rows = _rows(warehouse, f"virtual_number_id, {COLUMNS.partition(', ')[2]}, virtual_phone_number", "1 = 1")
