@@ -14,7 +14,6 @@ from etl.report.html.attention import attention_section, items
 from etl.report.html.markup import Hide, element
 from etl.report.html.moves import moved_section
 from etl.report.html.parts import last_days
-from etl.report.html.shell import OPENING as OPENING
 from etl.report.html.year import year_section
 from etl.report.wording import lasting, thousands
 

@@ -14,8 +14,9 @@ from etl.read.overview import Overview
 from etl.read.status import AccountState, Status
 from etl.report.html import attention
 from etl.report.html.charts import day_charts, spark
-from etl.report.html.document import OPENING, report_page
+from etl.report.html.document import report_page
 from etl.report.html.markup import element, safe_text, written
+from etl.report.html.shell import OPENING
 from etl.report.html.style import CSS
 from tests.support.html_tree import parsed
 
