@@ -31,7 +31,7 @@ pythons: .venv/ready ## unit, cli and property tests on each other Python from 3
 on-%: .venv-%/ready
 	$(dir $<)bin/python -m pytest tests/unit tests/cli tests/properties -n $(JOBS) --dist worksteal
 
-soak: .venv/ready .venv-airflow/bin/python .venv-datasette/bin/datasette ## the long ones: each parameter on the other database, all mutants, 475 more seeds, large accounts
+soak: .venv/ready .venv-airflow/bin/python .venv-datasette/bin/datasette .venv-dbt/bin/dbt ## the long ones: each parameter on the other database, all mutants, 475 more seeds, large accounts
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m soak
 
 cover: .venv/ready ## which lines no test reaches; counting them takes half as long again
@@ -58,6 +58,12 @@ bench: .venv/ready ## measure, whole processes side by side: make bench ARGS="--
 .venv-airflow/bin/python:
 	$(PYTHON) -m venv .venv-airflow
 	.venv-airflow/bin/python -m pip install --quiet --disable-pip-version-check 'apache-airflow>=3.1,<4'
+
+# dbt as in dbt/README.md; the adapter for SQLite pins an older dbt-adapters than dbt 1.11 has, and works with the newer one.
+.venv-dbt/bin/dbt:
+	$(PYTHON) -m venv .venv-dbt
+	.venv-dbt/bin/python -m pip install --quiet --disable-pip-version-check 'dbt-core>=1.11,<1.12' 'dbt-postgres>=1.10,<2'
+	.venv-dbt/bin/python -m pip install --quiet --disable-pip-version-check --no-deps 'dbt-sqlite>=1.10,<1.11'
 
 # Datasette is no dependency: it only shows a warehouse, as in docs/datasette.md.
 .venv-datasette/bin/datasette:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 from etl.domain import tables
 from etl.read.account_overview import CAMPAIGNS, LATEST, SYNCS, AccountOverview, AccountSync
@@ -21,12 +22,12 @@ NOW = datetime(2026, 1, 10, 12, tzinfo=UTC)
 HEAD = "ab" * 32
 
 
-def _account(**fields: object) -> AccountState:
-    known: dict[str, object] = {
+def _account(**fields: Any) -> AccountState:
+    known: dict[str, Any] = {
         "account_name": "Seven", "status": "succeeded", "observed_at": NOW - timedelta(hours=2), "age_seconds": 7200.0,
         "listed_numbers": 5, "chain_digest": HEAD,
     }  # fmt: skip
-    return AccountState(account_id=7, last_run_id=1, **(known | fields))  # type: ignore[arg-type]
+    return AccountState(account_id=7, last_run_id=1, **(known | fields))
 
 
 def _sync(run_id: int, error: str | None = None) -> AccountSync:
