@@ -12,7 +12,7 @@ $(PYTHON) -c 'import sys; sys.exit("vnsync needs Python 3.11 or newer; set PYTHO
   && $(PYTHON) -m venv $(@D)
 endef
 
-.PHONY: demo test pythons soak cover faults check audit bandit bench bench-peers lock clean
+.PHONY: docs demo test pythons soak cover faults check audit bandit bench bench-peers lock clean
 
 demo: $(or $(wildcard .venv/ready),.venv/lean) ## three simulated days of a small agency in a SQLite file
 	@$(BIN)/vnsync demo
@@ -31,7 +31,7 @@ pythons: .venv/ready ## unit, cli and property tests on each other Python from 3
 on-%: .venv-%/ready
 	$(dir $<)bin/python -m pytest tests/unit tests/cli tests/properties -n $(JOBS) --dist worksteal
 
-soak: .venv/ready .venv-airflow/bin/python .venv-datasette/bin/datasette .venv-dbt/bin/dbt ## the long ones: each parameter on the other database, all mutants, 475 more seeds, large accounts
+soak: .venv/ready .venv-airflow/bin/python .venv-datasette/bin/datasette .venv-dbt/bin/dbt .venv-docs/bin/zensical ## the long ones: each parameter on the other database, all mutants, 475 more seeds, large accounts
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m soak
 
 cover: .venv/ready ## which lines no test reaches; counting them takes half as long again
@@ -58,6 +58,14 @@ bench: .venv/ready ## measure, whole processes side by side: make bench ARGS="--
 .venv-airflow/bin/python:
 	$(PYTHON) -m venv .venv-airflow
 	.venv-airflow/bin/python -m pip install --quiet --disable-pip-version-check 'apache-airflow>=3.1,<4'
+
+docs: .venv/ready .venv-docs/bin/zensical ## the pages as a site, in build/docs/site
+	$(BIN)/python .ci/site.py build/docs
+	cd build/docs && $(CURDIR)/.venv-docs/bin/zensical build --strict --clean
+
+.venv-docs/bin/zensical:
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check 'zensical==0.0.*'
 
 # dbt as in dbt/README.md; the adapter for SQLite pins an older dbt-adapters than dbt 1.11 has, and works with the newer one.
 .venv-dbt/bin/dbt:
@@ -105,4 +113,4 @@ lock: ## write requirements.lock anew (needs uv)
 	uv export --no-emit-project --format requirements-txt --quiet --output-file requirements.lock
 
 clean: ## remove the environment and what the demo made
-	rm -rf .venv .venv-* vnsync-demo.db vnsync-demo.db-wal vnsync-demo.db-shm
+	rm -rf .venv .venv-* build/docs vnsync-demo.db vnsync-demo.db-wal vnsync-demo.db-shm

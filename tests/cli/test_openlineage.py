@@ -219,7 +219,7 @@ def test_tables_that_cannot_be_named_are_a_notice(agency: Source, vnsync: Run, m
     def broken(_: object) -> None:
         raise Unavailable("gone")
 
-    monkeypatch.setattr("etl.store.relations.relations", broken)
+    monkeypatch.setattr("etl.store.datasets.datasets", broken)
     done = vnsync("sync", "--openlineage-file", FILE, *agency.options)
     assert (done.code, "the tables are missing in the lineage: Unavailable" in done.err) == (0, True)
     assert [(event["eventType"], event["outputs"]) for event in events()] == [("START", []), ("COMPLETE", [])]

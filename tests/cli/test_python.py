@@ -410,9 +410,9 @@ def test_names_for_type_checkers_are_those_at_run_time() -> None:
 
 
 def test_arguments_have_the_names_of_the_settings() -> None:
-    """`sync` takes every setting but those of the log; the others take those that concern them."""
+    """`sync` takes every setting but those of the command (log, pings, lineage); the others what concerns them."""
     given = {name for name in inspect.signature(vnsync.sync).parameters if name in DECLARED}
-    assert given == DECLARED.keys() - {"log_format", "log_level"}
+    assert given == DECLARED.keys() - {"log_format", "log_level", "ping_url", "openlineage_file"}
     for function in (vnsync.history, vnsync.changes, vnsync.status):
         assert {"database_url", "database_schema"} <= inspect.signature(function).parameters.keys()
     assert inspect.signature(vnsync.accounts).parameters.keys() == set(API)
