@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,8 @@ GITHUB = ROOT / ".github"
     [
         ("vendor.github-workflows", "workflows/ci.yml"),
         ("custom.github-workflows-require-timeout", "workflows/ci.yml"),
+        ("vendor.github-workflows", "workflows/release.yml"),
+        ("custom.github-workflows-require-timeout", "workflows/release.yml"),
         ("vendor.github-issue-forms", "ISSUE_TEMPLATE/bug.yml"),
         ("vendor.github-issue-forms", "ISSUE_TEMPLATE/wish.yml"),
         ("vendor.github-issue-config", "ISSUE_TEMPLATE/config.yml"),
@@ -38,6 +41,18 @@ def test_the_workflow_runs_what_ci_runs() -> None:
     commands = [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
     assert commands == [".ci/run"]
     assert (ROOT / ".ci" / "run").stat().st_mode & 0o111
+
+
+def test_a_release_follows_ci_and_stores_no_token() -> None:
+    """Built only after `.ci/run`; the rights to write and to sign are those of single jobs; no secret is named."""
+    text = (GITHUB / "workflows" / "release.yml").read_text(encoding="utf-8")
+    workflow = yaml.safe_load(text)
+    assert [step["run"] for step in workflow["jobs"]["ci"]["steps"] if "run" in step] == [".ci/run"]
+    assert (workflow["jobs"]["build"]["needs"], workflow["jobs"]["publish"]["needs"]) == ("ci", "build")
+    assert workflow["permissions"] == {"contents": "read"}
+    assert "secrets." not in text
+    for name in re.findall(r"python (\.ci/\w+\.py)", text):
+        assert (ROOT / name).is_file()
 
 
 def test_pre_commit_runs_tools_of_the_lock() -> None:
