@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import textwrap
 from collections.abc import Iterable
@@ -13,8 +12,6 @@ from click.formatting import HelpFormatter
 WIDEST = 100
 NARROW = 60
 """Below so many columns an option's explanation stands under its name: beside it too few columns would be left."""
-_EXAMPLE = re.compile(r"(\s*\S.*?)\s{2,}(\S.*)")
-"""An example and what it does, side by side."""
 
 
 class Help(HelpFormatter):
@@ -56,11 +53,11 @@ class Help(HelpFormatter):
         """The line, and what the example does under it when both are too wide for one line."""
         if len(line) <= self.width:
             return line
-        both = _EXAMPLE.fullmatch(line)
-        if both is None:
+        margin = " " * (len(line) - len(line.lstrip()))
+        command, _, explanation = line.strip().partition("  ")
+        if not explanation:
             return line
-        more = " " * (len(line) - len(line.lstrip()) + 4)
-        return f"{both[1]}\n{self._prose(more + both[2])}"
+        return f"{margin}{command}\n{self._prose(f'{margin}    {explanation.lstrip()}')}"
 
 
 class HelpContext(click.Context):

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, event
 
-_HEAD = re.compile(r'\s*CREATE TABLE "?(?:_alembic_tmp_)?(\w+)"? \($')
+_HEAD = re.compile(r'\s*+CREATE TABLE "?(?:_alembic_tmp_)?(\w+)"? \($')
 """First line of a statement of SQLAlchemy; Alembic makes a table anew under another name, and renames it."""
 
 

@@ -102,3 +102,12 @@ def test_an_unknown_format_is_a_usage_error(capsys: pytest.CaptureFixture[str]) 
     """Exit 2, with the formats that there are."""
     assert run(["describe", "--format", "pdf"]) == 2
     assert "markdown" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("format_", ["markdown", "dbt", "datasette", "openlineage", "json"])
+def test_output_json_is_one_object(format_: str, describe: Callable[..., str]) -> None:
+    """As of every command; what is JSON by itself is not wrapped in a text."""
+    plain = describe("--format", format_)
+    found = json.loads(describe("--format", format_, "--output", "json"))
+    assert found["format"] == format_
+    assert found["content"] == (plain if format_ in ("markdown", "dbt") else json.loads(plain))

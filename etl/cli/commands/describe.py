@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from typing import TYPE_CHECKING
+
 import click
+
+from etl.cli import options
+
+if TYPE_CHECKING:
+    from etl.config.settings import Loaded
 
 EPILOG = """\b
 Examples:
@@ -13,20 +21,34 @@ Examples:
   vnsync describe --format json | jq '.relations[].name'
 """
 FORMATS = ("markdown", "dbt", "datasette", "openlineage", "json")
+OF_JSON = frozenset({"datasette", "openlineage", "json"})
 
 
 @click.command(epilog=EPILOG, short_help="What every table, view and column means.")
-@click.option("--format", "format_", type=click.Choice(FORMATS), default="markdown", help="Default markdown.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(FORMATS),
+    metavar="FORMAT",
+    default="markdown",
+    help=f"One of {', '.join(FORMATS)}. Default markdown.",
+)
 @click.option(
     "--name",
     default="vnsync",
     help="The dbt source, Datasette's database (its file without .db) or OpenLineage's namespace. Default vnsync.",
 )
-def describe(format_: str, name: str) -> None:
+@options.output
+@options.settings(*options.LOG)
+def describe(loaded: Loaded, format_: str, name: str, output: str) -> None:
     """Print what every table, view and column means. It comes from the program alone: no database is needed."""
-    from etl.cli.output import write_text
+    from etl.cli.output import write_json, write_text
 
-    write_text(_text(format_, name))
+    text = _text(format_, name)
+    if output == "json":
+        write_json({"format": format_, "content": json.loads(text) if format_ in OF_JSON else text})
+    else:
+        write_text(text)
 
 
 def _text(format_: str, name: str) -> str:

@@ -106,7 +106,7 @@ def code(command: str) -> Element:
     return element("code", [part for word in words for part in (" ", word)][1:])
 
 
-_COMMAND = re.compile(r'"(?:[^"\\]|\\.)*"|`(vnsync [A-Za-z0-9 ._:/=-]{1,120})`')
+_COMMAND = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\Z)|`(vnsync [A-Za-z0-9 ._:/=-]{1,120})`')
 """A quoted name, which is left as it is, or a command of vnsync in backticks."""
 
 
