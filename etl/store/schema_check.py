@@ -39,7 +39,8 @@ _NAMES = {
         select c.relname from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid
         join pg_catalog.pg_namespace n on n.oid = c.relnamespace
         where n.nspname = current_schema() and i.indisvalid and i.indisready""",
-    "sqlite": "select coalesce(case type when 'index' then name end, sql, '') from sqlite_master",
+    "sqlite": """
+        select case type when 'index' then name else sql end from sqlite_master where type in ('index', 'table')""",
 }
 
 
@@ -159,15 +160,21 @@ def _names_missing(connection: Connection) -> Iterator[str]:
     found = set(connection.exec_driver_sql(_NAMES[connection.dialect.name]).scalars())
     if connection.dialect.name == "sqlite":
         found |= {word for sql in found for word in sql.replace('"', " ").split()}
-    for table in schema.metadata.sorted_tables:
-        for name in _expected_names(table, connection.dialect.name):
-            if name not in found:
-                yield f"{name} of {table.name} is missing"
+    for name, table in _expected_names(connection.dialect.name):
+        if name not in found:
+            yield f"{name} of {table} is missing"
 
 
-def _expected_names(table: Table, dialect: str) -> Iterator[str]:
-    """Names of the indexes and constraints that are declared on this dialect."""
-    everywhere: list[Any] = [*table.constraints, *table.indexes]
-    for item in everywhere:
-        if item.info.get(schema.ONLY_ON, dialect) == dialect:
-            yield str(item.name)
+@cache
+def _expected_names(dialect: str) -> tuple[tuple[str, str], ...]:
+    """Names of the indexes and constraints that are declared on this dialect, each with its table's."""
+    return tuple(
+        (str(item.name), table.name)
+        for table in schema.metadata.sorted_tables
+        for item in _constraints(table)
+        if item.info.get(schema.ONLY_ON, dialect) == dialect
+    )
+
+
+def _constraints(table: Table) -> list[Any]:
+    return [*table.constraints, *table.indexes]
