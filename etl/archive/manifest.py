@@ -117,7 +117,9 @@ class Scan:
             raise self._damaged(f"it names run {line.run_id}, format {line.format}")
 
     def _damaged(self, problem: str) -> IntegrityBroken:
-        return IntegrityBroken(f"the archive's manifest of run {self.run_id} is damaged: {problem}", remedy=RESTORE)
+        name = self._layout.manifest(self.run_id).name
+        cause = f"the archive's manifest of run {self.run_id} ({name}) is damaged: {problem}"
+        return IntegrityBroken(cause, remedy=RESTORE)
 
 
 def read_manifest(layout: Layout, run_id: int, *, responses: bool = True) -> Manifest:

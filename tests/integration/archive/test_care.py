@@ -161,6 +161,14 @@ def test_tombstone_that_is_none_is_told_in_words(rig: Rig, tmp_path: Path, text:
     assert words in problem
 
 
+def test_a_manifest_under_another_number_is_named_by_its_file(rig: Rig, tmp_path: Path) -> None:
+    """A copy whose name could be a run's: somebody has to find that file."""
+    runs = existing(tmp_path / "a")
+    copy = runs.manifest(83_487_414)
+    copy.write_bytes(runs.manifest(_runs(rig)[0]).read_bytes())
+    assert any(copy.name in problem for problem in check_archive(tmp_path / "a").problems)
+
+
 def test_run_taken_out_of_the_middle_is_missed(rig: Rig, tmp_path: Path) -> None:
     """The run after it names it."""
     second = _runs(rig)[1]
