@@ -123,8 +123,9 @@ def _write(found: Plan, output: str, details: bool, missing: bool, every: timede
         write_json(plans.facts(found, new_warehouse=missing) | beat)
         return
     write_table(plans.accounts_table(found))
-    if details:
-        write_table(plans.details_table(found))
+    table = plans.details_table(found)
+    if details and table.rows:
+        write_table(table)
         write_line("")
     for sentence in plans.sentences(found, new_warehouse=missing):
         write_line(sentence)

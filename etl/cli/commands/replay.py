@@ -60,11 +60,11 @@ def replay(
     with reporting(loaded, clock=clock, level="warning") as report, transformers() as offered:
         if diff:
             found = restate.restate(asked, reading.readable(loaded), report=report, transformers=offered)
-            return _write_difference(found, output)
-        engine = warehouse(loaded)
-        prepare(engine, upgrade=True)
-        done = rebuild.replay(asked, engine, report=report, transformers=offered)
-    return _write(done, output)
+        else:
+            engine = warehouse(loaded)
+            prepare(engine, upgrade=True)
+            done = rebuild.replay(asked, engine, report=report, transformers=offered)
+    return _write_difference(found, output) if diff else _write(done, output)  # once the progress is gone
 
 
 def _write(done: Replayed, output: str) -> int:

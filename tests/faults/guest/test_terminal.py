@@ -143,6 +143,16 @@ def test_help_fits_the_terminal(words: list[str], vnsync: Run, monkeypatch: pyte
         assert " ".join(lines).split() == told
 
 
+@pytest.mark.fault("G08")
+def test_a_comparison_begins_below_no_progress(large: Source, tmp_path: Path) -> None:
+    """`replay --diff` prints its table once the progress line is gone, from the first column on."""
+    where, archive = ("--database-url", f"sqlite:///{tmp_path / 'w.db'}"), tmp_path / "archive"
+    on_terminal(80, "sync", "--archive", archive, *where, *large.options)
+    shown = on_terminal(80, "replay", archive, "--diff", *where)
+    assert shown[0].startswith("account ")
+    assert "0:00:0" not in "".join(shown)
+
+
 # -- the deciding parts, without a terminal
 
 FIGURES = Table(
