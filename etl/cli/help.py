@@ -22,7 +22,7 @@ class Help(HelpFormatter):
         super().__init__(indent_increment, width or columns - 1, max_width)
 
     def write_text(self, text: str) -> None:
-        """Write paragraphs; one that begins with `\b` keeps its lines, and only what does not fit is folded."""
+        """Write paragraphs; a verbatim one keeps its lines, but for explanations that do not fit."""
         margin = " " * self.current_indent
         for place, paragraph in enumerate(text.split("\n\n")):
             kept = paragraph.lstrip("\n").startswith("\b")
