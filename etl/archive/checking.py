@@ -228,9 +228,10 @@ class _Check:
             self._note(f"head {str(head)[:32]}... is the head of run {found.run_id}, {where}")
         kept = self._heads.proved() or {i: m.bytes for i, m in self._manifests.items() if i == self._ids[-1]}
         covered = proved(kept, self._firsts)
+        which = "the heads given do" if self._heads.heads else "the newest head does"
         for run_id, manifest in self._manifests.items():
             if covered.get(run_id, 0) < manifest.bytes and run_id <= max(kept, default=0):
-                self._note(f"no other head proves the end of run {run_id}: keep {manifest.head} too")
+                self._note(f"{which} not prove the end of run {run_id}: keep {manifest.head} too")
         self._report_erasures(covered)
 
     def _report_erasures(self, covered: dict[int, int]) -> None:

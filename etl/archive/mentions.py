@@ -110,7 +110,7 @@ def _layers(text: bytes) -> Iterator[str]:
     plain = _unescaped(text.replace(b"\0", b"").decode("utf-8", "surrogateescape"))
     yield plain
     for word in _ENCODED.findall(plain):
-        yield from (_unescaped(inner.decode("latin-1")) for inner in _decodings(word))
+        yield from (_unescaped(inner.replace(b"\0", b"").decode("latin-1")) for inner in _decodings(word))
 
 
 def _unescaped(text: str) -> str:

@@ -7,19 +7,16 @@ the whole answer.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-import msgspec
-
 from etl.archive.mentions import LARGEST_SEARCHED, Sought, is_unreadable
 from etl.archive.pieces import Pieces, cut, id_of, record_spans
 from etl.domain import json_spans
-from etl.domain.json_spans import DEEPEST, Member, NotJson, Span
+from etl.domain.json_spans import Member, NotJson, Span
 from etl.domain.tables import VIRTUAL_NUMBERS, Kind
-from etl.domain.text import storable
+from etl.transform.decode import is_usable
 
 _OF_OTHERS = frozenset({"id", "campaigns", "scenarios"})
 KEPT = _OF_OTHERS | {column.name for column in VIRTUAL_NUMBERS.values if not column.personal}
@@ -30,7 +27,7 @@ _REST = (b'{"erased":true,"result":{"data":[', b"]}}")
 """Replaces the bytes around an answer's records, if they seem to mention the number."""
 NULL = b"null"
 UNUSABLE = b'"\xff"'
-"""Replaces a value that made its record unusable: every decoder refuses it, so the record stays unusable."""
+"""Replaces a value of an unusable record that null would make usable: every decoder refuses this one, too."""
 _TEXTS = frozenset(column.name for column in VIRTUAL_NUMBERS.personal if column.kind is Kind.TEXT)
 _EMPTY = frozenset({NULL, UNUSABLE})
 _NAME = re.compile(rb'"[a-z_]{1,32}"[ \t\r\n]*:')
@@ -146,12 +143,19 @@ def is_stand_in(record: bytes) -> bool:
 
 
 def _emptied_members(record: bytes, members: Iterable[Member]) -> bytes:
+    """Record with null for each personal value. If only that makes it usable, the first one becomes `UNUSABLE`."""
+    personal = [m for m in members if m.name not in KEPT and record[m.begin : m.end] not in _EMPTY]
+    new = _with_values(record, personal, [NULL] * len(personal))
+    if new == record or is_usable(record) or not is_usable(new):
+        return new
+    return _with_values(record, personal, [UNUSABLE, *[NULL] * (len(personal) - 1)])
+
+
+def _with_values(record: bytes, members: Iterable[Member], values: Iterable[bytes]) -> bytes:
     out, at = [], 0
-    for member in members:
-        value = record[member.begin : member.end]
-        if member.name not in KEPT and value not in _EMPTY:
-            out += [record[at : member.begin], _stand_in(member.name, value)]
-            at = member.end
+    for member, value in zip(members, values, strict=True):
+        out += [record[at : member.begin], value]
+        at = member.end
     return b"".join((*out, record[at:]))
 
 
@@ -163,27 +167,6 @@ def _own_values(record: bytes) -> bytes:
             out.append(record[at : member.begin])
             at = member.end
     return b"".join((*out, record[at:]))
-
-
-def _stand_in(name: str, value: bytes) -> bytes:
-    usable = value[:1] == b'"' if name in _TEXTS else json_spans.depth(value) < DEEPEST
-    return NULL if usable and _is_plain(value) else UNUSABLE
-
-
-def _is_plain(value: bytes) -> bool:
-    """Whether decoders accept a value and keep all of it: no object has the same name twice."""
-    text = storable(value)
-    try:
-        msgspec.json.decode(text)
-        json.loads(text, object_pairs_hook=_each_once)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return False
-    return True
-
-
-def _each_once(pairs: list[tuple[str, object]]) -> None:
-    if len({name for name, _ in pairs}) < len(pairs):
-        raise ValueError("a name comes twice")
 
 
 # -- the number that a record belongs to

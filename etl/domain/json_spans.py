@@ -62,11 +62,6 @@ def _nested_end(text: bytes, begin: int) -> int:
     raise NotJson(f"the bracket at byte {begin} has no end")
 
 
-def depth(value: bytes) -> int:
-    """How many levels of arrays and objects a value has; 0 for a string, a number or a literal."""
-    return max((level for _, level in _brackets(value, 0)), default=0) if value[:1] in (b"{", b"[") else 0
-
-
 def _brackets(text: bytes, begin: int) -> Iterator[tuple[int, int]]:
     """Position after each bracket, and how many brackets are open there."""
     at = begin

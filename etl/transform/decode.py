@@ -15,7 +15,8 @@ from operator import attrgetter
 
 import msgspec
 
-from etl.domain.excess import Excess, excess_of
+from etl.domain.excess import Excess, excess_of, stand_in
+from etl.domain.text import storable
 from etl.transform.check import UNREADABLE, checked, is_local_time
 from etl.transform.drift import DriftKind, DriftLog
 from etl.transform.elements import RefusedElement, without_refused
@@ -87,6 +88,14 @@ def decode(records: Collection[Record], drift: DriftLog) -> Decoded:
 def decode_page(page: bytes, drift: DriftLog) -> Decoded:
     """Decode a page whose records were `joined`."""
     return _decoded(page, lambda: _split(page), drift)
+
+
+def is_usable(sent: bytes) -> bool:
+    """Whether a record, as it was sent, is recorded, be it without some of its elements."""
+    record = storable(sent)
+    if stand_in(record, None) is not None:
+        return False
+    return not any(rejected.whole for rejected in decode([record], DriftLog()).rejected)
 
 
 def _decoded(page: bytes, split: Callable[[], Iterable[Record]], drift: DriftLog) -> Decoded:

@@ -16,7 +16,7 @@ PACKAGE = Path(etl.__file__).parent
 
 _BASE = {"errors", "domain"}
 _STAGES = _BASE | {"extract", "transform", "store"}
-_ARCHIVE = _BASE | {"archive", "files"}
+_ARCHIVE = _BASE | {"archive", "files", "transform"}
 _BELOW_SYNC = _STAGES | {"load", "read", "workers"}
 _READERS = _STAGES | {"read", "files"}
 _REPLAY = _BELOW_SYNC | _ARCHIVE | {"replay", "sync"}

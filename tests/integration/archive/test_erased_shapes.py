@@ -85,6 +85,8 @@ WITHOUT_RECORDS = {
     "a URL": f"<a href='/?q=%7B%22id%22%3A%31{str(NUMBER)[1:]}%7D&name={SECRET.replace(' ', '%20')}'>",
     "base64": f"<html>{base64.b64encode(RECORD.encode()).decode()}</html>",
     "hex": f"<html>{RECORD.encode().hex()}</html>",
+    "base64 of UTF-16": f"<html>{base64.b64encode(RECORD.encode('utf-16-le')).decode()}</html>",
+    "hex of UTF-16": f"<html>{RECORD.encode('utf-16-be').hex()}</html>",
 }  # fmt: skip
 IN_BYTES = {
     "UTF-16": PLAIN.encode("utf-16"),

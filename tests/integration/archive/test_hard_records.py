@@ -30,19 +30,24 @@ def test_drawn_records_are_synced_archived_erased_and_replayed(tmp_path: Path, s
     assert hard_records.run(240, 20, 5, sqlite_template) >= 240
 
 
+REST = (
+    b'"virtual_phone_number":"74950000001","redirection_phone_number":null,"status":"active","category":"usual",'
+    b'"type":"va","campaigns":[],"scenarios":[]'
+)
 RECORDS = {
     "half a surrogate pair": rb'{"id":%d,"comment":"a\ud800b",REST}',
     "bytes that are no UTF-8": b'{"id":%d,"comment":"a\xffb",REST}',
     "a name in escapes": rb'{"\u0069d":%d,"comment":"secret",REST}',
     "a number beyond floats": b'{"id":%d,"comment":"secret","new":1e400,REST}',
     "a name that comes twice": b'{"id":%d,"comment":"secret","comment":"more",REST}',
+    "a number of too many digits": b'{"id":%d,"comment":"secret","new":-1e-400,REST}',
+    "nested too deep": b'{"id":%d,"comment":"secret","new":' + b"[" * 70 + b"]" * 70 + b",REST}",
+    "a text that is no text": b'{"id":%d,"comment":["secret"],REST}',
+    "a phone that no index holds": b'{"id":%d,"comment":"secret",' + REST.replace(b"74950000001", b"7" * 700) + b"}",
+    "too many values": b'{"id":%d,"comment":"secret","new":[' + b"1," * 100_001 + b"1],REST}",
     "white space": b' {\n"id" : %d ,"comment"\t:"secret", REST } ',
     "what looks like the end": rb'{"id":%d,"comment":"}]},\"id\":7","name":"\\",REST}',
 }
-REST = (
-    b'"virtual_phone_number":"74950000001","redirection_phone_number":null,"status":"active","category":"usual",'
-    b'"type":"va","campaigns":[],"scenarios":[]'
-)
 
 
 @pytest.mark.parametrize("record", RECORDS.values(), ids=RECORDS)

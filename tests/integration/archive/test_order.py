@@ -92,7 +92,7 @@ def test_run_that_no_later_one_names_whole_is_told(written: Written) -> None:
     written.end(2)
     written.end(1)
     (note,) = check_archive(written.folder).notes
-    assert note.startswith("no other head proves the end of run 1: keep 1:")
+    assert note.startswith("the newest head does not prove the end of run 1: keep 1:")
 
 
 def test_interrupted_run_is_named_no_longer_than_a_day(written: Written) -> None:
