@@ -14,6 +14,13 @@ def blocks(page: Path) -> list[tuple[str, str]]:
     return _FENCED.findall(page.read_text(encoding="utf-8"))
 
 
+def scripts(page: Path, heading: str) -> list[str]:
+    """The code blocks for a shell under a heading of the second level, in order."""
+    text = page.read_text(encoding="utf-8")
+    part = text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return [block for language, block in _FENCED.findall(part) if language in ("", "sh")]
+
+
 def prose(page: Path) -> str:
     """A page without its code blocks."""
     return _FENCED.sub("", page.read_text(encoding="utf-8"))
