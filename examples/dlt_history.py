@@ -33,11 +33,12 @@ TYPES = {bool: "bool", int: "bigint", datetime: "timestamp"}
 """Names that dlt has for types; everything else is text, JSON too."""
 
 
-def history(connection: sa.Connection, name: str) -> tuple[sa.TableClause, sa.ColumnElement[Any], list[str]]:
-    """The view of a table's history, the time at which a version last changed, and the columns of its key."""
+def history(connection: sa.Connection, name: str) -> tuple[sa.TableClause, list[str]]:
+    """The view of a table's history, and the columns of its key."""
     closed = sa.Table(f"{name}_closed", sa.MetaData(), autoload_with=connection)  # the view has its columns
-    view = sa.table(f"{name}_history", *(sa.column(c.name, c.type) for c in closed.columns))
-    return view, sa.func.coalesce(view.c.valid_to, view.c.valid_from).label("changed_at"), closed.primary_key.c.keys()
+    columns = [sa.column(c.name, c.type) for c in closed.columns]
+    view = sa.table(f"{name}_history", *columns, sa.column("changed_at", closed.c.valid_from.type))
+    return view, closed.primary_key.c.keys()
 
 
 def hints(view: sa.TableClause) -> Any:
@@ -55,16 +56,17 @@ def plain(value: object) -> object:
 def versions(engine: sa.Engine, name: str) -> Any:
     """The versions of one table as a resource of dlt."""
     with engine.connect() as connection:
-        view, changed, key = history(connection, name)
+        view, key = history(connection, name)
 
     @dlt.resource(name=f"{name}_history", write_disposition="merge", primary_key=key, columns=hints(view))
     def read(
         changed_at: dlt.sources.incremental[datetime] = dlt.sources.incremental("changed_at", lag=LAG),  # noqa: B008
     ) -> Iterator[list[dict[str, object]]]:
-        wanted = sa.select(view, changed)
+        wanted = sa.select(view)
         if (since := changed_at.last_value) is not None:
             since = since.astimezone(UTC)
-            wanted = wanted.where(changed >= (since.replace(tzinfo=None) if engine.name == "sqlite" else since))
+            since = since.replace(tzinfo=None) if engine.name == "sqlite" else since
+            wanted = wanted.where(view.c.changed_at >= since)
         with engine.connect() as connection:
             rows = connection.execute(wanted, execution_options={"yield_per": 10_000}).mappings()
             for some in rows.partitions():

@@ -23,11 +23,12 @@ from virtual_number_scenarios_history l where l.virtual_number_id in (select vir
 order by 1, 2, 3, 5"""
 
 ATTRIBUTION = """\
-select account_id, virtual_number_id, campaign_id, campaign_name, site_domain_name, valid_from, valid_to
-from number_campaign_periods
+select account_id, virtual_number_id, certainty, campaign_name, campaign_name_before, campaign_name_after,
+  called_from, called_before
+from number_campaign_certainty
 where virtual_phone_number = :phone
-  and :call_time >= valid_from and (valid_to is null or :call_time < valid_to)
-order by account_id, campaign_id"""
+  and (called_from is null or called_from <= :call_time) and (called_before is null or called_before > :call_time)
+order by account_id, virtual_number_id, campaign_name, campaign_name_before, campaign_name_after"""
 
 CHANGED = """\
 select account_id, observed_at, previous_observed_at, entity, change, key, what
@@ -45,7 +46,7 @@ QUERIES: dict[str, dict[str, str | bool]] = {
     },
     "attribution": {
         "title": "Campaign of a call",
-        "description": "Campaigns that held a phone number at a moment in UTC, written 2026-03-01 09:30:00.",
+        "description": "Campaign of a phone number at a moment in UTC, written 2026-03-01 09:30:00; how certain it is.",
         "hide_sql": True,
         "sql": ATTRIBUTION,
     },

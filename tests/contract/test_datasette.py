@@ -75,7 +75,7 @@ def test_named_queries_answer(page: Callable[[str], str]) -> None:
     """With the fields of their forms."""
     life = _json(page("/warehouse/number_life.json?number=%2B7495001&_shape=array"))
     assert [row["value"] for row in life if row["what"] == "campaign"] == ["Spring", "Summer", "Winter", "Winter"]
-    call = "/warehouse/attribution.json?phone=%2B7495001&call_time=2026-01-07+12:00:00&_shape=array"
-    assert [row["campaign_name"] for row in _json(page(call))] == ["Summer"]
+    call = "/warehouse/attribution.json?phone=%2B7495001&call_time=2026-01-09+12:00:00&_shape=array"
+    assert [(row["certainty"], row["campaign_name"]) for row in _json(page(call))] == [("certain", "Winter")]
     changed = _json(page("/warehouse/changed.json?day=2026-01-09&_shape=array"))
     assert sorted(row["entity"] for row in changed) == ["number", "site"]

@@ -159,7 +159,8 @@ def test_what_goes_to_dlt_is_what_changed(lived: Rig, to_dlt: ModuleType) -> Non
         assert sorted(map(str, later)) == sorted(str(row) for row in every if row["changed_at"] >= since)
         assert all(row["extra"] is None or json.loads(row["extra"]) for row in every if "extra" in row)
         typed = {column: hint["data_type"] for column, hint in resource.columns.items()}
-        assert {column for column, kind in typed.items() if kind == "timestamp"} == {"valid_from", "valid_to"}
+        instants = {column for column, kind in typed.items() if kind == "timestamp"}
+        assert instants == {"valid_from", "valid_to", "changed_at"}
     engine.dispose()
 
 

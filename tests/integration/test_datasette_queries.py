@@ -49,13 +49,19 @@ def test_a_number_that_was_away_has_both_lives(story: Engine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("moment", "campaigns"),
-    [("2026-01-06 05:59:59", []), ("2026-01-06 06:00:01", ["Spring"]), ("2026-01-12 00:00:00", ["Winter"])],
+    ("moment", "answer"),
+    [
+        ("2026-01-06 05:59:59", ("before", None, None, "Spring")),
+        ("2026-01-06 12:00:00", ("certain", "Spring", "Spring", "Spring")),
+        ("2026-01-07 12:00:00", ("changed", None, "Summer", "Winter")),
+        ("2026-01-12 00:00:00", ("later", None, "Winter", None)),
+    ],
 )
-def test_campaign_of_a_call(story: Engine, moment: str, campaigns: list[str]) -> None:
-    """The one that held the number at that moment, by its name of the time."""
-    rows = _answer(story, "attribution", phone="+7495001", call_time=moment)
-    assert [row["campaign_name"] for row in rows] == campaigns
+def test_campaign_of_a_call(story: Engine, moment: str, answer: tuple[str | None, ...]) -> None:
+    """How certain it is, the campaign by its name of the time, and the candidates before and after."""
+    (row,) = _answer(story, "attribution", phone="+7495001", call_time=moment)
+    names = ("certainty", "campaign_name", "campaign_name_before", "campaign_name_after")
+    assert tuple(row[name] for name in names) == answer
 
 
 def test_what_changed_on_a_day(story: Engine) -> None:
