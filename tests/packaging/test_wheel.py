@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 import venv
@@ -76,6 +77,22 @@ def test_wheel_names_every_promised_python(wheel: Path) -> None:
         "3.13",
     ]
     assert "Requires-Python: >=3.11\n" in metadata
+
+
+def test_description_has_no_link_that_an_index_cannot_follow(wheel: Path) -> None:
+    """It is the README in Markdown; pages of the repository are named, or linked where they have a public address."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [n for n in archive.namelist() if n.endswith(".dist-info/METADATA")]
+        metadata = archive.read(name).decode()
+    headers, _, description = metadata.partition("\n\n")
+    assert "Description-Content-Type: text/markdown" in headers
+    assert description.startswith("# vnsync\n")
+    assert not [link for link in re.findall(r"\]\(([^)]+)\)", description) if "://" not in link]
+    assert "files of the source distribution" in description
+    assert "`docs/installation.md`" in description
+    hook = runpy.run_path(str(ROOT / "hatch_build.py"))
+    linked = hook["described"]("# A\n[docs/b.md](docs/b.md#c), [d](https://e.example)\n", "https://host.example/pages/")
+    assert linked == "# A\n[docs/b.md](https://host.example/pages/docs/b.md#c), [d](https://e.example)\n"
 
 
 def test_installed_wheel_makes_and_upgrades_a_warehouse(installed: Path, tmp_path: Path) -> None:
