@@ -68,7 +68,13 @@ def settings() -> dict[str, Any]:
         "theme": {
             "name": "material",
             "font": False,
-            "features": ["navigation.tabs", "navigation.indexes", "content.code.copy", "search.highlight"],
+            "features": [
+                "navigation.tabs",
+                "navigation.indexes",
+                "toc.integrate",
+                "content.code.copy",
+                "search.highlight",
+            ],
             "palette": [
                 {"media": f"(prefers-color-scheme: {scheme})", "scheme": name}
                 for scheme, name in (("light", "default"), ("dark", "slate"))
