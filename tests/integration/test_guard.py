@@ -65,7 +65,9 @@ def test_an_approval_of_another_account_does_not_count(warehouse: Engine) -> Non
     """The approval names the account that it is for."""
     rig = _rig(warehouse, 100)
     _remove(rig, 80)
-    _is_held(rig, rig.sync(approve_close=frozenset({rig.only + 1})))
+    result = rig.sync(approve_close=frozenset({rig.only + 1}))
+    assert result.status is RunStatus.HELD
+    _is_held(rig, result)
 
 
 @pytest.mark.fault("P19")

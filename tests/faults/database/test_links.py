@@ -189,7 +189,7 @@ def test_server_is_full(tmp_path: Path) -> None:
             stage.api.after_request.clear()
             for each in crowd:
                 each.close()
-            stage.refused(done, 75, says="too many clients")
+            assert "too many clients" in stage.refused(done, 75)
             wait_for(lambda: stage.rows("select count(*) from virtual_numbers") == [(0,)])
             stage.recovers()
 

@@ -32,14 +32,11 @@ def stage(database: str, tmp_path: Path) -> Iterator[Scene]:
         yield made
 
 
-def harmless(stage: Scene, *more: str) -> None:
-    """A day is synced as ever, and neither `doctor` nor `verify` calls anything damage."""
+def damage(stage: Scene, *more: str) -> list[str]:
+    """Output of those of `sync`, `doctor` and `verify` that do not end with 0 on the next day."""
     stage.a_day_passes()
-    done = stage.sync(*more)
-    assert done.code == 0, done.err
-    for words in (("doctor", *stage.source.options), ("verify",)):
-        done = stage.call(*words, *more)
-        assert done.code == 0, done.out + done.err
+    commands = (("sync", *stage.source.options), ("doctor", *stage.source.options), ("verify",))
+    return [done.out + done.err for done in (stage.call(*words, *more) for words in commands) if done.code]
 
 
 NOTIFY = (
@@ -91,7 +88,7 @@ CASES = [
 def test_harmless(statements: tuple[str, ...], stage: Scene) -> None:
     """What changes no value that vnsync reads or writes: sync, `doctor` and `verify` end with 0."""
     others(stage, *statements)
-    harmless(stage)
+    assert damage(stage) == []
 
 
 @BOTH
@@ -109,7 +106,7 @@ def test_trigger_that_watches_is_noted(database: str, stage: Scene) -> None:
 def test_comments_of_others_are_noted(stage: Scene) -> None:
     """`doctor` tells of comments that are missing or others', without a warning; only `--comments` replaces them."""
     others(stage, "comment on table sites is 'mine'", "comment on column sites.site_id is null")
-    harmless(stage)
+    assert damage(stage) == []
     found = stage.call("doctor", "--output", "json", *stage.source.options).out
     assert "1 comment is missing, the first on sites.site_id" in found
     assert "1 comment is not the text of this version of vnsync, the first on sites;" in found
@@ -177,7 +174,7 @@ def test_row_security_for_the_syncing_role(stage: Scene) -> None:
     others(stage, "alter table virtual_numbers enable row level security")
     stage.recovers()
     others(stage, "alter table virtual_numbers force row level security")
-    stage.refused(stage.sync(), 70, says="row security is on for virtual_numbers")
+    assert "row security is on for virtual_numbers" in stage.refused(stage.sync(), 70)
 
 
 @pytest.mark.parametrize("name", ["Calls_EU", "select", "vnsync"])
@@ -188,7 +185,7 @@ def test_schema_of_any_name(name: str, tmp_path: Path) -> None:
     private().execute(f'create schema "{name}"', database)
     with scene(tmp_path / "scene", private().url(database)) as made:
         assert made.sync("--database-schema", name).code == 0
-        harmless(made, "--database-schema", name)
+        assert damage(made, "--database-schema", name) == []
 
 
 def partitioned(stage: Scene, how: str, name: str) -> None:
@@ -237,7 +234,7 @@ def test_partitioned_by_account(how: str, stage: Scene) -> None:
     for table in (*schema.current.values(), *schema.closed.values()):
         partitioned(stage, how, table.name)
     assert stage.call("db", "upgrade").code == 0
-    harmless(stage)
+    assert damage(stage) == []
     stage.recovers()
     others(stage, f"alter table virtual_numbers_{'p0' if how == 'hash' else 'rest'} set unlogged")
     done = stage.call("doctor", *stage.source.options)

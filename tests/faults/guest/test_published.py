@@ -57,7 +57,7 @@ def test_one_connection_is_too_few_postgresql(tmp_path: Path) -> None:
     cluster.execute("create role single login connection limit 1")
     name = cluster.new_database("owner single", migrated=False)
     with scene(tmp_path / "scene", cluster.url(name, "single")) as stage:
-        stage.refused(stage.sync(), 75, says='too many connections for role "single"')
+        assert 'too many connections for role "single"' in stage.refused(stage.sync(), 75)
 
 
 @contextmanager

@@ -129,8 +129,10 @@ def test_nothing_of_a_killed_run_has_to_be_cleared(play: Stage, database: str) -
 @pytest.mark.fault("X11")
 def test_lock_file_from_another_machine_or_boot_sqlite(play_sqlite: Stage) -> None:
     """A lock file that nobody holds, whoever left it, stops no run and is removed."""
-    (play_sqlite.folder / "warehouse.db.run-2601010000000001.lock").touch()
+    lock = play_sqlite.folder / "warehouse.db.run-2601010000000001.lock"
+    lock.touch()
     play_sqlite.converge()
+    assert not lock.exists()
 
 
 @pytest.mark.fault("X17")

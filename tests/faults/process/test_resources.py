@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -52,7 +53,7 @@ def test_out_of_memory(warehouse_url: str, tmp_path: Path) -> None:
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
         limit(pid, resource.RLIMIT_AS, (pages * os.sysconf("SC_PAGE_SIZE")) + 9 * 2**20)
         done = resume(play, pid)
-        refused(done, 74, "out of memory|no more threads")
+        assert re.search("out of memory|no more threads", refused(done, 74))
         play.between(before, play.truth())
         play.converge()
 
@@ -87,7 +88,7 @@ def test_sync_fails_sqlite(play_sqlite: Stage) -> None:
     pid = halt(play_sqlite, "publishing")
     with traced(pid, "--inject=fdatasync,fsync:error=EIO:when=1+"):
         done = resume(play_sqlite, pid)
-    refused(done, 74, "SQLite: disk I/O error")
+    assert "SQLite: disk I/O error" in refused(done, 74)
     play_sqlite.between(before, play_sqlite.truth())
     play_sqlite.converge()
 
@@ -192,6 +193,6 @@ def test_no_more_threads(play: Stage) -> None:
     pid = halt(play, "elsewhere", 1, only="before request")
     with traced(pid, "--inject=clone,clone3:error=EAGAIN"):
         done = resume(play, pid)
-    refused(done, 74, "no more threads .*run [0-9]{16}, ")
+    assert re.search("no more threads .*run [0-9]{16}, ", refused(done, 74))
     play.between(before, play.truth())
     play.converge()

@@ -101,7 +101,7 @@ def test_before_any_account_is_known(sqlite_warehouse: Engine, method: str, mnem
     """When not even the accounts can be told, the run ends with the error's own code."""
     rig = synced(sqlite_warehouse, 12)
     rig.api.faults.add(error(mnemonic), times=None, method=method)
-    ends(rig, {"internal_error": 69, "brand_new": 65}.get(mnemonic, 77))
+    assert mnemonic in ends(rig, {"internal_error": 69, "brand_new": 65}.get(mnemonic, 77))
     recovers(rig)
 
 

@@ -59,6 +59,7 @@ def test_a_cell_cannot_forge_a_row(stream: io.StringIO) -> None:
     assert "\x1b[2J" not in text
 
 
-def test_closed_stream_is_left_alone() -> None:
-    """Without a stdout a table goes nowhere, and no exception comes of it."""
+def test_closed_stream_is_left_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a stdout nothing is written, not to stderr either, and no exception is raised."""
     show(TABLE, None)
+    assert capsys.readouterr() == ("", "")
