@@ -105,12 +105,6 @@ class Table:
         return tuple(c for c in self.columns if not c.personal)
 
     @property
-    def indexed_text(self) -> tuple[str, ...]:
-        """Names of the text columns that some index covers, the primary key's among them."""
-        covered = {*self.key_names, *self.sought, *self.followed, *(n for r in self.references for n in r.columns)}
-        return tuple(c.name for c in self.columns if c.kind is Kind.TEXT and c.name in covered)
-
-    @property
     def value_names(self) -> tuple[str, ...]:
         """Names of the value columns."""
         return tuple(c.name for c in self.values)

@@ -160,7 +160,6 @@ class WindowPlan:
     pending: list[Window]
     tries: int = 0
     splits: int = 0
-    reads: int = 0
     barren: int = 0
     joins: bool = True
 
@@ -188,7 +187,6 @@ class WindowPlan:
         """Decide about the answer to `window`, and move on."""
         window = self.pending[-1]
         verdict = self._verdict(window, answer)
-        self.reads += 1
         if isinstance(verdict, Take):
             self._next([])
             self._merge(answer.ids)
@@ -205,7 +203,6 @@ class WindowPlan:
 
         `numbers`: how many it holds; `ids`: returns them, and is called only if needed.
         """
-        self.reads += 1
         self._next([])
         if self.joins and len(self.pending) > 1 and self._is_sparse(numbers):
             self._merge(ids())

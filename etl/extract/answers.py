@@ -64,7 +64,6 @@ _plain = msgspec.json.Decoder(dict[str, Any])
 
 LARGEST_AT_ONCE = 16 * 2**20
 """Most bytes that are decoded at once: the text around a listing's records, or a whole answer of another method."""
-LOGIN_METHODS = frozenset({"login.user", "logout.user"})
 
 
 def digest_of(data: bytes | memoryview | msgspec.Raw) -> bytes:

@@ -16,7 +16,7 @@ from etl.domain.text import MARK
 Id = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Text = str | None | UnsetType
 Indexed = Annotated[str, Meta(max_length=LONGEST_INDEXED)]
-"""Text that an index covers (`Table.indexed_text`; a test compares the two)."""
+"""Text that an index covers; a test compares these fields with the tables' declaration."""
 
 STATUSES = frozenset({"active", "waiting", "cleaning", "prereserved", "reserved", "manual_lock", "limit_lock"})
 CATEGORIES = frozenset({"usual", "bronze", "silver", "gold", "platinum"})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -195,11 +195,9 @@ def field_of(column: Column[Any], dialect: str) -> str:
     return copy_text.field(declared.Column(name=column.name, kind=Kind.TEXT), dialect)
 
 
-def text_rows(
-    connection: Connection, fields: copy_text.Fields, source: str, parameters: Mapping[str, Any] | None = None
-) -> Iterator[list[Text]]:
+def text_rows(connection: Connection, fields: copy_text.Fields, source: str) -> Iterator[list[Text]]:
     """Rows of a query, with every value as text (`canonical.text_of`)."""
-    for batch in copy_text.stream(connection, fields, source, parameters or {}):
+    for batch in copy_text.stream(connection, fields, source, {}):
         for line in batch:
             parts = canonical.text_of(line)[:-1].split("\t", len(fields) - 1)
             yield [canonical.value(part) for part in parts]

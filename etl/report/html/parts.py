@@ -135,9 +135,9 @@ def unbroken(text: str) -> Element:
     return element("span", text, class_="unbroken")
 
 
-def small(text: str, limit: int = 300) -> Element:
-    """Second line in a cell, made safe, of at most `limit` characters."""
-    return element("small", safe_text(text, limit))
+def small(text: str) -> Element:
+    """Second line in a cell, made safe, of at most 300 characters."""
+    return element("small", safe_text(text, 300))
 
 
 def shortened(name: str) -> str:
