@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine, and_, func, or_, select
 
 from etl.domain.runs import AccountStatus
 from etl.read import as_of
-from etl.read.activity import Activity, read_activity, unpublished_days
 from etl.read.changes import Change, TimeRange, read_changes
-from etl.read.holdings import Holding, Known, TopCampaign
-from etl.read.moved import Moved, read_moved
-from etl.read.overview import DriftSummary, Rejected, drift_kinds, rejected
-from etl.read.status import Status, status_at
+from etl.read.overview import Summary, read_summary
 from etl.store import schema
 from etl.store.engine import begin_reading, database_errors
 
@@ -46,30 +41,17 @@ class AccountSync:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AccountOverview:
-    """Data of an account's report as of `moment`; `status` has this account alone. Names are those of `Overview`.
+class AccountOverview(Summary):
+    """Data of one account's report; `status` has this account alone.
 
     `latest`: its latest changes, newest observation first; `more_changes`: there are older ones. What its first
     observation found is no change. `syncs`: the last ones, newest first.
     """
 
-    moment: datetime
     account_id: int
     timezone: str | None
     first_observed_at: datetime
     source_url: str | None
-    status: Status
-    holdings: Mapping[int, Holding]
-    sizes: Mapping[str, int]
-    statuses: tuple[tuple[str | None, int], ...]
-    campaigns: tuple[TopCampaign, ...]
-    rejected: tuple[Rejected, ...]
-    drift: tuple[DriftSummary, ...]
-    drift_kinds_known: int
-    activity: Activity
-    year: Activity
-    unpublished_days: tuple[date, ...]
-    moved: Moved
     latest: tuple[Change, ...]
     more_changes: bool
     syncs: tuple[AccountSync, ...]
@@ -85,33 +67,16 @@ def read_account(engine: Engine, now: datetime, account_id: int, *, moment: date
         as_of.refuse_unknown(connection, at, "--as-of" if moment else "the time", mine)
         (known,) = as_of.observed(connection, at, mine)
         first = _first_observed(connection, account_id)
-        rows = Known(connection=connection, moment=moment, accounts=mine)
-        drift, drift_known = drift_kinds(connection, at, mine)
-        year = read_activity(connection, at, account_id)
-        recent = year.recent()
         latest, more = _latest(connection, account_id, first, at)
-        status = status_at(connection, at)
         return AccountOverview(
-            moment=at,
             account_id=account_id,
             timezone=known.timezone,
             first_observed_at=first,
             source_url=_source_url(connection, known.run_id),
-            status=replace(status, accounts=tuple(a for a in status.accounts if a.account_id == account_id)),
-            holdings=rows.holdings(),
-            sizes=rows.sizes(),
-            statuses=rows.statuses(),
-            campaigns=rows.top_campaigns(CAMPAIGNS),
-            rejected=rejected(connection, at, mine),
-            drift=drift,
-            drift_kinds_known=drift_known,
-            activity=recent,
-            year=year,
-            unpublished_days=unpublished_days(connection, at, account_id),
-            moved=read_moved(connection, recent.days[0].day if recent.days else None, at, mine),
             latest=latest,
             more_changes=more,
             syncs=_syncs(connection, account_id, at),
+            **vars(read_summary(connection, at, moment, campaigns=CAMPAIGNS, account_id=account_id)),
         )
 
 

@@ -6,7 +6,7 @@ Lists have an upper limit, for agencies of any size; totals include everything.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -64,17 +64,17 @@ class DriftSummary:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Overview:
-    """Data of the report as of `moment`. `holdings`: by account id; `statuses`: count of numbers by status, descending.
+class Summary:
+    """Data as of `moment` that the reports of all accounts and of one have in common.
 
-    `sizes`: rows by table; `drift_kinds_known`: count of all differences, of which `drift` has the most widespread.
-    `activity`: the last observed days; `year`: those of the year; `unpublished_days`: those on which syncs were tried
-    and nothing published; `moved`: numbers that changed campaign or account on the days of `activity`.
+    `holdings`: by account id; `statuses`: count of numbers by status, descending; `sizes`: rows by table;
+    `drift_kinds_known`: count of all differences, of which `drift` has the most widespread. `activity`: the last
+    observed days; `year`: those of the year; `unpublished_days`: those on which syncs were tried and nothing
+    published; `moved`: numbers that changed campaign or account on the days of `activity`.
     """
 
     moment: datetime
     status: Status
-    runs: tuple[RunSummary, ...]
     holdings: Mapping[int, Holding]
     sizes: Mapping[str, int]
     statuses: tuple[tuple[str | None, int], ...]
@@ -88,6 +88,13 @@ class Overview:
     moved: Moved = field(default_factory=Moved)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Overview(Summary):
+    """Data of the report of all accounts. `runs`: the last ones, newest first."""
+
+    runs: tuple[RunSummary, ...]
+
+
 def read_overview(engine: Engine, now: datetime, *, moment: datetime | None = None) -> Overview:
     """The overview as of `now` (aware), or as it would have been at the earlier `moment`.
 
@@ -97,26 +104,40 @@ def read_overview(engine: Engine, now: datetime, *, moment: datetime | None = No
     with database_errors(), begin_reading(engine) as connection:
         if moment is not None:
             as_of.refuse_unknown(connection, moment, "--as-of", ())
-        drift, known = drift_kinds(connection, at)
-        rows = Known(connection=connection, moment=moment)
-        year = read_activity(connection, at)
-        recent = year.recent()
-        return Overview(
-            moment=at,
-            status=status_at(connection, at),
-            runs=_runs(connection, at),
-            holdings=rows.holdings(),
-            sizes=rows.sizes(),
-            statuses=rows.statuses(),
-            campaigns=rows.top_campaigns(MOST),
-            rejected=rejected(connection, at),
-            drift=drift,
-            drift_kinds_known=known,
-            activity=recent,
-            year=year,
-            unpublished_days=unpublished_days(connection, at),
-            moved=read_moved(connection, recent.days[0].day if recent.days else None, at),
-        )
+        return Overview(runs=_runs(connection, at), **vars(read_summary(connection, at, moment, campaigns=MOST)))
+
+
+def read_summary(
+    connection: Connection, at: datetime, moment: datetime | None, *, campaigns: int, account_id: int | None = None
+) -> Summary:
+    """The data of all accounts, or of one, as of `at`; `moment`: the same if it is a past one that was asked for."""
+    mine = () if account_id is None else (account_id,)
+    rows = Known(connection=connection, moment=moment, accounts=mine)
+    drift, known = drift_kinds(connection, at, mine)
+    year = read_activity(connection, at, account_id)
+    recent = year.recent()
+    return Summary(
+        moment=at,
+        status=_status(connection, at, account_id),
+        holdings=rows.holdings(),
+        sizes=rows.sizes(),
+        statuses=rows.statuses(),
+        campaigns=rows.top_campaigns(campaigns),
+        rejected=rejected(connection, at, mine),
+        drift=drift,
+        drift_kinds_known=known,
+        activity=recent,
+        year=year,
+        unpublished_days=unpublished_days(connection, at, account_id),
+        moved=read_moved(connection, recent.days[0].day if recent.days else None, at, mine),
+    )
+
+
+def _status(connection: Connection, at: datetime, account_id: int | None) -> Status:
+    status = status_at(connection, at)
+    if account_id is None:
+        return status
+    return replace(status, accounts=tuple(a for a in status.accounts if a.account_id == account_id))
 
 
 # -- runs
