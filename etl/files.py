@@ -102,6 +102,15 @@ def read_regular(path: Path, *, below: Path, most: int) -> bytes:
     return content
 
 
+def flush_folder(folder: Path) -> None:
+    """Make the names in a folder durable. Raises `OSError`."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def append(path: Path, content: bytes) -> None:
     """Append to the regular file at `path`, in one write, so that the lines of several processes stay whole.
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from etl.errors import IntegrityBroken, LocalTrouble, Usage
-from etl.files import WrongKind, open_regular
+from etl.files import WrongKind, flush_folder, open_regular
 
 MARKER = "vnsync-archive.json"
 FORMAT = 1
@@ -203,7 +203,7 @@ def write_whole(path: Path, content: bytes) -> None:
         finally:
             with contextlib.suppress(OSError):
                 new.unlink(missing_ok=True)
-        sync_folder(path.parent)
+        flush_folder(path.parent)
 
 
 def write_private(path: Path, content: bytes) -> None:
@@ -222,15 +222,6 @@ def write_all(descriptor: int, content: bytes) -> None:
     left = memoryview(content)
     while left:
         left = left[os.write(descriptor, left) :]
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextlib.contextmanager

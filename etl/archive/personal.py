@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from etl.archive.mentions import LARGEST_SEARCHED, Sought, is_unreadable
 from etl.archive.pieces import Pieces, cut, id_of, record_spans
 from etl.domain import json_spans
-from etl.domain.json_spans import Member, NotJson, Span
+from etl.domain.json_spans import Member, NotJson, Span, members_if_object
 from etl.domain.tables import VIRTUAL_NUMBERS, Kind
 from etl.transform.decode import is_usable
 
@@ -116,7 +116,7 @@ def _emptied_record(record: bytes, owner: int | None, sought: Sought) -> bytes:
     if record == _record_stand_in(owner):
         return record
     try:
-        members = list(json_spans.members(record, 0)) if record[:1] == b"{" else []
+        members = list(members_if_object(record, 0))
     except NotJson:
         members = []
     if _is_of(record, members, sought):
@@ -249,26 +249,22 @@ def _without_counters(text: bytes) -> bytes:
 
 def _counters(text: bytes) -> Iterator[Span]:
     """Spans of the version, the request's id, an error's code, and bare numbers of the metadata. Raises `NotJson`."""
-    top = list(_members(text, json_spans.skip_space(text, 0)))
+    top = list(members_if_object(text, json_spans.skip_space(text, 0)))
     if not {member.name for member in top} <= _ENVELOPE:
         return
     for member in top:
         token = text[member.begin : member.end]
         if (member.name == "id" and _BARE_NUMBER.fullmatch(token)) or token == _VERSION:
             yield Span(member.begin, member.end)
-        for inner in _members(text, member.begin):
+        for inner in members_if_object(text, member.begin):
             if (member.name, inner.name) == ("error", "code"):
                 yield from _bare(text, [inner])
             elif (member.name, inner.name) == ("result", "metadata"):
-                for entry in _members(text, inner.begin):
-                    yield from _bare(text, _members(text, entry.begin) if entry.name == "limits" else [entry])
+                for entry in members_if_object(text, inner.begin):
+                    yield from _bare(text, members_if_object(text, entry.begin) if entry.name == "limits" else [entry])
 
 
 def _bare(text: bytes, members: Iterable[Member]) -> Iterator[Span]:
     for member in members:
         if member.name != "id" and _BARE_NUMBER.fullmatch(text, member.begin, member.end):
             yield Span(member.begin, member.end)
-
-
-def _members(text: bytes, begin: int) -> Iterator[Member]:
-    return json_spans.members(text, begin) if text[begin : begin + 1] == b"{" else iter(())

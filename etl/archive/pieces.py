@@ -15,7 +15,7 @@ from typing import Annotated
 import msgspec
 
 from etl.domain import json_spans
-from etl.domain.json_spans import NotJson, Span
+from etl.domain.json_spans import NotJson, Span, members_if_object
 from etl.domain.text import storable
 
 LISTING = "get.virtual_numbers"
@@ -94,7 +94,7 @@ def id_of(record: bytes) -> int | None:
     """Id of one record, by the rules of `Pieces.ids`."""
     found = None
     try:
-        for member in json_spans.members(record, 0) if record[:1] == b"{" else ():
+        for member in members_if_object(record, 0):
             if member.name == "id":
                 token = record[member.begin : member.end]
                 number = int(token) if _WHOLE_NUMBER.fullmatch(token) else None

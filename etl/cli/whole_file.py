@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from etl.errors import LocalTrouble
+from etl.files import flush_folder
 
 REMEDY = "Nothing was written; an existing file is unchanged."
 
@@ -56,12 +57,4 @@ def _replace(path: Path, content: bytes) -> None:
             os.unlink(name)
         raise
     with contextlib.suppress(OSError):  # not every file system lets a folder be flushed
-        _flush(folder)
-
-
-def _flush(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        flush_folder(folder)

@@ -95,6 +95,12 @@ def members(text: bytes, begin: int) -> Iterator[Member]:
         at = _behind_comma(text, end, b"}")
 
 
+def members_if_object(text: bytes, begin: int) -> Iterator[Member]:
+    """Members of the value at `begin`; none if it is not an object. Raises `NotJson`."""
+    if text[begin : begin + 1] == b"{":
+        yield from members(text, begin)
+
+
 def _behind_comma(text: bytes, end: int, closing: bytes) -> int:
     at = skip_space(text, end)
     if text[at : at + 1] == b",":

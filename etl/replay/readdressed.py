@@ -8,7 +8,7 @@ import msgspec
 
 from etl.archive.pieces import array_span, cut
 from etl.domain import json_spans
-from etl.domain.json_spans import NotJson
+from etl.domain.json_spans import NotJson, members_if_object
 
 _NO_RECORDS = b"[]"
 Edit = tuple[int, int, bytes]
@@ -50,7 +50,7 @@ def _edits(text: bytes, archived_id: int, request_id: int) -> list[Edit]:
 
 def _found(text: bytes, archived_id: int, request_id: int) -> Iterator[Edit]:
     top = json_spans.skip_space(text, 0)
-    for name, begin, end in json_spans.members(text, top) if text[top : top + 1] == b"{" else ():
+    for name, begin, end in members_if_object(text, top):
         if name == "id":
             value = _number(text[begin:end])
             if value == archived_id:
@@ -63,13 +63,9 @@ def _found(text: bytes, archived_id: int, request_id: int) -> Iterator[Edit]:
 
 def _limits(text: bytes, result: int) -> Iterator[tuple[int, int]]:
     """Spans of the points in the answer's metadata, which must not slow down a replay."""
-    for metadata in _members(text, result):
+    for metadata in members_if_object(text, result):
         if metadata.name == "metadata":
-            yield from ((m.begin, m.end) for m in _members(text, metadata.begin) if m.name == "limits")
-
-
-def _members(text: bytes, begin: int) -> Iterator[json_spans.Member]:
-    return json_spans.members(text, begin) if text[begin : begin + 1] == b"{" else iter(())
+            yield from ((m.begin, m.end) for m in members_if_object(text, metadata.begin) if m.name == "limits")
 
 
 def _number(token: bytes) -> object:

@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Engine
 
 import etl
 from etl.errors import LocalTrouble, Usage
+from etl.files import flush_folder
 from etl.read import as_of
 from etl.snapshot import csv_text
 from etl.snapshot.encoders import ENCODERS
@@ -162,9 +163,9 @@ def _new_folder(out: Path) -> Iterator[Path]:
         _remove_leftovers(out.absolute())
         part.mkdir(mode=0o700)
         yield part
-        _sync(part)
+        flush_folder(part)
         part.rename(out.absolute())
-        _sync(out.absolute().parent)
+        flush_folder(out.absolute().parent)
     except OSError as exc:
         raise LocalTrouble(f"cannot write the snapshot {out}: {exc.strerror or type(exc).__name__}") from exc
     finally:
@@ -187,11 +188,3 @@ def _is_alive(pid: int) -> bool:
     except OSError:  # a process of another user, or not a process number
         return True
     return True
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
