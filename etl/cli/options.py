@@ -23,7 +23,7 @@ DATABASE = ("database_url", "database_schema")
 API = ("api_url", "api_token_file", "retry_max_seconds")
 
 _OPTIONS = {"users": "--user"}
-"""Options that may be given several times, each with one part of their setting (`settings.OPTIONS`)."""
+"""Options that may be given several times, each with one part of their setting (`layers.OPTIONS`)."""
 _HELP = {
     "api_url": ("URL", "The Data API: callgear, uis, comagic, novofon, or an https URL with the version."),
     "api_token_file": ("FILE", "A file that holds the permanent key alone."),

@@ -15,22 +15,15 @@ from typing import Annotated, Any, Literal, get_type_hints
 from urllib.parse import quote
 
 from etl.config import urls
+from etl.config.layers import PREFIX, Layer, Origin, merged, variable_name
 from etl.config.secret_file import foreign, read_secret, readable_by_others, shown_path
 from etl.config.secrets import Secret
 from etl.config.validators import Accepted, checked, number, one_of, pairs, path, plain, revealed, secret, text
 from etl.errors import Misconfigured
 
-PREFIX = "VNSYNC_"
 DEFAULT_FILE = Path("vnsync.toml")
 MASK = "****"
-OPTIONS = {"users": "--user"}
-"""Options that are not named after their setting: this one is repeated for each customer."""
-
-KEY = ("api_token", "api_token_file")
-SESSION = ("api_login", "api_password", "api_password_file")
 SECRETS = ("api_token", "api_password", "ping_url")
-RIVALS = (KEY, ("api_password", "api_password_file"))
-
 
 _SHARE = number(float, lambda n: 0 < n <= 1)
 _SECONDS = number(float, lambda n: 0 < n < math.inf)
@@ -110,32 +103,6 @@ DECLARED: Mapping[str, Accepted] = {
 
 
 @dataclass(frozen=True)
-class Origin:
-    """Origin of a value: an option, an argument of a call from Python, the environment, a file, or the default."""
-
-    kind: Literal["option", "argument", "environment", "file", "default"]
-    file: Path | None = None
-
-    def label(self, name: str) -> str:
-        """The name that the user wrote there for the setting `name`."""
-        if self.kind == "option":
-            return option_name(name)
-        if self.kind == "argument":
-            return f"argument {name}"
-        if self.kind == "environment":
-            return variable_name(name)
-        return f"{name} in {self.file}" if self.file else name
-
-    def in_words(self, name: str) -> str:
-        """The origin in words, for the listing of all settings."""
-        if self.kind == "file":
-            return f"file {self.file}"
-        if self.kind == "default":
-            return self.kind
-        return self.label(name) if self.kind == "argument" else f"{self.kind} {self.label(name)}"
-
-
-@dataclass(frozen=True)
 class Loaded:
     """Settings in force, and the origin of each; `config_file`: None if none was read."""
 
@@ -147,14 +114,6 @@ class Loaded:
         """Name, value with secrets masked, and origin of every setting; a value that is not set is None."""
         for name in DECLARED:
             yield name, shown(name, getattr(self.settings, name)), self.origins[name].in_words(name)
-
-
-@dataclass(frozen=True)
-class Layer:
-    """Values from one origin, by setting."""
-
-    origin: Origin
-    values: dict[str, Any] = field(repr=False)
 
 
 def load(
@@ -176,7 +135,7 @@ def load(
     ]
     if file:
         layers.append(Layer(Origin("file", file), _file(file, trusted=config is not None)))
-    values, origins = _merge(layers)
+    values, origins = merged(layers)
     settings = _validated(values, origins)
     return Loaded(settings, {n: origins.get(n, Origin("default")) for n in DECLARED}, file)
 
@@ -197,16 +156,6 @@ def shown(name: str, value: object) -> str | float | None:
     if value is None or isinstance(value, float | int):
         return value
     return str(value)
-
-
-def variable_name(name: str) -> str:
-    """The environment variable of the setting `name`."""
-    return PREFIX + name.upper()
-
-
-def option_name(name: str) -> str:
-    """The command-line option of the setting `name`."""
-    return OPTIONS.get(name) or "--" + name.replace("_", "-")
 
 
 def _environment() -> dict[str, Any]:
@@ -271,41 +220,6 @@ def _unknown(name: str, known: set[str], where: str) -> Misconfigured:
         f"unknown setting {name} {where}; the nearest known one is {near}",
         remedy="Correct or remove it; see `vnsync config`.",
     )
-
-
-def _merge(layers: list[Layer]) -> tuple[dict[str, Any], dict[str, Origin]]:
-    """Values of all layers; the first one wins. It also decides the kind of login, and between two rival settings."""
-    values: dict[str, Any] = {}
-    origins: dict[str, Origin] = {}
-    dropped: set[str] = set()
-    for layer in layers:
-        _refuse_rivals(layer)
-        for name, value in layer.values.items():
-            if name not in values and name not in dropped:
-                values[name], origins[name] = value, layer.origin
-        dropped |= _excluded(layer.values)
-    return values, origins
-
-
-def _excluded(names: Mapping[str, Any]) -> set[str]:
-    """The settings that lower layers can no longer give, because these names exclude them."""
-    out: set[str] = set()
-    if any(n in names for n in KEY):
-        out |= {*KEY, *SESSION}
-    if any(n in names for n in SESSION):
-        out |= {*KEY}
-    if any(n in names for n in RIVALS[1]):
-        out |= {*RIVALS[1]}
-    return out
-
-
-def _refuse_rivals(layer: Layer) -> None:
-    pairs = [(first, second) for first, second in RIVALS] + [(k, s) for k in KEY for s in SESSION]
-    for first, second in pairs:
-        if first in layer.values and second in layer.values:
-            raise Misconfigured(
-                f"{layer.origin.label(first)} and {layer.origin.label(second)} are both set", remedy="Keep one of them."
-            )
 
 
 def _validated(values: dict[str, Any], origins: Mapping[str, Origin]) -> Settings:

@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy import Engine, text
 
 import etl.errors
-from etl.config.settings import DECLARED, PREFIX
+from etl.config.layers import PREFIX
+from etl.config.settings import DECLARED
 from etl.sandbox.world import CustomerPlan, World
 from tests.support import pages
 from tests.support.checkout import ROOT
