@@ -173,12 +173,22 @@ def _of_number(event: ChangeEvent) -> str:
             return f"added to campaign {_name(thing)}" if thing else "added to a campaign"
         case Kind.CAMPAIGN_LEFT:
             return f"removed from campaign {_name(thing)}" if thing else "removed from a campaign"
+        case Kind.CONTENT_ERASED:
+            return "changed in personal content that was erased later"
+        case _:
+            return _of_link(event, thing)
+
+
+def _of_link(event: ChangeEvent, thing: Thing | None) -> str:
+    """A change of a number's link to a site block or a scenario."""
+    state = "on" if event.after else "off"
+    match event.kind:
         case Kind.BLOCK_JOINED:
             return f"added to {_block(thing)}"
         case Kind.BLOCK_LEFT:
             return f"removed from {_block(thing)}"
         case Kind.TRACKING_SWITCHED_ON | Kind.TRACKING_SWITCHED_OFF:
-            return f"tracking switched {'on' if event.after else 'off'} in {_block(thing)}"
+            return f"tracking switched {state} in {_block(thing)}"
         case Kind.TRACKING_CHANGED:
             return f"tracking in {_block(thing)}: {switch(event.before)} -> {switch(event.after)}"
         case Kind.SCENARIO_GIVEN:
@@ -186,9 +196,7 @@ def _of_number(event: ChangeEvent) -> str:
         case Kind.SCENARIO_TAKEN:
             return f"removed from scenario {_scenario(thing)}"
         case Kind.RULE_SWITCHED_ON | Kind.RULE_SWITCHED_OFF:
-            return f"rule switched {'on' if event.after else 'off'}: scenario {_scenario(thing)}"
-        case Kind.CONTENT_ERASED:
-            return "changed in personal content that was erased later"
+            return f"rule switched {state}: scenario {_scenario(thing)}"
         case _:
             return f"scenario {_scenario(thing)} changed: {_compared(event.before, event.after)}"
 
