@@ -93,18 +93,8 @@ account_syncs = Table(
         requests="Number of requests sent to the API for this account",
         retries="Number of these requests that repeated an earlier one",
     ),
-    column(
-        "reported_total",
-        Integer,
-        "Number of records that the API announced",
-        null="it was not listed",
-    ),
-    column(
-        "listed_numbers",
-        Integer,
-        "Number of virtual numbers that were listed",
-        null="it was not listed",
-    ),
+    column("reported_total", Integer, "Number of records that the API announced", null="it was not listed"),
+    column("listed_numbers", Integer, "Number of virtual numbers that were listed", null="it was not listed"),
     *_counts(
         unaccounted="Number of records that were announced and did not come",
         suspects="Number of virtual numbers that are missing and not proved gone, so that they stay open",
