@@ -37,7 +37,7 @@ def build(engine: Engine, numbers: int, days: int, share: float = 0.01) -> int:
     """Load and let the days pass, the last one today; the account's id."""
     migrations.upgrade(engine)
     world = World(seed=1, customers=[CustomerPlan(numbers=numbers)], role="customer", id_step=37)
-    _first_load(engine, Api(world, token="benchmark-token"), Past(days))
+    first_load(engine, Api(world, token="benchmark-token"), Past(days))
     (account,) = world.customer_ids
     start = datetime.now(UTC) - timedelta(days=days)
     for day in range(1, days + 1):
@@ -49,7 +49,8 @@ def build(engine: Engine, numbers: int, days: int, share: float = 0.01) -> int:
     return account
 
 
-def _first_load(engine: Engine, api: Api, clock: SystemClock) -> None:
+def first_load(engine: Engine, api: Api, clock: SystemClock) -> None:
+    """Sync the simulated account into an empty warehouse."""
     dice = random.Random(1)
     with open_api(
         "https://sandbox.example/v2.0",

@@ -8,23 +8,19 @@ wall seconds of the sync, the medians and their ratio. The source is the sandbox
 
 from __future__ import annotations
 
-import random
 import statistics
 import sys
 import time
 
 from sqlalchemy import Engine
 
+from benchmarks import aged
 from etl.clock import SystemClock
 from etl.domain.tables import BY_NAME, TABLES
-from etl.extract.credentials import PermanentKey
-from etl.extract.jsonrpc import open_api
 from etl.sandbox.api import Api
-from etl.sandbox.transport import SandboxTransport
 from etl.sandbox.world import CustomerPlan, World
 from etl.store import migrations
 from etl.store.engine import open_warehouse
-from etl.sync.run import SyncOptions, sync
 
 
 def declare(engine: Engine) -> None:
@@ -47,18 +43,8 @@ def first_load(engine: Engine, api: Api, *, keys: bool) -> float:
     migrations.upgrade(engine)
     if keys:
         declare(engine)
-    clock, dice = SystemClock(), random.Random(1)
     start = time.perf_counter()
-    with open_api(
-        "https://sandbox.example/v2.0",
-        PermanentKey(api.token),
-        clock=clock,
-        random=dice,
-        report=lambda _: None,
-        transport=SandboxTransport(api),
-    ) as source:
-        result = sync(source, engine, options=SyncOptions(), clock=clock, random=dice, report=lambda _: None)
-    assert result.exit_code == 0, result.error
+    aged.first_load(engine, api, SystemClock())
     return time.perf_counter() - start
 
 

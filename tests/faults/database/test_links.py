@@ -20,15 +20,6 @@ from tests.support.scenes import Scene, scene
 END_BACKENDS = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'vnsync'"
 
 
-@pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Scene]:
-    """A warehouse of the private cluster that has seen one day, and a second day at the source."""
-    with scene(tmp_path / "scene", private().url(private().new_database())) as made:
-        assert made.sync().code == 0
-        made.a_day_passes()
-        yield made
-
-
 def after(messages: int) -> Callable[[bytes, bytes], bool]:
     """True for each message that comes after so many."""
     left = iter(range(messages))

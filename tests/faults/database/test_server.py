@@ -22,15 +22,6 @@ BLOCKED = "select pid from pg_stat_activity where application_name = 'vnsync' an
 CANARY = "Zoë Secretname"
 
 
-@pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Scene]:
-    """A warehouse of the private cluster that has seen one day, and a second day at the source."""
-    with scene(tmp_path / "scene", private().url(private().new_database())) as made:
-        assert made.sync().code == 0
-        made.a_day_passes()
-        yield made
-
-
 def database(stage: Scene) -> str:
     return stage.url.split("/")[3].split("?")[0]
 

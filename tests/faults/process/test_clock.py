@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from etl.sandbox.world import CustomerPlan, World
 from tests.stress.stage import Stage
 from tests.support import oracle
 from tests.support.fault_clusters import needs
-from tests.support.processes import playing, rows
+from tests.support.processes import rows
 from tests.support.rig import Rig
 from tests.support.running import command, environment
 
@@ -72,14 +71,6 @@ def test_clock_jumps_in_the_middle_of_a_run(warehouse: Engine, jump: str) -> Non
     rig.world.pass_day(share=0.2)
     assert rig.sync().exit_code == 0
     _equals_truth(rig)
-
-
-@pytest.fixture
-def play(warehouse_url: str, tmp_path: Path) -> Iterator[Stage]:
-    """A warehouse that is up to date."""
-    with playing(warehouse_url, tmp_path) as made:
-        made.converge()
-        yield made
 
 
 @pytest.mark.soak

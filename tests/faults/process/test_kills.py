@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,28 +19,11 @@ from tests.stress.clusters import Cluster, cluster
 from tests.stress.link import link
 from tests.stress.stage import Stage, stage
 from tests.support.fault_clusters import wait_for
-from tests.support.processes import halt, playing, resume, rows, runner, traced
+from tests.support.processes import halt, resume, rows, runner, traced
 
 WRITES = {"sqlite": "pwrite64,fdatasync,fsync,unlink,ftruncate", "postgresql": "sendto,recvfrom"}
 SWEEP = {"sqlite": (1, 2, 3, 6, 11, 20), "postgresql": (1, 5, 12, 21, 30, 40, 60)}
 """Which of these calls, counted from the start of publishing, the process does not survive."""
-
-
-@pytest.fixture
-def play(warehouse_url: str, tmp_path: Path) -> Iterator[Stage]:
-    """A warehouse that is up to date."""
-    with playing(warehouse_url, tmp_path) as made:
-        made.converge()
-        yield made
-
-
-@pytest.fixture
-def play_sqlite(sqlite_template: Path, tmp_path: Path) -> Iterator[Stage]:
-    """A SQLite warehouse that is up to date."""
-    shutil.copy(sqlite_template, tmp_path / "warehouse.db")
-    with playing(f"sqlite:///{tmp_path}/warehouse.db", tmp_path) as made:
-        made.converge()
-        yield made
 
 
 @pytest.fixture

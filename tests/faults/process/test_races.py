@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,14 +14,6 @@ from sqlalchemy.pool import NullPool
 from etl.sandbox.world import CustomerPlan
 from tests.stress.stage import Ended, Stage, leftovers, no_lock_files, reading
 from tests.support.processes import beside, halt, playing, refused, resume, rows, runner
-
-
-@pytest.fixture
-def play(warehouse_url: str, tmp_path: Path) -> Iterator[Stage]:
-    """A warehouse that is up to date."""
-    with playing(warehouse_url, tmp_path) as made:
-        made.converge()
-        yield made
 
 
 def in_order(play: Stage) -> None:

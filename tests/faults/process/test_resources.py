@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import resource
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -19,23 +18,6 @@ from sqlalchemy.pool import NullPool
 
 from tests.stress.stage import Images, Stage
 from tests.support.processes import halt, playing, refused, resume, traced
-
-
-@pytest.fixture
-def play(warehouse_url: str, tmp_path: Path) -> Iterator[Stage]:
-    """A warehouse that is up to date, and a day later at the source."""
-    with playing(warehouse_url, tmp_path) as made:
-        made.converge()
-        yield made
-
-
-@pytest.fixture
-def play_sqlite(sqlite_template: Path, tmp_path: Path) -> Iterator[Stage]:
-    """A SQLite warehouse that is up to date."""
-    shutil.copy(sqlite_template, tmp_path / "warehouse.db")
-    with playing(f"sqlite:///{tmp_path}/warehouse.db", tmp_path) as made:
-        made.converge()
-        yield made
 
 
 def limit(pid: int, what: int, soft: int) -> None:

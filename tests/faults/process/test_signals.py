@@ -7,7 +7,7 @@ import signal
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -25,14 +25,6 @@ ALONE = ("--concurrency", "1")
 """So that no other lane is stopped while it writes to SQLite, which would keep the second run waiting."""
 OUR_LOCKS = """from pg_locks where locktype = 'advisory' and granted
   and database = (select oid from pg_database where datname = current_database())"""
-
-
-@pytest.fixture
-def play(warehouse_url: str, tmp_path: Path) -> Iterator[Stage]:
-    """A warehouse that is up to date, and the next day at the source."""
-    with playing(warehouse_url, tmp_path) as made:
-        made.converge()
-        yield made
 
 
 @pytest.mark.parametrize(("number", "code"), SIGNALS, ids=["sigint", "sigterm"])
