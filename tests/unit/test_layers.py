@@ -46,7 +46,7 @@ ALLOWED: dict[str, set[str]] = {
     "cli": _TOP,
     "__main__": _TOP,
 }
-"""Which houses a house may import. A new one at the top of the package has to be written down here."""
+"""Which folders a folder may import. A new one at the top of the package has to be written down here."""
 
 PURE = {
     "domain": {
@@ -58,7 +58,7 @@ PURE = {
         "itertools", "json", "math", "msgspec", "operator", "re", "typing",
     },
 }  # fmt: skip
-"""All that the pure houses may import from outside: neither files, network, databases nor clocks."""
+"""All that the pure folders may import from outside: neither files, network, databases nor clocks."""
 
 _CLOCKS = {"now", "utcnow", "today"}
 
@@ -125,7 +125,7 @@ def wrong_ways(root: Path) -> list[str]:
 
 
 def impurities(root: Path) -> list[str]:
-    """Imports of the pure houses beyond what they may, and their calls of clocks and files."""
+    """Imports of the pure folders that are not allowed, and their calls of clocks and files."""
     found = [
         f"{one.module} imports {one.target}"
         for one in imports(root)
@@ -174,7 +174,7 @@ def _circles(edges: dict[str, set[str]]) -> list[list[str]]:
 
 
 def test_imports_point_one_way() -> None:
-    """No house imports one above it or beside it; only the command line imports the sandbox, which imports nothing."""
+    """No folder imports one above it or on its level; only cli imports the sandbox, which imports nothing."""
     assert wrong_ways(PACKAGE) == []
 
 

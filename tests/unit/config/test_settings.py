@@ -223,7 +223,7 @@ def test_file_without_secrets_may_be_read_by_all() -> None:
 def test_two_ways_to_log_in_from_one_source_are_refused(
     first: str, second: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody has to guess which of two secrets is used."""
+    """Two secrets for one purpose are refused, so it is never unclear which one is used."""
     for name in (first, second):
         monkeypatch.setenv(f"VNSYNC_{name.upper()}", "x")
     assert str(refusal()) == f"VNSYNC_{first.upper()} and VNSYNC_{second.upper()} are both set"
@@ -252,7 +252,7 @@ def test_login_and_password_may_come_from_two_sources(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("name", ["api_login", "api_password"])
 def test_half_a_login_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A login without its password, or a password alone, is refused with what is missing."""
+    """A login without its password, or a password alone, is refused, and the error names the missing setting."""
     monkeypatch.setenv(f"VNSYNC_{name.upper()}", "x")
     with pytest.raises(Misconfigured, match="VNSYNC_API_LOGIN and VNSYNC_API_PASSWORD_FILE"):
         load().settings.session_login()
@@ -290,7 +290,7 @@ def test_brand_s_name_stands_for_its_url() -> None:
 
 @pytest.mark.parametrize("name", ["api_url", "database_url"])
 def test_refused_url_says_what_is_accepted(name: str) -> None:
-    """A URL that is refused brings the reason, and what would be accepted."""
+    """The error for a refused URL states the reason and the accepted forms."""
     error = refusal({name: "ftp://somewhere"})
     assert str(error).startswith(f"--{name.replace('_', '-')} is refused: it is ")
     assert error.remedy == f"Accepted: {DECLARED[name].description}."

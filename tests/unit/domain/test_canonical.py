@@ -46,7 +46,7 @@ def test_a_field(value: object, text: str) -> None:
     ],
 )
 def test_json_as_jsonb_writes_it(sent: str, text: str) -> None:
-    """Shorter names first, then by bytes; numbers without exponent; what is no JSON stays as it is."""
+    """Names by length, then by bytes; numbers without exponent; text that is not JSON stays unchanged."""
     assert json_text(sent) == text
 
 

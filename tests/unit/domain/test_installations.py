@@ -50,7 +50,7 @@ def test_the_brands_are_installations_of_their_own() -> None:
 @given(st.text("aB0-.:/[]@%?#", max_size=16), st.sampled_from(["https://", "http://127.0.0.1", "http://[::1]"]))
 @pytest.mark.fault("A01")
 def test_every_url_that_settings_accept_has_an_origin(rest: str, start: str) -> None:
-    """What `--api-url` takes can be compared."""
+    """Every value that `--api-url` accepts has an origin, so two of them can be compared."""
     try:
         url = api_url(start + rest)
     except ValueError:

@@ -45,7 +45,7 @@ def test_a_date_is_its_first_moment(text: str, hour: int, day: int) -> None:
     ],
 )  # fmt: skip
 def test_anything_else_is_refused(text: str) -> None:
-    """The message says what is accepted."""
+    """Any other text is refused, and the message states the accepted forms."""
     with pytest.raises(ValueError, match="write 2026-01-31"):
         parse_instant(text)
 

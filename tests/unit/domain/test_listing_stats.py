@@ -1,4 +1,4 @@
-"""What is said of numbers that were announced and did not come."""
+"""Listing statistics: the sentence about numbers that were announced and not received."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ CLAIMED = _account(AccountStatus.CLAIMED, 3)
 def test_a_runs_outcome_follows_from_its_accounts(
     accounts: list[AccountResult], status: RunStatus, exit_code: int
 ) -> None:
-    """All whole: 0. Some published, or published with a doubt: 3. None: what stopped them, held being 3."""
+    """All accounts complete: 0. Some published, or with suspects: 3. None: the code of the cause; held is 3."""
     assert outcome(accounts) == (status, exit_code)
 
 
@@ -82,7 +82,7 @@ def test_run_ids_sort_by_time() -> None:
 
 
 def test_run_ids_of_one_millisecond_differ_at_random() -> None:
-    """Two runs that start in the same millisecond draw one of ten digits; whoever draws a taken id draws again."""
+    """Two runs that start in the same millisecond draw one of ten digits; a run that draws a taken id draws again."""
     drawn = {new_run_id(STARTED, random.Random(seed)) % 10 for seed in range(300)}
     assert len(drawn) == 10
 

@@ -29,7 +29,7 @@ def test_shards_are_of_like_size_whatever_pattern_the_ids_have(step: int) -> Non
 
 
 def test_an_account_stays_in_its_shard() -> None:
-    """The division is part of what operators rely on: these ids were in these parts in the first release."""
+    """Operators rely on the division: these ids were in these shards in the first release."""
     assert [account_id for account_id in range(101, 111) if Shard(2, 4).has(account_id)] == [105, 107]
 
 
@@ -47,6 +47,6 @@ def test_a_shard_is_written_as_part_of_a_count(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "00/4", "5/4", "1/0", "2", "a/b", "1/1025", "-1/4", "1/4/2", "٢/٤"])
 def test_another_text_is_no_shard(text: str) -> None:
-    """What is no part of a count is refused."""
+    """A text that is not of the form K/N with K up to N is refused."""
     with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
         shard(text)

@@ -43,7 +43,7 @@ def test_sources_are_the_fields_of_the_record() -> None:
     ],
 )
 def test_a_key_is_read_where_its_table_reads_it(table: str, column: str, path: str) -> None:
-    """Links take the ids of what they link; the site of a block is that of its campaign, as the normalizer has it."""
+    """A link has the ids of both its ends; the site of a block is the site of its campaign, as in the normalizer."""
     found = BY_NAME[table]
     assert [found.source_of(c) for c in found.columns if c.name == column] == [path]
 

@@ -1,4 +1,4 @@
-"""The declaration of the tables: what other rules rely on."""
+"""The declaration of the tables: properties on which other modules rely."""
 
 from __future__ import annotations
 

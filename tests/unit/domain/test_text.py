@@ -1,4 +1,4 @@
-"""What a database cannot hold as text: U+0000 and lone surrogates, kept by one reversible encoding."""
+"""Text that a database cannot hold: U+0000 and lone surrogates are kept by one reversible encoding."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from etl.domain.text import original, storable
     ],
 )
 def test_what_is_stored_for_what_was_sent(sent: bytes, stored: str) -> None:
-    """D08, D09: only what no database holds is replaced, by U+2400 and four hex digits; pairs and escapes stay."""
+    """D08, D09: only characters that no database holds become U+2400 and four hex digits; pairs and escapes stay."""
     assert msgspec.json.decode(storable(sent)) == stored
 
 
@@ -38,7 +38,7 @@ def test_ordinary_json_is_not_even_copied() -> None:
 
 
 def test_keys_are_kept_by_the_same_encoding() -> None:
-    """A key may hold what a value may hold."""
+    """Names of members are encoded as values are."""
     assert msgspec.json.decode(storable(rb'{"\u0000": "\ud800"}')) == {"␀0000": "␀d800"}
 
 
@@ -46,5 +46,5 @@ def test_keys_are_kept_by_the_same_encoding() -> None:
     ("stored", "sent"), [("a␀0000b", "a\0b"), ("␀d800", "\ud800"), ("␀2400", "␀"), ("␀24000000", "␀0000"), ("é", "é")]
 )
 def test_the_original_is_given_back(stored: str, sent: str) -> None:
-    """What the source sent can be told from what is stored, exactly."""
+    """The text that the source sent is recovered exactly from the stored text."""
     assert original(stored) == sent

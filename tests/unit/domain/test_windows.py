@@ -28,7 +28,7 @@ from etl.domain.windows import (
 
 
 def _list_all(heap: Sequence[int], limit: int, known: Sequence[int] = ()) -> tuple[list[int], int]:
-    """The ids taken from an honest source whose rows are stored in `heap` order, and how many answers it took."""
+    """The ids taken from a correct source whose rows are stored in `heap` order, and the count of answers."""
     place = {number_id: n for n, number_id in enumerate(heap)}
     ascending = sorted(heap)
     machine = WindowPlan.start(known, limit)
@@ -75,7 +75,7 @@ def test_an_account_that_fits_is_one_window() -> None:
 
 
 def test_an_account_that_fills_an_answer_is_two_windows() -> None:
-    """An answer that is full to the brim may have been cut there, so nobody asks for it: halves are told at once."""
+    """A full answer may have been cut off, so the plan begins with two half windows and does not request it."""
     assert plan(range(100), 100) == [Window(None, 49), Window(49, None)]
     assert still_fit(plan(range(100), 100), 100, 100)
 
@@ -87,7 +87,7 @@ def test_a_larger_account_is_planned_to_eighty_percent() -> None:
 
 
 def test_split_cuts_at_the_quantiles_of_the_sample() -> None:
-    """The ids that came tell where the others lie, in whatever order they came."""
+    """The received ids, in any order, determine where the window is cut."""
     assert split(WHOLE, [40, 10, 30, 20], 8, 4) == [Window(None, 10), Window(10, 20), Window(20, None)]
 
 
@@ -100,7 +100,7 @@ def test_split_extrapolates_once_a_sample_has_misled() -> None:
 
 
 def test_no_window_is_cut_beyond_64_bits() -> None:
-    """However far a total that is a lie carries the density: such an edge could not be remembered in a database."""
+    """A false total extrapolates no edge beyond 64 bits, which a database could not store."""
     ids = [-(2**62), 2**62]
     assert split(Window(None, 2**62), ids, 10**9, 5, first=False) == [Window(None, ids[0]), Window(ids[0], ids[1])]
     assert split(Window(-(2**62) - 1, None), ids, 10**9, 5, first=False)[0].upto in ids
@@ -145,7 +145,7 @@ def test_a_row_outside_the_window_is_no_answer_to_it() -> None:
     ],
 )
 def test_a_disagreement_that_stays_ends(answer: Answer, last: object) -> None:
-    """After two re-readings the rows are taken with what is missing counted, or the answer is refused."""
+    """After two re-readings the rows are taken and the missing ones counted, or the answer is refused."""
     machine = WindowPlan.start([], 10)
     assert [type(machine.judge(answer)) for _ in range(REREADS)] == [Again] * REREADS
     assert machine.judge(answer) == last
@@ -168,7 +168,7 @@ def test_more_numbers_than_one_answer_holds_split_the_window() -> None:
 
 
 def test_two_numbers_with_one_id_are_refused() -> None:
-    """A window of a single id cannot be split; a source that announces more there lies."""
+    """A window of a single id cannot be split; a source that announces more rows there is refused."""
     machine = WindowPlan(limit=1, pending=[Window(6, 7)])
     assert machine.judge(Answer([7], 3)) == Refuse("3 numbers announced for a single id")
 
@@ -218,7 +218,7 @@ def test_a_planned_listing_costs_little_more_than_the_least() -> None:
 
 
 def _sparse_then_dense(count: int) -> list[int]:
-    """Ids that lie forty apart at first and side by side later: the platform sold more of them as time went on."""
+    """Ids forty apart at first and consecutive later, as when the vendor sells more numbers over time."""
     half = count // 2
     return [n * 40 for n in range(half)] + [half * 40 + n for n in range(half)]
 
@@ -230,14 +230,14 @@ def _shuffled(count: int) -> list[int]:
 
 @pytest.mark.parametrize("heap", [_sparse_then_dense(30_000), _shuffled(30_000)], ids=["denser later", "shuffled"])
 def test_a_large_account_is_not_taken_for_a_lie(heap: list[int]) -> None:
-    """An honest source is never refused: the bound on splits grows with the whole account, not with one window."""
+    """A correct source is never refused: the bound on splits grows with the whole account, not with one window."""
     taken, _ = _list_all(heap, 100)
     assert sorted(taken) == sorted(heap)
 
 
 @pytest.mark.parametrize("order", [sorted, list], ids=["ascending", "shuffled"])
 def test_a_large_account_that_grew_is_not_taken_for_a_lie(order: Callable[[list[int]], list[int]]) -> None:
-    """Twice as many numbers as were known: every planned window overflows, and each split is an honest one."""
+    """Twice as many numbers as were known: every planned window overflows, and each split is justified."""
     heap = order(_shuffled(20_000))
     taken, _ = _list_all(heap, 100, range(0, 20_000, 2))
     assert sorted(taken) == sorted(heap)
@@ -248,7 +248,7 @@ def _not_asked() -> list[int]:
 
 
 def test_a_window_passed_over_asks_for_ids_only_where_windows_may_be_joined() -> None:
-    """The ids of what came as before cost a query: they matter where it was sparse and bounded windows follow."""
+    """The ids of an unchanged window cost a query, made only if it is sparse and a bounded window follows."""
     alone = WindowPlan.cut_at([], limit=100)
     alone.pass_over(5, _not_asked)
     assert alone.window is None

@@ -1,4 +1,4 @@
-"""JSON-RPC answers: what is believed of them, and what each error asks for."""
+"""JSON-RPC answers: which are accepted, and the reaction to each error."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _answer(**members: Any) -> bytes:
 @pytest.mark.parametrize("mnemonic", DOCUMENTED)
 @pytest.mark.fault("P01")
 def test_every_documented_mnemonic(mnemonic: str) -> None:
-    """P01: each error is of the kind that says what to do, names the mnemonic or the limit, and has its exit code."""
+    """P01: each error has the class of its remedy, names the mnemonic or the limit, and has its exit code."""
     code, kind, exit_code = DOCUMENTED[mnemonic]
     error = _error(code, mnemonic)
     assert (type(error), error.exit_code) == (kind, exit_code)
@@ -89,7 +89,7 @@ def test_every_documented_mnemonic(mnemonic: str) -> None:
 )
 @pytest.mark.fault("P01")
 def test_unknown_mnemonics_and_errors_without_data(code: Any, data: Any, kind: type[VnsyncError]) -> None:
-    """P01: what nobody documented is never retried for ever; without a mnemonic the code decides."""
+    """P01: an undocumented error is never retried endlessly; without a mnemonic the numeric code decides."""
     assert type(error_of(ErrorBody(code=code, message=None, data=data))) is kind
 
 
@@ -102,7 +102,7 @@ def test_only_a_refused_filter_falls_back_to_offsets(field: str, kind: type[Vnsy
 
 
 def test_a_minute_limit_says_how_long() -> None:
-    """P08: `params.limit_type` tells the minute from the day, and the reset comes with the error's metadata."""
+    """P08: `params.limit_type` distinguishes minute and day; the reset is in the error's metadata."""
     metadata = {"limits": {"minute_reset": 17, "day_reset": 100}}
     error = _error(-32029, "limit_exceeded", params={"limit_type": "minute"}, metadata=metadata)
     assert isinstance(error, LimitExceeded)
@@ -139,7 +139,7 @@ def test_a_result_comes_undecoded() -> None:
 @pytest.mark.parametrize("given", [6, "7", None, 7.5, True, [7]])
 @pytest.mark.fault("P02")
 def test_an_answer_with_another_id_is_not_ours(given: object) -> None:
-    """P02: another id, or the right digits in another type, is an answer to somebody else: try again."""
+    """P02: another id, or the right digits in another type, is the answer to another request: retry."""
     with pytest.raises(Transient, match="another request"):
         decode(_answer(id=given, result={"data": []}), 7)
 
@@ -210,7 +210,7 @@ def test_what_is_no_json_is_tried_again(body: bytes) -> None:
 )
 @pytest.mark.fault("E03")
 def test_error_quotes_no_record(body: bytes) -> None:
-    """What errors quote stays in logs, tables and manifests: no record, no phone."""
+    """Errors are kept in logs, tables and manifests, so they quote no record and no phone number."""
     with pytest.raises(Transient, match="not JSON") as caught:
         decode(body, 7)
     assert not any(word in str(caught.value) for word in ("Anna", "A\\x00n", "100037", "4951234567"))
@@ -220,7 +220,7 @@ def test_error_quotes_no_record(body: bytes) -> None:
     "value", [b"NaN", b"-Infinity", b"[" * 100_000 + b"]" * 100_000], ids=["d06-nan", "d06-infinity", "h12-deep"]
 )
 def test_whole_json_that_cannot_be_used_is_no_passing_fault(value: bytes) -> None:
-    """H12, D06: an answer that came whole and holds what no parser takes is refused for good: exit 65."""
+    """H12, D06: a complete answer that no parser accepts is refused without a retry: exit 65."""
     with pytest.raises(SourceUnusable):
         decode(b'{"id": 7, "result": {"data": [{"id": 1, "weight": %b}]}}' % value, 7)
 
@@ -247,7 +247,7 @@ def test_a_login_without_a_key_is_unusable(data: object) -> None:
 
 @pytest.mark.parametrize("metadata", [5, "x", [1], None])
 def test_metadata_of_any_type_is_carried(metadata: object) -> None:
-    """P10: what makes no sense in the metadata does not spoil the records."""
+    """P10: unusable metadata does not make the records unusable."""
     assert decode(_answer(result={"data": [], "metadata": metadata}), 7).metadata == metadata
 
 
@@ -256,7 +256,7 @@ HEAD, TAIL = b'{"id": 7, "result": {"data":', b', "metadata": {"total_items": 2}
 
 
 def test_records_that_are_known_are_passed_over() -> None:
-    """Their digest tells, and what is around them is still read: the result is that of reading all of it."""
+    """Known records are recognized by digest; the text around them is read, with the result of a full reading."""
     body = HEAD + RECORDS + TAIL
     found = decode(body, 7, known=digest_of(RECORDS))
     assert (found.digest, bytes(found.data), found.metadata) == (digest_of(RECORDS), RECORDS, {"total_items": 2})
@@ -265,7 +265,7 @@ def test_records_that_are_known_are_passed_over() -> None:
 
 
 def test_records_that_turn_out_to_be_others_are_digested_once() -> None:
-    """The digest that tells that they are not known is theirs, if what was digested is what the answer holds."""
+    """The digest that was compared is kept for unknown records if it covers exactly the answer's records."""
     body = HEAD + RECORDS + TAIL
     assert decode(body, 7, known=digest_of(b"[]")).digest == digest_of(RECORDS)
     claimed = ', "␀digest": "eA==", "metadata": [1]}}'.encode()
@@ -282,7 +282,7 @@ def test_records_that_turn_out_to_be_others_are_digested_once() -> None:
     ],
 )
 def test_known_records_in_an_answer_that_is_none(tail: bytes) -> None:
-    """That the records are known says nothing for what is around them: it is judged as it would be without."""
+    """Known records do not make the text around them valid: it is checked as usual."""
     body = HEAD + RECORDS + tail
     outcomes: list[object] = []
     for known in (b"", digest_of(RECORDS)):
@@ -294,7 +294,7 @@ def test_known_records_in_an_answer_that_is_none(tail: bytes) -> None:
 
 
 def test_known_records_of_another_answer() -> None:
-    """An answer to another request is one whatever is in it, and an error is an error."""
+    """An answer with another id is refused for any content, and an error answer stays an error."""
     with pytest.raises(NotOurs):
         decode(HEAD + RECORDS + TAIL, 8, known=digest_of(RECORDS))
     refused = b'{"id": 7, "error": {"code": -32603, "data": {"mnemonic": "internal_error", "data":' + RECORDS + b"}}}"
@@ -310,7 +310,7 @@ def test_nobody_can_claim_that_records_are_known() -> None:
 
 @pytest.mark.fault("A14")
 def test_known_records_in_another_place_are_not_the_answer_s() -> None:
-    """Records that are known stand somewhere else than in `result.data`: what stands there counts."""
+    """Known records in another place than `result.data` do not count; the content of `result.data` does."""
     body = b'{"id": 7, "result": {"\\u0064ata": [], "more": {"data":' + RECORDS + b'}, "metadata": {"total_items": 0}}}'
     for known in (b"", digest_of(RECORDS)):
         assert bytes(decode(body, 7, known=known).data) == b"[]"

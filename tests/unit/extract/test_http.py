@@ -1,4 +1,4 @@
-"""One POST over real sockets on loopback: what a status, a redirect, a header and a URL ask for."""
+"""One POST over real sockets on loopback: the reactions to statuses, redirects, headers and URLs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_whole_body_comes_as_it_is(answer: bytes) -> None:
 
 @pytest.mark.fault("H19")
 def test_an_empty_200_is_an_empty_body() -> None:
-    """H19: what is in the body is judged by who reads it; nothing is nothing."""
+    """H19: an empty body is returned as such; its reader judges it."""
     with posting(reply(b"")) as (post, _):
         assert post() == b""
 
@@ -50,7 +50,7 @@ def test_a_redirect_is_never_followed(status: bytes) -> None:
 
 @pytest.mark.fault("H17")
 def test_a_redirect_to_an_impossible_address() -> None:
-    """H17: a redirect is a redirect, even to what is no URL: no retry, exit 78."""
+    """H17: a redirect is refused even if its location is no URL: no retry, exit 78."""
     assert raised(reply(b"", b"Location: http://[::1", status=b"302 Found")).exit_code == 78
 
 
@@ -113,7 +113,7 @@ def test_headers_beyond_reason(answer: bytes) -> None:
 
 @pytest.mark.fault("H02")
 def test_a_closed_port_is_a_passing_fault_that_names_the_host() -> None:
-    """H02: nobody listens: worth another try, and the message says where."""
+    """H02: a refused connection is retried, and the message names the host."""
     server = Server()
     server.close()
     with new_client() as client, pytest.raises(Transient, match=r"127\.0\.0\.1 is unreachable"):
@@ -148,7 +148,7 @@ def test_a_kept_connection_that_was_closed_is_opened_anew() -> None:
 )
 @pytest.mark.fault("H18", "S12")
 def test_plain_http_is_for_loopback_only(url: str, fine: bool) -> None:
-    """H18, S12: the token never goes over the wire in the clear, nor to what only looks like this machine."""
+    """H18, S12: the token is never sent unencrypted, nor to a host whose name only resembles loopback."""
     if fine:
         assert checked_url(url) == url
     else:

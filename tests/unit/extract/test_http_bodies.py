@@ -144,7 +144,7 @@ def test_the_wait_for_headers_counts() -> None:
 
 @pytest.mark.fault("H11")
 def test_endless_bytes_behind_a_compressed_answer() -> None:
-    """H11: what follows the end of the gzip stream is bounded in time and bytes like everything else."""
+    """H11: bytes after the end of the gzip stream are bounded in time and size like all others."""
     clock = FakeClock()
     transport = _Slow(clock, seconds=1.0, packed=True)
     with new_client(transport) as client:

@@ -45,14 +45,14 @@ def test_of_two_contents_the_same_one_wins_in_any_order() -> None:
 
 
 def test_records_that_cannot_be_decoded_are_compared_as_they_came() -> None:
-    """A record with the right id and an impossible number in it: no exception here, the decoder will tell."""
+    """A record with a valid id and an impossible number raises nothing here; the decoder reports it."""
     odd = b'{"id": 7, "x": 1' + b"0" * 5000 + b"}"
     page = _page(odd, ONE)
     assert (page.rows, page.conflicts) == (2, 1)
 
 
 def _before(*records: bytes) -> WindowPrint:
-    """What is remembered of a page of these records, with ids 1, 2 and so on."""
+    """Memory of a page of these records, with ids 1, 2 and so on."""
     page = _page(*records)
     ids = [msgspec.json.decode(record)["id"] for record in records]
     known = Records(ids, page.digests, ids)
@@ -65,7 +65,7 @@ NUL = rb'{"id": 7, "comment": "a\u0000b"}'
 
 
 def test_a_record_that_spells_out_what_another_one_is_stored_as_is_not_the_same() -> None:
-    """Digests are of what was sent: not of what it became, which somebody else may send tomorrow."""
+    """Digests cover the bytes that were sent, not their stored form, which the source may send itself later."""
     spelled = storable(NUL)
     assert spelled != NUL
     page = _page_before(_before(NUL), spelled)
@@ -75,7 +75,7 @@ def test_a_record_that_spells_out_what_another_one_is_stored_as_is_not_the_same(
 
 
 def test_what_databases_cannot_hold_is_replaced_whether_or_not_a_page_was_compared() -> None:
-    """The same bytes make the same record on a first listing and beside records that are as before."""
+    """The same bytes give the same record on a first listing and next to unchanged records."""
     compared, alone = _page_before(_before(b'{"id": 1}'), b'{"id": 1}', NUL), _page(b'{"id": 1}', NUL)
     assert bytes(compared.records[7]) == bytes(alone.records[7]) == storable(NUL)
     assert compared.digests == alone.digests
@@ -83,7 +83,7 @@ def test_what_databases_cannot_hold_is_replaced_whether_or_not_a_page_was_compar
 
 
 def test_records_that_were_made_storable_with_their_answer_are_not_taken_for_sent_ones() -> None:
-    """An answer with half a pair is read only when all of it is replaced: what became of it may be sent tomorrow."""
+    """An answer with a lone surrogate is encoded as a whole; its stored form, sent later, is another record."""
     made = storable(rb'{"id": 7, "comment": "\ud800"}')
     day = Result(msgspec.Raw(b"[" + made + b"]"), {"total_items": 1}, storable=True)
     first = read_page(day, 10)

@@ -71,7 +71,7 @@ def test_limits_that_are_no_object_leave_what_was_known(limits: object) -> None:
 
 
 def test_left_is_the_tighter_of_minute_and_day() -> None:
-    """What matters to a progress display is how many requests go before the next wait or stop."""
+    """Points left: the requests that can be sent before the next wait or stop, which a progress display shows."""
     assert _heard(minute_remaining=3, day_remaining=900).left == 3
     assert _heard(minute_remaining=60, day_remaining=2).left == 2
     assert _heard(minute_remaining=60, day_remaining=2).day_left() == 2
@@ -95,7 +95,7 @@ def _answered(points: Points, sent: int, **limits: Any) -> None:
 
 
 def test_nothing_overlaps_before_the_first_answer() -> None:
-    """What is not known may be little: the first request goes alone, and finds out."""
+    """The points are unknown at first, so the first request is sent alone."""
     points = Points()
     first = points.sent()
     assert points.before_request() == Later()
@@ -106,7 +106,7 @@ def test_nothing_overlaps_before_the_first_answer() -> None:
 
 @pytest.mark.parametrize("kind", ["minute", "day"])
 def test_a_request_under_way_has_its_point(kind: str) -> None:
-    """Three are left: three go at once, the fourth waits for an answer, and is told to pause or stop only then."""
+    """With three points left three requests overlap; the fourth waits for an answer before it pauses or stops."""
     points = _heard(**{f"{kind}_remaining": 3, f"{kind}_reset": 9})
     sent = []
     for _ in range(3):
@@ -141,7 +141,7 @@ def test_of_answers_that_crossed_the_lowest_is_believed() -> None:
 
 
 def test_after_a_minute_was_waited_out_one_request_asks_for_all() -> None:
-    """What the new minute allows is not known yet."""
+    """The new minute's points are unknown, so one request is sent alone."""
     points = _heard(minute_remaining=0, minute_reset=5)
     assert points.before_request() == Pause(6.0)
     assert points.before_request() is None
@@ -150,7 +150,7 @@ def test_after_a_minute_was_waited_out_one_request_asks_for_all() -> None:
 
 
 def test_what_is_promised_to_one_is_not_promised_to_another() -> None:
-    """Seven points: a listing of five leaves two for others, and less with every promise; what is spent is not kept."""
+    """Of seven points a listing of five leaves two, fewer with each reservation; spent points are released."""
     points = _heard(day_remaining=7)
     points.promise("a", 2)
     points.afford("a", 5)
@@ -167,7 +167,7 @@ def test_what_is_promised_to_one_is_not_promised_to_another() -> None:
 
 
 def test_a_single_account_has_all_points_to_itself() -> None:
-    """Without others only what is left of the day counts, as the source says."""
+    """A single account is limited only by the day's points that the source reports."""
     points = _heard(day_remaining=3)
     points.afford("a", 3)
     with pytest.raises(TooFewPoints):

@@ -1,4 +1,4 @@
-"""Fetching ahead: outcomes and errors come to whoever asks, and nothing is left under way."""
+"""Prefetching: the caller gets results and errors, and no request is left running."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_without_a_thread_nothing_is_done_before_it_is_asked_for() -> None:
 
 
 def test_in_a_thread_it_goes_on_meanwhile() -> None:
-    """The work is under way while nobody asks for it."""
+    """The request runs before its result is asked for."""
     began = threading.Event()
     with threaded() as begin:
         outcome = begin(began.set)

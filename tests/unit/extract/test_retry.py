@@ -44,7 +44,7 @@ def test_a_success_is_not_repeated() -> None:
 
 
 def test_a_passing_fault_is_waited_out_and_told() -> None:
-    """Each retry is counted, and the wait is told with its reason."""
+    """Each retry is counted, and its wait is reported with the reason."""
     clock, attempts = FakeClock(), _Attempts(Transient("cut"), Transient("reset"))
     events: list[Event] = []
     assert _policy(clock, events).call(attempts, attempts.on_retry) == "answer"

@@ -1,4 +1,4 @@
-"""What is missing from a listing, by what was listed and what was passed over."""
+"""Numbers missing from a listing, computed from windows that were read and windows that were skipped."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LOW, HIGH = Window(None, 10), Window(10, None)
 
 
 def _remembering(*, clean: bool = True) -> IncrementalState:
-    """The memory of an account that was listed in two windows: the lower one is as before, the upper one was read."""
+    """The memory of an account that was listed in two windows: the lower one is unchanged, the upper one was read."""
     before = ListingPrint(windows=(_print(LOW, [1, 10]), _print(HIGH, [11, 12], clean=clean)))
     memory = IncrementalState(before, Normalizer(DriftLog()))
     memory.keep(before.windows[0])
@@ -63,7 +63,7 @@ def _page(window: Window | None, ids: list[int]) -> Page:
 
 
 def test_what_is_missing_is_told_window_by_window() -> None:
-    """An open number is missing when its own window did not tell of it."""
+    """An open number is missing if its own window did not contain it."""
     memory = _memory()
     memory.take(_page(Window(None, 10), [1, 10]), {}, [])
     memory.take(_page(Window(10, None), [11]), {}, [])
@@ -71,7 +71,7 @@ def test_what_is_missing_is_told_window_by_window() -> None:
 
 
 def test_a_page_of_the_whole_account_replaces_the_windows_before_it() -> None:
-    """The filter was refused after an empty window: the page listed by offsets tells of that window, too."""
+    """After the filter is refused, the page listed by offsets also covers the empty window before it."""
     memory = _memory()
     memory.take(_page(Window(None, 10), []), {}, [])
     memory.take(_page(None, [1, 11]), {}, [])

@@ -1,4 +1,4 @@
-"""What happened, told from version pairs alone: no database, no clock."""
+"""Change events from pairs of versions alone: no database, no clock."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_a_rule_that_is_named_otherwise_has_changed() -> None:
 
 @pytest.mark.fault("A09")
 def test_the_state_of_a_rule_apart_from_what_changed() -> None:
-    """Of a link that stays, what is reported for the first time is known, and what differs besides has changed."""
+    """In a link that stays, a field reported for the first time is known; any other difference is a change."""
     before = {"is_active": None, "extra": None}
     after = {"is_active": False, "extra": {"priority": 1}}
     pair = replace(_changed("scenarios", 40, 7, before=before, after=after), reported=frozenset({ACTIVE}))
@@ -141,7 +141,7 @@ def test_any_field_of_a_number_can_become_known(column: str) -> None:
 
 
 def test_a_column_that_was_added_later_changes_under_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A declared column without a kind of its own is told as another field, and its label is its name."""
+    """A declared column without its own kind is an other field, labelled by its name."""
     shade = Column(name="shade", kind=ColumnKind.TEXT)
     wider = replace(VIRTUAL_NUMBERS, values=(*VIRTUAL_NUMBERS.values, shade))
     monkeypatch.setattr(tables, "VIRTUAL_NUMBERS", wider)
@@ -153,7 +153,7 @@ def test_a_column_that_was_added_later_changes_under_its_own_name(monkeypatch: p
 
 @pytest.mark.fault("A09")
 def test_known_and_changed_in_one_observation() -> None:
-    """Each field is told as what it is; the version change is carried once."""
+    """Each field has its own event; the change of version is counted once."""
     pair = _own(
         BEFORE, BEFORE | {"status": "manual_lock", "name": "L1", "comment": "x"}, reported=frozenset({"$.name"})
     )
@@ -177,7 +177,7 @@ def test_undocumented_fields_become_known_one_by_one() -> None:
 
 @pytest.mark.fault("A09")
 def test_erased_content_is_not_known_again() -> None:
-    """Of a version whose content was erased, null says nothing: a name beside it is neither changed nor known now."""
+    """Null in an erased version is not a value: a name in the next version is neither changed nor newly known."""
     path = frozenset({"$.name", "$.child_customer_id"})
     (told,) = _told(_own(BEFORE, BEFORE | {"name": "L1"}, erased=True, reported=path))
     assert told.kind is Kind.CONTENT_ERASED
@@ -203,7 +203,7 @@ def test_locking_is_told_as_such(old: str, new: str, kind: Kind) -> None:
 
 @pytest.mark.parametrize("column", VIRTUAL_NUMBERS.value_names)
 def test_every_field_that_changes_is_told(column: str) -> None:
-    """Whatever column of a number differs, something is told of it, with both values."""
+    """A difference in any column of a number gives an event with both values."""
     after: Any = {"a": 1} if column == "extra" else "new"
     (told,) = _told(_own(BEFORE, BEFORE | {column: after}))
     assert (told.before, told.after) == (BEFORE[column], after)
@@ -260,7 +260,7 @@ def test_hostile_names_stay_in_their_quotes() -> None:
 
 
 def test_every_kind_has_its_words() -> None:
-    """No kind is told by its code name."""
+    """Every kind has words; none is shown by its code name."""
     assert TOTALS.keys() == set(Kind)
     assert total_words(Kind.RENAMED, "site block", 2) == "site blocks renamed"
     assert total_words(Kind.RENAMED, "site block", 1) == "site block renamed"

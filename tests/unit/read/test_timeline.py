@@ -60,7 +60,7 @@ def test_the_site_is_the_one_of_the_campaign_of_that_time() -> None:
 
 
 def test_a_name_that_nobody_knows_is_missing_not_invented() -> None:
-    """A link whose campaign has no version is told by its id alone."""
+    """A link whose campaign has no version is shown by its id alone."""
     assert _told(_version(1, 2, campaign_id=10), campaign_id={}) == [(1, 2, (10, None, None, None))]
 
 

@@ -36,7 +36,7 @@ def test_printable_escapes_what_could_deceive(text: str, shown: str) -> None:
 
 @given(st.text(st.characters()))
 def test_printable_is_one_harmless_line(text: str) -> None:
-    """Whatever comes in, what goes out is one line without control or format characters."""
+    """Any text becomes one line without control or format characters."""
     shown = printable(text)
     assert len(shown.splitlines()) <= 1
     assert not {unicodedata.category(c) for c in shown} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
@@ -90,7 +90,7 @@ def test_a_moment_that_was_asked_for_is_told_exactly(fraction: int) -> None:
 
 
 def test_moments_are_utc_to_the_second() -> None:
-    """Up to the next whole second, so that what was observed then is known then; a dash when there is none."""
+    """Rounded up to the whole second, so that the moment includes its observation; a dash for none."""
     assert moment(datetime(2026, 11, 23, 19, 36, 38, tzinfo=UTC)) == "2026-11-23 19:36:38"
     assert moment(datetime(2026, 11, 23, 19, 36, 38, 1, tzinfo=UTC)) == "2026-11-23 19:36:39"
     assert moment(datetime(2026, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)) == "2027-01-01 00:00:00"

@@ -1,4 +1,4 @@
-"""What the sandbox's tests share: a clock that tests move, and a caller that speaks JSON-RPC in-process."""
+"""Fixtures of the sandbox's tests: a clock that tests advance, and a JSON-RPC caller in this process."""
 
 from __future__ import annotations
 

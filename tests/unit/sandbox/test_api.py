@@ -1,4 +1,4 @@
-"""The API as a whole: every mnemonic, what is remembered of requests, and hooks around them."""
+"""The API as a whole: every mnemonic, the record of requests, and hooks around them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_requests_are_remembered_without_secrets(caller: Any) -> None:
 
 
 def test_hooks_change_the_world_around_requests(caller: Any) -> None:
-    """A hook before a request changes what it sees, a hook after it what the next one sees."""
+    """A hook before a request changes the data that it sees; a hook after it, the data of the next one."""
     world = caller.api.world
     customer = world.customer_ids[0]
     caller.api.before_request.append(lambda request: world.add(customer, 2))

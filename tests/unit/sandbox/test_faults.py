@@ -1,4 +1,4 @@
-"""Misbehaviour on request: each does what it says, to the calls that it was planned for, and no more."""
+"""Planned faults: each has its effect on the calls that it was planned for, and on no others."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_once_by_default(caller: Any) -> None:
 
 
 def test_at_and_times(caller: Any) -> None:
-    """A fault strikes from its k-th call on, as often as it was told."""
+    """A fault strikes from its k-th call on, as often as planned."""
     caller.api.faults.add(faults.error("internal_error"), at=3, times=2)
     assert outcomes(caller, 6) == [True, True, False, False, True, True]
 
@@ -238,7 +238,7 @@ def test_redirects(caller: Any) -> None:
 
 
 def test_other_body(caller: Any) -> None:
-    """The body may be changed in any way; its length is told truly."""
+    """The body may be changed in any way; Content-Length is that of the new body."""
     caller.api.faults.add(faults.Body(lambda body: body[:10]))
     reply = caller.api.handle(b'{"jsonrpc":"2.0","id":1,"method":"get.virtual_numbers"}')
     assert (reply.body, reply.headers["Content-Length"]) == (b'{"jsonrpc"', "10")

@@ -1,4 +1,4 @@
-"""Filters: what each operator means, what is refused, and that trees agree with a naive evaluation."""
+"""Filters: the meaning of each operator, refusals, and trees compared with a naive evaluation."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_filter_on_values_of_another_type(caller: Any) -> None:
     ],
 )
 def test_wrong_filters(caller: Any, condition: Any, mnemonic: str, field: str) -> None:
-    """A filter that is malformed, or asks what a field cannot answer, gets the error that names the place."""
+    """A malformed filter, or one that does not fit its field, gets an error that names the place."""
     failure = caller.error(LISTING, user_id=caller.user(), filter=condition)
     assert (failure["mnemonic"], failure["field"]) == (mnemonic, field)
 
@@ -163,7 +163,7 @@ def test_id_filter_can_be_prohibited(caller: Any) -> None:
 
 
 def test_windows_are_answered_from_the_sorted_ids() -> None:
-    """Id conditions that must all hold become one range; what else must hold is tested on its rows alone."""
+    """Id conditions that must all hold become one range; other conditions are tested on its rows alone."""
     columns = NUMBERS["newer"]
     window = tree("and", leaf("id", ">", 10), tree("and", leaf("id", "<=", 20), leaf("id", "<", 19)))
     found = restrict_ids(parse(window, columns))
@@ -219,7 +219,7 @@ COMPARE = {"<": operator.lt, ">": operator.gt, "<=": operator.le, ">=": operator
 
 
 def naive(node: dict[str, Any], record: dict[str, Any]) -> bool:
-    """What a filter means, said as plainly as possible, of a decoded record."""
+    """Whether a decoded record passes a filter, by the plainest evaluation."""
     if "filters" in node:
         holds = [naive(one, record) for one in node["filters"]]
         return all(holds) if node["condition"] == "and" else any(holds)

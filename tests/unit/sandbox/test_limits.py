@@ -1,4 +1,4 @@
-"""Points: what costs one, when they are used up, and when they come back."""
+"""Points: which calls cost one, when they are used up, and when they are renewed."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_one_limit_alone(call_api: Callable[..., Any], options: dict[str, int], 
 
 
 def test_only_success_costs(limited: Any) -> None:
-    """A refused call costs nothing, and tells the limits as they are."""
+    """A refused call costs nothing, and returns the current limits."""
     for _ in range(10):
         assert limited.error(LISTING)["metadata"]["limits"]["minute_remaining"] == 3
     assert limited.result("get.account")["metadata"]["limits"]["minute_remaining"] == 2

@@ -42,7 +42,7 @@ def body(**members: Any) -> bytes:
     ],
 )
 def test_wrong_envelopes(caller: Any, sent: bytes, code: int, mnemonic: str) -> None:
-    """A request that is not JSON-RPC 2.0 as the vendor wants it gets the error that names what is wrong."""
+    """A request that is not JSON-RPC 2.0 as the vendor wants it gets an error that names the fault."""
     failure = caller.send(sent)["error"]
     assert (failure["code"], failure["data"]["mnemonic"]) == (code, mnemonic)
 

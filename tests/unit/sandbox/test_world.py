@@ -1,4 +1,4 @@
-"""The world: deterministic, realistic, unsorted, and changing as told."""
+"""The world: deterministic, realistic, unsorted, and changed only on request."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_shared_objects_have_one_shape() -> None:
 
 
 def test_customers_have_names_zones_and_users() -> None:
-    """What a plan does not say is generated: a name, an IANA time zone, one user; what it says is kept."""
+    """A name, an IANA time zone and one user are generated where the plan gives none, and kept where it does."""
     made = World(seed=2, customers=[CustomerPlan(), CustomerPlan(name="Acme", timezone="Europe/London", users=3)])
     first, second = (made.customer(customer_id) for customer_id in made.customer_ids)
     assert first.name

@@ -22,7 +22,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", [*HOSTILE, *SQLISH])
 def test_a_field_survives_the_way_out_and_back(text: str) -> None:
-    """What a CSV reader gives, without the apostrophes of the documented rule, is the original."""
+    """A field read by a CSV reader, without the apostrophes of the documented rule, is the original text."""
     (row,) = csv.reader(io.StringIO(line([1, text]), newline=""))
     assert (row[0], original(row[1])) == ("1", text)
 

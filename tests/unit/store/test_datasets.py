@@ -22,5 +22,5 @@ from etl.store.datasets import server
     ],
 )
 def test_a_server_has_one_name(url: str, connected: tuple[str, int], named: str) -> None:
-    """Of several hosts the first, whichever is connected; what the URL does not name is where the connection leads."""
+    """The first of several hosts, whichever is connected; parts missing in the URL come from the connection."""
     assert server(make_url(url), *connected) == named

@@ -53,7 +53,7 @@ def test_unit_and_zone_are_said() -> None:
 
 
 def test_null_is_explained_exactly_where_a_table_allows_it() -> None:
-    """Of a column that takes null the sentence says what null means, and of no other."""
+    """The sentence of a nullable column, and of no other, explains null."""
     for table in schema.metadata.tables.values():
         for column in table.columns:
             assert (column.info["meaning"].null is not None) == column.nullable, f"{table.name}.{column.name}"

@@ -1,4 +1,4 @@
-"""Threads side by side: all do the work, the first failure stops all, and a clock that says so."""
+"""Parallel workers: all take part, the first failure cancels all, and a waiting clock is cancelled, too."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tests.support.rig import FakeClock
 PATIENCE = 20.0
 
 
-def test_all_lanes_work_at_once() -> None:
-    """Work that waits for three others is done, so four were at it together."""
+def test_all_workers_work_at_once() -> None:
+    """Work that waits for three other workers ends, so four ran at once."""
     together = threading.Barrier(4)
     done: list[int] = []
 
@@ -25,7 +25,7 @@ def test_all_lanes_work_at_once() -> None:
 
 
 def test_the_first_failure_stops_the_others_and_is_raised() -> None:
-    """A lane that waits on the clock leaves off; one that waits for something else is interrupted."""
+    """A worker that waits on the clock stops; one that waits for something else is interrupted."""
     cancellation, other = Cancellation(), threading.Event()
     clock = CancellableClock(FakeClock(), cancellation)
     turn = iter(range(3))
@@ -48,8 +48,8 @@ def test_the_first_failure_stops_the_others_and_is_raised() -> None:
     assert not any(t.name.startswith("lane") for t in threading.enumerate())
 
 
-def test_a_halted_clock_is_neither_read_nor_waited_on() -> None:
-    """Reading it, or waiting on it, ends the lane; a pause under way ends within a step."""
+def test_a_cancelled_clock_is_neither_read_nor_waited_on() -> None:
+    """Reading it, or waiting on it, ends the worker; a wait in progress ends within a step."""
     cancellation, inner = Cancellation(), FakeClock()
     clock = CancellableClock(inner, cancellation)
     clock.sleep(1.1)
@@ -63,7 +63,7 @@ def test_a_halted_clock_is_neither_read_nor_waited_on() -> None:
 
 
 def test_where_no_thread_can_be_had_the_caller_does_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A limit on threads makes a run slower, it does not stop it."""
+    """A limit on threads makes a run slower and does not stop it."""
 
     def refuse(_thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -74,8 +74,8 @@ def test_where_no_thread_can_be_had_the_caller_does_the_work(monkeypatch: pytest
     assert done == [threading.current_thread()]
 
 
-def test_a_small_account_gives_its_place_up_when_it_is_listed() -> None:
-    """Another may be listed while it is written; a large one, whose rows are in memory, keeps it to its end."""
+def test_a_small_account_gives_its_slot_up_when_it_is_listed() -> None:
+    """Another account is listed while it is written; a large one, with rows in memory, keeps its slot to the end."""
     free = threading.Semaphore(1)
     slot, other = Slot(free), Slot(free)
     with slot.held(FakeClock()):
@@ -88,8 +88,8 @@ def test_a_small_account_gives_its_place_up_when_it_is_listed() -> None:
     assert not free.acquire(blocking=False), "a slot was given up twice"
 
 
-def test_who_waits_for_a_place_leaves_off_with_the_run() -> None:
-    """A lane does not wait for others that will not end."""
+def test_a_worker_that_waits_for_a_slot_stops_with_the_run() -> None:
+    """A cancelled run ends a worker that waits for a slot."""
     cancellation, free = Cancellation(), threading.Semaphore(0)
     cancellation.cancel()
     with pytest.raises(Cancelled), Slot(free).held(CancellableClock(FakeClock(), cancellation)):

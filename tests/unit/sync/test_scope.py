@@ -52,7 +52,7 @@ def test_fresh_accounts_are_left_out_and_counted() -> None:
 
 
 def test_without_an_age_nothing_is_left_out() -> None:
-    """However fresh the data is, and nothing is told."""
+    """Without --older-than even fresh accounts are synced, and nothing is reported."""
     said = list[Event]()
     assert _ids(without_fresh(_accounts(1), {1: _seen(0)}, SyncOptions(), NOON, said.append)) == [1]
     assert said == []
@@ -74,7 +74,7 @@ def test_a_claimed_account_says_by_whom() -> None:
 
 @st.composite
 def _fleets(draw: st.DrawFn) -> tuple[dict[int, int], int]:
-    """What each account's sync costs, and a day's budget that suffices for the dearest one."""
+    """Cost of each account's sync, and a day's budget that suffices for the most expensive one."""
     costs = draw(st.dictionaries(st.integers(1, 99), st.integers(1, 9), min_size=1, max_size=12))
     return costs, draw(st.integers(max(costs.values()), sum(costs.values()) + 1))
 
@@ -83,7 +83,7 @@ def _fleets(draw: st.DrawFn) -> tuple[dict[int, int], int]:
 def test_with_any_budget_everyone_has_a_turn(fleet: tuple[dict[int, int], int], broken: set[int]) -> None:
     """Points for one account a day suffice: in as many days as there are accounts each is observed; and so again.
 
-    Accounts that fail for a reason of their own, and spend points each time, keep nobody else waiting.
+    Accounts that fail for a reason of their own, and spend points each time, do not delay others.
     """
     costs, budget = fleet
     known: dict[int, KnownAccount] = {}

@@ -65,7 +65,7 @@ def _one(record: object, drift: DriftLog | None = None) -> Number | Rejected:
 
 @pytest.mark.parametrize("record", [NEWER, OLDER], ids=["newer", "older"])
 def test_both_editions_are_read_without_remark(record: dict[str, Any]) -> None:
-    """Both records are as documented; what an edition does not send is unset, which is neither null nor empty."""
+    """Both records are as documented; a field that an edition does not send is unset, neither null nor empty."""
     drift = DriftLog()
     number = _one(record, drift)
     assert isinstance(number, Number)
@@ -77,7 +77,7 @@ def test_both_editions_are_read_without_remark(record: dict[str, Any]) -> None:
 
 @pytest.mark.fault("D01")
 def test_null_missing_and_empty_are_three_things() -> None:
-    """D01: a comment that is null, not sent, or empty is told apart."""
+    """D01: null, missing and empty comments are distinguished."""
     comments = [_one(NEWER | {"comment": None}), _one(_without("comment")), _one(NEWER | {"comment": ""})]
     assert [n.comment for n in comments if isinstance(n, Number)] == [None, UNSET, ""]
 

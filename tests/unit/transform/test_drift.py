@@ -21,7 +21,7 @@ def test_values_are_cut_to_what_an_index_can_hold() -> None:
 
 
 def test_a_field_of_free_text_does_not_flood_the_report() -> None:
-    """Of one field at most a hundred unknown values are told apart; another field still has its own hundred."""
+    """At most a hundred unknown values are recorded for one field; each field has its own hundred."""
     log = DriftLog()
     for n in range(MOST_VALUES + 50):
         log.note("$.status", DriftKind.UNKNOWN_VALUE, str(n))

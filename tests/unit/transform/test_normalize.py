@@ -156,7 +156,7 @@ def test_the_older_edition_marks_what_it_does_not_report() -> None:
 
 
 def test_a_reported_value_wins_over_an_unreported_one() -> None:
-    """Both editions within one listing: what is known of a shared row is not forgotten, and no conflict."""
+    """Both editions within one listing: a reported value of a shared row is kept, and there is no conflict."""
     full = _number(1, campaigns=[_campaign()])
     bare = _number(2, campaigns=[Campaign(campaign_id=10, site_blocks=[])])
     for order in ([full, bare], [bare, full]):

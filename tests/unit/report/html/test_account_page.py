@@ -98,7 +98,7 @@ def test_every_reader_can_read_it() -> None:
 
 
 def test_its_last_syncs_refer_to_the_cause() -> None:
-    """The cause is told once, at the top; the head of the chain is there for whoever keeps it."""
+    """The cause appears once, at the top; the page has the head of the chain."""
     syncs = [_sync(3, "no right"), _sync(2, "no right"), _sync(1, "broken"), _sync(0, "broken")]
     page = _page(_seen(_account(status="failed", error="no right"), *syncs))
     notes = [row[-1] for row in page.by_id("syncs").one("table").rows()[1:]]

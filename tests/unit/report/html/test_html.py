@@ -89,7 +89,7 @@ def test_links_lead_to_places_of_the_page_only(address: str) -> None:
 
 @pytest.mark.parametrize("text", ["=1+1", "+cmd|' /C calc'!A0", "-2", "@SUM(A1)", "\u00a0 =1", "＝1", "%x", "|x"])
 def test_formulas_are_quoted(text: str) -> None:
-    """What a spreadsheet would calculate when the table is pasted there begins with a quote."""
+    """Text that a spreadsheet would calculate begins with a quote."""
     assert safe_text(text).startswith('"')
 
 
@@ -115,13 +115,13 @@ def test_every_page_begins_alike() -> None:
 
 
 def test_the_page_is_the_same_for_the_same_data() -> None:
-    """Nothing but what is passed in decides."""
+    """The page depends only on the data that is passed in."""
     seen = _seen(_account(2, suspects=3), _account(1, status="failed", error="x"))
     assert _page(seen) == _page(seen)
 
 
 def test_what_is_broken_stands_before_what_is_incomplete() -> None:
-    """Failed and held first, then stale and incomplete, then what is only good to know; each says what to do."""
+    """Order: failed and held, stale and incomplete, then notes; each item has a remedy."""
     seen = _seen(
         _account(1, longest_gap_seconds=9 * 86_400.0),
         _account(2, unaccounted=1),
@@ -168,7 +168,7 @@ def test_days_are_counted_in_words(days: int, words: str) -> None:
 
 
 def test_all_well_is_said() -> None:
-    """Fresh, whole accounts and a run that succeeded: nothing needs anybody."""
+    """Fresh, complete accounts and a run that succeeded: the page says that nothing needs attention."""
     seen = _seen(_account(1))
     assert [item.title for item in attention.items(seen, timedelta(hours=26))] == ["Nothing was ever synced"]
     assert "no problems" not in _page(seen)
@@ -189,7 +189,7 @@ def _activity(*counts: dict[tuple[str, str], int], apart: int = 1) -> Activity:
 
 
 def test_bars_stay_in_their_room() -> None:
-    """A day of a million changes beside a day of one: both are seen, neither leaves the picture."""
+    """Days of a million changes and of one are both visible, and no bar leaves the chart."""
     counts = [{("number", "changed"): 1_000_000}, {("campaign", "changed"): 1, ("number", "added"): 1}]
     charts = parsed(written(day_charts(_activity(*counts, apart=3)), _as_it_is))
     for drawing in charts.all("svg"):

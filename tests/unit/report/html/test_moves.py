@@ -53,7 +53,7 @@ def test_a_move_between_accounts_names_both() -> None:
 
 
 def test_many_campaigns_of_a_number_are_counted() -> None:
-    """Three are named, so that no number fills the page; one without a name is told by its id."""
+    """Three are named, so that no number fills the page; one without a name is shown by its id."""
     several = [Thing(entity="campaign", id=i) for i in range(1, 10)]
     event = ChangeEvent(kind=Kind.MOVED, number=Thing(entity="number", id=5), before=several, after=[SUMMER])
     row = _page(_change(event)).one("table").rows()[1]
@@ -61,7 +61,7 @@ def test_many_campaigns_of_a_number_are_counted() -> None:
 
 
 def test_that_nothing_moved_is_said() -> None:
-    """In words, with the days that were looked at; and where there is more, the command that tells all."""
+    """A sentence states it with the days covered; where there are more moves, a command that lists all."""
     assert "No number changed its campaign or account on the last 3 observed days." in _page().one("section").text
     page = _page(_change(_campaigns()), more=True)
     assert page.one("code").text == "vnsync changes --details"

@@ -97,7 +97,7 @@ def test_a_remedy_for_several_accounts_is_a_command() -> None:
 
 
 def test_a_run_that_failed_by_its_accounts_cause_is_no_second_problem() -> None:
-    """The cause is told of the accounts; a run that failed by another one has an item of its own."""
+    """The item of the accounts states the cause; a run that failed for another cause has its own item."""
     failed = _account(1, status="failed", error=EXPIRED)
     told = [h.text for h in _page(_seen((failed,), _run(7, "failed", EXPIRED))).by_id("attention").all("h3")]
     assert told == ["1 account failed problem"]
@@ -106,7 +106,7 @@ def test_a_run_that_failed_by_its_accounts_cause_is_no_second_problem() -> None:
 
 
 def test_what_failed_is_not_late_besides() -> None:
-    """Of an account that failed the cause is told, not that the schedule may have stopped; one that is only old is."""
+    """A failed account is listed with its cause and not as late; an account that is only old is listed as late."""
     old: dict[str, Any] = {"observed_at": NOW - timedelta(days=3), "age_seconds": 3 * 86_400.0}
     page = _page(_seen((_account(1, status="failed", error="x", **old), _account(2, **old)), _run(7, "partial")))
     assert [h.text for h in page.by_id("attention").all("h3")] == [
@@ -179,7 +179,7 @@ _PAIRS = [
 
 @pytest.mark.parametrize("scheme", range(3), ids=["light", "dark", "print"])
 def test_text_stands_out(scheme: int) -> None:
-    """4.5 to 1 for text and 3 to 1 for what pictures are made of, as WCAG asks, in each of the three palettes."""
+    """Contrast of 4.5 to 1 for text and 3 to 1 for graphics, as WCAG requires, in each of the three palettes."""
     blocks = re.findall(r":root\{(.*?)\}", CSS, re.DOTALL)
     colours = dict(re.findall(r"--([a-z-]+):(#[0-9a-f]{3,6})", blocks[scheme]))
     found = {f"{a} on {b}": _contrast(colours[a], colours[b]) for a, b in _PAIRS}

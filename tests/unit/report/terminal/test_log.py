@@ -1,4 +1,4 @@
-"""Log lines: what each event says, as text and as JSON, and what a broken log does not break."""
+"""Log lines: each event as text and as JSON; a log that cannot be written stops nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Progress on a terminal: what it draws, and that warnings stay."""
+"""Progress on a terminal: its lines, and warnings that stay."""
 
 from __future__ import annotations
 
@@ -79,12 +79,12 @@ def test_progress_shows_what_happens(event: Event, text: str) -> None:
 
 
 def test_held_account_stays_on_the_screen() -> None:
-    """What was held or failed is a line of its own above the progress, with nothing that moves the cursor."""
+    """A held or failed account is a line above the progress, without cursor movements."""
     shown = " ".join(drawn(*STARTED, AccountFinished(result=HELD)).split())
     assert '2026-11-23 19:36:38 WARNING account 101 "[bold]Acme": held: too many\\x1b[2J gone' in shown
 
 
 def test_end_of_run_is_left_to_the_closing_table() -> None:
-    """The run's own end draws nothing: the table on stdout tells it."""
+    """The end of the run draws nothing, because the table on stdout shows it."""
     result = RunResult(run_id=RUN, status=RunStatus.FAILED, exit_code=69, started_at=NOW, finished_at=NOW)
     assert "failed" not in drawn(*STARTED, RunFinished(result=result))

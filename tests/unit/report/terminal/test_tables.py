@@ -1,4 +1,4 @@
-"""Tables: plain and aligned off a terminal, drawn on one, and never at the mercy of what they show."""
+"""Tables: plain and aligned off a terminal, drawn on one, and safe for any content."""
 
 from __future__ import annotations
 
