@@ -6,12 +6,12 @@ from collections import deque
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Engine, and_, func, or_, select
+from sqlalchemy import Connection, Engine, and_, func, select
 
 from etl.domain.runs import AccountStatus
 from etl.read import as_of
 from etl.read.changes import Change, TimeRange, read_changes
-from etl.read.overview import Summary, read_summary
+from etl.read.overview import Summary, ended_by, read_summary
 from etl.store import schema
 from etl.store.engine import begin_reading, database_errors
 
@@ -94,8 +94,7 @@ def _source_url(connection: Connection, run_id: int) -> str | None:
 
 def _syncs(connection: Connection, account_id: int, now: datetime) -> tuple[AccountSync, ...]:
     syncs = schema.account_syncs
-    known = and_(syncs.c.started_at <= now, or_(syncs.c.observed_at.is_(None), syncs.c.observed_at <= now))
-    mine = select(syncs).where(syncs.c.account_id == account_id, known)
+    mine = select(syncs).where(syncs.c.account_id == account_id, *ended_by(now))
     rows = connection.execute(mine.order_by(syncs.c.started_at.desc(), syncs.c.run_id.desc()).limit(SYNCS))
     return tuple(
         AccountSync(

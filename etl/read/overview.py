@@ -147,14 +147,14 @@ def _runs(connection: Connection, now: datetime) -> tuple[RunSummary, ...]:
     rows = connection.execute(last_runs(now).limit(RUNS)).all()
     syncs = schema.account_syncs.c
     counts = select(syncs.run_id, syncs.status, func.count(), func.sum(syncs.rows_opened), func.sum(syncs.rows_closed))
-    counts = counts.where(syncs.run_id.in_([r.run_id for r in rows]), *_ended_by(now)).group_by(
+    counts = counts.where(syncs.run_id.in_([r.run_id for r in rows]), *ended_by(now)).group_by(
         syncs.run_id, syncs.status
     )
     by_status = {(run_id, status): figures for run_id, status, *figures in connection.execute(counts)}
     return tuple(_run_summary(row, now, by_status) for row in rows)
 
 
-def _ended_by(now: datetime) -> tuple[Any, ...]:
+def ended_by(now: datetime) -> tuple[Any, ...]:
     """Conditions for account syncs that were known at `now`: those with a later observation were not."""
     syncs = schema.account_syncs.c
     return (syncs.started_at <= now, or_(syncs.observed_at.is_(None), syncs.observed_at <= now))

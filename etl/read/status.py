@@ -206,12 +206,7 @@ def _unreachable_since(connection: Connection, now: datetime, account_ids: Seque
 
 def run_then(row: Row[Any], now: datetime) -> LastRun:
     """The run as known at `now`: a run that finished later was still running."""
-    if row.finished_at is not None and row.finished_at > now:
-        running = RunStatus.RUNNING.value
-        return LastRun(
-            run_id=row.run_id, status=running, started_at=row.started_at, finished_at=None, exit_code=None, error=None
-        )
-    return LastRun(
+    known = LastRun(
         run_id=row.run_id,
         status=row.status,
         started_at=row.started_at,
@@ -219,3 +214,6 @@ def run_then(row: Row[Any], now: datetime) -> LastRun:
         exit_code=row.exit_code,
         error=row.error,
     )
+    if known.finished_at is None or known.finished_at <= now:
+        return known
+    return replace(known, status=RunStatus.RUNNING.value, finished_at=None, exit_code=None, error=None)
