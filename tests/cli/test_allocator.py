@@ -52,10 +52,10 @@ def _arenas(agency: Source, folder: Path, **more: str) -> int:
 
 
 def test_threads_of_a_sync_share_arenas(agency: Source, clean: Path) -> None:
-    """Threads that begin in a sync share few arenas, so that what one gives back serves the others."""
+    """Threads that begin in a sync share few arenas, so that memory freed by one is used by the others."""
     assert _arenas(agency, clean) <= ARENAS
 
 
 def test_arenas_set_by_hand_are_left_alone(agency: Source, clean: Path) -> None:
-    """Whoever says in the environment how many arenas there may be has them."""
+    """A number of arenas that is set in the environment stays in force."""
     assert _arenas(agency, clean, MALLOC_ARENA_MAX="6") > ARENAS

@@ -53,7 +53,7 @@ def web() -> Iterator[str]:
 
 @dataclass
 class Setup:
-    """What a case may bend: the source, the folder, a database server."""
+    """Parts that a case may spoil: the source, the folder, a database server."""
 
     source: Source
     folder: Path
@@ -153,7 +153,7 @@ class Setup:
 
 @dataclass(frozen=True)
 class Case:
-    """A way to go wrong, its exit code, and what the line says of cause and remedy."""
+    """A fault, its exit code, and the cause and remedy in the error line."""
 
     bend: Callable[[Setup], list[str]]
     code: int

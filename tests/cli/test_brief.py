@@ -92,7 +92,7 @@ def test_brief_sync_and_status_name_who_needs_attention(agency: Source, vnsync: 
 
 @pytest.mark.parametrize("command", ["sync", "status"])
 def test_brief_is_for_json(vnsync: Run, command: str) -> None:
-    """Without `--output json` it is a usage error that says so."""
+    """Without `--output json` it is a usage error that names the option."""
     done = vnsync(command, "--brief")
     assert done.code == 2
     assert "--output json" in done.err

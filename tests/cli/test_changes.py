@@ -42,7 +42,7 @@ def _asked(vnsync: Run, *arguments: str) -> Outcome:
 
 
 def test_totals_first(days: Source, vnsync: Run) -> None:
-    """How many changes of what, by account; no details unless asked for."""
+    """Counts of changes by account and kind; details only with --details."""
     done = _asked(vnsync)
     assert (done.code, done.err) == (0, "")
     assert done.out.startswith("3 changes, observed after ")
@@ -114,7 +114,7 @@ def test_one_account_and_nothing_changed(days: Source, vnsync: Run) -> None:
     ],
 )
 def test_bad_input_gets_one_line_and_exit_2(arguments: tuple[str, ...], words: str, vnsync: Run) -> None:
-    """Moments that have not come or that nobody observed, windows that are none, unknown accounts."""
+    """Future moments, moments before the first observation, empty time ranges, unknown accounts."""
     done = vnsync("changes", *arguments)
     assert (done.code, done.out) == (2, "")
     assert words in done.error

@@ -51,7 +51,7 @@ def test_demo_lives_through_consecutive_days(vnsync: Run) -> None:
 
 @pytest.mark.usefixtures("small")
 def test_demo_s_figures_are_the_changes(vnsync: Run) -> None:
-    """What a day is said to have added and removed is what the numbers' history holds."""
+    """The counts of numbers added and removed on a day equal the numbers' history."""
     done = vnsync("demo", "--output", "json").json
     with closing(sqlite3.connect("vnsync-demo.db")) as connection:
         for day in done["days"][1:]:

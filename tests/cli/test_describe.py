@@ -34,7 +34,7 @@ def _columns(tables: list[dict[str, Any]]) -> dict[str, list[str]]:
 
 
 def test_json_has_all_parts_of_every_sentence(describe: Callable[..., str]) -> None:
-    """Keys, types of both databases, what null means, the API's field, and whether a column is personal."""
+    """Keys, types of both databases, the meaning of null, the API's field, and whether a column is personal."""
     found = json.loads(describe("--format", "json"))["relations"]
     assert _columns(found) == NAMES
     numbers = next(each for each in found if each["name"] == "virtual_numbers")
@@ -106,7 +106,7 @@ def test_an_unknown_format_is_a_usage_error(capsys: pytest.CaptureFixture[str]) 
 
 @pytest.mark.parametrize("format_", ["markdown", "dbt", "datasette", "openlineage", "json"])
 def test_output_json_is_one_object(format_: str, describe: Callable[..., str]) -> None:
-    """As of every command; what is JSON by itself is not wrapped in a text."""
+    """One object, as from every command; a format that is JSON itself is not wrapped in a string."""
     plain = describe("--format", format_)
     found = json.loads(describe("--format", format_, "--output", "json"))
     assert found["format"] == format_

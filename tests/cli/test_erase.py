@@ -1,4 +1,4 @@
-"""`vnsync erase`: says what it would do, does it when told to, and refuses what is not there."""
+"""`vnsync erase`: shows the erasure, does it with --yes, and refuses an unknown number."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def test_it_waits_for_the_days_points(agency: Source) -> None:
 
 
 def test_a_failure_that_may_pass_is_tried_again(agency: Source) -> None:
-    """The roster cannot be read once: a line says so, and the next beat publishes."""
+    """The roster cannot be read once: one line reports it, and the next beat publishes."""
     agency.api.faults.add(error("brand_new_error"), times=1, method="get.customer_users")
     with _staying(agency) as staying:
         (line,) = _lines(staying, 1)

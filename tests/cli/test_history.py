@@ -60,7 +60,7 @@ def test_by_phone_and_for_machines(renamed: tuple[Source, int, int], vnsync: Run
 
 
 def test_as_of_is_told_and_knows_nothing_later(renamed: tuple[Source, int, int], vnsync: Run) -> None:
-    """Between the two syncs, the campaign has its first name only, and what is open ends `then`."""
+    """Between the two syncs, the campaign has its first name only, and open periods end with `then`."""
     _, number, campaign = renamed
     with later():
         moment = (SystemClock().now() - timedelta(hours=20)).isoformat()
@@ -114,7 +114,7 @@ def test_status_as_of_is_what_it_would_have_said(renamed: tuple[Source, int, int
 
 
 def test_a_time_that_is_shown_holds_what_stands_beside_it(renamed: tuple[Source, int, int], vnsync: Run) -> None:
-    """Pasted back as --as-of, each shown time finds what it is shown beside, the first one too."""
+    """Each shown time, used as --as-of, finds the state that it is shown with, the first one too."""
     _, number, campaign = renamed
     with later():
         done = vnsync("history", number)

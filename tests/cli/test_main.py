@@ -42,7 +42,7 @@ def test_help_and_version_import_nothing_heavy(arguments: list[str]) -> None:
 
 @pytest.mark.parametrize("name", EVERY, ids=" ".join)
 def test_every_help_shows_examples(name: list[str], vnsync: Run) -> None:
-    """Each command's help says what it does and how it is called, on lines that fit."""
+    """Each command's help has a description and examples, on lines that fit."""
     done = vnsync(*name, "--help")
     assert done.code == 0
     assert f"Usage: vnsync {' '.join(name)}" in done.out
@@ -126,7 +126,7 @@ def test_debug_adds_the_traceback_without_locals(vnsync: Run) -> None:
 
 
 def test_error_is_json_when_the_log_is(vnsync: Run) -> None:
-    """Whoever reads stderr as JSON also reads the error as JSON, even one in the settings themselves."""
+    """With JSON logs the error is JSON as well, even one in the settings themselves."""
     for extra, variables in ((["--log-format", "json"], {}), ([], {"VNSYNC_LOG_FORMAT": "json"})):
         done = vnsync("sync", "--api-url", "http://example.com", *extra, **variables)
         told = json.loads(done.error)
@@ -135,7 +135,7 @@ def test_error_is_json_when_the_log_is(vnsync: Run) -> None:
 
 
 def test_error_shows_untrusted_text_escaped(vnsync: Run) -> None:
-    """A newline or an escape sequence in what is quoted cannot make a second line or move the cursor."""
+    """A newline or an escape sequence in quoted text cannot make a second line or move the cursor."""
     done = vnsync("config", "--log-level", "x\nvnsync: all is well\x1b[2J\u202e")
     assert done.code == 78
     assert "\x1b" not in done.error
@@ -168,7 +168,7 @@ def test_reader_that_goes_away_is_no_fault(process: Run) -> None:
 
 
 def test_data_outcome_stands_when_the_reader_goes_away(agency: Source, process: Run) -> None:
-    """A sync whose output nobody reads any more ends with the code of its data, not with the pipe's."""
+    """A sync whose output pipe is closed ends with the code of its data, not with the pipe's."""
     agency.world.block(agency.world.customer_ids[0])
     reading, writing = os.pipe()
     os.close(reading)

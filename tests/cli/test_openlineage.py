@@ -78,7 +78,7 @@ def test_start_and_complete(warehouse_url: str, agency: Source, vnsync: Run) -> 
 
 
 def test_names_and_schemas_are_those_of_the_database(warehouse_url: str, agency: Source, vnsync: Run) -> None:
-    """By OpenLineage's naming for PostgreSQL, by the file for SQLite; the columns are what the database has."""
+    """By OpenLineage's naming for PostgreSQL, by the file for SQLite; columns as in the database."""
     assert vnsync("sync", "--openlineage-file", FILE, "--database-url", warehouse_url, *agency.options).code == 0
     engine = open_warehouse(warehouse_url)
     output = next(o for o in events()[0]["outputs"] if o["name"].endswith("virtual_number_scenarios_closed"))
@@ -129,7 +129,7 @@ def test_a_later_day_tells_what_it_closed(agency: Source, vnsync: Run) -> None:
 
 
 def test_fail_has_the_cause(agency: Source, vnsync: Run) -> None:
-    """An account that failed beside a published one: FAIL with the line of the error, and the rows all the same."""
+    """One account failed and another was published: FAIL with the error line, and the published rows."""
     agency.world.block(agency.world.customer_ids[1], "forbidden")
     done = vnsync("sync", "--openlineage-file", FILE, *agency.options)
     event = events()[-1]
@@ -146,7 +146,7 @@ def test_fail_has_the_cause(agency: Source, vnsync: Run) -> None:
     [(("--api-token-file", "none"), 78), (("--database-url", "postgresql://u@127.0.0.1:1/d"), 69)],
 )
 def test_what_ends_it_early_is_told(agency: Source, vnsync: Run, options: tuple[str, ...], code: int) -> None:
-    """START and FAIL, without the tables that nobody could ask for."""
+    """START and FAIL, without tables, because the database could not be asked."""
     assert vnsync("sync", "--openlineage-file", FILE, *agency.options, *options).code == code
     start, fail = events()
     assert (start["eventType"], fail["eventType"], fail["outputs"]) == ("START", "FAIL", [])
@@ -178,7 +178,7 @@ def test_to_a_server(agency: Source, vnsync: Run, server: Monitor) -> None:
 
 
 def test_a_refused_event_is_a_notice(agency: Source, vnsync: Run, server: Monitor) -> None:
-    """The run is what it is; the key is not in any output."""
+    """The run's outcome is unchanged; the key is in no output."""
     server.status = 403
     done = vnsync("sync", "-v", *agency.options, OPENLINEAGE_URL=server.url, OPENLINEAGE_API_KEY=KEY)
     assert done.code == 0

@@ -1,4 +1,4 @@
-"""`VNSYNC_PING_URL`: a check is told of each sync, and decides nothing."""
+"""`VNSYNC_PING_URL`: a monitoring check is pinged for each sync, and cannot change its outcome."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SECRET = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
 
 @pytest.fixture
 def monitor() -> Iterator[Monitor]:
-    """A check that is told of pings."""
+    """A monitoring check that records pings."""
     with listening() as one:
         yield one
 
@@ -68,7 +68,7 @@ def test_the_exit_code_follows_a_failure(agency: Source, vnsync: Run, monitor: M
 def test_it_is_told_around_the_whole_command(
     agency: Source, vnsync: Run, monitor: Monitor, options: tuple[str, ...], code: int
 ) -> None:
-    """Also what ends the command before a run begins is told, by its exit code."""
+    """An error before a run begins is pinged as well, with its exit code."""
     done = vnsync("sync", *agency.options, *options, VNSYNC_PING_URL=f"{monitor.url}/{SECRET}")
     assert (done.code, monitor.paths) == (code, [f"/{SECRET}/start", f"/{SECRET}/{code}"])
 
@@ -99,7 +99,7 @@ def test_other_commands_ping_nobody(agency: Source, vnsync: Run, monitor: Monito
 
 @pytest.mark.parametrize("status", [301, 404, 500])
 def test_a_refusal_is_a_notice(agency: Source, vnsync: Run, monitor: Monitor, status: int) -> None:
-    """One line, which names the setting and not its value; the run is what it is."""
+    """One line, which names the setting and not its value; the run's outcome is unchanged."""
     monitor.status = status
     done = vnsync("sync", *agency.options, "--log-format", "json", VNSYNC_PING_URL=f"{monitor.url}/{SECRET}")
     told = [line for line in done.err.splitlines() if "VNSYNC_PING_URL" in line]
@@ -203,7 +203,7 @@ def test_too_many_messages_are_dropped(monitor: Monitor) -> None:
 
 
 def test_reasons_hold_no_address() -> None:
-    """What a library says of a URL is not repeated."""
+    """A library's message about a URL is not repeated."""
     for url in (f"http://127.0.0.1:1/{SECRET}", f"http://[{SECRET}", f"https://{SECRET}\x00.example/"):
         with pytest.raises(Undelivered) as caught:
             post(url)

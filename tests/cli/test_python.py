@@ -69,7 +69,7 @@ def phone_of(synced: Synced) -> tuple[int, int, str]:
 
 
 def test_a_sync_returns_the_result_of_its_run(synced: Synced) -> None:
-    """A frozen dataclass, with each account that was published, and what changed in each table."""
+    """A frozen dataclass with each published account and the changes of each table."""
     assert synced.first.status is vnsync.RunStatus.SUCCEEDED
     assert synced.first.exit_code == 0
     assert [a.account_id for a in synced.first.accounts] == sorted(synced.source.world.customer_ids)
@@ -101,7 +101,7 @@ def test_the_past_is_answered_as_it_was_known(synced: Synced) -> None:
 
 
 def test_changes_are_those_of_the_second_sync(synced: Synced) -> None:
-    """After the first run ended: each belongs to the second, and is also in what changed in one of the accounts."""
+    """Changes after the first run belong to the second, and are also those of one of the accounts."""
     found = vnsync.changes(start=synced.first.finished_at, database_url=synced.url)
     assert found
     assert {c.run_id for c in found} == {synced.last.run_id}
@@ -239,7 +239,7 @@ def test_a_row_that_was_edited_is_named(agency: Source, sqlite_warehouse: Engine
 
 
 def _texts(error: BaseException) -> Iterator[str]:
-    """What a traceback with local variables shows of this module and of what it calls, down to the network."""
+    """Local variables of a traceback, in this module and everything that it calls, down to the network."""
     trace = error.__traceback__
     while trace is not None:
         if "tests" not in trace.tb_frame.f_code.co_filename:
@@ -276,7 +276,7 @@ def test_a_database_password_is_in_no_error() -> None:
 
 
 def _process() -> dict[str, object]:
-    """What a library could leave behind in a process."""
+    """State of the process that a library could change."""
     loggers = [logging.getLogger(), *(logging.getLogger(name) for name in logging.root.manager.loggerDict)]
     handlers = [h for logger in loggers for h in logger.handlers if not isinstance(h, logging.NullHandler)]
     before = os.umask(0)
@@ -301,7 +301,7 @@ def _process() -> dict[str, object]:
 def test_nothing_is_printed_and_nothing_is_left(
     agency: Source, warehouse_url: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Environment, signals, logging, locale, collector, limits, threads, files and the allocator are as before."""
+    """Environment, signals, logging, locale, collector, limits, threads, files and allocator are unchanged."""
     monkeypatch.setattr(allocator, "few_arenas", lambda: pytest.fail("the allocator was set"))
     given: dict[str, Any] = {"api_url": agency.url, "api_token": TOKEN, "database_url": warehouse_url}
     vnsync.sync(**given)  # imports what is needed
@@ -410,7 +410,7 @@ def test_names_for_type_checkers_are_those_at_run_time() -> None:
 
 
 def test_arguments_have_the_names_of_the_settings() -> None:
-    """`sync` takes every setting but those of the command (log, pings, lineage); the others what concerns them."""
+    """`sync` takes every setting except the command's own (log, pings, lineage); the others take theirs."""
     given = {name for name in inspect.signature(vnsync.sync).parameters if name in DECLARED}
     assert given == DECLARED.keys() - {"log_format", "log_level", "ping_url", "openlineage_file"}
     for function in (vnsync.history, vnsync.changes, vnsync.status):
@@ -429,7 +429,7 @@ def test_every_error_that_is_documented_can_be_caught(name: str) -> None:
 
 @pytest.mark.parametrize("how", ["first on the path", "installed over it"])
 def test_another_package_etl_is_told_in_one_line(tmp_path: Path, how: str) -> None:
-    """Whether it comes first or has replaced the files: exit 78 with its path and the way out; its use says so, too."""
+    """First on the path, or in place of the files: exit 78 with path and remedy; from Python, ImportError."""
     home = tmp_path / "site"
     shutil.copytree(ROOT / "etl", home / "etl", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "vnsync.py", home)

@@ -1,4 +1,4 @@
-"""`vnsync db rebind`, and what commands say at the installation that a warehouse does not belong to."""
+"""`vnsync db rebind`, and the errors of commands that ask another installation."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_doctor_finds_the_other_installation(synced: Source, other: Source, vnsy
 
 @pytest.mark.fault("A01")
 def test_a_rebind_is_said_then_done(synced: Source, other: Source, vnsync: Run) -> None:
-    """Without --yes it says what would change; with it the other installation is synced, and the old one refused."""
+    """Without --yes it shows the change; with it the other installation is synced, and the old one refused."""
     before, after = origin_of(synced.url), origin_of(other.url)
     said = vnsync("db", "rebind", "--to", other.url)
     assert (said.code, said.err) == (0, "")

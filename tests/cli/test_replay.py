@@ -1,4 +1,4 @@
-"""`vnsync replay`: what it prints, its exit codes, and what it leaves alone."""
+"""`vnsync replay`: output, exit codes, and files that it does not touch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def kept(agency: Source, vnsync: Run) -> Source:
 
 @pytest.mark.usefixtures("kept")
 def test_an_agents_archive_begun_later(vnsync: Run) -> None:
-    """Compared over the time that both know: nothing differs, and that is said. Replayed, it says what it lacks."""
+    """Compared over the common time nothing differs, as reported; a replay names the missing part."""
     compared = vnsync("replay", "kept", "--diff")
     assert compared.code == 0
     last = compared.out.splitlines()[-1]
@@ -68,7 +68,7 @@ def test_a_damaged_archive(vnsync: Run) -> None:
 
 
 def test_a_number_erased_from_the_warehouse(kept: Source, vnsync: Run) -> None:
-    """It is told as erased, and nobody is advised to replay into a new database, which would bring it back."""
+    """It is reported as erased, without the advice to replay into a new database, which would restore it."""
     account = kept.world.customer_ids[0]
     number = kept.world.numbers(account)[0]
     assert vnsync("erase", "--account", account, "--number", number, "--yes").code == 0

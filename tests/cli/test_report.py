@@ -25,7 +25,7 @@ def synced(agency: Source, vnsync: Run) -> Iterator[Source]:
 
 @pytest.mark.usefixtures("synced")
 def test_a_page_for_its_owner_alone(vnsync: Run, clean: Path) -> None:
-    """One file, mode 0600, and nothing beside it; its size and the accounts are told, to machines too."""
+    """One file, mode 0600, and no other; size and accounts are printed, as JSON too."""
     before = set(clean.iterdir())
     done = vnsync("report", "--out", "report.html", "--output", "json")
     page = clean / "report.html"
@@ -85,7 +85,7 @@ def test_an_earlier_report_is_replaced_and_nothing_else(vnsync: Run, clean: Path
 
 @pytest.mark.usefixtures("synced")
 def test_a_full_disk_leaves_the_earlier_report(vnsync: Run, clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No space left at the last moment: exit 74, what was there is there, and no rest is left beside it."""
+    """No space left at the last moment: exit 74, the earlier file stays, and no temporary file is left."""
     assert vnsync("report", "--out", "r.html").code == 0
     before, names = (clean / "r.html").read_bytes(), set(clean.iterdir())
 

@@ -81,7 +81,7 @@ def test_config_reads_the_file(vnsync: Run, clean: Path) -> None:
 
 
 def test_db_up_and_down(empty_url: str, vnsync: Run) -> None:
-    """An empty database is upgraded, told to be current, and emptied again; on both databases."""
+    """An empty database is upgraded, reported as current, and emptied again, on both databases."""
     where = ("--database-url", empty_url)
     assert "is empty" in vnsync("db", "current", *where).out
     made = vnsync("db", "upgrade", "--output", "json", *where).json
@@ -126,7 +126,7 @@ def test_doctor_finds_all_well(agency: Source, vnsync: Run, warehouse_url: str) 
 
 
 def test_doctor_names_accounts_that_the_token_does_not_reach(agency: Source, vnsync: Run) -> None:
-    """Synced once, with another token for all that is known: a warning, for somebody may have chosen the wrong one."""
+    """Accounts that this token does not reach: a warning, because it may be the wrong token."""
     first, second = agency.world.customer_ids
     assert vnsync("sync", "--account", second, *agency.options).code == 0
     assert vnsync("sync", "--account", first, *agency.options).code == 0
@@ -175,7 +175,7 @@ def test_doctor_warns_of_loose_secrets(agency: Source, vnsync: Run) -> None:
 
 
 def test_doctor_exits_with_the_first_failure_s_code(vnsync: Run) -> None:
-    """Nothing is set and the database is down: both are told, the exit code is that of the first."""
+    """Nothing is set and the database is down: both are reported, with the exit code of the first."""
     done = vnsync("doctor", "--output", "json", "--database-url", "postgresql://u@127.0.0.1:1/d")
     assert [(c["check"], c["exit_code"]) for c in done.json["checks"] if c["state"] == "fail"] == [
         ("token", 78),

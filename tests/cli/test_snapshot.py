@@ -95,6 +95,6 @@ def test_a_snapshot_says_its_formats(now: str, vnsync: Run) -> None:
 
 
 def test_where_vnsync_is_no_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Installed elsewhere, what is named is a package that every index has."""
+    """Outside a checkout, the remedy names a package that every index has."""
     monkeypatch.setattr("etl.__file__", "/opt/vnsync/lib/python3.11/site-packages/etl/__init__.py")
     assert "`pip install pyarrow`" in how_to_install()

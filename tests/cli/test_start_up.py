@@ -1,4 +1,4 @@
-"""What starting costs: nothing heavy is imported before a command needs it, and some of it never."""
+"""Start-up: heavy modules are imported only when a command needs them, and some never."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def test_one_stale_account_is_enough(synced: Source, vnsync: Run) -> None:
 
 @pytest.mark.parametrize("prepare", ["tables", "no tables"])
 def test_nothing_was_ever_synced(prepare: str, vnsync: Run, new_postgresql: Callable[[], str]) -> None:
-    """Without --max-age that is told; with it, it is stale; of an earlier moment nobody knows."""
+    """Without --max-age the status says so; with it, the exit code is 75; an earlier moment is refused."""
     where = ("--database-url", new_postgresql())
     if prepare == "tables":
         vnsync("db", "upgrade", *where)
@@ -103,7 +103,7 @@ def test_a_file_that_is_not_there_is_no_warehouse(options: tuple[str, ...], vnsy
 
 @pytest.mark.usefixtures("synced")
 def test_before_the_first_observation(vnsync: Run) -> None:
-    """Nobody knows how fresh it was then: exit 2, as with every command that takes --as-of."""
+    """The state then is unknown: exit 2, as with every command that takes --as-of."""
     done = vnsync("status", "--as-of", "2020-01-01")
     assert (done.code, done.out) == (2, "")
     assert "before the first observation" in done.error
@@ -133,7 +133,7 @@ def test_a_customer_that_left_keeps_no_monitor_red(warehouse_url: str, agency: S
 
 
 def test_a_customer_that_came_back_counts_again(synced: Source, vnsync: Run) -> None:
-    """`left` is what the last sync found, and no more."""
+    """`left` is the finding of the last sync only."""
     first = synced.world.customer_ids[0]
     customer = synced.world.customer(first)
     synced.world.remove_customer(first)
@@ -146,7 +146,7 @@ def test_a_customer_that_came_back_counts_again(synced: Source, vnsync: Run) -> 
 
 
 def test_failed_account_keeps_its_last_good_observation(synced: Source, vnsync: Run) -> None:
-    """The age is that of what was published; the last sync's failure is told, with what to do."""
+    """The age is that of the last publication; the failure of the last sync is shown, with its remedy."""
     first = synced.world.customer_ids[0]
     before = vnsync("status", "--output", "json").json["accounts"][0]
     synced.world.block(first)
@@ -160,7 +160,7 @@ def test_failed_account_keeps_its_last_good_observation(synced: Source, vnsync: 
 
 
 def test_held_account_says_how_to_approve(synced: Source, vnsync: Run) -> None:
-    """An account that the mass-close guard held is told with the command that approves."""
+    """An account that the mass-close guard held is shown with the command that approves."""
     first = synced.world.customer_ids[0]
     for number in synced.world.numbers(first)[:29]:
         synced.world.remove(first, number)

@@ -50,7 +50,7 @@ def claimed(url: str, source: Source, account_id: int) -> Iterator[None]:
 
 
 def test_sums_and_series_by_account(warehouse_url: str, agency: Source, vnsync: Run) -> None:
-    """What was observed when, how many numbers, and the run: in sums, and for each account with its name apart."""
+    """Observations, numbers and the run, as sums and by account; names are in a series of their own."""
     where = ("--database-url", warehouse_url)
     first, second = agency.world.customer_ids
     before = SystemClock().now().timestamp()
@@ -97,7 +97,7 @@ def test_what_needs_attention(warehouse_url: str, agency: Source, vnsync: Run) -
 
 
 def test_points_left_of_the_day(warehouse_url: str, agency: Source, vnsync: Run) -> None:
-    """Of a token whose processes share its points: what is left of how many, and until when; nothing once that passed.
+    """Shared points of a token: left, limit and reset; no series once the reset has passed.
 
     The token's label tells nothing of the token.
     """
@@ -146,7 +146,7 @@ def test_nothing_was_ever_synced(new_postgresql: Callable[[], str], vnsync: Run)
 
 
 def test_without_a_warehouse_nothing_is_printed(vnsync: Run) -> None:
-    """Exit 78 as ever, so that `&&` leaves the last figures in place."""
+    """Exit 78 and no output, so that `&&` leaves the last figures in place."""
     done = vnsync("status", "--output", "prometheus")
     assert (done.code, done.out) == (78, "")
 

@@ -1,4 +1,4 @@
-"""`vnsync sync`: what it prints, what it exits with, and what it leaves alone."""
+"""`vnsync sync`: output, exit codes, and state that it does not touch."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_json_is_one_object_with_the_contract_s_fields(agency: Source, vnsync: R
 
 
 def terminal_text(descriptor: int) -> bytes:
-    """What was drawn since the last look; empty when the other side has gone."""
+    """Text drawn since the last call; empty when the other end is closed."""
     try:
         return os.read(descriptor, 65_536)
     except OSError:
@@ -89,7 +89,7 @@ def test_progress_on_a_terminal(agency: Source, process: Run) -> None:
 
 
 def test_details_show_each_table(agency: Source, vnsync: Run) -> None:
-    """With --details, what changed is shown table by table."""
+    """With --details, changes are shown table by table."""
     done = vnsync("sync", "--details", *agency.options)
     first = agency.world.customer_ids[0]
     assert any(line.split() == [str(first), "virtual_numbers", "30", "0", "0"] for line in done.out.splitlines())
@@ -141,7 +141,7 @@ def test_customer_s_own_token(customer: Source, vnsync: Run) -> None:
 
 
 def test_one_account_s_failure_is_exit_3_and_one_error_line(agency: Source, vnsync: Run) -> None:
-    """The others are published; the error names the account, the cause, the remedy, what is published, and the run."""
+    """The others are published; the error names the account, cause, remedy, published accounts and the run."""
     first = agency.world.customer_ids[0]
     agency.world.block(first, "ip_not_whitelisted")
     done = vnsync("sync", "--output", "json", "--log-level", "error", *agency.options)

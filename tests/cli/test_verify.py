@@ -1,4 +1,4 @@
-"""`vnsync verify`: what it prints, its exit codes, and what it says to bad input."""
+"""`vnsync verify`: output, exit codes, and errors for bad input."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_sound_warehouse(vnsync: Run) -> None:
 
 @pytest.mark.usefixtures("synced")
 def test_machines_get_instants_as_from_every_command(vnsync: Run) -> None:
-    """`observed_at` is ISO 8601 in UTC, the very text that `status` tells."""
+    """`observed_at` is ISO 8601 in UTC, the same text as in `status`."""
     (observed,) = (a["observed_at"] for a in vnsync("status", "--output", "json").json["accounts"])
     assert observed.endswith("Z")
     assert [a["observed_at"] for a in vnsync("verify", "--output", "json").json["accounts"]] == [observed]
@@ -93,7 +93,7 @@ def test_a_snapshot(vnsync: Run) -> None:
 
 
 def test_an_archive(customer: Source, vnsync: Run) -> None:
-    """An archive is verified against its manifests, and its head is told; a lost response is named, with exit 70."""
+    """An archive is verified against its manifests, and its head printed; a lost response is named, with exit 70."""
     assert vnsync("sync", "--archive", "kept", *customer.options).code == 0
     done = vnsync("verify", "kept")
     assert done.code == 0
@@ -107,7 +107,7 @@ def test_an_archive(customer: Source, vnsync: Run) -> None:
 
 
 def test_an_archives_head(customer: Source, vnsync: Run) -> None:
-    """The head that `verify` tells is asked for later, with its run or alone; runs cut off the end are missed by it."""
+    """A printed head is required later, with its run or alone; it is missing if runs were cut off the end."""
     for _ in range(2):
         assert vnsync("sync", "--archive", "kept", *customer.options).code == 0
     told = vnsync("verify", "kept").out

@@ -1,4 +1,4 @@
-"""docs/chain.md: what it lists as not sealed is what the tampering campaign lets pass, column by column."""
+"""docs/chain.md: the columns listed as not sealed are those whose tampering is not found."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def lived(warehouse: Engine) -> Rig:
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: path.name)
 def test_each_program_compiles_and_is_described(program: Path) -> None:
-    """It is Python, begins with what it is for, and has a row in the page."""
+    """It is Python, begins with its purpose, and has a row in the page."""
     code = compile(program.read_text(encoding="utf-8"), str(program), "exec")
     assert code.co_consts[0].split("\n")[0].endswith(".")
     assert re.search(rf"^\| `{program.name}` \|", (EXAMPLES / "README.md").read_text(encoding="utf-8"), re.MULTILINE)

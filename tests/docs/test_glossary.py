@@ -15,7 +15,7 @@ PAGE = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
 
 
 def retired_words() -> set[str]:
-    """The words of the last table's first column, without the remarks after a comma that say of what."""
+    """Words of the last table's first column, without the remarks after a comma."""
     rows = re.findall(r"^\| ([^|]+?) \|", PAGE.partition("## Retired words")[2], re.MULTILINE)
     return {re.sub(r"\W", "", word) for row in rows if row not in ("not", "---") for word in _without_remark(row)}
 

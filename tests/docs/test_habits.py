@@ -39,7 +39,7 @@ def _fixtures(source: str) -> set[str]:
 
 
 def _imported(source: str) -> Iterator[tuple[str, str]]:
-    """What a module imports: another module, and the name that it takes from there."""
+    """Imports of a module: another module, and the imported name."""
     for node in ast.parse(source).body:
         if isinstance(node, ast.ImportFrom):
             yield from ((node.module or "", alias.name) for alias in node.names)
@@ -68,7 +68,7 @@ def ignores_without_reason(source: str) -> list[int]:
 
 
 def test_an_imported_fixture_is_found() -> None:
-    """One of another test's file, and whatever is taken from a conftest; not what is no fixture."""
+    """A fixture of another test file, and any name of a conftest; other functions are not reported."""
     assert imported_fixtures(PLANTED) == {
         "tests.here.test_two: desk",
         "tests.here.test_three: anything",
@@ -93,6 +93,6 @@ def test_an_ignore_without_its_reason_is_found() -> None:
 
 
 def test_each_ignored_type_has_its_reason() -> None:
-    """In tests and benchmarks: what is ignored, and why, on the line itself."""
+    """In tests and benchmarks the line itself has the ignored code and the reason."""
     found = {name: ignores_without_reason(source) for name, source in _sources("tests", "benchmarks").items()}
     assert {name: lines for name, lines in found.items() if lines} == {}

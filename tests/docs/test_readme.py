@@ -1,4 +1,4 @@
-"""What the README says is so: its SQL answers, its commands and settings exist, its exit codes are the program's."""
+"""The README is correct: its SQL runs, its commands and settings exist, its exit codes are the program's."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_commands_that_the_readme_names_exist(command: str) -> None:
 
 
 def test_first_screen_says_how_to_install() -> None:
-    """With uv, pipx or pip, beside the two commands."""
+    """With uv, pipx or pip, next to the two make commands."""
     screen = "\n".join(README.splitlines()[:30])
     for command in ("make demo", "make test", "uv tool install .", "pipx install .", "pip install ."):
         assert re.search(rf"^{re.escape(command)}\b|^{re.escape(command)}$", screen, re.MULTILINE)

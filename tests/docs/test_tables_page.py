@@ -1,4 +1,4 @@
-"""docs/tables.md is what `vnsync describe` writes, and names every table, view and column."""
+"""docs/tables.md equals the output of `vnsync describe`, and names every table, view and column."""
 
 from __future__ import annotations
 

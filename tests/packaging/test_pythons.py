@@ -23,7 +23,7 @@ def _stand_in(folder: Path, name: str, body: str) -> Path:
 
 
 def _found(path: Path, *arguments: str) -> list[str]:
-    """What is printed where these folders are all that there is."""
+    """Output of the script if these are the only folders."""
     command = [sys.executable, str(ROOT / ".ci" / "pythons.py"), *arguments]
     environment = {"PATH": str(path), "PYENV_ROOT": str(path / "pyenv")}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)

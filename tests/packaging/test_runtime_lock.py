@@ -23,7 +23,7 @@ def _needed(name: str) -> set[str]:
 
 
 def test_what_runs_is_there_with_all_that_it_requires() -> None:
-    """Each direct dependency, and what the installed packages say that they require."""
+    """Each direct dependency, and the declared requirements of the installed packages."""
     names = _names()
     assert {"alembic", "click", "httpx", "msgspec", "psycopg-binary", "rich", "sqlalchemy", "tenacity"} <= names
     for name in ("alembic", "httpx", "rich", "sqlalchemy", "hatchling"):

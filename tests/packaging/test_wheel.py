@@ -1,4 +1,4 @@
-"""The built wheel stands alone: what it needs travels inside it."""
+"""The built wheel is complete: it contains all files that it needs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bin folder of a new environment that holds the wheel, and, beside it, only what the lock has installed here.
+    """The bin folder of a new environment with the wheel and the locked dependencies of this one.
 
     The dependencies are lent by a .pth file instead of being downloaded again; the checkout is not on that path.
     """

@@ -36,5 +36,5 @@ def test_values_are_counted_exactly(value: object) -> None:
 @given(st.binary(max_size=40) | st.text(st.sampled_from('a,[]{}":\\'), max_size=40).map(str.encode))
 @pytest.mark.fault("E04")
 def test_text_that_is_no_json_is_counted_too(text: bytes) -> None:
-    """What was not decoded yet may be anything: it is counted without an error, at most by its commas and brackets."""
+    """Undecoded bytes of any kind are counted without an error, at most by their commas and brackets."""
     assert not has_more_values(text, sum(map(text.count, (b",", b"[", b"{"))))

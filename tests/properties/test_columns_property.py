@@ -98,7 +98,7 @@ def test_columns_say_what_fields_say(case: tuple[Table, list[tuple[Any, ...]]]) 
 
 @given(_cases)
 def test_columns_survive_a_file(case: tuple[Table, list[tuple[Any, ...]]]) -> None:
-    """What another process sends, without the columns that are null in all rows, gives the same lines."""
+    """Rows sent by another process, without columns that are null throughout, give the same lines."""
     table, rows = case
     columns = Columns.of(table, rows)
     sent = msgspec.msgpack.decode(msgspec.msgpack.encode({name: columns.values(name) for name in columns.used}))

@@ -33,7 +33,7 @@ def _objects(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 class _Object(list[Any]):
-    """An object: a list of members, told from an array by its type."""
+    """An object: a list of members, distinguished from an array by its type."""
 
 
 trees = st.recursive(scalars, _objects, max_leaves=8)
@@ -68,7 +68,7 @@ def _character(chance: Random, character: str) -> str:
 
 
 def _written(chance: Random, value: Any, ready: dict[int, str]) -> str:
-    """JSON of a value, with spaces and escapes by chance; `ready`: what was written of some values, by identity."""
+    """JSON of a value, with random spaces and escapes; `ready`: texts of values written before, by identity."""
     if id(value) in ready:
         return ready[id(value)]
     space = chance.choice(["", " ", "\n"])
@@ -90,7 +90,7 @@ def _inside(value: Any, rows: list[Any]) -> list[_Object]:
 
 
 def _error(answer: _Object, rows: list[Any], chance: Random) -> type[VnsyncError] | None:
-    """What is raised for the answer, once with its records unknown and once with them known; the same both times."""
+    """Error for the answer, which is the same with its records unknown and known."""
     written = _written(chance, rows, {})
     body = _written(chance, answer, {id(rows): written}).encode()
     errors: set[type[VnsyncError] | None] = set()
@@ -135,7 +135,7 @@ def test_a_name_that_comes_twice_is_refused_wherever_it_stands(
 
 @pytest.mark.fault("A14")
 def test_rows_of_another_list_are_looked_at_with_the_rest() -> None:
-    """A name twice in a record is left to those who read records; where nobody does, it is refused with the rest."""
+    """A repeated name in a record is left to the record's decoder; in an unread part it is refused."""
     rows = b'[{"id": 1, "id": 2}]'
     body = b'{"id": 7, "result": {"data": ' + rows + b', "metadata": {}}}'
     assert decode(body, ID).metadata == {}

@@ -1,4 +1,4 @@
-"""Places in JSON text, compared with what a decoder makes of it."""
+"""Spans in JSON text, compared with a decoder's result."""
 
 from __future__ import annotations
 

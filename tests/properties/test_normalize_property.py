@@ -96,7 +96,7 @@ def test_order_and_duplicates_mean_nothing(twins: tuple[list[dict[str, Any]], li
 @given(st.lists(RECORD, max_size=5))
 @_runs(60)
 def test_the_tolerant_path_equals_the_fast_one(records: list[dict[str, Any]]) -> None:
-    """Taken one by one, records become what they become as a page, with the same remarks."""
+    """Records decoded one by one give the same rows and drift as a whole page."""
     sent = [_bytes(r) for r in records]
     fast_drift, slow_drift = DriftLog(), DriftLog()
     fast, slow = decode(sent, fast_drift), decoding._one_by_one(sent, slow_drift)
@@ -159,6 +159,6 @@ def test_nothing_that_was_sent_is_dropped(record: dict[str, Any]) -> None:
 @given(st.binary(max_size=60) | st.binary(max_size=20).map(lambda b: b'{"id": 5, "comment": "' + b + b'"}'))
 @_runs(60)
 def test_any_bytes_are_decoded_or_rejected(record: bytes) -> None:
-    """What is no JSON, or no UTF-8 inside, is rejected and never raises anything else."""
+    """Bytes that are not JSON or not UTF-8 are rejected without another exception."""
     decoded = decode([record], DriftLog())
     assert all(r.reason and r.path.startswith("$") for r in decoded.rejected)

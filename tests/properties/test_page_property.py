@@ -1,4 +1,4 @@
-"""A page that is compared with what is remembered is the page that it is alone, less what is as before."""
+"""A page compared with the last listing equals the page read alone, without its unchanged records."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _read(records: list[bytes], before: WindowPrint | None = None) -> Page:
 
 
 def _remembered(page: Page, unusable: int) -> WindowPrint:
-    """What a sync remembers of a page whose number `unusable` could not be used."""
+    """Memory of a page whose number `unusable` could not be used."""
     memory = IncrementalState(ListingPrint(), Normalizer(DriftLog()))
     return _taken(memory, page, unusable)
 

@@ -66,7 +66,7 @@ class Source:
         """There are points for everything."""
 
     def notice(self, _message: str) -> None:
-        """Nobody listens."""
+        """Notices are ignored."""
 
 
 def _proof(source: Source, known: list[int]) -> Proof | None:

@@ -129,7 +129,7 @@ def test_the_point_of_a_process_that_died_is_free_again() -> None:
 
 
 def test_a_state_that_cannot_be_read_is_begun_anew() -> None:
-    """An edit by hand stops nobody: the next answer tells the limits again."""
+    """An edit by hand stops no process: the next answer has the limits again."""
     source = _Source(5, None)
     process = _Process(source, "p")
     for text in ("{", "[]", "7", '{"flights": {}}'):

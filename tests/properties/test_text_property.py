@@ -1,4 +1,4 @@
-"""The encoding of what databases cannot hold, over any JSON string."""
+"""The encoding of characters that databases cannot hold, over any JSON string."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _json(text: str) -> bytes:
 @example("␀␀2400")
 @BUSY
 def test_any_string_comes_back_as_it_was_sent(text: str) -> None:
-    """Escaped as a server may: what is stored gives back exactly what was sent."""
+    """Escaped in any way: the stored text gives back exactly the text that was sent."""
     stored = msgspec.json.decode(storable(_json(text)), type=str)
     assert original(stored) == _paired(text)
 

@@ -61,7 +61,7 @@ def _listed(source: Source, known: list[int], most: int) -> list[int]:
 @given(ids=IDS, limit=LIMITS, data=st.data())
 @_runs(120)
 def test_a_standing_world_is_listed_exactly_once(ids: list[int], limit: int, data: st.DataObject) -> None:
-    """Whatever the ids, their order in the heap and what is known of them: each is taken once, in bounded requests."""
+    """For any ids, any order and any known ids, each is taken once, in a bounded number of requests."""
     heap = data.draw(st.permutations(ids))
     known = data.draw(st.lists(st.sampled_from(ids), unique=True) | IDS if ids else IDS)
     most = 20 + 12 * (len(ids) + len(known)) // limit
@@ -74,7 +74,7 @@ def test_a_standing_world_is_listed_exactly_once(ids: list[int], limit: int, dat
 def test_a_moving_world_loses_nobody_who_stays(
     ids: list[int], limit: int, known: list[int], data: st.DataObject
 ) -> None:
-    """Numbers come, go and come back between any two answers: who lives throughout is taken once, and nobody twice."""
+    """Numbers appear, vanish and return between answers: one that stays is taken once, and none twice."""
     some = st.lists(st.sampled_from(ids) if ids else st.integers(0, 9), max_size=5)
     changes = data.draw(
         st.dictionaries(st.integers(0, 30), st.tuples(some, st.lists(st.integers(0, 300), unique=True, max_size=5)))
