@@ -9,10 +9,10 @@ from __future__ import annotations
 import contextlib
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct, field
 
 from etl.archive.erasures import Erasure, Erasures, read_erasures
 from etl.archive.foreign import foreign_entries
@@ -27,8 +27,7 @@ from etl.domain.figures import counted
 from etl.errors import IntegrityBroken
 
 
-@dataclass
-class Checked:
+class Checked(Struct):
     """Result of a check. `problems`: one line each, none when the archive is intact; `notes` are not problems.
 
     `head`: the newest manifest and the digest of its bytes, if the manifest can be read. A copy that is kept elsewhere
@@ -43,8 +42,7 @@ class Checked:
     head: str | None = None
 
 
-@dataclass(frozen=True)
-class _ReadManifest:
+class _ReadManifest(Struct, frozen=True):
     """Manifest that was read to its end."""
 
     first: Run

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from etl.archive.checking import refuse_damaged
 from etl.archive.erasures import Erasure, Replaced, read_erasures, write_erasure
@@ -23,8 +24,7 @@ from etl.archive.tombstones import removed_by_any
 from etl.errors import TryLater, Usage
 
 
-@dataclass(frozen=True, kw_only=True)
-class ErasedResponses:
+class ErasedResponses(Struct, frozen=True, kw_only=True):
     """Counts of an erasure, or of a dry run: `runs` and `responses` that are erased from.
 
     `earlier`: runs that an earlier erasure of the number already erased from. `whole`: responses, by run and digest,
@@ -85,8 +85,7 @@ def _is_sealed(layout: Layout, run_id: int) -> bool:
     return scan.sealed
 
 
-@dataclass
-class _Found:
+class _Found(Struct):
     """Findings so far: runs to erase from, runs erased from earlier, and the replaced responses by former digest."""
 
     runs: set[int] = field(default_factory=set)

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from etl.archive.layout import ERASURE, Layout, listed, local_trouble, make_within, write_whole
 from etl.archive.lines import Digest, Mark
@@ -70,8 +69,7 @@ class Erasure(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return len(set(named)) < len(named) or any(p != sorted(set(p)) for p in places)
 
 
-@dataclass
-class Erasures:
+class Erasures(Struct):
     """Erasure records of an archive in order, and an index of them by response."""
 
     entries: list[Erasure] = field(default_factory=list)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from etl.archive.manifest import Scan
 
 
-@dataclass(frozen=True)
-class ArchiveHead:
+class ArchiveHead(Struct, frozen=True):
     """Digest of a manifest as `vnsync verify DIR` prints it, and the manifest's run; `run_id` None: any run.
 
     Users write it as RUN:HEX, or as HEX alone.
@@ -23,8 +23,7 @@ class ArchiveHead:
         return self.digest if self.run_id is None else f"{self.run_id}:{self.digest}"
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(Struct, frozen=True):
     """Run whose manifest matches a head: the head is the digest of the manifest's first `bytes` bytes."""
 
     run_id: int

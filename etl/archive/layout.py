@@ -9,9 +9,10 @@ import os
 import re
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+from msgspec import Struct
 
 from etl.errors import IntegrityBroken, LocalTrouble, Usage
 from etl.files import WrongKind, flush_folder, open_regular
@@ -37,8 +38,7 @@ class Missing(IntegrityBroken):
     """A file of the archive is missing."""
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """Paths in the archive at `folder`."""
 
     folder: Path

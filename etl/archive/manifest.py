@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from etl.archive.layout import FORMAT, RESTORE, Layout
 from etl.archive.lines import Account, End, Line, Plan, Publishes, Response, Roster, Run, Seal, decoded, encoded
@@ -18,8 +19,7 @@ MOST_VALUES = 3_000_000
 """Maximum number of values of a manifest in memory: enough for a run of 20 000 customers."""
 
 
-@dataclass(frozen=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """One run's manifest. Without a seal, the run is still running or was interrupted."""
 
     run: Run

@@ -11,9 +11,11 @@ import binascii
 import html
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from urllib.parse import unquote
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from etl.domain import json_spans
 
@@ -33,8 +35,7 @@ _SHORTEST_PHONE = 5
 _SHORTEST_TEXT = 5
 
 
-@dataclass
-class Sought:
+class Sought(Struct):
     """Number to search for: its id, and the phones and texts of its records.
 
     `owner`: in answers of another customer, only records that name this customer count; otherwise None.

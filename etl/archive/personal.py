@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from etl.archive.mentions import LARGEST_SEARCHED, Sought, is_unreadable
 from etl.archive.pieces import Pieces, cut, id_of, record_spans
@@ -37,8 +38,7 @@ _ENVELOPE = frozenset({"jsonrpc", "id", "result", "error"})
 _VERSION = b'"2.0"'
 
 
-@dataclass(frozen=True)
-class Emptied:
+class Emptied(Struct, frozen=True):
     """Answer without the personal content of a number.
 
     `former`: the original bytes of each changed record, by its index in the array; `rest`: the original bytes around

@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
+from msgspec import Struct
 
 from etl.domain import json_spans
 from etl.domain.json_spans import NotJson, Span, members_if_object
@@ -42,8 +42,7 @@ _split = msgspec.json.Decoder(list[msgspec.Raw])
 _ids = msgspec.json.Decoder(list[_WithId])
 
 
-@dataclass(frozen=True)
-class Pieces:
+class Pieces(Struct, frozen=True):
     """Answer, cut into its records (the elements of the array `data` of `result`) and the rest around them."""
 
     body: bytes

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+
+from msgspec import Struct
 
 from etl.archive.checking import refuse_damaged
 from etl.archive.erasures import read_erasures
@@ -19,8 +20,7 @@ GRACE_PERIOD = timedelta(days=1)
 """Age below which a response that no manifest names is kept, because a run may be about to name it."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pruned:
+class Pruned(Struct, frozen=True, kw_only=True):
     """Result of pruning: the pruned runs, the number of removed responses, and their size on the disk in bytes."""
 
     runs: tuple[int, ...] = ()

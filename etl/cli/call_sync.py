@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from etl.extract.accounts import Roster
 
 
-@dataclass(frozen=True)
-class Chosen:
+class Chosen(Struct, frozen=True):
     """Arguments of a sync that are no settings, as the options of the command `sync`."""
 
     accounts: frozenset[int]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct, field
 
 from etl.errors import IntegrityBroken, LocalTrouble, NotAllowed, VnsyncError
 
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from etl.config.settings import Loaded
 
 
-@dataclass(frozen=True, kw_only=True)
-class Finding:
+class Finding(Struct, frozen=True, kw_only=True):
     """Result of a check: `found` describes it, `remedy` says how to fix it; `exit_code` is 0 unless it is a `fail`."""
 
     check: str
@@ -27,8 +27,7 @@ class Finding:
     exit_code: int = 0
 
 
-@dataclass
-class Reached:
+class Reached(Struct):
     """Facts from the checks of the source that the checks of the database need.
 
     `accounts`: the ids that the token reaches; `credential`: function that names the credentials in use, by one of the

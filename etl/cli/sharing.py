@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from etl.sync.roster_lease import FindRoster
 
 
-@dataclass(frozen=True)
-class Sharing:
+class Sharing(Struct, frozen=True):
     """The pace of a token, and its roster; None: this process has both to itself."""
 
     pace: Pace | None = None

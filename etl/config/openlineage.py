@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from etl.config.secrets import Secret
 
@@ -13,8 +14,7 @@ ENDPOINT = "api/v1/lineage"
 NAMESPACE = "default"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Parent:
+class Parent(Struct, frozen=True, kw_only=True):
     """Run that started this one: a task of a scheduler."""
 
     namespace: str
@@ -22,8 +22,7 @@ class Parent:
     run_id: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class LineageTarget:
+class LineageTarget(Struct, frozen=True, kw_only=True):
     """Where events go: to a URL, to a file, or both. `problems`: variables that cannot be used, one line each."""
 
     url: str | None = None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from etl.config.secrets import Secret
 
@@ -14,8 +15,7 @@ Reader = Callable[[object], Any]
 """Makes a value from the user's input. Raises `TypeError` for the wrong kind, `ValueError` for a refused value."""
 
 
-@dataclass(frozen=True)
-class Accepted:
+class Accepted(Struct, frozen=True):
     """Values that a setting accepts; error messages repeat the description."""
 
     description: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from etl.domain.figures import counted
 
@@ -16,8 +17,7 @@ _OPTIONS = re.compile(r"--(account|approve-close) [0-9]+\b")
 """Ids in a command of the remedy; there they become the word ID."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Failure:
+class Failure(Struct, frozen=True, kw_only=True):
     """Account that was not published: its state (`failed`, `held`, ...), and the error with its remedy."""
 
     account_id: int
@@ -27,8 +27,7 @@ class Failure:
     exit_code: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cause:
+class Cause(Struct, frozen=True, kw_only=True):
     """Cause, and the accounts that it stopped, in their order. If there are several, `error` names none of them."""
 
     status: str

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from itertools import count
 from operator import mul
 from zlib import crc32
+
+from msgspec import Struct
 
 from etl.domain.canonical import bytes_of, field
 
@@ -28,8 +29,7 @@ class Change(StrEnum):
     OPENED = "opened"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Section:
+class Section(Struct, frozen=True, kw_only=True):
     """Versions of one table that one sync closed, or opened: their count, and the SHA-256 of their lines.
 
     `locator` identifies the row that differs, if a single one is edited later (see `Lines`).
@@ -99,8 +99,7 @@ def first_key(line: bytes) -> int:
         return 0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Link:
+class Link(Struct, frozen=True, kw_only=True):
     """Everything that one account sync seals, except the rows themselves.
 
     `previous`: None for the first link; `observed`: `observed_at` as `moment` writes it.

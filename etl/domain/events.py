@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from etl.domain.runs import AccountResult, RunResult
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunPrepared:
+class RunPrepared(Struct, frozen=True, kw_only=True):
     """A run has its row; all later events belong to it."""
 
     run_id: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunStarted:
+class RunStarted(Struct, frozen=True, kw_only=True):
     """A run knows its accounts; `accounts`: how many it will sync."""
 
     run_id: int
@@ -23,8 +21,7 @@ class RunStarted:
     accounts: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class AccountStarted:
+class AccountStarted(Struct, frozen=True, kw_only=True):
     """An account sync begins; `expected`: how many numbers are open in the warehouse (0 on a first load)."""
 
     account_id: int
@@ -32,8 +29,7 @@ class AccountStarted:
     expected: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class NumbersRead:
+class NumbersRead(Struct, frozen=True, kw_only=True):
     """A window was read: `read` of `expected` numbers so far; `points_left`: in the minute or day, if limited."""
 
     account_id: int
@@ -42,8 +38,7 @@ class NumbersRead:
     points_left: int | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Waiting:
+class Waiting(Struct, frozen=True, kw_only=True):
     """The run pauses for `seconds` because of `reason` (a minute limit, an error after which it tries again).
 
     `account_id`: the account that pauses, if several are under way. `retry`: the number of the retry that follows.
@@ -55,31 +50,27 @@ class Waiting:
     retry: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Publishing:
+class Publishing(Struct, frozen=True, kw_only=True):
     """The account's listing is complete; its changes are being compared and written."""
 
     account_id: int
     listed: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class AccountFinished:
+class AccountFinished(Struct, frozen=True, kw_only=True):
     """An account sync ended, successfully or not."""
 
     result: AccountResult
 
 
-@dataclass(frozen=True, kw_only=True)
-class Notice:
+class Notice(Struct, frozen=True, kw_only=True):
     """Message that the operator should know, and the account that it concerns, if any."""
 
     message: str
     account_id: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunFinished:
+class RunFinished(Struct, frozen=True, kw_only=True):
     """The run has ended; its row has its final state."""
 
     result: RunResult

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from etl.domain.bounds import MOST_VALUES, excess
 from etl.domain.text import MARK
@@ -15,8 +16,7 @@ _REASON, _BEGINNING = f"{MARK}excess", f"{MARK}beginning"
 _MARKED = f'{{"{_REASON}":'.encode()
 
 
-@dataclass(frozen=True)
-class Excess:
+class Excess(Struct, frozen=True):
     """Content of a stand-in: why the record is not read, its beginning, and its id (None: unreadable)."""
 
     reason: str

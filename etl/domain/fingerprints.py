@@ -7,7 +7,8 @@ record means that the number's current rows were made of these bytes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from etl.domain.windows import Window
 
@@ -18,8 +19,7 @@ DriftEntry = tuple[str, str, str]
 """One difference of the source: path, kind, value."""
 
 
-@dataclass(frozen=True)
-class Records:
+class Records(Struct, frozen=True):
     """Records of a window, one by one: ids, digests end to end, and the keys of their phones."""
 
     ids: Sequence[int]
@@ -32,8 +32,7 @@ class Records:
         return {self.digests[start : start + DIGEST]: place for place, start in enumerate(starts)}
 
 
-@dataclass(frozen=True, kw_only=True)
-class WindowPrint:
+class WindowPrint(Struct, frozen=True, kw_only=True):
     """Fingerprint of a window. `digest`: of all its records' bytes; empty if they must be decoded in any case.
 
     `numbers`: how many it held; `control_ids`: ids that may serve as such; `drift_entries`: of its records; `records`:
@@ -48,8 +47,7 @@ class WindowPrint:
     records: Callable[[], Records]
 
 
-@dataclass(frozen=True, kw_only=True)
-class ListingPrint:
+class ListingPrint(Struct, frozen=True, kw_only=True):
     """Fingerprint of a listing: its windows, ascending, and the drift that only all numbers together show."""
 
     windows: tuple[WindowPrint, ...] = ()

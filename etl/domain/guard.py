@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 NEVER_BELOW = 20
 """Count of numbers that may always be closed: in a small account the share alone would stop everyday work."""
@@ -15,8 +15,7 @@ def allowed_to_close(open_before: int, share: float) -> int:
     return max(NEVER_BELOW, int(open_before * share))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Numbers:
+class Numbers(Struct, frozen=True, kw_only=True):
     """Counts of an account's numbers in one sync: open before it, listed by it, new among those, and proved gone."""
 
     open_before: int
@@ -25,8 +24,7 @@ class Numbers:
     gone: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Links:
+class Links(Struct, frozen=True, kw_only=True):
     """Counts of an account's links of one kind (a table) in one sync: open before it, and removed by it."""
 
     table: str
@@ -34,8 +32,7 @@ class Links:
     removed: int
 
 
-@dataclass(frozen=True)
-class Guard:
+class Guard(Struct, frozen=True):
     """The guard of one account sync; `share`: the part of its numbers, or links of one kind, that may close at once."""
 
     share: float

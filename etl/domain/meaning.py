@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, kw_only=True)
-class Meaning:
+class Meaning(Struct, frozen=True, kw_only=True):
     """Parts of one sentence about a table, a view or a column.
 
     `text`: what it is, with its unit and time zone. `null`: what null stands for; None if it is never null. `field`:

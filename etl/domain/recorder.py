@@ -6,16 +6,16 @@ A recorder is passed in. It may refuse by raising an error: data that it cannot 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from etl.domain.runs import AccountResult, RunResult
 from etl.domain.viewer import NO_VIEWER, Viewer
 
 
-@dataclass(frozen=True, kw_only=True)
-class Exchange:
+class Exchange(Struct, frozen=True, kw_only=True):
     """One request to the source and its answer. `params`: without keys and passwords.
 
     `body`: the answer as received; None if no whole answer came (`error` says why). `redacted`: a secret that the
@@ -36,8 +36,7 @@ Tap = Callable[[Exchange], None]
 """Receives every exchange before its answer is used; logins are left out."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Beginning:
+class Beginning(Struct, frozen=True, kw_only=True):
     """Run that begins, with its options."""
 
     run_id: int
@@ -50,8 +49,7 @@ class Beginning:
     page_limit: int = 10_000
 
 
-@dataclass(frozen=True, kw_only=True)
-class Publication:
+class Publication(Struct, frozen=True, kw_only=True):
     """Account sync that is about to be committed. `previous`: the account's observation before this one."""
 
     result: AccountResult

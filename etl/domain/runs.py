@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from etl.domain.causes import Failure, causes, others
 from etl.domain.figures import counted
@@ -55,8 +56,7 @@ class Strategy(StrEnum):
     OFFSETS = "offsets"
 
 
-@dataclass(frozen=True, kw_only=True)
-class TableChange:
+class TableChange(Struct, frozen=True, kw_only=True):
     """How many versions an account sync opened and closed in one table; `changed`: rows for which it did both."""
 
     opened: int = 0
@@ -82,8 +82,7 @@ class TableChange:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class AccountResult:
+class AccountResult(Struct, frozen=True, kw_only=True):
     """Outcome of one account sync: the columns of `account_syncs`, the name, and the changes by table.
 
     `viewer_changed`: it was listed by another viewer than the account's last one, and some of its numbers were not
@@ -131,8 +130,7 @@ class AccountResult:
         return self.status is AccountStatus.UNREACHABLE and self.exit_code == 0
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunResult:
+class RunResult(Struct, frozen=True, kw_only=True):
     """Outcome of one run; `error`: the line that explains an exit code other than 0.
 
     `stopped_by`: the error after which no account could continue, if any.

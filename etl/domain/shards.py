@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import zlib
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 MOST = 1024
 """Most shards of one division."""
@@ -12,8 +13,7 @@ MOST = 1024
 _WRITTEN = re.compile(r"(0|[1-9][0-9]{0,3})/([1-9][0-9]{0,3})", re.ASCII)
 
 
-@dataclass(frozen=True)
-class Shard:
+class Shard(Struct, frozen=True):
     """Part `number`, from 1 on, of `count` parts. An account is always in the same part, whatever others exist.
 
     Part 0 is the last one, for schedulers that count from 0.

@@ -7,10 +7,11 @@ Each table and column has its sentence beside it (`meaning`): comments, docs and
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from typing import Any
+
+from msgspec import Struct
 
 from etl.domain.meaning import Meaning
 
@@ -34,8 +35,7 @@ LONGEST_INDEXED = 600
 """Most characters of a text in an index: at most 2 400 bytes; an entry of PostgreSQL holds at most 2 704."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Column:
+class Column(Struct, frozen=True, kw_only=True):
     """One column beyond `account_id`."""
 
     name: str
@@ -54,16 +54,14 @@ class Column:
     """
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reference:
+class Reference(Struct, frozen=True, kw_only=True):
     """Columns of a table that refer to a row of another table, by that table's whole key."""
 
     columns: tuple[str, ...]
     table: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Table:
+class Table(Struct, frozen=True, kw_only=True):
     """Table of current rows with history. `entity`: the name of one of its rows in texts for people.
 
     `per_number`: each row belongs to one number (the number itself, its links) and is added and removed with its

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 MOST_KEPT = 1000
 """Most problems that are reported one by one; further ones are only counted."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Problem:
+class Problem(Struct, frozen=True, kw_only=True):
     """One problem: what is wrong, and in which table, at which key, by which run of which account."""
 
     what: str
@@ -34,8 +34,7 @@ class Problems:
             self.kept.append(problem)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Head:
+class Head(Struct, frozen=True, kw_only=True):
     """Digest that was kept elsewhere: the account whose chain has it, and how many syncs followed (0: it is last)."""
 
     digest: str
@@ -43,8 +42,7 @@ class Head:
     syncs_since: int | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class AccountChain:
+class AccountChain(Struct, frozen=True, kw_only=True):
     """Chain of an account: how many links it has, the last one, and how many versions were erased."""
 
     account_id: int
@@ -56,8 +54,7 @@ class AccountChain:
     last_erased_at: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
+class Verdict(Struct, frozen=True, kw_only=True):
     """Outcome of a verification. `problem_count` may exceed the number of `problems`."""
 
     ok: bool

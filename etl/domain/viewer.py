@@ -6,11 +6,10 @@ not see is not proved gone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, kw_only=True)
-class Viewer:
+class Viewer(Struct, frozen=True, kw_only=True):
     """Credential and user. `credential`: its name by `extract.credentials`, no secret; None: not recorded.
 
     `user_id`: None for an account's own key or login.

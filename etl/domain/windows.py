@@ -9,7 +9,8 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from etl.domain.figures import counted
 
@@ -23,8 +24,7 @@ LOWEST_ID, HIGHEST_ID = -(2**63), 2**63 - 1
 """No id lies outside: databases hold 64 bits."""
 
 
-@dataclass(frozen=True)
-class Window:
+class Window(Struct, frozen=True):
     """The numbers with `after < id <= upto`; None is open-ended."""
 
     after: int | None = None
@@ -97,8 +97,7 @@ def _middle(window: Window, ids: Sequence[int]) -> list[int]:
     return [(low + high) // 2]
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """Content of a window's answer: the ids that came, `total_items` (None: absent or unusable), and how many
     rows came without a readable id.
     """
@@ -108,33 +107,29 @@ class Answer:
     unreadable: int = 0
 
 
-class Verdict:
+class Verdict(Struct, frozen=True):
     """Decision about a window's answer."""
 
 
-@dataclass(frozen=True)
-class Take(Verdict):
+class Take(Verdict, frozen=True):
     """Use the rows; `unaccounted` numbers were announced and did not come, in spite of repeated requests."""
 
     unaccounted: int = 0
 
 
-@dataclass(frozen=True)
-class Again(Verdict):
+class Again(Verdict, frozen=True):
     """Request the same window once more: the answer contradicts itself."""
 
     reason: str
 
 
-@dataclass(frozen=True)
-class Split(Verdict):
+class Split(Verdict, frozen=True):
     """Request these windows instead: the window has too many numbers for one answer."""
 
     windows: list[Window]
 
 
-@dataclass(frozen=True)
-class Refuse(Verdict):
+class Refuse(Verdict, frozen=True):
     """Refuse the answer: it cannot be one to this request."""
 
     reason: str
@@ -148,8 +143,7 @@ MOST_BARREN = 64
 """Most splits in a row without numbers: so many halve the whole range of 64-bit ids, so the total cannot be true."""
 
 
-@dataclass
-class WindowPlan:
+class WindowPlan(Struct):
     """Paginator over windows: a state machine of plain numbers, which takes each answer and names the next window.
 
     `pending`: the windows still to be requested, the next one last; they come in ascending order. `barren`: splits

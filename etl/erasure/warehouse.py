@@ -7,10 +7,10 @@ and shows that content was erased. Only an owner of the tables may erase; a role
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import (
     Connection,
     Engine,
@@ -39,8 +39,7 @@ ERASED_RECORD = '{"erased": true}'
 """Replaces a quarantined record."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Erased:
+class Erased(Struct, frozen=True, kw_only=True):
     """Counts of an erasure, or of what it would erase: versions and quarantined records of the number."""
 
     account_id: int

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, Struct, field
+from msgspec.structs import replace
 
 from etl.domain.text import storable
 from etl.errors import (
@@ -44,8 +44,7 @@ _DETAIL_REFUSED = (AccountRefused, NotAllowed, SourceUnusable, Misconfigured, Un
 """Errors of requests for names, states and time zones, on which nothing depends."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Account:
+class Account(Struct, frozen=True, kw_only=True):
     """Account to sync. `user_ids`: under an agent, the customer's users through whom it can be listed.
 
     `state`: the customer's status as `get.customers` names it (active, waiting, manual_lock, ...); None: unknown.
@@ -58,8 +57,7 @@ class Account:
     state: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class UnusableRow:
+class UnusableRow(Struct, frozen=True, kw_only=True):
     """Rows of a roster that cannot be used for one reason: the method, the place in the row, and how many."""
 
     method: str
@@ -68,8 +66,7 @@ class UnusableRow:
     rows: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Roster:
+class Roster(Struct, frozen=True, kw_only=True):
     """Accounts that a token can read, ascending by id.
 
     `without_user`: an agent's customers none of whose users the token sees, so that they cannot be listed.
@@ -171,8 +168,7 @@ def _agents_roster(users: _Listed[_User], customers: _Listed[_Customer]) -> Rost
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Description:
+class Description(Struct, frozen=True, kw_only=True):
     """Answer of `get.account` about one account. `problem`: why there is none, in one sentence."""
 
     name: str | None = None
@@ -215,8 +211,7 @@ def _account(api: DataApi, params: dict[str, Any]) -> _OwnAccount:
     return rows[0]
 
 
-@dataclass
-class _Listed(Generic[T]):
+class _Listed(Struct, Generic[T]):
     """Rows of a list by id, and the count of rows that cannot be used, by place and reason."""
 
     rows: dict[int, T] = field(default_factory=dict)

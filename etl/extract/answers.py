@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from etl.domain.bounds import MOST_OF_ANSWER, UNCOUNTED, has_more_values
 from etl.domain.fingerprints import DIGEST
@@ -21,8 +21,7 @@ from etl.extract.redaction import NOTHING_SECRET, Redaction
 T = TypeVar("T")
 
 
-@dataclass
-class Result:
+class Result(Struct):
     """Successful answer: the records, undecoded, and the metadata as sent.
 
     `storable`: whether the records here are already in the form that databases can hold (`text.storable`).
@@ -35,8 +34,7 @@ class Result:
     digest: bytes = b""
 
 
-@dataclass(frozen=True)
-class Envelope:
+class Envelope(Struct, frozen=True):
     """Whole answer. Its `id` is compared with the request's before anything else of it is used."""
 
     id: Any

@@ -5,10 +5,10 @@ Rights and mnemonics are those of the vendor's documentation. Rights of the clie
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from etl.errors import (
     AccountRefused,
@@ -55,8 +55,7 @@ _REMEDIES = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Call:
+class Call(Struct, frozen=True, kw_only=True):
     """Method call, for error texts: the method and, under an agent, the customer's user through whom it was made."""
 
     method: str = ""

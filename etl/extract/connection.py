@@ -7,18 +7,17 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from msgspec import Struct
 
 from etl.errors import Misconfigured
 
 _HEADERS = {"Content-Type": "application/json; charset=UTF-8", "Accept-Encoding": "gzip, identity"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Bounds:
+class Bounds(Struct, frozen=True, kw_only=True):
     """Limits of one request in time (seconds) and memory (bytes).
 
     `whole`: from connecting to the last byte; `read`: until the next byte; `body`: of an answer, inflated (10 000

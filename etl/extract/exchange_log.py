@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from etl.domain.ports import Clock
 from etl.domain.recorder import Exchange, Tap
@@ -13,8 +14,7 @@ from etl.extract.envelope import records_place
 from etl.extract.redaction import Redaction
 
 
-@dataclass(frozen=True)
-class RequestSummary:
+class RequestSummary(Struct, frozen=True):
     """A request as it may be kept: its parameters without the key."""
 
     method: str
@@ -22,8 +22,7 @@ class RequestSummary:
     request_id: int
 
 
-@dataclass(frozen=True)
-class ExchangeTap:
+class ExchangeTap(Struct, frozen=True):
     """Passes each exchange to `tap`, if any. An error of `tap` stops the request: no answer goes unrecorded."""
 
     tap: Tap | None

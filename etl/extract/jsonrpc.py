@@ -6,10 +6,11 @@ import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from etl.domain.events import Notice
 from etl.domain.ports import Clock, Random, Report
@@ -56,8 +57,7 @@ class _RequestIds:
         return self._newest - self._first + 1
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Shared:
+class _Shared(Struct, frozen=True, kw_only=True):
     """State that all clients of one token share; safe to use from several threads."""
 
     url: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
+
+from msgspec import Struct
 
 from etl.extract.points import Pause, Points, Spent
 
@@ -172,8 +173,7 @@ class SharedPoints(Points):
         return None if reset is None else self._now - self._age() + reset
 
 
-@dataclass(frozen=True)
-class DayPoints:
+class DayPoints(Struct, frozen=True):
     """Points of a day. `ends_at`: when all are back, in seconds since 1970; None if unknown."""
 
     left: int

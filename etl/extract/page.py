@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import NamedTuple
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from etl.domain.bounds import LARGEST_TEXT, MOST_VALUES, UNCOUNTED, text_size
 from etl.domain.decimals import decimal, shortest_notation
@@ -42,8 +43,7 @@ Record = bytes | msgspec.Raw
 records that are too large to be read (`stand_in`)."""
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(Struct, frozen=True):
     """Records of one answer, each number once: `records` by id; `unreadable` those without a usable id.
 
     `ids`: in the order of the answer; `digests`: of the bytes that were sent for each of them, end to end (or of their

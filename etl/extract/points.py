@@ -7,7 +7,8 @@ Requests may overlap: an answer may or may not count another request that is und
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from etl.domain.figures import counted
 from etl.errors import TryLater
@@ -19,22 +20,19 @@ _ENOUGH = 10**15
 """More than any limit. A larger number counts as this one, because not every number fits into a float."""
 
 
-@dataclass(frozen=True)
-class Pause:
+class Pause(Struct, frozen=True):
     """Wait this many seconds before the next request."""
 
     seconds: float
 
 
-@dataclass(frozen=True)
-class Spent:
+class Spent(Struct, frozen=True):
     """The day's points are used up. `reset`: seconds until they are back, as the source reports; None: unknown."""
 
     reset: float | None
 
 
-@dataclass(frozen=True)
-class Later:
+class Later(Struct, frozen=True):
     """Wait until a request under way has ended: its answer shows whether there is a point for this one."""
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
+
+from msgspec import Struct, field
 
 from etl.domain.figures import counted
 from etl.errors import SOURCE_FAILURES, FilterRefused, TimedOut, TooMuchAsked, VnsyncError
@@ -28,8 +29,7 @@ Ask = Callable[[dict[str, Any] | None, int], Page]
 """One request for the rows that match a filter (None: all), starting at an offset."""
 
 
-@dataclass(frozen=True)
-class Proof:
+class Proof(Struct, frozen=True):
     """Result about missing numbers: `gone` are proved gone, `alive` came back, `suspects` could not be decided."""
 
     gone: list[int] = field(default_factory=list)
@@ -47,8 +47,7 @@ class Proof:
         return Proof(gone, self.alive, sorted([*self.suspects, *(i for i in self.gone if i in doubtful)]))
 
 
-@dataclass
-class Trace:
+class Trace(Struct):
     """Facts about the answers of one listing that a proof relies on.
 
     `candidates`: listed ids that may serve as control ids; `longest`: rows of the longest answer that was used;
@@ -82,8 +81,7 @@ class Trace:
         self.candidates = [i for i in self.candidates if i not in number_ids]
 
 
-@dataclass
-class ListLength:
+class ListLength(Struct):
     """The most ids that the source accepts in one filter, as far as a run knows; all accounts of the run share it."""
 
     most: int | None = None

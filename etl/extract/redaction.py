@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from etl.domain.spellings import Part, Word, holds, parts_of
 
@@ -14,8 +14,7 @@ NO_RECORDS = Part(0, 0)
 """Place of the records in an answer without records."""
 
 
-@dataclass(frozen=True)
-class _Secret:
+class _Secret(Struct, frozen=True):
     """A secret. `length`: in characters; `certain`: if a record contains it, the source has sent it back."""
 
     word: Word

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar
 
 import tenacity
+from msgspec import Struct
 
 from etl.domain.events import Waiting
 from etl.domain.ports import Clock, Random, Report
@@ -19,8 +19,7 @@ FIRST_WAIT = 0.5
 LONGEST_WAIT = 60.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class RetryPolicy:
+class RetryPolicy(Struct, frozen=True, kw_only=True):
     """Exponential backoff with full jitter; `max_seconds` bounds one request with all its retries."""
 
     clock: Clock

@@ -8,11 +8,11 @@ and only rows that are gone are deleted: users may have added columns, keys and 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -49,8 +49,7 @@ def _exists() -> Exists:
     return exists(literal_column("1"))
 
 
-@dataclass(frozen=True)
-class PublicationStamp:
+class PublicationStamp(Struct, frozen=True):
     """Account, run and moment of a publication: the parameters of every statement in this module."""
 
     account_id: int
@@ -63,8 +62,7 @@ class PublicationStamp:
         return {"the_account": self.account_id, "the_run": self.run_id, "the_moment": self.observed_at}
 
 
-@dataclass(frozen=True)
-class TableDiff:
+class TableDiff(Struct, frozen=True):
     """The statements of one table on one dialect."""
 
     dialect: str

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from msgspec import Struct, field
 from sqlalchemy import Connection, Engine, Select, insert, select
 
 from etl.domain.figures import counted
@@ -24,8 +24,7 @@ ROSTER = 0
 """The account id in `source_drift` for drift of an agent's roster, which belongs to no account."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class AccountFacts:
+class AccountFacts(Struct, frozen=True, kw_only=True):
     """Facts of the account itself, for its row in `accounts`.
 
     `viewer`: the viewer whose listing the open numbers are; `described_at`: when name and time zone were last asked
@@ -39,8 +38,7 @@ class AccountFacts:
     users_compared_at: datetime | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Findings:
+class Findings(Struct, frozen=True, kw_only=True):
     """Findings of one account sync: facts of the account, records that could not be used, drift."""
 
     facts: AccountFacts

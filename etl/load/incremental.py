@@ -10,9 +10,9 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import compress
 
+from msgspec import Struct
 from sqlalchemy import Connection
 
 import etl
@@ -30,8 +30,7 @@ VERSION = f"{etl.__version__}/{ROWS_VERSION}"
 _NO_RECORDS = Records((), b"", ())
 
 
-@dataclass(frozen=True)
-class _ReadWindow:
+class _ReadWindow(Struct, frozen=True):
     """A window that was read: its ids (`came`), and the ids of the last listing (`known`) if they were compared."""
 
     window: Window

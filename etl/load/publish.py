@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection, Engine, Select, bindparam, select
 
 from etl.domain import chain
@@ -38,8 +39,7 @@ def _last_sync() -> Select[Any]:
     return select(syncs.c.observed_at, syncs.c.chain_digest).where(mine).order_by(syncs.c.observed_at.desc()).limit(1)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Target:
+class Target(Struct, frozen=True, kw_only=True):
     """Target of a publication: connection, account and run. `pause`: waits for some seconds."""
 
     connection: Connection
@@ -50,8 +50,7 @@ class Target:
     pause: Callable[[float], None]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Staged:
+class Staged(Struct, frozen=True, kw_only=True):
     """State before publishing: whether rows and gone numbers are staged; the count of the account's open numbers."""
 
     anything: bool

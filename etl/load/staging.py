@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import BigInteger, Column, Connection, Dialect, MetaData, PrimaryKeyConstraint, Table, Text, delete
 from sqlalchemy.dialects import registry
 from sqlalchemy.schema import CreateTable
@@ -24,8 +24,7 @@ Rows = Mapping[str, Sequence[Row]]
 _COPY_TYPES = {Kind.INTEGER: "int8", Kind.TEXT: "text", Kind.BOOLEAN: "bool", Kind.JSON: "text"}
 
 
-@dataclass(frozen=True)
-class Stage:
+class Stage(Struct, frozen=True):
     """The staging tables of one dialect: `tables`, one for each data table by its name; `gone`, ids of numbers that are
     proven gone; `partial`, ids of numbers with an unreadable element, each with the table of that element."""
 

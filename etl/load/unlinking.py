@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
+from msgspec import Struct
 from sqlalchemy import Connection, and_, exists, func, literal_column, select
 
 from etl.domain import tables as declared
@@ -32,8 +32,7 @@ def removed_links(
             yield Links(table=table.name, open_before=before, removed=ended.removed)
 
 
-@dataclass(frozen=True)
-class _Ended:
+class _Ended(Struct, frozen=True):
     """Ended links of numbers that stay open: all of them, and those that were not opened again (`removed`)."""
 
     of_staying: int

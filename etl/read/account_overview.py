@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from msgspec import Struct
+from msgspec.structs import asdict
 from sqlalchemy import Connection, Engine, and_, func, select
 
 from etl.domain.runs import AccountStatus
@@ -25,8 +26,7 @@ ROWS = 2_000
 """Rows opened and closed in which the latest changes are looked for; whole observations, so there may be more."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class AccountSync:
+class AccountSync(Struct, frozen=True, kw_only=True):
     """A sync of the account; `status` names the reason where it could not be listed."""
 
     run_id: int
@@ -40,8 +40,7 @@ class AccountSync:
     error: str | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class AccountOverview(Summary):
+class AccountOverview(Summary, frozen=True, kw_only=True):
     """Data of one account's report; `status` has this account alone.
 
     `latest`: its latest changes, newest observation first; `more_changes`: there are older ones. What its first
@@ -76,7 +75,7 @@ def read_account(engine: Engine, now: datetime, account_id: int, *, moment: date
             latest=latest,
             more_changes=more,
             syncs=_syncs(connection, account_id, at),
-            **vars(read_summary(connection, at, moment, campaigns=CAMPAIGNS, account_id=account_id)),
+            **asdict(read_summary(connection, at, moment, campaigns=CAMPAIGNS, account_id=account_id)),
         )
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
+from msgspec import Struct, field
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -45,8 +45,7 @@ Kind = tuple[str, str]
 _MOVES = (ChangeKind.NUMBER_MOVED_IN, ChangeKind.NUMBER_MOVED_OUT)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Day:
+class Day(Struct, frozen=True, kw_only=True):
     """A day in UTC with at least one observation. `counts`: changes that its observations found, over all accounts.
 
     `known`: count by entity of rows in which only fields that were reported for the first time got a value; these are
@@ -60,8 +59,7 @@ class Day:
     known: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Activity:
+class Activity(Struct, frozen=True, kw_only=True):
     """The last observed days, ascending; `per_account`: changes of any kind by account, in the order of `days`.
 
     Rows that an account's first observation found are not counted: they were new to the warehouse, not to the account.
@@ -76,8 +74,7 @@ class Activity:
         return Activity(days=self.days[-DAYS:], per_account={i: counts for i, counts in last.items() if any(counts)})
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Scope:
+class _Scope(Struct, frozen=True, kw_only=True):
     """Observations from `since` to `until`, of one account or of all (None).
 
     `several`: the warehouse has more than one account, so that numbers can move from one to another.

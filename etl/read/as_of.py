@@ -7,10 +7,10 @@ state of an account at T is that of its last observation not later than T, and h
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -34,8 +34,7 @@ from etl.errors import Usage
 from etl.store import schema
 
 
-@dataclass(frozen=True, kw_only=True)
-class Observed:
+class Observed(Struct, frozen=True, kw_only=True):
     """An account as its last published sync, not later than the requested moment, observed it."""
 
     account_id: int

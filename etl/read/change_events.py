@@ -8,8 +8,9 @@ belongs to exactly one event.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from etl.domain import tables as declared
 from etl.read.change_kinds import ChangeEvent, Kind, Pair, Thing

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct, field
 
 
 class Kind(StrEnum):
@@ -53,8 +54,7 @@ class Kind(StrEnum):
     CHANGED = "changed"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pair:
+class Pair(Struct, frozen=True, kw_only=True):
     """Values of one key of a table before and after an observation; at least one of the two is not None.
 
     `names`: the name of each id in the key, and the phone number under `virtual_phone_number`: after the observation,
@@ -81,8 +81,7 @@ class Pair:
         return "changed" if self.before and self.after else "added" if self.after else "removed"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Thing:
+class Thing(Struct, frozen=True, kw_only=True):
     """Subject or object of a change: id and name then; `of`: the campaign of a block, the rule of a scenario."""
 
     entity: str
@@ -91,8 +90,7 @@ class Thing:
     of: Thing | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class ChangeEvent:
+class ChangeEvent(Struct, frozen=True, kw_only=True):
     """One change in the users' words: of a number (`number`), or of a campaign, site, block or scenario (`thing`).
 
     `thing` of a number that moved: the other account. `field`: the changed field, if it is one field. `before` and

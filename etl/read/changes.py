@@ -8,11 +8,11 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -47,8 +47,7 @@ NAMED = {t.key_names[0]: t for t in (declared.VIRTUAL_NUMBERS, *declared.shared_
 PHONE = "virtual_phone_number"
 
 
-@dataclass(frozen=True, kw_only=True)
-class TimeRange:
+class TimeRange(Struct, frozen=True, kw_only=True):
     """Observations after `start` (None: all) and not later than `end` (None: now), of `accounts` (empty: all).
 
     `known_by`: later observations of other accounts are not used; None stands for `end`. `numbers`: only changes of
@@ -73,8 +72,7 @@ class TimeRange:
         return self.known_by or self.end
 
 
-@dataclass(frozen=True, kw_only=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True):
     """A change event with its account, and the observations between which it happened.
 
     It happened after `previous_observed_at` (None: there was no earlier observation), and not after `observed_at`.
@@ -87,8 +85,7 @@ class Change:
     change_event: ChangeEvent
 
 
-@dataclass(frozen=True, kw_only=True)
-class _ObservedPair:
+class _ObservedPair(Struct, frozen=True, kw_only=True):
     """A pair and the observation that found it."""
 
     account_id: int

@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, Engine, select, union
 
 from etl.domain import phones
@@ -31,8 +31,7 @@ Known = dict[Any, list[Version]]
 """Versions of shared rows by their id, ascending."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class NumberMove:
+class NumberMove(Struct, frozen=True, kw_only=True):
     """Move of a number from another account (`came`), or to it, not later than `at`."""
 
     at: datetime
@@ -41,8 +40,7 @@ class NumberMove:
     account_name: str | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class NumberHistory:
+class NumberHistory(Struct, frozen=True, kw_only=True):
     """History of one number in one account.
 
     `observed_at`: the account's last observation by the requested moment; `listed`: whether it listed the number.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime
 
+from msgspec import Struct
 from sqlalchemy import Connection, and_, func, select
 from sqlalchemy.sql.selectable import Subquery
 
@@ -16,8 +16,7 @@ STATUSES = 12
 """Upper limit of the statuses that are counted."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Holding:
+class Holding(Struct, frozen=True, kw_only=True):
     """Counts of an account: its numbers, those of them that are in no campaign (`unplaced`), and its campaigns."""
 
     numbers: int = 0
@@ -25,8 +24,7 @@ class Holding:
     campaigns: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
-class TopCampaign:
+class TopCampaign(Struct, frozen=True, kw_only=True):
     """A campaign and the count of its numbers."""
 
     account_id: int
@@ -36,8 +34,7 @@ class TopCampaign:
     numbers: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Known:
+class Known(Struct, frozen=True, kw_only=True):
     """Rows as of `moment` (None: now) of `accounts` (empty: all), to be counted."""
 
     connection: Connection

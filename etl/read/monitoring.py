@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 
+from msgspec import Struct, field
 from sqlalchemy import Connection, Engine, func, select
 
 from etl.domain.runs import RunStatus
@@ -15,8 +15,7 @@ from etl.store import schema
 from etl.store.engine import begin_reading, database_errors
 
 
-@dataclass(frozen=True, kw_only=True)
-class Monitoring:
+class Monitoring(Struct, frozen=True, kw_only=True):
     """Figures of the warehouse at `read_at`.
 
     `last_success`: end of the newest run with exit code 0, None if there is none; `claimed`: ids of the accounts that

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Connection, Select, and_, exists, or_, select, union
 
 from etl.domain import tables as declared
@@ -21,16 +21,14 @@ _NOW = schema.current[declared.NUMBER_CAMPAIGNS.name]
 _ENDED = schema.closed[declared.NUMBER_CAMPAIGNS.name]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Moved:
+class Moved(Struct, frozen=True, kw_only=True):
     """The newest moves, newest first; `more`: there are older ones. A move between accounts is there once."""
 
     changes: tuple[Change, ...] = ()
     more: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Pick:
+class _Pick(Struct, frozen=True, kw_only=True):
     """Number of an account, and the observation at which it may have moved."""
 
     account_id: int

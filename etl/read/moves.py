@@ -7,10 +7,10 @@ account while it is open in another one, or begins in another one in the same ru
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select
 
 from etl.domain import tables as declared
@@ -20,8 +20,7 @@ from etl.store.streams import stream
 _NOW, _ENDED = schema.current[declared.VIRTUAL_NUMBERS.name], schema.closed[declared.VIRTUAL_NUMBERS.name]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Move:
+class Move(Struct, frozen=True, kw_only=True):
     """A number that left `account_id` for `to_account_id`."""
 
     virtual_number_id: int
@@ -29,8 +28,7 @@ class Move:
     to_account_id: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Edge:
+class Edge(Struct, frozen=True, kw_only=True):
     """Start (`opened`) or end of a number's version, as SQL columns: its key, its instant and its run."""
 
     account_id: ColumnElement[int]

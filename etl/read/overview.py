@@ -6,10 +6,11 @@ Lists have an upper limit, for agencies of any size; totals include everything.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
+from msgspec import Struct, field
+from msgspec.structs import asdict, replace
 from sqlalchemy import Connection, Engine, Select, and_, func, or_, select
 
 from etl.domain.runs import AccountStatus
@@ -27,8 +28,7 @@ RUNS = 10
 """Upper limit of the runs."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunSummary:
+class RunSummary(Struct, frozen=True, kw_only=True):
     """A run with the counts of its accounts by status; rows opened and closed are sums over all its accounts."""
 
     run: LastRun
@@ -42,8 +42,7 @@ class RunSummary:
     rows_closed: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rejected:
+class Rejected(Struct, frozen=True, kw_only=True):
     """Count of records that the last observations of their accounts put into quarantine, for one path and reason."""
 
     path: str
@@ -52,8 +51,7 @@ class Rejected:
     accounts: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class DriftSummary:
+class DriftSummary(Struct, frozen=True, kw_only=True):
     """A difference between the source and its documentation, and the time of the run that first found it."""
 
     path: str
@@ -63,8 +61,7 @@ class DriftSummary:
     first_seen: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
-class Summary:
+class Summary(Struct, frozen=True, kw_only=True):
     """Data as of `moment` that the reports of all accounts and of one have in common.
 
     `holdings`: by account id; `statuses`: count of numbers by status, descending; `sizes`: rows by table;
@@ -88,8 +85,7 @@ class Summary:
     moved: Moved = field(default_factory=Moved)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Overview(Summary):
+class Overview(Summary, frozen=True, kw_only=True):
     """Data of the report of all accounts. `runs`: the last ones, newest first."""
 
     runs: tuple[RunSummary, ...]
@@ -104,7 +100,7 @@ def read_overview(engine: Engine, now: datetime, *, moment: datetime | None = No
     with database_errors(), begin_reading(engine) as connection:
         if moment is not None:
             as_of.refuse_unknown(connection, moment, "--as-of", ())
-        return Overview(runs=_runs(connection, at), **vars(read_summary(connection, at, moment, campaigns=MOST)))
+        return Overview(runs=_runs(connection, at), **asdict(read_summary(connection, at, moment, campaigns=MOST)))
 
 
 def read_summary(

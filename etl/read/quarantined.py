@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from msgspec import Struct
 from sqlalchemy import Connection, select
 
 from etl.read.as_of import Observed
 from etl.store import schema
 
 
-@dataclass(frozen=True, kw_only=True)
-class Quarantined:
+class Quarantined(Struct, frozen=True, kw_only=True):
     """A record, or an element of one, that could not be used: its path in the record, and the reason."""
 
     path: str

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection, Engine, Row, Select, func, or_, select
 
 from etl.domain.runs import AccountStatus, RunStatus
@@ -21,8 +22,7 @@ GAP_WINDOW = timedelta(days=30)
 """Time range, up to now, in which the longest gap between two observations is determined."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class AccountState:
+class AccountState(Struct, frozen=True, kw_only=True):
     """One account: its last observation, and the status of its last sync (which may be a later, failed one).
 
     `observed_at` to `chain_digest` belong to the last published sync, and are None before the first; `status`, `error`
@@ -54,8 +54,7 @@ class AccountState:
         return self.unreachable_since is not None
 
 
-@dataclass(frozen=True, kw_only=True)
-class LastRun:
+class LastRun(Struct, frozen=True, kw_only=True):
     """The newest row of `sync_runs`."""
 
     run_id: int
@@ -66,8 +65,7 @@ class LastRun:
     error: str | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Status:
+class Status(Struct, frozen=True, kw_only=True):
     """Status of the warehouse; `last_run` is None before the first run."""
 
     accounts: tuple[AccountState, ...] = ()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Connection, Engine, Select, Table, and_, exists, func, select, text, union
 
 from etl.domain.tables import NUMBER_CAMPAIGNS, VIRTUAL_NUMBERS
@@ -13,8 +13,7 @@ from etl.store import schema
 from etl.store.engine import database_errors
 
 
-@dataclass(frozen=True, kw_only=True)
-class TableSize:
+class TableSize(Struct, frozen=True, kw_only=True):
     """Size of a table: its current rows, and its versions that have ended."""
 
     table: str
@@ -22,8 +21,7 @@ class TableSize:
     ended: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class AccountChanges:
+class AccountChanges(Struct, frozen=True, kw_only=True):
     """Counts of the changes of one run in one account. `moved`: numbers that stayed and changed their campaigns.
 
     `edited`: numbers with a changed field, such as status, name or comment; `switched`: links to scenarios with a
@@ -39,8 +37,7 @@ class AccountChanges:
     renamed: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Period:
+class Period(Struct, frozen=True, kw_only=True):
     """Period of a number in a campaign, with times as the warehouse writes them; `valid_to` is None while it lasts."""
 
     phone: str | None

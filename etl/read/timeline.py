@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from etl.domain import tables as declared
 from etl.read.newly_known import known_values
@@ -15,8 +17,7 @@ from etl.read.newly_known import known_values
 Values = Mapping[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Version:
+class Version(Struct, frozen=True, kw_only=True):
     """A row as it was on `[valid_from, valid_to)`; `valid_to` is None while it lasts. `values`: by column, with key.
 
     `erased_at`: when its personal content was erased; None if it was not.
@@ -28,8 +29,7 @@ class Version:
     erased_at: datetime | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Span:
+class Span(Struct, frozen=True, kw_only=True):
     """A period without a change. It began after `after` (None: unknown) and not later than `valid_from`.
 
     `erased_at`: as in `Version`. `known`: values of fields that the source reported for the first time when the span
@@ -44,8 +44,7 @@ class Span:
     known: Values = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Gap:
+class Gap(Struct, frozen=True, kw_only=True):
     """A period between two versions of a number in which the source did not list it."""
 
     valid_from: datetime

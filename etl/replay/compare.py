@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Connection, Engine, Select, cast, null, or_, select, union_all
 
 from etl.domain import tables as declared
@@ -18,8 +18,7 @@ from etl.store.engine import database_errors
 BATCH = 5_000
 
 
-@dataclass(frozen=True, kw_only=True)
-class TableDifference:
+class TableDifference(Struct, frozen=True, kw_only=True):
     """Counts for one table of one account: versions in both warehouses, and in only one of the two.
 
     A version that was edited counts on both sides. `erased`: versions that differ only because their personal content
@@ -35,8 +34,7 @@ class TableDifference:
     first_key: str | None = None
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(Struct, frozen=True):
     """Time range that both histories cover. A version that began earlier and was still valid counts from `begin`."""
 
     begin: datetime
@@ -64,8 +62,7 @@ def accounts_erased_from(warehouse: Engine) -> set[int]:
         return set(connection.scalars(select(schema.erasures.c.account_id).distinct()))
 
 
-@dataclass
-class _Count:
+class _Count(Struct):
     """Counts so far in one table of one account."""
 
     same: int = 0

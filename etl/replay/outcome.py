@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from etl.archive.lines import Publishes
 from etl.archive.manifest import Manifest
@@ -17,8 +18,7 @@ MOST_NAMED = 20
 """Maximum number of runs that a suggested command names one by one."""
 
 
-@dataclass(frozen=True)
-class Episode:
+class Episode(Struct, frozen=True):
     """Run to replay, and its publications by account.
 
     `manifest`: without its response lines; `erased`: accounts from whose responses personal content was erased.
@@ -50,8 +50,7 @@ class Episode:
         return account_id in self.erased
 
 
-@dataclass(frozen=True, kw_only=True)
-class Mismatch:
+class Mismatch(Struct, frozen=True, kw_only=True):
     """First difference between a replay and the archive in one account. `table`: the first table that differs."""
 
     run_id: int
@@ -73,8 +72,7 @@ class Mismatch:
         return _shown(self.expected), _shown(self.found)
 
 
-@dataclass(kw_only=True)
-class AccountReplay:
+class AccountReplay(Struct, kw_only=True):
     """Progress of one account's replay. `archived_digest`: the chain's head in the archive.
 
     `unpublished`: syncs that published nothing in the recorded run either. `failure`: reason why a sync that was
@@ -90,8 +88,7 @@ class AccountReplay:
     archived_digest: str | None = None
 
 
-@dataclass(kw_only=True)
-class Replayed:
+class Replayed(Struct, kw_only=True):
     """Result of a replay. `skipped`: runs that published nothing, or that the warehouse already has.
 
     `whole`: all requested runs; `undone`: those of them that a restored backup undid.

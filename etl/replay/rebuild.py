@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from msgspec import Struct
 from sqlalchemy import Engine, func, select
 
 from etl.archive.checking import refuse_damaged
@@ -73,8 +73,7 @@ def _goes_back(episode: Episode, bound: Binding) -> bool:
     return episode.origin != bound.origin and _first_observation(episode.manifest) < bound.bound_at
 
 
-@dataclass(frozen=True)
-class Selection:
+class Selection(Struct, frozen=True):
     """Runs to replay, of an archive that was checked; `origins`: all installations that the archive published from."""
 
     layout: Layout

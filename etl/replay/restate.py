@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime
 
+from msgspec import Struct
 from sqlalchemy import Engine
 
 from etl.domain.ports import Report
@@ -18,8 +18,7 @@ from etl.store.engine import open_warehouse
 from etl.workers.transformers import Transformers, inline
 
 
-@dataclass(frozen=True, kw_only=True)
-class Restated:
+class Restated(Struct, frozen=True, kw_only=True):
     """Result of a replay, and its differences from the warehouse; accounts that could not be replayed are left out.
 
     `erased`: personal content was erased from the warehouse, so that a rebuilt one would have it again;

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 from etl.domain.runs import RunResult
 from etl.read.summary import AccountChanges, Period, TableSize
@@ -14,8 +15,7 @@ from etl.report.terminal.tables import Cell, Table
 from etl.report.wording import counted, lasting, moment, thousands
 
 
-@dataclass(frozen=True, kw_only=True)
-class DemoDay:
+class DemoDay(Struct, frozen=True, kw_only=True):
     """A day of the demo: its run, and the changes by account (empty on the first day, when every row is new)."""
 
     day: int

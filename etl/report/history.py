@@ -7,6 +7,8 @@ from datetime import datetime
 from itertools import starmap
 from typing import Any
 
+from msgspec.structs import asdict
+
 from etl.read.history import NumberHistory
 from etl.read.newly_known import without
 from etl.read.timeline import Gap, Span
@@ -150,7 +152,7 @@ def as_object(wanted: str, histories: Sequence[NumberHistory], as_of: datetime |
 
 
 def _number_history(history: NumberHistory) -> dict[str, Any]:
-    members = {name: _spans(value) if _is_spans(value) else plain(value) for name, value in vars(history).items()}
+    members = {name: _spans(value) if _is_spans(value) else plain(value) for name, value in asdict(history).items()}
     for span, own in zip(members["number"], history.number, strict=True):
         span["erased_at"] = plain(own.erased_at)
     return {**members, "gaps": plain(history.gaps)}

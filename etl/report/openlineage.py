@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 import etl
 from etl.domain.installations import origin_of
@@ -26,8 +27,7 @@ _COLLECTED = {"type": "DIRECT", "subtype": "TRANSFORMATION", "description": "fie
 Json = dict[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True)
-class LineageRun:
+class LineageRun(Struct, frozen=True, kw_only=True):
     """One run. `run_uuid`: its id in OpenLineage; `namespace`: of the job; `parent`: namespace, job name and run id."""
 
     run_uuid: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
@@ -14,10 +13,10 @@ from etl.report.wording import is_unsafe
 
 
 def plain(value: Any) -> Any:
-    """A value for JSON: dataclasses as objects, instants as ISO 8601 in UTC with a Z, enumerations as their text."""
+    """A value for JSON: structs as objects, instants as ISO 8601 in UTC with a Z, enumerations as their text."""
     if value is None or type(value) in (int, str, bool):  # the usual case, first for speed
         return value
-    if is_dataclass(value) and not isinstance(value, type):
+    if hasattr(value, "__struct_fields__"):  # msgspec need not be imported for `--help`
         return plain_but(value)
     if isinstance(value, datetime):
         return iso(value)
@@ -31,8 +30,8 @@ def plain(value: Any) -> Any:
 
 
 def plain_but(value: Any, *left_out: str) -> dict[str, Any]:
-    """A dataclass as an object, without the fields `left_out`."""
-    return {f.name: plain(getattr(value, f.name)) for f in fields(value) if f.name not in left_out}
+    """A struct as an object, without the fields `left_out`."""
+    return {name: plain(getattr(value, name)) for name in value.__struct_fields__ if name not in left_out}
 
 
 def as_json(value: Any) -> str:

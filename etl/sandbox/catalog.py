@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from random import Random
+
+from msgspec import Struct
 
 from etl.sandbox import names
 from etl.sandbox.records import Block, Bundle, Campaign, CampaignLink, Link, Scenario, ScenarioLink, Site
@@ -16,8 +17,7 @@ VARIANTS = 4  # ways for numbers to belong to one campaign
 RULES = 3  # call processing rules of one scenario
 
 
-@dataclass(frozen=True, slots=True)
-class Sizes:
+class Sizes(Struct, frozen=True):
     """How many campaigns, sites, blocks and scenarios a customer has."""
 
     campaigns: int

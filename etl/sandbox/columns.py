@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from operator import attrgetter, itemgetter
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from etl.sandbox.records import CATEGORIES, STATUSES, TYPES, Edition
 
 Kind = Literal["number", "text", "date", "enum", "array"]
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """A field of a listing. `read` returns its value in a row of that listing."""
 
     name: str

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+
+from msgspec import Struct
+from msgspec.structs import fields
 
 from etl.sandbox import names
 from etl.sandbox.customer import Customer
@@ -12,8 +14,7 @@ from etl.sandbox.records import ScenarioLink
 LOCKS = ("manual_lock", "limit_lock")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DayChanges:
+class DayChanges(Struct, frozen=True, kw_only=True):
     """Counts of a day's changes, in numbers or shared objects; days and customers are added with `+`."""
 
     added: int = 0

@@ -11,10 +11,11 @@ For example:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from etl.sandbox.failures import Failure
 from etl.sandbox.listing import Page, Query, decode_row
@@ -29,8 +30,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Refuse(Fault):
+class Refuse(Struct, Fault, frozen=True):
     """An error instead of the answer; no point is spent."""
 
     mnemonic: str
@@ -48,8 +48,7 @@ def error(mnemonic: str, field: str | None = None, value: Any = None, **details:
     return Refuse(mnemonic, field, value, details)
 
 
-@dataclass(frozen=True)
-class Answer(Fault):
+class Answer(Struct, Fault, frozen=True):
     """Any HTTP response instead of the answer, like that of a gateway before the API; no point is spent."""
 
     response: Reply
@@ -70,8 +69,7 @@ def redirect(location: str, status: int = 307) -> Answer:
     return http(status, b"", Location=location)
 
 
-@dataclass(frozen=True)
-class ReplyId(Fault):
+class ReplyId(Struct, Fault, frozen=True):
     """Another id in the reply, of any JSON type; MISSING omits it, a function gets the id that was sent."""
 
     id: Any
@@ -83,8 +81,7 @@ class ReplyId(Fault):
         return encode(self.id(reply_id) if callable(self.id) else self.id)
 
 
-@dataclass(frozen=True)
-class TotalItems(Fault):
+class TotalItems(Struct, Fault, frozen=True):
     """Another total_items, of any JSON type; MISSING omits it, a function gets the true one."""
 
     total: Any
@@ -94,8 +91,7 @@ class TotalItems(Fault):
         return replace(page, total=self.total(page.total) if callable(self.total) else self.total)
 
 
-@dataclass(frozen=True)
-class Drop(Fault):
+class Drop(Struct, Fault, frozen=True):
     """Last `count` rows of an answer are missing, while total_items still counts them: N-1 of N."""
 
     count: int = 1
@@ -105,8 +101,7 @@ class Drop(Fault):
         return page.with_rows(page.rows[: max(0, len(page.rows) - self.count)])
 
 
-@dataclass(frozen=True)
-class DropIds(Fault):
+class DropIds(Struct, Fault, frozen=True):
     """Numbers that are missing from an answer, while total_items still counts them."""
 
     ids: frozenset[int]
@@ -116,8 +111,7 @@ class DropIds(Fault):
         return page.with_rows([row for row in page.rows if decode_row(row).get("id") not in self.ids])
 
 
-@dataclass(frozen=True)
-class Duplicate(Fault):
+class Duplicate(Struct, Fault, frozen=True):
     """First row repeated at the end of the page: the same row, or with `changes` made to it."""
 
     changes: dict[str, Any] | None = None
@@ -173,8 +167,7 @@ class NoRows(Fault):
         return replace(page, rows=[], total=0)
 
 
-@dataclass(frozen=True)
-class Limits(Fault):
+class Limits(Struct, Fault, frozen=True):
     """Other `limits` in the metadata, of any JSON type; MISSING omits them."""
 
     limits: Any
@@ -185,8 +178,7 @@ class Limits(Fault):
         return rest if self.limits is MISSING else rest | {"limits": self.limits}
 
 
-@dataclass(frozen=True)
-class Deprecated(Fault):
+class Deprecated(Struct, Fault, frozen=True):
     """Notice in the metadata that this version of the API is deprecated. `says`: the value of its flag."""
 
     current: str = "v2.0"
@@ -203,8 +195,7 @@ class Deprecated(Fault):
         return metadata | {"api_version": version}
 
 
-@dataclass(frozen=True)
-class Body(Fault):
+class Body(Struct, Fault, frozen=True):
     """Body that is changed by a function; Content-Length is that of the changed body."""
 
     change: Callable[[bytes], bytes]

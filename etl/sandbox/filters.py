@@ -5,8 +5,9 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from etl.sandbox.columns import Column, Columns
 from etl.sandbox.failures import Failure
@@ -24,8 +25,7 @@ MAX_DEPTH = 32
 DATE = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d)?")
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Struct, frozen=True):
     """One checked comparison of a filter. A null field matches only `= null`."""
 
     column: Column
@@ -38,8 +38,7 @@ class Condition:
         return lambda row: test(read(row))
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """Conditions and groups joined by `and`, or by `or` (`any`)."""
 
     members: tuple[Condition | Group, ...]
@@ -56,8 +55,7 @@ class Group:
 Node = Condition | Group
 
 
-@dataclass(frozen=True, slots=True)
-class IdSet:
+class IdSet(Struct, frozen=True):
     """Ids that match a filter: those in [low, high], and in `chosen` if given. `rest`: the other conditions."""
 
     low: float

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from etl.sandbox.columns import Column, Columns
 from etl.sandbox.customer import Customer
@@ -18,8 +19,7 @@ PARAMETERS = frozenset({"limit", "offset", "filter", "fields", "sort"})
 DEFAULT_LIMIT = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Caps:
+class Caps(Struct, frozen=True):
     """The largest `limit` and `offset`, in rows, and the fields that may not be filtered on."""
 
     max_limit: int
@@ -27,8 +27,7 @@ class Caps:
     prohibited: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(Struct, frozen=True):
     """Checked query of a listing. `fields`: None means the listing's default fields."""
 
     limit: int
@@ -38,8 +37,7 @@ class Query:
     fields: tuple[str, ...] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """Answer to a query: encoded records, the `total` for the metadata, and a maker of another customer's record."""
 
     rows: list[bytes]

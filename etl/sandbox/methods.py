@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from etl.sandbox import columns
 from etl.sandbox.customer import Customer
@@ -15,8 +16,7 @@ from etl.sandbox.sessions import Sessions
 from etl.sandbox.world import World
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """Admitted request: its parameters and the data that a method needs. `bend`: applies faults to the query."""
 
     world: World
@@ -64,8 +64,7 @@ class Call:
 Result = Page | dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Method:
+class Method(Struct, frozen=True):
     """A method: its function, its parameters besides access_token, and its conditions for callers."""
 
     answer: Callable[[Call], Result]

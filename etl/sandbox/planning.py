@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from etl.sandbox.listing import Page, Query
 from etl.sandbox.rpc import Reply, Request
@@ -49,8 +50,7 @@ class Fault:
         return reply
 
 
-@dataclass(slots=True)
-class Planned:
+class Planned(Struct):
     """A fault and the calls that it affects: of `method`, where `when` is true, `times` calls from the `at`-th on."""
 
     fault: Fault

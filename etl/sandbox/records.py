@@ -6,10 +6,10 @@ JSON of a bundle is kept until something in it is renamed, so that encoding a ro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
+from msgspec import Struct
 
 Edition = Literal["newer", "older"]
 
@@ -52,16 +52,14 @@ NESTED = ("campaigns", "scenarios")
 ON_REQUEST = "site_blocks"  # only in an answer whose `fields` name it
 
 
-@dataclass(slots=True, eq=False)
-class Site:
+class Site(Struct, eq=False):
     """A web site of a customer."""
 
     id: int
     domain: str
 
 
-@dataclass(slots=True, eq=False)
-class Block:
+class Block(Struct, eq=False):
     """A block of numbers on one site."""
 
     id: int
@@ -69,8 +67,7 @@ class Block:
     site: Site
 
 
-@dataclass(slots=True, eq=False)
-class CampaignLink:
+class CampaignLink(Struct, eq=False):
     """Link of numbers to a campaign, with these blocks, each tracked or not."""
 
     campaign: Campaign
@@ -91,8 +88,7 @@ class CampaignLink:
         return [{"site_block_id": b.id, "site_block_name": b.name, "is_tracking": on} for b, on in self.blocks]
 
 
-@dataclass(slots=True, eq=False)
-class Campaign:
+class Campaign(Struct, eq=False):
     """An advertising campaign of one site, with a few variants of links to it."""
 
     id: int
@@ -101,8 +97,7 @@ class Campaign:
     links: tuple[CampaignLink, ...] = ()
 
 
-@dataclass(slots=True, eq=False)
-class ScenarioLink:
+class ScenarioLink(Struct, eq=False):
     """A scenario applied to numbers by one call processing rule, which is on or off."""
 
     scenario: Scenario
@@ -117,8 +112,7 @@ class ScenarioLink:
         return old | {"call_processing_rule_id": self.rule_id, "is_active": self.is_active}
 
 
-@dataclass(slots=True, eq=False)
-class Scenario:
+class Scenario(Struct, eq=False):
     """A call scenario, and for each of its rules the link that is off and the one that is on."""
 
     id: int
@@ -148,8 +142,7 @@ class Bundle:
         return self._bytes
 
 
-@dataclass(slots=True, eq=False)
-class Row:
+class Row(Struct, eq=False):
     """A number in the heap. `position` grows with every write: the heap's order."""
 
     head: Head

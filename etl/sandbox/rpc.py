@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from msgspec import Struct, field
 
 from etl.sandbox.failures import Failure
 from etl.sandbox.records import encode
@@ -15,8 +15,7 @@ JSON = "application/json; charset=UTF-8"
 SECRETS = frozenset({"access_token", "login", "password"})
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """An HTTP response."""
 
     status: int
@@ -24,8 +23,7 @@ class Reply:
     body: bytes
 
 
-@dataclass(slots=True)
-class Request:
+class Request(Struct):
     """A JSON-RPC request, with the members that could be read; `id`: the bytes to send back."""
 
     id: bytes = b"null"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from etl.sandbox import names
 from etl.sandbox.catalog import Sizes
@@ -24,8 +25,7 @@ START = datetime.fromisoformat("2026-01-01 09:00:00")  # local time, like all ti
 AGENT_ID, AGENT_NAME, AGENT_TIMEZONE = 777, "Agency «Север»", "Europe/Moscow"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CustomerPlan:
+class CustomerPlan(Struct, frozen=True, kw_only=True):
     """Plan of a customer with `numbers` numbers; fields that are None are drawn from the seed."""
 
     numbers: int = 40

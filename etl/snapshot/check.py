@@ -12,13 +12,13 @@ import io
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import datetime
 from io import BufferedReader
 from itertools import zip_longest
 from pathlib import Path
 from typing import IO, Any
 
+from msgspec import Struct
 from sqlalchemy import Connection, Engine
 
 from etl.domain.instants import parse_instant
@@ -38,16 +38,14 @@ _SHEETS = {sheet.name: sheet for sheet in (*SHEETS, *HISTORY_SHEETS)}
 _NAMES = {f"{sheet}.{name}" for sheet in _SHEETS for name in ENCODERS}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Problem:
+class Problem(Struct, frozen=True, kw_only=True):
     """Problem of a snapshot; `where`: the file or the account; `what`: the problem, as the end of a sentence."""
 
     where: str
     what: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Checked:
+class Checked(Struct, frozen=True, kw_only=True):
     """Result of a check: the manifest, and the problems in the order of the files.
 
     `still_held`: versions of numbers whose erased content the files still have, and when each was erased.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
 
 import msgspec
+from msgspec import Struct
 
 FORMAT_VERSION = 1
 NAME = "manifest.json"
@@ -16,8 +16,7 @@ MOST_VALUES = 500_000
 """Maximum number of values in a manifest: an account has four. Values take more memory than their text."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class SeenAccount:
+class SeenAccount(Struct, frozen=True, kw_only=True):
     """Account, its last observation that the snapshot includes, and the head of its chain at that observation."""
 
     account_id: int
@@ -25,8 +24,7 @@ class SeenAccount:
     chain_digest: str | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class File:
+class File(Struct, frozen=True, kw_only=True):
     """File of the snapshot: its name, SHA-256, size and number of rows."""
 
     path: str
@@ -35,8 +33,7 @@ class File:
     rows: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class DescribedTable:
+class DescribedTable(Struct, frozen=True, kw_only=True):
     """What a table of the snapshot and each of its columns mean, in a sentence each."""
 
     name: str
@@ -44,8 +41,7 @@ class DescribedTable:
     columns: dict[str, str]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Manifest:
+class Manifest(Struct, frozen=True, kw_only=True):
     """Manifest of a snapshot. `as_of`: the requested instant; times are ISO 8601 in UTC. `notes`: rules of formats."""
 
     as_of: str
@@ -71,7 +67,7 @@ def sealed(manifest: Manifest) -> str:
 
 
 def _text(manifest: Manifest) -> str:
-    return json.dumps(asdict(manifest), indent=1, ensure_ascii=False).removesuffix("\n}")
+    return json.dumps(msgspec.to_builtins(manifest), indent=1, ensure_ascii=False).removesuffix("\n}")
 
 
 def loads(content: bytes) -> Manifest:

@@ -9,12 +9,12 @@ from an archive has other run ids. Without them, equal observations give equal r
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from functools import lru_cache
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Connection
 
 from etl.domain import decimals
@@ -34,8 +34,7 @@ class InstantKind(Enum):
     TIME = "time"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sheet:
+class Sheet(Struct, frozen=True, kw_only=True):
     """Table of a snapshot: names and kinds of its columns; rows are ordered by the first `keys` columns.
 
     `table`: the declared table that the rows are of, None for accounts; `history`: whether all its versions are rows,

@@ -6,12 +6,12 @@ import io
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import zip_longest
 from pathlib import Path
 from typing import IO, Any
 
+from msgspec import Struct
 from sqlalchemy import Connection
 
 from etl.domain import tables as declared
@@ -27,8 +27,7 @@ Record = bytes | tuple[Any, ...]
 """Row of a file: its bytes, or the values of a Parquet row."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Copy:
+class Copy(Struct, frozen=True, kw_only=True):
     """File of a snapshot: one table in one format."""
 
     sheet: Sheet

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Engine, func, select
 
 from etl.domain.runs import Unreachable
@@ -15,8 +15,7 @@ from etl.store import schema
 from etl.store.engine import database_errors
 
 
-@dataclass(frozen=True, kw_only=True)
-class KnownAccount:
+class KnownAccount(Struct, frozen=True, kw_only=True):
     """Account's name and time zone, and the viewer through whom its open numbers were listed; None: unknown.
 
     `described_at`: when name and zone were last requested; `users_compared_at`: when its other users last were.

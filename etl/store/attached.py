@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 
+from msgspec import Struct
 from sqlalchemy import Connection, text
 
 from etl.errors import Misconfigured
@@ -81,8 +81,7 @@ _VERBATIM = {"no_parameters": True}
 """Execution option for a statement without parameters, which may contain a per cent sign."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Attached:
+class Attached(Struct, frozen=True, kw_only=True):
     """Statement that attaches something to a view again; `column`: the column that it concerns, None for the view."""
 
     view: str
@@ -90,8 +89,7 @@ class Attached:
     statement: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Dependent:
+class Dependent(Struct, frozen=True, kw_only=True):
     """Object that depends on one of vnsync's (`upon`). `view`: its name if it is one of vnsync's own views."""
 
     upon: str

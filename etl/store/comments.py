@@ -8,8 +8,8 @@ of other owners are skipped.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from msgspec import Struct
 from sqlalchemy import Connection, Engine, text
 
 from etl.store import home
@@ -30,8 +30,7 @@ order by c.relname, part.attnum
 _VERBATIM = {"no_parameters": True}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Comment:
+class Comment(Struct, frozen=True, kw_only=True):
     """Comment on a relation, or on its `column`: the one that was found, and the sentence that belongs there."""
 
     relation: str

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import URL, Column, Connection, Engine, text
 
 from etl.domain import tables as declared
@@ -16,8 +16,7 @@ from etl.store.engine import begin_reading, database_errors
 _DEFAULT_PORT = 5432
 
 
-@dataclass(frozen=True, kw_only=True)
-class DatasetColumn:
+class DatasetColumn(Struct, frozen=True, kw_only=True):
     """Column: its name, its type as the database writes it, and its meaning as one sentence."""
 
     name: str
@@ -25,8 +24,7 @@ class DatasetColumn:
     sentence: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Dataset:
+class Dataset(Struct, frozen=True, kw_only=True):
     """Table with data. `namespace` and `name` follow OpenLineage's naming; `columns`: in order.
 
     `declared`: the table that it belongs to; `closed`: whether it holds the ended versions.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy.types import TypeEngine
 
 from etl.domain.meaning import Meaning
@@ -22,8 +22,7 @@ class RelationKind(StrEnum):
     SERVICE = "service"
 
 
-@dataclass(frozen=True, kw_only=True)
-class RelationColumn:
+class RelationColumn(Struct, frozen=True, kw_only=True):
     """Column of a relation; `key`: whether it is a part of the primary key."""
 
     name: str
@@ -32,8 +31,7 @@ class RelationColumn:
     key: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Link:
+class Link(Struct, frozen=True, kw_only=True):
     """Reference of columns to the columns of another table; enforced by the database or proved by `verify`."""
 
     columns: tuple[str, ...]
@@ -41,8 +39,7 @@ class Link:
     referred: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Relation:
+class Relation(Struct, frozen=True, kw_only=True):
     """Table or view; `sentence`: about its rows."""
 
     name: str

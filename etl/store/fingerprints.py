@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, partial
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -47,8 +47,7 @@ _KINDS: dict[str, type] = {"after_id": int, "numbers": int, "digest": bytes, "co
 _drift_entries = msgspec.json.Decoder(tuple[DriftEntry, ...])
 
 
-@dataclass(frozen=True, kw_only=True)
-class Origin:
+class Origin(Struct, frozen=True, kw_only=True):
     """Published sync to which fingerprints belong, and the version that made rows of its records."""
 
     run_id: int

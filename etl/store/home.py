@@ -9,8 +9,8 @@ transaction: names without a schema, and `current_schema()`, then mean the wareh
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
+from msgspec import Struct
 from sqlalchemy import Connection, text
 
 from etl.errors import IntegrityBroken, Misconfigured
@@ -45,16 +45,14 @@ _OBJECTS = {
 }
 
 
-@dataclass
-class SchemaChoice:
+class SchemaChoice(Struct):
     """Schema that an engine's connections use. `asked`: the one that was set; `found`: the oid of the one found."""
 
     asked: str | None = None
     found: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Owned:
+class Owned(Struct, frozen=True, kw_only=True):
     """Object under one of vnsync's names."""
 
     name: str

@@ -8,8 +8,8 @@ problem if it can make vnsync's reading or writing wrong; other additions are a 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from msgspec import Struct
 from sqlalchemy import Connection, Engine, text
 
 from etl.store import schema, schema_check
@@ -30,16 +30,14 @@ where c.relnamespace = (select oid from pg_catalog.pg_namespace where nspname = 
 """
 
 
-@dataclass(frozen=True, kw_only=True)
-class Difference:
+class Difference(Struct, frozen=True, kw_only=True):
     """Difference from the definitions that this program makes; `view`: its name if a view is missing or differs."""
 
     sentence: str
     view: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Inspection:
+class Inspection(Struct, frozen=True, kw_only=True):
     """Result of an inspection. `notes`: harmless additions of others, and comparisons that were not possible."""
 
     problems: tuple[Difference, ...] = ()

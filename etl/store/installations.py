@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Connection, Engine, func, insert, select
 
 from etl.domain.installations import origin_of
@@ -20,8 +20,7 @@ FIRST = 1
 """Number of a warehouse's first binding; the others follow one by one."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Binding:
+class Binding(Struct, frozen=True, kw_only=True):
     """Row of `installations`: the origin of the API, and the time from which its accounts are published.
 
     `run_id`: for the first binding, the run that made it with its first account; None if an operator made it.
@@ -97,8 +96,7 @@ class Installation:
         self._bound = self._bound or self._new
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rebinding:
+class Rebinding(Struct, frozen=True, kw_only=True):
     """Change of a warehouse's installation: from one origin to another, or to the same."""
 
     before: str

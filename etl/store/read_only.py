@@ -10,11 +10,11 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from msgspec import Struct
 from sqlalchemy import Engine
 
 from etl.errors import LocalTrouble, TryLater
@@ -23,8 +23,7 @@ OPTION = "vnsync_read_only"
 """Execution option of an engine: the `ReadOnlyFile`, if its file can only be read."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReadOnlyFile:
+class ReadOnlyFile(Struct, frozen=True, kw_only=True):
     """SQLite file that can only be read. `path`: without links, as for its journal; `reason`: why not written."""
 
     path: Path

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
 from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from etl.domain.events import AccountStarted, NumbersRead, Publishing
 from etl.domain.fingerprints import ListingPrint
@@ -31,8 +33,7 @@ from etl.sync.page_processor import PageProcessor
 from etl.sync.viewer import concerns_user
 
 
-@dataclass(frozen=True, kw_only=True)
-class Listed:
+class Listed(Struct, frozen=True, kw_only=True):
     """An account as it was listed. `now`: when that was so; `first`: pages of a first load; None: rows are staged."""
 
     load: AccountLoad

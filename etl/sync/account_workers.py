@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from etl.domain.events import Event, Notice, Waiting
 from etl.domain.ports import Report
@@ -25,8 +27,7 @@ SyncAccount = Callable[[SyncContext, Account], VnsyncError | None]
 """Syncs an account and records its result; gives the error that it failed with."""
 
 
-@dataclass
-class _WorkerReport:
+class _WorkerReport(Struct):
     """Reports the events of a worker, with the id of the account it works on."""
 
     report: Report

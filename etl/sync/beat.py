@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
+
+from msgspec import Struct
 
 DAY = timedelta(days=1)
 JITTER = 0.05
@@ -12,8 +13,7 @@ UNKNOWN_RESET = 3600.0
 """Seconds until points are looked for again, where the source does not say when they come back."""
 
 
-@dataclass(frozen=True)
-class Beat:
+class Beat(Struct, frozen=True):
     """A beat of `every` seconds from `start`, in seconds of a monotonic clock."""
 
     every: float

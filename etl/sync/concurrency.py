@@ -8,9 +8,10 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from queue import SimpleQueue
+
+from msgspec import Struct
 
 from etl.domain.ports import Clock
 
@@ -48,8 +49,7 @@ class Cancellation:
             raise Cancelled
 
 
-@dataclass(frozen=True)
-class CancellableClock:
+class CancellableClock(Struct, frozen=True):
     """A clock for workers: reading it or waiting on it raises `Cancelled` when the run is being stopped."""
 
     clock: Clock

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 
+from msgspec import Struct, field
 from sqlalchemy import Engine
 
 from etl.domain.counted import Counted
@@ -25,8 +25,7 @@ from etl.sync.concurrency import Slot
 from etl.workers.transformers import Transformers, inline
 
 
-@dataclass(frozen=True, kw_only=True)
-class SyncOptions:
+class SyncOptions(Struct, frozen=True, kw_only=True):
     """Options of a run. `accounts`: those to sync (empty: all); `approve_close`: those that the guard does not hold.
 
     `shard`: the part of the accounts to sync; `older_than`: accounts that were observed more recently are left out.
@@ -55,8 +54,7 @@ class SyncOptions:
         return in_shard and (not self.accounts or account_id in self.accounts)
 
 
-@dataclass(frozen=True, kw_only=True)
-class SyncContext:
+class SyncContext(Struct, frozen=True, kw_only=True):
     """Services of a run for its account syncs; `api`, `connection_cache` and `slot` belong to one worker.
 
     `credential`: the name of the credentials in use; `roster`: the ids of all accounts that they reach; `to_describe`:

@@ -9,7 +9,8 @@ import contextlib
 from array import array
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from etl.extract.page import Page, Record
 from etl.load.first import Batch

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
+
+from msgspec.structs import replace
 
 from etl.domain.viewer import NO_VIEWER, Viewer
 from etl.errors import SOURCE_FAILURES

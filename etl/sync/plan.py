@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass, field
 
+from msgspec import Struct, field
 from sqlalchemy import Engine
 
 from etl.domain.events import Notice
@@ -27,8 +27,7 @@ NO_RUN = 0
 """The run id in the results of a plan."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class PlannedAccount:
+class PlannedAccount(Struct, frozen=True, kw_only=True):
     """The plan of one account. `result`: as its row would be, `held` where the guard would stop it.
 
     `requests`: how many it takes; each answer costs a point. `tables`: the changes, also of an account that is held.
@@ -39,8 +38,7 @@ class PlannedAccount:
     tables: dict[str, TableChange] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
+class Plan(Struct, frozen=True, kw_only=True):
     """The plan of a run. `requests`: with those for the roster.
 
     `points_left`, and `day_limit` for a whole day: None where points are unlimited.

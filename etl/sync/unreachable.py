@@ -6,8 +6,9 @@ A customer that cannot be listed does not prove that its numbers are gone: its r
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from etl.domain.runs import AccountResult, AccountStatus, Unreachable
 from etl.errors import AccountRefused, Incomplete

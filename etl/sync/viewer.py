@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from etl.errors import AccountRefused, Misconfigured
 from etl.extract.accounts import Account
@@ -16,8 +17,7 @@ _OF_THE_USER = frozenset({"forbidden", "method_component_disabled", "parameter_c
 """Refusals that concern the user's rights; all others concern the customer, whichever user is taken."""
 
 
-@dataclass
-class Users:
+class Users(Struct):
     """The users through which a customer can be listed.
 
     `last`: the one of the last sync; `named`: the one that the settings name, or an archive. `compared`: whether they

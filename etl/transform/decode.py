@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
 
 import msgspec
+from msgspec import Struct
 
 from etl.domain.excess import Excess, excess_of, stand_in
 from etl.domain.text import storable
@@ -28,8 +28,7 @@ Record = bytes | msgspec.Raw
 """One record's JSON, as databases can hold it."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rejected:
+class Rejected(Struct, frozen=True, kw_only=True):
     """Record, or one element of it, that cannot be used: the place (`path`), the `reason`, and the `record` as sent.
 
     If several elements of one record are refused, the first entry holds the record, to which all paths refer, and
@@ -49,8 +48,7 @@ class Rejected:
         return not self.keeps_open
 
 
-@dataclass(frozen=True)
-class Decoded:
+class Decoded(Struct, frozen=True):
     """The usable numbers of a page, and the records and elements that are not usable."""
 
     numbers: list[Number]

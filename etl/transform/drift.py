@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, KeysView
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 LONGEST_VALUE = 200
 """Characters kept of a path or value: both are part of a key, and an index holds no more than 2 704 bytes of one."""
@@ -28,8 +29,7 @@ class DriftKind(StrEnum):
 _COUNTED = frozenset({DriftKind.UNKNOWN_FIELD, DriftKind.UNKNOWN_VALUE, DriftKind.REPEATED_VALUE})
 
 
-@dataclass(frozen=True, order=True)
-class Drift:
+class Drift(Struct, frozen=True, order=True):
     """One difference: the place (`$.campaigns[].weight`), the kind, and the value or type found (may be empty)."""
 
     path: str

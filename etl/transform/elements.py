@@ -5,9 +5,8 @@ A record is split into elements only after it was refused as a whole, so well-fo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import msgspec
+from msgspec import Struct
 
 from etl.domain import tables
 from etl.domain.json_spans import DEEPEST
@@ -27,8 +26,7 @@ _elements = msgspec.json.Decoder(list[msgspec.Raw])
 _encode = msgspec.json.Encoder().encode
 
 
-@dataclass(frozen=True, kw_only=True)
-class RefusedElement:
+class RefusedElement(Struct, frozen=True, kw_only=True):
     """Element that cannot be used: its path in the record, msgspec's message, and its JSON as sent.
 
     `keeps_open`: tables in which it may stand for any row of the number, so rows not seen again stay open.

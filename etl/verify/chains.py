@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
+from msgspec import Struct
 from sqlalchemy import Connection
 
 from etl.domain import tables as declared
@@ -22,8 +22,7 @@ Found = dict[str, Scan]
 """Scan of each table, by the table's name."""
 
 
-@dataclass(frozen=True)
-class Chain:
+class Chain(Struct, frozen=True):
     """Syncs of one account and the scans of its tables, to be compared."""
 
     account_id: str

@@ -7,9 +7,10 @@ alone prove that something differs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from zlib import crc32
+
+from msgspec import Struct
 
 from etl.domain.canonical import text_of
 from etl.domain.chain import first_key
@@ -20,8 +21,7 @@ MOST_TO_MOVE = 3000
 Key = list[bytes]
 
 
-@dataclass(frozen=True)
-class RowDifference:
+class RowDifference(Struct, frozen=True):
     """Difference of a section: the row's key (of a deleted row only the first part), and a description.
 
     `key` None: more than one row differs.
@@ -31,8 +31,7 @@ class RowDifference:
     what: str
 
 
-@dataclass(frozen=True)
-class Sums:
+class Sums(Struct, frozen=True):
     """Seal of a section: number of lines, plain and weighted sum of their CRC-32, and sum of their keys."""
 
     lines: int

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Set
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Column, Connection, Table
 
 from etl.domain import canonical
@@ -20,8 +20,7 @@ _FALSE = frozenset({"0", "f", "false"})
 """Spellings of false as text, in either database."""
 
 
-@dataclass(frozen=True)
-class Sync:
+class Sync(Struct, frozen=True):
     """Row of `account_syncs`: the columns that verification needs."""
 
     account_id: str
@@ -50,8 +49,7 @@ class Sync:
         return self.status == AccountStatus.SUCCEEDED
 
 
-@dataclass(frozen=True)
-class Account:
+class Account(Struct, frozen=True):
     """Row of `accounts`."""
 
     account_id: str
@@ -63,8 +61,7 @@ class Account:
     last_run_id: str
 
 
-@dataclass(frozen=True)
-class Sealed:
+class Sealed(Struct, frozen=True):
     """Row of `chain_sections`."""
 
     account_id: str
@@ -76,8 +73,7 @@ class Sealed:
     locator: str
 
 
-@dataclass(frozen=True)
-class Erasure:
+class Erasure(Struct, frozen=True):
     """Row of `erasures`."""
 
     account_id: str
@@ -87,8 +83,7 @@ class Erasure:
     erased_at: Text
 
 
-@dataclass(frozen=True)
-class Binding:
+class Binding(Struct, frozen=True):
     """Row of `installations`."""
 
     binding_id: str
@@ -102,8 +97,7 @@ class Binding:
         return self.bound_at or ""
 
 
-@dataclass(frozen=True)
-class Records:
+class Records(Struct, frozen=True):
     """All rows outside the data tables, by account."""
 
     runs: frozenset[str]
@@ -181,7 +175,7 @@ def _with_data(connection: Connection) -> Iterator[str]:
 
 
 def rows(connection: Connection, table: Table, kind: type[Any]) -> Iterator[Any]:
-    """Rows of a table as objects of a dataclass whose fields are the table's columns."""
+    """Rows of a table as objects of a struct whose fields are the table's columns."""
     names = list(kind.__annotations__)
     fields = [field_of(table.c[name], connection.dialect.name) for name in names]
     for row in text_rows(connection, fields, f"from {table.name} v"):

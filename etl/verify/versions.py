@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 
+from msgspec import Struct, field
 from sqlalchemy import Connection
 
 from etl.domain.canonical import bytes_of, digest_of_fields, text_of
@@ -16,16 +16,14 @@ from etl.store import copy_text
 NULL = b"\\N"
 
 
-@dataclass
-class Erased:
+class Erased(Struct):
     """Digests of erased content of an account, by number and start of the version; `met`: those found in the scan."""
 
     digests: dict[tuple[bytes, bytes], bytes] = field(default_factory=dict)
     met: set[tuple[bytes, bytes]] = field(default_factory=set)
 
 
-@dataclass
-class Scan:
+class Scan(Struct):
     """Result of one pass over a table: the lines by instant and change, and the number of versions."""
 
     sections: dict[tuple[bytes, Change], Lines] = field(default_factory=dict)

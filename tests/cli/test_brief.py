@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from etl.domain.runs import AccountResult, AccountStatus, RunResult, RunStatus, TableChange
 from etl.read.status import AccountState, LastRun, Status

@@ -281,6 +281,9 @@ def _process() -> dict[str, object]:
     handlers = [h for logger in loggers for h in logger.handlers if not isinstance(h, logging.NullHandler)]
     before = os.umask(0)
     os.umask(before)
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer) or "process_request" in thread.name:
+            thread.join(10)  # cancelled timers, and the sandbox's answers, end by themselves
     return {
         "environment": dict(os.environ),
         "umask": before,

@@ -406,7 +406,8 @@ def test_parquet_of_another_version_is_compared_by_rows(warehouse: Engine, taken
 def _forge(folder: Path, manifest: Any) -> None:
     """Make the manifest's digests anew."""
     import hashlib
-    from dataclasses import replace
+
+    from msgspec.structs import replace
 
     from etl.snapshot.manifest import dumps
 

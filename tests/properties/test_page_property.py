@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from etl.domain.fingerprints import DIGEST, ListingPrint, Records, WindowPrint
 from etl.domain.windows import WHOLE

@@ -6,11 +6,11 @@ import hashlib
 import random
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from msgspec.structs import replace
 
 from etl.snapshot import manifest as manifests
 

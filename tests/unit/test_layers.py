@@ -51,7 +51,7 @@ ALLOWED: dict[str, set[str]] = {
 PURE = {
     "domain": {
         "collections", "dataclasses", "datetime", "decimal", "enum", "functools", "hashlib", "itertools", "json",
-        "math", "operator", "re", "typing", "zlib",
+        "math", "msgspec", "operator", "re", "typing", "zlib",
     },
     "transform": {
         "array", "collections", "contextlib", "dataclasses", "datetime", "decimal", "enum", "functools", "hashlib",

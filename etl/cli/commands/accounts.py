@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -46,6 +45,8 @@ def _row(account: Account, described: Description | None) -> dict[str, Any]:
     """One account's row, with its description if there is one."""
     if described is None:
         return _shown(account)
+    from msgspec.structs import replace
+
     named = replace(account, account_name=account.account_name or described.name, timezone=described.timezone)
     return _shown(named, described.problem or "")
 

@@ -76,6 +76,8 @@ def snapshot(
 
 
 def _write(out: Path, manifest: Manifest, output: str, *, missing: bool) -> None:
+    from msgspec.structs import asdict
+
     from etl.cli.output import write_json, write_line, write_table
     from etl.report.snapshot import closing_line, files_table, formats_line
     from etl.snapshot.manifest import sealed
@@ -86,7 +88,7 @@ def _write(out: Path, manifest: Manifest, output: str, *, missing: bool) -> None
             {
                 "path": str(out),
                 "formats": sorted(manifest.notes),
-                "manifest": {**vars(manifest), "digest": sealed(manifest)},
+                "manifest": {**asdict(manifest), "digest": sealed(manifest)},
             }
         )
         return

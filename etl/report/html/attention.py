@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
+
+from msgspec import Struct
 
 from etl.domain.causes import Cause
 from etl.domain.runs import RunStatus
@@ -48,16 +49,14 @@ class Findings(Protocol):
         """Count of all differences."""
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(Struct, frozen=True):
     """An account or reason that an item concerns, in one sentence; `cause`: the number by which others refer to it."""
 
     text: str
     cause: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Item:
+class Item(Struct, frozen=True, kw_only=True):
     """A problem or note. `level`: bad, warn or note; `remedy`: the fix, with its `command`.
 
     `cases`: accounts or reasons that it concerns; `more`: count of the cases that are not shown.

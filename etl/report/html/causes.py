@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from etl.domain.causes import Cause, causes, without_ids
 from etl.domain.runs import AccountStatus
@@ -16,8 +17,7 @@ SHOWN = 8
 """Upper limit of the causes that are told for failed accounts, and of those for held ones."""
 
 
-@dataclass(frozen=True)
-class NumberedCauses:
+class NumberedCauses(Struct, frozen=True):
     """The causes that are told, in the order of their numbers, which begin at 1; `untold`: how many are not, by status.
 
     For 3 000 accounts with one cause there is one sentence; for 3 000 causes the page stays small.

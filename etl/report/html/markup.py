@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from etl.report.wording import printable, quoted
 
@@ -22,8 +23,7 @@ Hide = Callable[[str], str]
 """Function that masks secrets in a text."""
 
 
-@dataclass(frozen=True)
-class Element:
+class Element(Struct, frozen=True):
     """An element with its attributes and its children."""
 
     tag: str
@@ -31,8 +31,7 @@ class Element:
     children: tuple[Node, ...]
 
 
-@dataclass(frozen=True)
-class Style:
+class Style(Struct, frozen=True):
     """A style sheet: the only text that is written without escapes, so it must be a constant of the program."""
 
     text: str

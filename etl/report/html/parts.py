@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from etl.report.html.markup import Element, Node, element, safe_text
 from etl.report.wording import thousands
@@ -15,8 +16,7 @@ LEVELS = {"succeeded": "good", "fresh": "good", "running": "warn", "partial": "w
 """Level of each state, for its colour; other states are `bad`."""
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(Struct, frozen=True):
     """A cell of a table; its text is untrusted and made safe. `figure`: it is a number, aligned to the right."""
 
     content: Node | Sequence[Node] = None
@@ -62,8 +62,7 @@ def _role(name: str, stated: bool) -> str | None:
     return name if stated else None
 
 
-@dataclass(frozen=True)
-class _Column:
+class _Column(Struct, frozen=True):
     """A column of a table: its head and its cells as elements."""
 
     name: str

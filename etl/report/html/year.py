@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
+
+from msgspec import Struct
 
 from etl.read.activity import YEAR, Activity, Day
 from etl.report.html.charts import layered
@@ -37,8 +38,7 @@ def year_section(year: Activity, unpublished: Collection[date], until: date) -> 
     return section("year", title, remark(words), drawings, _key(), _by_month(days, unpublished))
 
 
-@dataclass(frozen=True)
-class _Calendar:
+class _Calendar(Struct, frozen=True):
     """Count of changes of each observed day, and the days on which nothing could be published."""
 
     counts: Mapping[date, int]

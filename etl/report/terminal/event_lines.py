@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from logging import DEBUG, ERROR, INFO, WARNING
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from etl.domain import events
 from etl.domain.causes import cause_of, causes
@@ -37,8 +39,7 @@ LEVELS = {"debug": DEBUG, "info": INFO, "warning": WARNING, "error": ERROR}
 """Log levels by the names that the setting accepts."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Line:
+class Line(Struct, frozen=True, kw_only=True):
     """One line of the log; `message` is safe to print."""
 
     level: int

@@ -7,9 +7,10 @@ import json
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TextIO
+
+from msgspec.structs import replace
 
 from etl.domain.events import Event
 from etl.report.terminal.event_lines import LEVELS, Line, Narrator

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 Definitions = dict[tuple[str, str], str]
 """Definitions of vnsync's objects, by kind and name."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Found:
+class Found(Struct, frozen=True, kw_only=True):
     """Definitions found. `harmful`: others' additions that can make vnsync's data wrong; `harmless`: other triggers."""
 
     definitions: Definitions

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from etl.domain.windows import Take, Window, WindowPlan
 from etl.errors import FilterRefused, VnsyncError

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from etl.domain.fingerprints import Records, WindowPrint
 from etl.domain.text import storable

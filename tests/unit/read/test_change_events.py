@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import asdict, replace
 
 from etl.domain import tables
 from etl.domain.tables import TABLES, VIRTUAL_NUMBERS, Column
@@ -47,7 +47,7 @@ def _sentence(*pairs: Pair) -> str:
 
 def test_one_link_for_another_is_a_move() -> None:
     """The campaign that was left and the one that was joined, in one sentence; their blocks belong to it."""
-    left = Pair(**{**vars(_link("campaigns", 10, gone=True)), "names": {**NAMES, "campaign_id": "Old"}})
+    left = Pair(**{**asdict(_link("campaigns", 10, gone=True)), "names": {**NAMES, "campaign_id": "Old"}})
     blocks = [_link("site_blocks", 10, 30, gone=True), _link("site_blocks", 11, 31)]
     text = _sentence(left, _link("campaigns", 11), *blocks)
     assert text == '7495 (1): moved from campaign "Old" (10) to "Spring" (11)'
@@ -253,7 +253,7 @@ def test_what_numbers_share() -> None:
 def test_hostile_names_stay_in_their_quotes() -> None:
     """Quotes, line ends and escapes of a name cannot end the name in a sentence."""
     pair = Pair(
-        **{**vars(_link("campaigns", 10)), "names": {**NAMES, "campaign_id": 'x" (1)\n7495 (2): removed\x1b[2J'}}
+        **{**asdict(_link("campaigns", 10)), "names": {**NAMES, "campaign_id": 'x" (1)\n7495 (2): removed\x1b[2J'}}
     )
     text = _sentence(pair)
     assert text == '7495 (1): added to campaign "x\\" (1)\\x0a7495 (2): removed\\x1b[2J" (10)'

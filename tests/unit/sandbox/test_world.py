@@ -252,7 +252,7 @@ def test_a_day_changes_what_it_says() -> None:
     assert changes.renamed_campaigns > 0
     assert changes.renamed_blocks > 0
     assert changes.renamed_scenarios > 0
-    assert changes.total == sum(getattr(changes, f) for f in changes.__dataclass_fields__)
+    assert changes.total == sum(getattr(changes, f) for f in changes.__struct_fields__)
 
 
 def test_days_suit_empty_customers() -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+
+from msgspec.structs import replace
 
 from etl.domain import tables
 from etl.read.account_overview import CAMPAIGNS, LATEST, SYNCS, AccountOverview, AccountSync
