@@ -24,6 +24,7 @@ from etl.report.changes import sentence
 from etl.sandbox.world import CustomerPlan, World
 from etl.store import migrations
 from etl.store.engine import begin_reading, open_warehouse
+from etl.transform.normalize import ROWS_VERSION
 from etl.verify.warehouse import verify_warehouse
 from tests.support.checkout import ROOT
 from tests.support.rig import FakeClock, Rig
@@ -31,8 +32,7 @@ from tests.support.rig import FakeClock, Rig
 EDITS: dict[str, tuple[tuple[str, str], ...]] = {
     "etl/domain/tables.py": (
         (
-            '_extra("$", personal=True),\n    ),\n)\nCAMPAIGNS',
-            '_extra("$", personal=True),\n'
+            "    ),\n)\nCAMPAIGNS",
             '        _text("region", "Region of the number", later=True),\n'
             '        _text("owner", "Owner of the number", personal=True, later=True),\n    ),\n)\nCAMPAIGNS',
         ),
@@ -44,11 +44,11 @@ EDITS: dict[str, tuple[tuple[str, str], ...]] = {
         ),
     ),
     "etl/transform/normalize.py": (
-        ("ROWS_VERSION = 3\n", "ROWS_VERSION = 4\n"),
+        (f"ROWS_VERSION = {ROWS_VERSION}\n", f"ROWS_VERSION = {ROWS_VERSION + 1}\n"),
         (
-            "            None if n.extra is None else _json(n.extra),\n            0,\n",
-            "            None if n.extra is None else _json(n.extra),\n            n.region,\n            n.owner,\n"
-            "            0,\n",
+            "            0,\n        )\n        return row if UNSET not in row else self._known(",
+            "            n.region,\n            n.owner,\n            0,\n        )\n"
+            "        return row if UNSET not in row else self._known(",
         ),
     ),
 }
@@ -59,8 +59,8 @@ REVISION = '''"""Numbers have a region and an owner, which a newer edition of th
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "{new}"
+down_revision = "{last}"
 
 NEW = ("region", "owner")
 
@@ -68,7 +68,7 @@ NEW = ("region", "owner")
 def upgrade() -> None:
     for name in NEW:
         op.add_column("virtual_numbers", sa.Column(name, sa.Text))
-    with op.batch_alter_table("virtual_numbers_closed", table_kwargs={"sqlite_with_rowid": False}) as batch:
+    with op.batch_alter_table("virtual_numbers_closed", table_kwargs={{"sqlite_with_rowid": False}}) as batch:
         for name in NEW:
             batch.add_column(sa.Column(name, sa.Text))
 '''
@@ -84,7 +84,9 @@ def copy_of_program(folder: Path) -> Path:
             assert text.count(before) == 1, f"{name} has no such passage: {before}"
             text = text.replace(before, after)
         (folder / name).write_text(text)
-    (folder / "migrations/versions/0002_region.py").write_text(REVISION)
+    last = migrations.head()
+    new = f"{int(last) + 1:04}"
+    (folder / f"migrations/versions/{new}_region.py").write_text(REVISION.format(new=new, last=last))
     return folder
 
 
