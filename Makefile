@@ -12,6 +12,9 @@ $(PYTHON) -c 'import sys; sys.exit("vnsync needs Python 3.11 or newer; set PYTHO
   && $(PYTHON) -m venv $(@D)
 endef
 
+# Bytecode is written: without it, every process that a test starts compiles its modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: docs demo test pythons soak cover faults check audit bandit bench bench-peers lock clean
 
 demo: $(or $(wildcard .venv/ready),.venv/lean) ## three simulated days of a small agency in a SQLite file

