@@ -46,6 +46,8 @@ def pytest_runtest_makereport(
 
 
 DATABASES = ("sqlite", "postgresql")
+Happening = Callable[[Engine], None]
+"""What happens in an empty warehouse: a function of a module, the same for each test."""
 _numbers = itertools.count()
 MEMORY, ROOM = Path("/dev/shm"), 4 * 2**30
 """Where files need not wait for a disk, and how many bytes have to be free there."""
@@ -153,6 +155,53 @@ def warehouse_url(database: str, request: pytest.FixtureRequest, tmp_path: Path)
 def warehouse(warehouse_url: str) -> Engine:
     """A migrated, empty warehouse."""
     return open_warehouse(warehouse_url)
+
+
+@pytest.fixture(scope="session")
+def lives(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[tuple[str, Happening], str]]:
+    """Warehouses in which something has happened, to copy: the folder of those in SQLite, and the name of each."""
+    return tmp_path_factory.mktemp("lives"), {}
+
+
+@pytest.fixture
+def warehouse_after(
+    database: str,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    lives: tuple[Path, dict[tuple[str, Happening], str]],
+) -> Callable[[Happening], Engine]:
+    """Makes the warehouse of a test in which something has happened: once in this process, and copied for each test."""
+    folder, known = lives
+
+    def postgresql(happen: Happening) -> str:
+        new = request.getfixturevalue("new_postgresql")
+        if (database, happen) not in known:
+            name, server = f"life_{len(known)}", request.getfixturevalue("postgresql_server")
+            with psycopg.connect(server, autocommit=True) as connection:
+                template = request.getfixturevalue("postgresql_template")
+                connection.execute(f"create database {name} template {template} strategy file_copy")
+            _live(at(server, name), happen)
+            known[database, happen] = name
+        return str(new(known[database, happen]))
+
+    def sqlite(happen: Happening) -> str:
+        if (database, happen) not in known:
+            name = f"{len(known)}.db"
+            shutil.copy(request.getfixturevalue("sqlite_template"), folder / name)
+            _live(f"sqlite:///{folder / name}", happen)
+            known[database, happen] = name
+        return f"sqlite:///{shutil.copy(folder / known[database, happen], tmp_path / 'warehouse.db')}"
+
+    return lambda happen: open_warehouse(postgresql(happen) if database == "postgresql" else sqlite(happen))
+
+
+def _live(url: str, happen: Happening) -> None:
+    engine = open_warehouse(url)
+    happen(engine)
+    if engine.name == "sqlite":
+        with engine.connect() as connection:
+            connection.exec_driver_sql("pragma wal_checkpoint(truncate)")
+    engine.dispose()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from types import ModuleType
 
 import pytest
@@ -12,11 +13,14 @@ from tests.support.checkout import ROOT
 from tests.support.story import DAYS, tell
 
 
-@pytest.fixture
-def told(warehouse: Engine) -> Engine:
-    """A warehouse after the five days of the story."""
+def _five_days(warehouse: Engine) -> None:
     tell(warehouse, DAYS)
-    return warehouse
+
+
+@pytest.fixture
+def told(warehouse_after: Callable[[Callable[[Engine], None]], Engine]) -> Engine:
+    """A warehouse after the five days of the story."""
+    return warehouse_after(_five_days)
 
 
 @pytest.fixture

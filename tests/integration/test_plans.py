@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,9 +26,7 @@ MOMENT = datetime(2026, 1, 8, tzinfo=UTC)
 LARGE = {name for t in TABLES if t.per_number for name in (t.name, f"{t.name}_closed")}
 
 
-@pytest.fixture
-def lived(warehouse: Engine) -> Engine:
-    """A warehouse of a few days, with statistics."""
+def _few_days(warehouse: Engine) -> None:
     rig = Rig(World(seed=4, customers=[CustomerPlan(numbers=400)], role="customer"), warehouse)
     for _ in range(4):
         assert rig.sync().exit_code == 0
@@ -35,7 +34,12 @@ def lived(warehouse: Engine) -> Engine:
     if warehouse.name == "postgresql":
         with warehouse.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("vacuum analyze")
-    return warehouse
+
+
+@pytest.fixture
+def lived(warehouse_after: Callable[[Callable[[Engine], None]], Engine]) -> Engine:
+    """A warehouse of a few days, with statistics."""
+    return warehouse_after(_few_days)
 
 
 class Explain(Executable, ClauseElement):

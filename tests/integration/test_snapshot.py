@@ -187,15 +187,15 @@ def _instant(value: str | datetime) -> datetime:
     return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
-def test_an_edited_history_is_found(warehouse: Engine, told: Engine, tmp_path: Path) -> None:
+def test_an_edited_history_is_found(told: Engine, tmp_path: Path) -> None:
     """A closed version that the warehouse no longer has as it was, and a file of the other kind of snapshot."""
     moment, folder = FakeClock().now() + timedelta(days=9), tmp_path / "history"
-    write_snapshot(warehouse, moment, folder, FORMATS, history=True)
-    assert check(folder, warehouse).problems == ()
-    with warehouse.begin() as connection:
+    write_snapshot(told, moment, folder, FORMATS, history=True)
+    assert check(folder, told).problems == ()
+    with told.begin() as connection:
         changed = connection.execute(text("update virtual_numbers_closed set status = 'edited'")).rowcount
     assert changed
-    found = {problem.where for problem in check(folder, warehouse).problems}
+    found = {problem.where for problem in check(folder, told).problems}
     assert found == {f"virtual_numbers_history.{kind}" for kind in FORMATS}
     (folder / "sites.csv").touch()
     assert Problem(where="sites.csv", what="is not in the manifest") in check(folder, None).problems

@@ -130,9 +130,20 @@ def _report(vnsync: Run, url: str, out: Path, *options: object) -> str:
     return out.read_text(encoding="utf-8")
 
 
+_pages: dict[str, list[tuple[str, str]]] = {}
+"""The pages of each database: nothing changes them, so they are made once in each process."""
+
+
 @pytest.fixture
-def pages(warehouse_url: str, sqlite_template: Path, tmp_path: Path, vnsync: Run) -> list[tuple[str, str]]:
+def pages(database: str, request: pytest.FixtureRequest, tmp_path: Path, vnsync: Run) -> list[tuple[str, str]]:
     """The report of a warehouse of evil names, and that of one which differs in its names only; then of one account."""
+    if database not in _pages:
+        url, empty = request.getfixturevalue("warehouse_url"), request.getfixturevalue("sqlite_template")
+        _pages[database] = _made_pages(url, empty, tmp_path, vnsync)
+    return _pages[database]
+
+
+def _made_pages(warehouse_url: str, sqlite_template: Path, tmp_path: Path, vnsync: Run) -> list[tuple[str, str]]:
     harmless = tmp_path / "harmless.db"
     shutil.copy(sqlite_template, harmless)
     told: list[tuple[str, str]] = []
