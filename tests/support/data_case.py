@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, inspect
+from sqlalchemy import Engine, inspect, text
 
 from etl.domain.runs import AccountResult, RunResult, RunStatus
 from etl.sandbox.world import CustomerPlan, World
@@ -74,10 +74,9 @@ class DataCase:
         assert row.status in set(RunStatus) - {RunStatus.RUNNING}
         assert (row.exit_code, row.finished_at is not None) == (result.exit_code, True)
         assert oracle.broken_invariants(self.engine) == []
-        assert not any(TOKEN in str(row) for name in self._tables() for row in self.rows(f"select * from {name}"))
-
-    def _tables(self) -> list[str]:
-        return inspect(self.engine).get_table_names()
+        with self.engine.connect() as connection:
+            for name in inspect(connection).get_table_names():
+                assert not any(TOKEN in str(row) for row in connection.execute(text(f"select * from {name}")))
 
     def rows(self, statement: str, **parameters: Any) -> list[Any]:
         """The rows of a query."""
@@ -100,10 +99,14 @@ class DataCase:
     def image_of(self, number_id: int) -> Mapping[str, list[Any]]:
         """The current rows of a number, with their periods."""
         own = [name for name in oracle.COLUMNS if name.startswith("virtual_number")]
-        return {
-            name: sorted(self.rows(f"select * from {name} where virtual_number_id = :n", n=number_id), key=str)
-            for name in own
-        }
+        mine = {"n": number_id}
+        with self.engine.connect() as connection:
+            return {
+                name: sorted(
+                    connection.execute(text(f"select * from {name} where virtual_number_id = :n"), mine), key=str
+                )
+                for name in own
+            }
 
     def versions(self, number_id: int, column: str) -> list[Any]:
         """A column's values in the number's history, oldest first."""
