@@ -34,7 +34,7 @@ pythons: .venv/ready ## unit, cli and property tests on each other Python from 3
 on-%: .venv-%/ready
 	$(dir $<)bin/python -m pytest tests/unit tests/cli tests/properties -n $(JOBS) --dist worksteal
 
-soak: .venv/ready .venv-airflow/bin/python .venv-datasette/bin/datasette .venv-dbt/bin/dbt .venv-docs/bin/zensical ## the long ones: each parameter on the other database, all mutants, 475 more seeds, large accounts
+soak: .venv/ready .venv-airflow/bin/python .venv-datasette/bin/datasette .venv-dbt/bin/dbt .venv-docs/bin/zensical ## the long ones: each parameter on the other database, all mutants, 500 seeds, large accounts
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m soak
 
 cover: .venv/ready ## which lines no test reaches; counting them takes half as long again

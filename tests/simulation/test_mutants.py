@@ -9,7 +9,7 @@ from tests.simulation.mutants import MUTANTS, SEEDS
 from tests.support.inner_pytest import Ran, run_pytest
 
 SIMULATED = [name for name, mutant in MUTANTS.items() if mutant.test is None]
-AT_ONCE = set(SIMULATED[::20])
+AT_ONCE = set(SIMULATED[::40])
 """Mutants that are tried in every run of the tests; the others are marked as soak."""
 TESTED = [name for name, mutant in MUTANTS.items() if mutant.test is not None]
 

@@ -17,11 +17,11 @@ from tests.stress.fuzz_inputs import draw
 
 
 @pytest.mark.parametrize(
-    ("seed", "count"), [(1, 500), *(pytest.param(n, 2500, marks=pytest.mark.soak) for n in (2, 3))]
+    ("seed", "count"), [(1, 250), *(pytest.param(n, 2500, marks=pytest.mark.soak) for n in (2, 3))]
 )
 @pytest.mark.fault("D05", "D12", "H12", "P04")
 def test_no_answer_ends_in_an_exception_of_another_kind(seed: int, count: int) -> None:
-    """Thousands of spoiled answers: sound rows, a record kept out with place and reason, or an error of vnsync."""
+    """Hundreds of spoiled answers: sound rows, a record kept out with place and reason, or an error of vnsync."""
     found = fuzz(seed, range(count))
     assert not found.failures, f"python -m tests.stress.fuzz --replay {seed}:<one of these> {found.failures}"
     assert {"read", "some kept out", "all kept out", "empty"} <= set(found.outcomes)
@@ -64,4 +64,5 @@ def _two_spellings(records: Collection[Record], drift: DriftLog) -> Decoded:
 @pytest.mark.parametrize("planted", [_last_wins, _loses_what_it_rejects, _empty_for_null, _two_spellings])
 def test_the_judge_finds_planted_bugs(planted: Callable[[Collection[Record], DriftLog], Decoded]) -> None:
     """A campaign that cannot fail proves nothing: each of these decoders is caught within a few hundred inputs."""
-    assert fuzz(1, range(400), lambda body: examine(body, planted)).failures
+    parts = (range(first, first + 20) for first in range(0, 400, 20))
+    assert any(fuzz(1, part, lambda body: examine(body, planted)).failures for part in parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -71,11 +72,20 @@ def test_a_day_limit_stops_the_run(warehouse: Engine, customers: int) -> None:
     recovers(rig)
 
 
-SENSELESS: list[object] = [None, "5", -1, True, [], {}, "soon", -(10**400), 1.5]
+SENSELESS: list[object] = [None, "5", -1, True, [], {}, "soon", -(10**400), 1.5, MISSING]
+LIMITS = ["day_remaining", "minute_remaining", "day_reset", "minute_reset", "limits"]
+"""Each of these values is tried in each of these limits; the larger part is marked as soak."""
 
 
-@pytest.mark.parametrize("value", [*SENSELESS, MISSING], ids=lambda v: "missing" if v is MISSING else str(v)[:9])
-@pytest.mark.parametrize("name", ["day_remaining", "minute_remaining", "day_reset", "minute_reset", "limits"])
+def _senseless() -> Iterator[Any]:
+    for i, name in enumerate(LIMITS):
+        for j, value in enumerate(SENSELESS):
+            called = "missing" if value is MISSING else str(value)[:9]
+            at_once = i == len(LIMITS) - 1 or (i + j) % 4 == 0
+            yield pytest.param(name, value, id=f"{name}-{called}", marks=[] if at_once else pytest.mark.soak)
+
+
+@pytest.mark.parametrize(("name", "value"), _senseless())
 @pytest.mark.fault("P10")
 def test_limits_that_make_no_sense(sqlite_rig: Rig, name: str, value: Any) -> None:
     """Limits that are missing, negative, of another type: the run goes on, and never spins."""
