@@ -20,7 +20,8 @@ from tests.support.checkout import ROOT
 from tests.support.fault_clusters import private
 from tests.support.scenes import scene
 
-EVERY = 1 if os.environ.get("FAULTS_EVERY_STATEMENT") else 9
+EVERY_STATEMENT = bool(os.environ.get("FAULTS_EVERY_STATEMENT"))
+SWEPT = pytest.mark.parametrize("every", [1] if EVERY_STATEMENT else [36, pytest.param(9, marks=pytest.mark.soak)])
 
 
 def statements_of_an_upgrade(url: str) -> int:
@@ -32,13 +33,14 @@ def statements_of_an_upgrade(url: str) -> int:
     return len(counted)
 
 
+@SWEPT
 @pytest.mark.fault("B16")
-def test_postgresql_killed_at_each_statement(tmp_path: Path) -> None:
-    """The backend dies at a statement of the migration (every ninth; each one with FAULTS_EVERY_STATEMENT): exit 69,
+def test_postgresql_killed_at_each_statement(tmp_path: Path, every: int) -> None:
+    """The backend dies at a statement of the migration (one of so many; each with FAULTS_EVERY_STATEMENT): exit 69,
     no table is left, and the next upgrade does it all."""
     total = statements_of_an_upgrade(private().url(private().new_database(migrated=False)))
     name = private().new_database(migrated=False)
-    for place in [*range(1, total, EVERY), total - 1]:
+    for place in [*range(1, total, every), total - 1]:
         engine, left = private().engine(name), iter(range(place))
 
         def kill(connection: Connection, *_: object, left: Iterator[int] = left) -> None:
@@ -89,11 +91,12 @@ print(place, set(tables))
 """
 
 
+@SWEPT
 @pytest.mark.fault("B16")
-def test_sqlite_killed_at_each_statement(tmp_path: Path) -> None:
+def test_sqlite_killed_at_each_statement(tmp_path: Path, every: int) -> None:
     """SIGKILL at a statement of the migration: nothing is left of it in the file, and the next upgrade does it all."""
     path = tmp_path / "w.db"
-    command = [sys.executable, "-c", _KILLED, str(path), str(EVERY)]
+    command = [sys.executable, "-c", _KILLED, str(path), str(every)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300, cwd=ROOT)
     place, left = done.stdout.split(maxsplit=1)
     assert int(place) > 50
