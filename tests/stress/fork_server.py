@@ -1,7 +1,8 @@
 """Fork server: forks one vnsync process after another, so that each is a real process without a new start of Python.
 
-Requests come as JSON lines on stdin: `args`, `env`, `out`, `err` (files), `at` (where to be killed or halt: `points`).
-Answers go to stdout: `{"pid": N}`, then `{"halted": true}` each time it stops itself, then `{"returncode": N}`.
+Requests come as JSON lines on stdin: `args`, `env`, `alone` (with no other environment), `cwd`, `out`, `err` (files),
+`at` (where to be killed or halt: `points`). Answers go to stdout: `{"pid": N}`, then `{"halted": true}` each time it
+stops itself, then `{"returncode": N, "peak": MiB}`.
 A line that is a list of requests is a race: all at once, one answer `{"returncodes": [N, ...]}` at the end.
 """
 
@@ -45,9 +46,9 @@ def _fork(request: dict[str, Any]) -> int:
 
 def _follow(pid: int) -> None:
     while True:
-        _, status = os.waitpid(pid, os.WUNTRACED)
+        _, status, usage = os.wait4(pid, os.WUNTRACED)
         if not os.WIFSTOPPED(status):
-            _tell(returncode=os.waitstatus_to_exitcode(status))
+            _tell(returncode=os.waitstatus_to_exitcode(status), peak=usage.ru_maxrss / 1024)
             return
         _tell(halted=True)
 
@@ -59,6 +60,8 @@ def _become(request: dict[str, Any]) -> NoReturn:
         (2, request["err"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
     ):
         os.dup2(os.open(path, mode, 0o600), number)
+    if request["alone"]:
+        os.environ.clear()
     os.environ.update(request["env"])
     os.chdir(request["cwd"])
     code = 99

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +35,12 @@ class Breach(AssertionError):
 
 @dataclass(frozen=True)
 class Ended:
-    """An ended process: its return code (negative: killed by that signal), and its output."""
+    """An ended process: its return code (negative: killed by that signal), its output, and its largest size."""
 
     code: int
     out: str
     err: str
+    peak_mib: float = 0.0
 
 
 class Runner:
@@ -64,13 +65,15 @@ class Runner:
         args: list[str],
         env: dict[str, str],
         at: dict[str, Any] | None = None,
-        out: str | None = None,
-        err: str | None = None,
+        *,
+        alone: bool = False,
+        **places: str,
     ) -> int:
-        """Start a run. Returns its process id. `out`, `err`: other files than the runner's own."""
-        self._ask(
-            {**self._request(args, env, "", at), **({"out": out} if out else {}), **({"err": err} if err else {})}
-        )
+        """Start a run. Returns its process id.
+
+        `alone`: without the environment of this process. `places`: other `out`, `err` and `cwd` than the runner's own.
+        """
+        self._ask({**self._request(args, env, "", at), "alone": alone, **places})
         self._pid = int(self._hear()["pid"])
         return self._pid
 
@@ -80,7 +83,7 @@ class Runner:
         if "halted" in news:
             return None
         self._pid = None
-        return self._ended(news["returncode"], "")
+        return replace(self._ended(news["returncode"], ""), peak_mib=news["peak"])
 
     def abandon(self) -> None:
         """Kill the run that was not waited for, if there is one."""
@@ -96,11 +99,13 @@ class Runner:
 
     def _request(self, args: list[str], env: dict[str, str], mark: str, at: dict[str, Any] | None) -> dict[str, Any]:
         files = {"out": f"{self._out}{mark}", "err": f"{self._err}{mark}", "cwd": str(self._cwd)}
-        return {"args": args, "env": env, "at": at, **files}
+        return {"args": args, "env": env, "alone": False, "at": at, **files}
 
     def _ended(self, code: int, mark: str) -> Ended:
-        out, err = (Path(f"{file}{mark}") for file in (self._out, self._err))
-        return Ended(code, *(f.read_text() if f.exists() else "" for f in (out, err)))
+        out, err = (
+            f.read_text() if f.exists() else "" for f in (Path(f"{self._out}{mark}"), Path(f"{self._err}{mark}"))
+        )
+        return Ended(code, out, err)
 
     def _ask(self, request: object) -> None:
         assert self._fork_server.stdin
@@ -143,7 +148,7 @@ class Stage:
 
     def start(self, *more: str, url: str | None = None, at: dict[str, Any] | None = None, **files: str) -> int:
         """Start `vnsync sync`. Returns its process id. `at`: see `points.install`; `files`: see `Runner.start`."""
-        return self.runner.start(self.words(*more), self.environment(url), at, **files)
+        return self.runner.start(self.words(*more), self.environment(url), at, alone=False, **files)
 
     def words(self, *more: str) -> list[str]:
         """The command line of a sync."""

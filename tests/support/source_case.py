@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
-import time
+import signal
+import threading
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,13 +24,15 @@ from etl.store.engine import open_warehouse
 from etl.store.installations import rebind
 from etl.sync.run import SyncOptions, sync
 from tests.support import oracle
-from tests.support.checkout import ROOT
+from tests.support.processes import runner
 from tests.support.raw_server import RawServer
 from tests.support.rig import Rig
 from tests.support.secrets import CANARY, in_bytes, in_text, write_secret
 
 NUMBERS = 12
 QUICK = Bounds(connect=1.0, read=0.3, whole=1.0)
+LONGEST = 120.0
+"""Seconds after which a command that does not end is killed."""
 
 
 def one_customer(numbers: int = NUMBERS) -> World:
@@ -68,29 +68,18 @@ class Ended:
 
 
 def vnsync(*arguments: str, folder: Path, **environment: str) -> Ended:
-    """Run the real command, in a process of its own with no other environment."""
-    env = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(ROOT), **environment}
-    out, err, peak = folder / "stdout", folder / "stderr", 0.0
-    with out.open("wb") as stdout, err.open("wb") as stderr:
-        command = [sys.executable, "-m", "etl", *arguments]
-        process = subprocess.Popen(command, cwd=folder, env=env, stdout=stdout, stderr=stderr)
-    for _ in range(12_000):
-        if process.poll() is not None:
-            break
-        peak = max(peak, _memory(process.pid))
-        time.sleep(0.01)
-    else:
-        process.kill()
-    return Ended(process.wait(), out.read_text(), err.read_text(), peak)
-
-
-def _memory(pid: int) -> float:
-    """The peak memory of a process in MiB; 0 when it has just ended."""
-    with suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) / 1024
-    return 0.0
+    """Run the command in a process of its own, forked from one that has imported it, with no other environment."""
+    env = {"PATH": os.environ["PATH"], "HOME": str(folder), **environment}
+    out, err = folder / "stdout", folder / "stderr"
+    server = runner(0)
+    pid = server.start(list(arguments), env, alone=True, cwd=str(folder), out=str(out), err=str(err))
+    limit = threading.Timer(LONGEST, os.kill, (pid, signal.SIGKILL))
+    limit.start()
+    done = server.wait()
+    limit.cancel()
+    limit.join()
+    assert done is not None
+    return Ended(done.code, out.read_text(), err.read_text(), done.peak_mib)
 
 
 @dataclass
