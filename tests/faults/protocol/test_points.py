@@ -85,7 +85,7 @@ def _senseless() -> Iterator[Any]:
             yield pytest.param(name, value, id=f"{name}-{called}", marks=[] if at_once else pytest.mark.soak)
 
 
-@pytest.mark.parametrize(("name", "value"), _senseless())
+@pytest.mark.parametrize(("name", "value"), list(_senseless()))
 @pytest.mark.fault("P10")
 def test_limits_that_make_no_sense(sqlite_rig: Rig, name: str, value: Any) -> None:
     """Limits that are missing, negative, of another type: the run goes on, and never spins."""
