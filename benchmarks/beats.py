@@ -172,7 +172,7 @@ class Plan:
     beat: float
     share: float
     latency: float = 0.7
-    page_limit: int = SyncOptions.page_limit
+    page_limit: int = SyncOptions().page_limit
     seed: int = 1
 
 

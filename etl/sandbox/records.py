@@ -6,10 +6,10 @@ JSON of a bundle is kept until something in it is renamed, so that encoding a ro
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
-from msgspec import Struct
 
 Edition = Literal["newer", "older"]
 
@@ -52,14 +52,16 @@ NESTED = ("campaigns", "scenarios")
 ON_REQUEST = "site_blocks"  # only in an answer whose `fields` name it
 
 
-class Site(Struct, eq=False):
+@dataclass(slots=True, eq=False)
+class Site:
     """A web site of a customer."""
 
     id: int
     domain: str
 
 
-class Block(Struct, eq=False):
+@dataclass(slots=True, eq=False)
+class Block:
     """A block of numbers on one site."""
 
     id: int
@@ -67,7 +69,8 @@ class Block(Struct, eq=False):
     site: Site
 
 
-class CampaignLink(Struct, eq=False):
+@dataclass(slots=True, eq=False)
+class CampaignLink:
     """Link of numbers to a campaign, with these blocks, each tracked or not."""
 
     campaign: Campaign
@@ -88,7 +91,8 @@ class CampaignLink(Struct, eq=False):
         return [{"site_block_id": b.id, "site_block_name": b.name, "is_tracking": on} for b, on in self.blocks]
 
 
-class Campaign(Struct, eq=False):
+@dataclass(slots=True, eq=False)
+class Campaign:
     """An advertising campaign of one site, with a few variants of links to it."""
 
     id: int
@@ -97,7 +101,8 @@ class Campaign(Struct, eq=False):
     links: tuple[CampaignLink, ...] = ()
 
 
-class ScenarioLink(Struct, eq=False):
+@dataclass(slots=True, eq=False)
+class ScenarioLink:
     """A scenario applied to numbers by one call processing rule, which is on or off."""
 
     scenario: Scenario
@@ -112,7 +117,8 @@ class ScenarioLink(Struct, eq=False):
         return old | {"call_processing_rule_id": self.rule_id, "is_active": self.is_active}
 
 
-class Scenario(Struct, eq=False):
+@dataclass(slots=True, eq=False)
+class Scenario:
     """A call scenario, and for each of its rules the link that is off and the one that is on."""
 
     id: int
@@ -142,7 +148,8 @@ class Bundle:
         return self._bytes
 
 
-class Row(Struct, eq=False):
+@dataclass(slots=True, eq=False)
+class Row:
     """A number in the heap. `position` grows with every write: the heap's order."""
 
     head: Head
