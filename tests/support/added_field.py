@@ -1,7 +1,7 @@
 """A later release for tests: a copy of the program with two more columns of numbers (CONTRIBUTING, "Add a field").
 
 `python -m tests.support.added_field URL DAY` runs in that copy: it upgrades the warehouse, syncs two days, erases one
-number and prints what it saw as JSON.
+number and prints the results as JSON.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ EDITS: dict[str, tuple[tuple[str, str], ...]] = {
         ),
     ),
 }
-"""Each file's edits: a passage that stands there once, and what stands there afterwards."""
+"""Edits by file: a passage that the file contains exactly once, and its replacement."""
 
 REVISION = '''"""Numbers have a region and an owner, which a newer edition of the API reports."""
 
@@ -75,7 +75,7 @@ def upgrade() -> None:
 
 
 def copy_of_program(folder: Path) -> Path:
-    """The program in a folder of its own, with the two columns."""
+    """The program in its own folder, with the two columns."""
     for part in ("etl", "migrations"):
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
     for name, edits in EDITS.items():
@@ -91,7 +91,7 @@ def copy_of_program(folder: Path) -> Path:
 
 
 def in_copy(folder: Path, url: str, day: int) -> Any:
-    """What the later release prints after its two days, the first of which is `day`."""
+    """Output of the later release after two days of syncs, the first on `day`."""
     command = [sys.executable, "-m", "tests.support.added_field", url, str(day)]
     paths = os.pathsep.join([str(folder), str(ROOT)])
     ran = subprocess.run(
@@ -111,7 +111,7 @@ def _date(day: int) -> datetime:
 
 
 def report(rig: Rig, **fields: str) -> None:
-    """Let the source send these fields with every number from now on."""
+    """Make the source send these fields with every number from now on."""
     rig.world.clear_raw(rig.only)
     for record in rig.world.truth(rig.only):
         rig.world.put_raw(rig.only, record["id"], json.dumps(record | fields).encode())
@@ -125,12 +125,12 @@ def told(engine: Engine, moment: datetime) -> list[str]:
 
 
 def problems(engine: Engine) -> list[str]:
-    """What `verify` finds."""
+    """The problems that `verify` finds."""
     return [str(problem) for problem in verify_warehouse(engine, [], lambda _: None).problems]
 
 
 def main(url: str, day: int) -> dict[str, Any]:
-    """Upgrade, sync two days, erase a number; what `verify` and `changes` say each time."""
+    """Upgrade, sync two days and erase a number. Returns the results of `verify` and `changes` at each step."""
     engine = open_warehouse(url)
     migrations.upgrade(engine)
     seen: dict[str, Any] = {"program": etl.__file__, "upgraded": problems(engine)}

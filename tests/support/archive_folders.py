@@ -38,7 +38,7 @@ def erasures(folder: Path) -> list[dict[str, Any]]:
 
 
 def now(folder: Path, digest: str) -> str:
-    """Digest of the object that stands for a response after the erasures."""
+    """Digest of the object that replaces a response after the erasures."""
     newest = {r["former"]: r["now"] for record in erasures(folder) for r in record["responses"]}
     return str(newest.get(digest, digest))
 

@@ -12,7 +12,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 """Programs that are Chromium, as Debian and others name it."""
 CALM = (
     "--headless",
-    "--no-sandbox",  # the tests may run as root, in a container; they open pages of their own only
+    "--no-sandbox",  # the tests may run as root, in a container; they open only their own pages
     "--disable-gpu",
     "--disable-dev-shm-usage",
     "--no-first-run",

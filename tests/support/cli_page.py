@@ -1,6 +1,6 @@
-"""The page docs/cli.md: what `--help` prints, for each command.
+"""The page docs/cli.md: the output of `--help` for each command.
 
-Make it anew: python -m tests.support.cli_page > docs/cli.md
+To regenerate it: python -m tests.support.cli_page > docs/cli.md
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Fixtures of the command line: a clean folder, ways to run a command, and sandboxes on loopback.
 
-`tests/conftest.py` names this module as a plugin, so every test may ask for them.
+`tests/conftest.py` names this module as a plugin, so every test can use them.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def vnsync(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.fixture
 def process() -> Run:
-    """Runs a command line in a process of its own, with what `subprocess.run` takes."""
+    """Runs a command line in its own process, with the options of `subprocess.run`."""
 
     def call(*arguments: object, **more: Any) -> Outcome:
         more = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "timeout": 60, **more}

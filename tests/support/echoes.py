@@ -1,4 +1,4 @@
-"""Places in which a source may send a word back, and spellings in which it may send it."""
+"""Places in an answer where a source may echo a word, and spellings of the echo."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def places(said: str, word: str = "") -> dict[str, tuple[faults.Fault, int]]:
 
 
 def more_places(said: str) -> dict[str, tuple[faults.Fault, int]]:
-    """Places in which the bytes of an answer are the spelling itself, and places that end no sync."""
+    """Places where the bytes of an answer are the spelling itself, and places that do not end a sync."""
     no_json = 0 if _fits_json(said) else 65
     raw = b'{"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"no %b","data":{"mnemonic":"%b"}}}'
     twice = b'{"%b":1,"%b":2,"jsonrpc":"2.0","id":null}'
@@ -92,7 +92,7 @@ def _json_escaped(character: str) -> str:
 
 
 def _either_way(character: str) -> str:
-    """Letters turned, digits as numbers of HTML, the rest as in a URL that is in JSON."""
+    """Letters in the other case, digits as character references of HTML, others as in a URL in JSON."""
     if character.isalpha():
         return character.swapcase()
     return f"&#x{ord(character):X};" if character.isdigit() else _bytes("%25", character)

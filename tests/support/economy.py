@@ -1,4 +1,4 @@
-"""Economy of a run: what costs processor time in every test and tells nothing, is done once in each process.
+"""Savings of processor time: work that every test would repeat is done once in each process.
 
 `tests/conftest.py` names this module as a plugin.
 """
@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.util import LRUCache
 
 STATEMENTS = 5000
-"""How many compiled statements are kept for each kind of database."""
+"""Number of compiled statements that are kept for each kind of database."""
 
 
 @functools.cache
@@ -26,8 +26,8 @@ def _compiled(*kind: object) -> LRUCache[Any, Any]:
 class SharedStatements(MutableMapping[Any, Any]):
     """An engine's compiled statements, shared with the other engines for its kind of database.
 
-    Every test has an engine of its own, and SQLAlchemy compiles each statement once for each engine. In its keys the
-    engine's dialect comes first; here its kind stands for it.
+    Every test has its own engine, and SQLAlchemy compiles each statement once for each engine. The first part of its
+    keys is the engine's dialect; the kind of database replaces it here.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -62,6 +62,6 @@ def _share_statements(connection: Connection) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Let the garbage collector pass over all that was imported and collected: it lives as long as the process."""
+    """Exclude all imported and collected objects from garbage collection: they live as long as the process."""
     gc.collect()
     gc.freeze()

@@ -70,7 +70,7 @@ def bundled(version: int) -> Path:
 
 @dataclass
 class Cluster:
-    """One cluster in a folder of its own."""
+    """One cluster in its own folder."""
 
     bin: Path
     initdb: tuple[str, ...] = ("--encoding=UTF8", "--locale=C.UTF-8")

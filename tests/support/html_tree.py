@@ -44,7 +44,7 @@ class Node:
 
     @property
     def text(self) -> str:
-        """All text in it, in one line; what stands in a line of its own is apart."""
+        """All text of the element in one line, with spaces around the text of block elements."""
         parts = (
             child if isinstance(child, str) else f" {child.text} " if child.tag in _APART else child.text
             for child in self.children
@@ -88,7 +88,7 @@ def parsed(page: str) -> Node:
 
 
 def unreadable(page: Node) -> list[str]:
-    """What a reader who does not see the page would stumble over; empty if there is nothing."""
+    """Accessibility faults of a page in headings, tables, pictures, links and ids; empty if there are none."""
     return [*_headings(page), *_tables(page), *_pictures(page), *_links(page), *_ids(page)]
 
 

@@ -9,7 +9,7 @@ Figures = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 def parsed(text: str) -> Figures:
-    """The samples of a text; each family has help and a type, and each series is there once."""
+    """The samples of a text; each family has help and a type, and each series occurs once."""
     samples: Figures = {}
     for family in text_string_to_metric_families(text):
         assert (family.type, bool(family.documentation)) == ("gauge", True)

@@ -1,4 +1,4 @@
-"""A monitor that listens on loopback and keeps what it is told."""
+"""A monitor that listens on loopback and keeps the requests that it receives."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass
 class Monitor:
-    """`told`: path, headers and body of each request, in order; `status`: of its answers, which wait for `open`."""
+    """`told`: path, headers and body of each request, in order; `status`: of the answers, sent once `open` is set."""
 
     url: str = ""
     status: int = 200
@@ -36,13 +36,13 @@ def listening() -> Iterator[Monitor]:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             monitor.told.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
             monitor.open.wait(30)
-            with contextlib.suppress(OSError):  # the client has gone
+            with contextlib.suppress(OSError):  # the client has closed the connection
                 self.send_response(monitor.status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing on stderr."""
+            """Write nothing to stderr."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)

@@ -20,7 +20,7 @@ OWN = "vnsync_run"
 
 
 def read(event: dict[str, Any]) -> event_v2.RunEvent:
-    """The event as an object of the client; what it would send is what was read."""
+    """The event as an object of the client; serialized again, it equals the event."""
     run, job = event["run"], event["job"]
     read_back = event_v2.RunEvent(
         eventTime=event["eventTime"],
@@ -47,7 +47,7 @@ def _dataset(kind: type[Any], told: dict[str, Any]) -> Any:
 
 
 def _facets(told: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """The facets as the client's objects; their schema is that of the client, to the version."""
+    """The facets as the client's objects; their schema URL is the client's, including the version."""
     made = {}
     for name, facet in told.items():
         if name == OWN:
@@ -59,7 +59,7 @@ def _facets(told: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def _without_empty(value: Any) -> Any:
-    """Without members that are empty: the client adds some."""
+    """The value without empty members, because the client adds some."""
     if isinstance(value, dict):
         return {k: _without_empty(v) for k, v in value.items() if v not in ({}, [], None)}
     return [_without_empty(v) for v in value] if isinstance(value, list) else value

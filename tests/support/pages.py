@@ -42,7 +42,7 @@ def links(page: Path) -> list[tuple[str, str]]:
 
 
 def broken_links(page: Path) -> list[str]:
-    """The links of a page that lead nowhere: no such file, or no such heading in it."""
+    """The broken links of a page: no such file, or no such heading in it."""
     broken = []
     for path, heading in links(page):
         target = (page.parent / path).resolve() if path else page

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tests.support.running import command, environment
 
 MOST = 400
-"""The most MiB that a process may take, for any answer."""
+"""Limit of a process's memory in MiB, for any answer."""
 _WATCH = """
 import resource, subprocess, sys, time
 start = time.monotonic()

@@ -1,4 +1,4 @@
-"""Real processes for group X: forked fast, halted at named points, and judged by the warehouse they leave."""
+"""Real processes for group X: forked quickly, halted at named points, and checked by the resulting warehouse."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Selection of the tests for `make test`: which run on both databases, and which on one of the two.
 
 A test with many sets of parameters checks the same for each set, so every other set on each database is enough to check
-both databases. A test whose subject is the source, an archive or the command line runs on one of the two, for what it
-does in a database is the subject of other tests. What is left out is marked `soak`, so that `make soak` runs it.
+both databases. A test whose subject is the source, an archive or the command line runs on one of the two, because other
+tests cover its work in a database. The tests left out are marked `soak`, so that `make soak` runs them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Which one depends on the test's name alone, so about half of each folder's tests
 
 
 def mark_other_halves(items: Iterable[pytest.Item], databases: tuple[str, ...]) -> None:
-    """Mark as `soak` what `make test` leaves to the other database."""
+    """Mark as `soak` the tests that `make test` runs on the other database only."""
     for test, sets in _sets_by_test(items).items():
         alone = test.startswith(ELSEWHERE)
         if len(sets) < len(databases) and not alone:

@@ -1,4 +1,4 @@
-"""Shell of a person who follows a page: bash in a folder of its own, with `vnsync` and a simulated API."""
+"""Shell of a person who follows a page: bash in its own folder, with `vnsync` and a simulated API."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CALM = {"COLUMNS": "100", "LC_ALL": "C.UTF-8"}
 
 @dataclass(frozen=True)
 class Shell:
-    """Runs scripts in `folder`; any command of them that fails is a failure."""
+    """Runs scripts in `folder`; a script fails if any of its commands fails."""
 
     source: Source
     folder: Path

@@ -41,7 +41,7 @@ def one_customer(numbers: int = NUMBERS) -> World:
 
 
 def move_on(world: World) -> None:
-    """Make the changes that the next run must find: a number gone, one edited, one new."""
+    """Make the changes that the next run must find: one number removed, one edited, one new."""
     (account,) = world.customer_ids
     first, second, *_ = world.numbers(account)
     world.remove(account, first)
@@ -68,7 +68,7 @@ class Ended:
 
 
 def vnsync(*arguments: str, folder: Path, **environment: str) -> Ended:
-    """Run the command in a process of its own, forked from one that has imported it, with no other environment."""
+    """Run the command in its own process, forked from one that has imported it, with no other environment."""
     env = {"PATH": os.environ["PATH"], "HOME": str(folder), **environment}
     out, err = folder / "stdout", folder / "stderr"
     server = runner(0)

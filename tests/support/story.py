@@ -96,7 +96,7 @@ def number(number_id: int, phone: str, **fields: Any) -> Record:
 
 
 class Named(TypedDict):
-    """What `number` needs to be told."""
+    """Required arguments of `number`."""
 
     number_id: int
     phone: str
@@ -124,7 +124,7 @@ DAYS: dict[str, list[Record]] = {
         number(**TWO, comment="spare"),
     ],
 }
-"""Days: a campaign renamed; a number moved, another commented; a number gone, a site renamed; the number back."""
+"""Days: a campaign renamed; a number moved, another commented; a number removed, a site renamed; the number back."""
 
 
 def tell(warehouse: Engine, days: dict[str, list[Record]], **options: Any) -> None:

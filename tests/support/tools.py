@@ -10,7 +10,7 @@ import pytest
 
 
 def missing(tool: str, package: str) -> None:
-    """Skip the test where the tool cannot be had; in CI on Linux its absence is a failure."""
+    """Skip the test if the tool is missing; in CI on Linux a missing tool is a failure."""
     reason = f"{tool} is not on this machine: it comes with Debian's package `{package}`"
     if os.environ.get("CI") and sys.platform == "linux":
         pytest.fail(f"{reason}, which CI has to install")
