@@ -1,4 +1,4 @@
-"""What several integration tests begin with."""
+"""Fixtures that several integration tests share."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def told(warehouse_after: Callable[[Callable[[Engine], None]], Engine]) -> Engin
 
 @pytest.fixture
 def script() -> ModuleType:
-    """The stand-alone verifier, as it is."""
+    """The stand-alone verifier of the docs, unchanged."""
     spec = importlib.util.spec_from_file_location("verify_chain", ROOT / "docs" / "verify_chain.py")
     assert spec is not None
     assert spec.loader is not None

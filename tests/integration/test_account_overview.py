@@ -1,4 +1,4 @@
-"""What the report of one account reads, on both databases: its part of the whole, and what it would have said then."""
+"""Data of one account's report, on both databases: its part of the whole report, now and as of earlier moments."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.story import DAYS, tell
 
 
 def test_an_accounts_overview_is_its_part_of_the_whole(warehouse: Engine) -> None:
-    """Days of all kinds of changes in two accounts: the same figures as in the whole, and nothing of the other one."""
+    """Days of all kinds of changes in two accounts: the figures equal those of the whole, for this account."""
     rig = Rig(World(seed=4, customers=[CustomerPlan(numbers=60), CustomerPlan(numbers=20)], role="agent"), warehouse)
     account, other = rig.world.customer_ids
     then: list[tuple[datetime, AccountOverview]] = []
@@ -52,7 +52,7 @@ def test_an_accounts_overview_is_its_part_of_the_whole(warehouse: Engine) -> Non
 
 
 def test_what_the_first_observation_found_is_no_change(warehouse: Engine) -> None:
-    """The story's changes, from the second day on; as of the first observation there is none."""
+    """The changes from the second day on are listed; as of the first observation there is none."""
     tell(warehouse, DAYS)
     now = datetime(2026, 1, 10, 12, tzinfo=UTC)
     seen = read_account(warehouse, now, 7)
@@ -64,7 +64,7 @@ def test_what_the_first_observation_found_is_no_change(warehouse: Engine) -> Non
 
 
 def test_an_account_without_an_answer_is_refused(warehouse: Engine) -> None:
-    """Another account, and a moment or a clock before the first observation."""
+    """Errors: an account that was never published, and a moment or a clock before the first observation."""
     tell(warehouse, {day: DAYS[day] for day in list(DAYS)[:1]})
     now = datetime(2026, 1, 10, 12, tzinfo=UTC)
     with pytest.raises(Usage, match="account 8 was never published"):

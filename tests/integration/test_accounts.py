@@ -1,4 +1,4 @@
-"""Who a token is, which accounts it reaches, and how a login's session is kept alive: against the sandbox."""
+"""Accounts: the role of a token, the accounts that it reaches, and the session of a login, against the sandbox."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LOGIN = Login("sandbox", "sandbox-password")
 
 
 class Bench:
-    """A sandbox and what is heard of the client's doings."""
+    """A sandbox, and the events that its client reports."""
 
     def __init__(self, world: World) -> None:
         self.world, self.clock = world, FakeClock()
@@ -71,7 +71,7 @@ def test_a_customers_token_reaches_its_own_account() -> None:
 
 
 def test_an_agents_token_reaches_every_customer_with_all_its_users() -> None:
-    """Names come with the list of customers, in two requests; the zones are not asked here, for each costs a point."""
+    """Names come from the list of customers, in two requests; zones are not requested, as each costs a point."""
     bench = _agency()
     first, second = bench.world.customer_ids
     assert bench.roster() == Roster(
@@ -90,7 +90,7 @@ def _active(bench: Bench, account_id: int, name: str) -> Account:
 
 
 def test_a_customers_zone_is_asked_through_its_user() -> None:
-    """get.account with the customer's user, one point."""
+    """The time zone comes from get.account with the customer's user, for one point."""
     bench = _agency()
     account = bench.roster().accounts[1]
     with bench.client() as client:
@@ -108,7 +108,7 @@ def test_ways_to_say_that_a_token_is_no_agents(mnemonic: str) -> None:
 
 @pytest.mark.parametrize("mnemonic", ["ip_not_whitelisted", "account_inactive"])
 def test_a_refusal_is_not_taken_for_a_role(mnemonic: str) -> None:
-    """An agent whose address is not on the list must not be synced as if it were a customer."""
+    """An agent whose address is not whitelisted is refused, and not synced as if it were a customer."""
     bench = _agency()
     bench.api.faults.add(faults.error(mnemonic), method="get.customer_users", times=None)
     with pytest.raises(NotAllowed, match=mnemonic):
@@ -118,7 +118,7 @@ def test_a_refusal_is_not_taken_for_a_role(mnemonic: str) -> None:
 
 @pytest.mark.fault("P06")
 def test_the_whitelist_names_the_address() -> None:
-    """P06: which address to add, and where."""
+    """P06: the error names the address to add, and the remedy names the whitelist."""
     bench = _customer()
     bench.api.faults.add(faults.error("ip_not_whitelisted"), method=None, times=None)
     with pytest.raises(NotAllowed, match=r"203\.0\.113\.7") as caught:
@@ -140,7 +140,7 @@ def test_a_permanent_key_that_is_refused_is_not_tried_again(mnemonic: str) -> No
 
 
 def test_a_wrong_key_is_refused() -> None:
-    """The sandbox's own check of the key, not a planned fault."""
+    """The sandbox's own check of the key refuses it, without a planned fault."""
     with pytest.raises(NotAllowed, match="access_token_invalid"):
         _customer().roster(PermanentKey("another-key"))
 
@@ -154,7 +154,7 @@ def test_a_login_is_exchanged_for_a_session_once() -> None:
 
 @pytest.mark.fault("P05")
 def test_an_expired_session_is_renewed() -> None:
-    """P05: after an hour the key is no longer valid: one new login, and the request is made again."""
+    """P05: after an hour the key is no longer valid: one new login, and the request is repeated."""
     bench = _customer()
     with bench.client(LOGIN) as client:
         discover(client)
@@ -167,7 +167,7 @@ def test_an_expired_session_is_renewed() -> None:
 
 @pytest.mark.fault("P05")
 def test_a_session_that_is_never_accepted_ends() -> None:
-    """P05: the renewed session is refused too: no third login, exit 77."""
+    """P05: if the renewed session is refused, too, there is no third login: exit 77."""
     bench = _customer()
     bench.api.faults.add(faults.error("access_token_expired"), method="get.customer_users", times=None)
     with pytest.raises(NotAllowed):
@@ -176,7 +176,7 @@ def test_a_session_that_is_never_accepted_ends() -> None:
 
 
 def test_a_wrong_password_ends() -> None:
-    """The login is refused: exit 77, without retrying for minutes, and without the password in the message."""
+    """A refused login is exit 77, without minutes of retries, and without the password in the message."""
     bench = _customer()
     with pytest.raises(NotAllowed, match="auth_error") as caught:
         bench.roster(Login("sandbox", "wr0ng-secret"))
@@ -187,7 +187,7 @@ def test_a_wrong_password_ends() -> None:
 
 @pytest.mark.fault("P20")
 def test_an_agent_without_customers_has_no_accounts() -> None:
-    """P20: an empty list is told, not taken for a customer's own account."""
+    """P20: an empty list is reported, and not taken for a customer's own account."""
     bench = Bench(World(seed=1, customers=[]))
     assert bench.roster() == Roster(role="agent", accounts=())
 
@@ -195,7 +195,7 @@ def test_an_agent_without_customers_has_no_accounts() -> None:
 @pytest.mark.parametrize("method", ["get.customer_users", "get.customers"])
 @pytest.mark.fault("P12")
 def test_a_customer_list_that_announces_more_than_it_sends_ends(method: str) -> None:
-    """P12, P20: asked for again a few times, then what came is used and the operator is told, or it is refused."""
+    """P12, P20: after a few repetitions the received rows are used, with a notice, or the list is refused."""
     bench = _agency()
     bench.api.faults.add(faults.TotalItems(1000), method=method, times=None)
     try:
@@ -208,7 +208,7 @@ def test_a_customer_list_that_announces_more_than_it_sends_ends(method: str) -> 
 
 @pytest.mark.fault("P08")
 def test_a_minute_limit_is_waited_out_on_the_clock() -> None:
-    """P08: limit_exceeded of the minute: the reset and a second, then the same request again."""
+    """P08: limit_exceeded of the minute: wait until the reset and one second more, then repeat the request."""
     bench = _customer()
     details = {"limit_type": "minute"}
     bench.api.faults.add(faults.error("limit_exceeded", params=details), method="get.account")
@@ -218,7 +218,7 @@ def test_a_minute_limit_is_waited_out_on_the_clock() -> None:
 
 @pytest.mark.fault("P08")
 def test_a_minute_limit_that_stays_ends() -> None:
-    """P08: after a bounded number of waits the run gives up until later: exit 75."""
+    """P08: after a bounded number of waits the run gives up: exit 75."""
     bench = _customer()
     bench.api.faults.add(faults.error("limit_exceeded", params={"limit_type": "minute"}), method=None, times=None)
     with pytest.raises(TryLater):
@@ -238,7 +238,7 @@ def test_an_account_that_is_not_one_is_refused(answer: object) -> None:
 
 @pytest.mark.fault("P21")
 def test_a_deprecated_version_is_told_once() -> None:
-    """P21: a notice names the latest version; the work goes on."""
+    """P21: a notice names the latest version, and the run continues."""
     bench = _agency()
     bench.api.faults.add(faults.Deprecated(), method=None, times=None)
     assert len(bench.roster().accounts) == 2
@@ -264,7 +264,7 @@ def test_names_and_zones_are_in_the_warehouse(warehouse: Engine) -> None:
 
 
 def test_a_session_login_syncs_a_whole_account(warehouse: Engine) -> None:
-    """A login does all that a key does."""
+    """A login syncs an account like a key does."""
     rig = Rig(_customer().world, warehouse)
     assert rig.sync(credentials=LOGIN).exit_code == 0
     assert rig.rows("select count(*) from virtual_numbers") == [(1,)]

@@ -1,4 +1,4 @@
-"""A later release adds columns: what was sealed before keeps its digests, and what it seals is proved as well."""
+"""Columns added by a later release: digests of earlier versions stay, and new versions are sealed and verified, too."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support import added_field
 
 
 def test_a_warehouse_outlives_added_fields(warehouse: Engine, warehouse_url: str, tmp_path: Path) -> None:
-    """Earlier versions verify after the upgrade; new columns are recorded, sealed, told and erased like others."""
+    """Earlier versions verify after the upgrade; new columns are recorded, sealed, shown and erased like others."""
     now = added_field.rig(warehouse, 0)
     now.sync()
     added_field.report(now, region="Kent")  # an unknown field as yet: it is kept in `extra`
@@ -31,7 +31,7 @@ def test_a_warehouse_outlives_added_fields(warehouse: Engine, warehouse_url: str
 def test_the_stand_alone_script_verifies_added_fields(
     sqlite_warehouse: Engine, script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With the new columns in its list it agrees; without them it does not, for the lines have them."""
+    """With the new columns in its list the script verifies; without them it fails, because the lines contain them."""
     path = sqlite_warehouse.url.database
     assert path is not None
     now = added_field.rig(sqlite_warehouse, 0)

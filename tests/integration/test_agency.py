@@ -1,4 +1,4 @@
-"""An agent's customers in one run, on both databases: each published whole or not at all, whatever befalls others."""
+"""An agent's customers in one run, on both databases: each is published whole or not at all, independently."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_seven_customers_are_exact_day_after_day(warehouse: Engine) -> None:
 )
 @pytest.mark.fault("P07")
 def test_one_customer_out_of_reach_does_not_stop_the_others(warehouse: Engine, mnemonic: str, code: int) -> None:
-    """P07: exit 3, status partial; its rows stay as they were, and the next clean run catches up."""
+    """P07: exit 3, status partial; the customer's rows do not change, and the next clean run catches up."""
     rig = _rig(warehouse, 20, 20, 20)
     rig.sync()
     second = rig.world.customer_ids[1]
@@ -74,7 +74,7 @@ def test_one_customer_out_of_reach_does_not_stop_the_others(warehouse: Engine, m
     ("mnemonic", "exit_code"), [("ip_not_whitelisted", 77), ("forbidden", 77), ("required_parameter_missed", 65)]
 )
 def test_all_customers_failing_alike_is_that_failure(warehouse: Engine, mnemonic: str, exit_code: int) -> None:
-    """Nothing is published, so the exit code is what stopped them, not 3."""
+    """Nothing is published, so the exit code is that of the common cause, not 3."""
     rig = _rig(warehouse, 5, 5)
     rig.api.faults.add(faults.error(mnemonic), times=None)
     result = rig.sync()
@@ -84,7 +84,7 @@ def test_all_customers_failing_alike_is_that_failure(warehouse: Engine, mnemonic
 
 @pytest.mark.fault("P20")
 def test_a_customer_that_vanished_closes_nothing(warehouse: Engine) -> None:
-    """P20: a customer that the list no longer names is not one whose numbers are gone; the operator is told."""
+    """P20: a customer missing from the roster keeps its numbers open, and the operator is notified."""
     rig = _rig(warehouse, 20, 20)
     rig.sync()
     vanished = rig.world.customer_ids[0]
@@ -100,7 +100,7 @@ def test_a_customer_that_vanished_closes_nothing(warehouse: Engine) -> None:
 
 @pytest.mark.fault("P20")
 def test_a_customer_that_vanished_fails_one_run_only(warehouse: Engine) -> None:
-    """Once it is on record, a notice is enough: an operator who is told every night stops to listen."""
+    """Only the first run without the customer exits with 3; later ones report a notice, so that failures stay rare."""
     rig = _rig(warehouse, 20, 20)
     rig.sync()
     vanished = rig.world.customer_ids[0]
@@ -111,7 +111,7 @@ def test_a_customer_that_vanished_fails_one_run_only(warehouse: Engine) -> None:
 
 @pytest.mark.fault("P20")
 def test_accounts_of_another_token_are_not_missed(warehouse: Engine) -> None:
-    """Two tokens feed one warehouse, in turn: neither run fails for the accounts of the other."""
+    """Two tokens feed one warehouse in turn: neither run fails because of the other's accounts."""
     one, other = _rig(warehouse, 20, 10), _rig(warehouse, 20, 10)
     first, second = one.world.customer_ids
     one.world.remove_customer(second)
@@ -124,7 +124,7 @@ def test_accounts_of_another_token_are_not_missed(warehouse: Engine) -> None:
 
 @pytest.mark.fault("P20")
 def test_a_run_for_one_account_does_not_miss_the_others(warehouse: Engine) -> None:
-    """`--account`: only that one is listed and published, and nobody else is called vanished."""
+    """`--account`: only that account is listed and published, and no other is reported as unreachable."""
     rig = _rig(warehouse, 20, 20)
     rig.sync()
     first, second = rig.world.customer_ids
@@ -136,7 +136,7 @@ def test_a_run_for_one_account_does_not_miss_the_others(warehouse: Engine) -> No
 
 
 def test_another_user_with_fewer_rights_closes_nothing(warehouse: Engine) -> None:
-    """The user who listed last is gone; the next one sees less: what it does not see is a suspect, not gone."""
+    """The next user sees fewer numbers than the previous one: the missing numbers are suspects, not gone."""
     rig = _rig(warehouse, 40, users=2)
     (customer,) = rig.world.customer_ids
     rig.sync()
@@ -153,7 +153,7 @@ def test_another_user_with_fewer_rights_closes_nothing(warehouse: Engine) -> Non
 
 
 def test_another_user_who_sees_all_is_trusted_from_then_on(warehouse: Engine) -> None:
-    """A new user through whose eyes nothing is missing takes over, and its next absence is proof again."""
+    """A new user who misses no number replaces the old one, and absence in its listings proves removal again."""
     rig = _rig(warehouse, 40, users=2)
     (customer,) = rig.world.customer_ids
     rig.sync()
@@ -165,7 +165,7 @@ def test_another_user_who_sees_all_is_trusted_from_then_on(warehouse: Engine) ->
 
 
 def test_the_same_user_lists_as_long_as_it_is_there(warehouse: Engine) -> None:
-    """A user with a lower id appears: the account is still listed through the eyes of the one who did before."""
+    """A user with a lower id appears: the account is still listed through the previous user."""
     rig = _rig(warehouse, 10, users=2)
     (customer,) = rig.world.customer_ids
     first, second = rig.world.user_ids(customer)
@@ -178,7 +178,7 @@ def test_the_same_user_lists_as_long_as_it_is_there(warehouse: Engine) -> None:
 
 
 def test_a_customers_own_token_first_and_its_agents_later_closes_nothing(warehouse: Engine) -> None:
-    """An account first listed with its own token is then seen through a user of the agent's with fewer rights."""
+    """An account listed with its own token, then through an agent's user with fewer rights: suspects, none closed."""
     rig = Rig(World(seed=4, customers=[CustomerPlan(numbers=40)], role="customer", id_step=5), warehouse)
     rig.sync()
     rig.world.role = "agent"
@@ -190,7 +190,7 @@ def test_a_customers_own_token_first_and_its_agents_later_closes_nothing(warehou
 
 @pytest.mark.fault("P23")
 def test_a_row_of_another_customer_stops_its_account(warehouse: Engine) -> None:
-    """P23: never mixed in: exit 70 for that account, the other is published."""
+    """P23: rows of two customers are never mixed: exit 70 for that account, and the other is published."""
     rig = _rig(warehouse, 10, 10)
     rig.api.faults.add(faults.Foreign())
     result = rig.sync()
@@ -203,7 +203,7 @@ def test_a_row_of_another_customer_stops_its_account(warehouse: Engine) -> None:
 
 @pytest.mark.fault("P09")
 def test_a_day_limit_stops_and_keeps_what_is_published(warehouse: Engine) -> None:
-    """P09: the points last for one customer of three: that one is published, the rest is not tried, exit 75."""
+    """P09: the points suffice for one customer of three: that one is published, the others are not tried, exit 75."""
     rig = _rig(warehouse, 10, 10, 10)
     rig.api.limits = type(rig.api.limits)(lambda: rig.clock.time.timestamp(), None, 3)
     result = rig.sync()

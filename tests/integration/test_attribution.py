@@ -1,4 +1,4 @@
-"""Calls joined to the campaign of their moment, exact against an answer that Python works out from the history."""
+"""Calls joined to their campaign at the time of the call, compared with an answer that Python computes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from tests.support.rig import Rig
 
 
 def test_the_readme_s_join_of_many_calls_is_exact(warehouse: Engine) -> None:
-    """20 000 calls over days of moves, renamings, removals and returns; at edges too; strangers get no campaign.
+    """20 000 calls over days of moves, renamings, removals and returns, also at period edges; unknown phones get no
+    campaign.
 
     At 1 000 000: `python -m benchmarks.reading URL --build --calls 1000000`.
     """

@@ -27,7 +27,7 @@ NAMES = {"virtual_number_campaigns": "number_campaigns", "virtual_number_site_bl
 
 
 def test_a_days_changes_are_the_share_that_they_should_be() -> None:
-    """1 % and 10 %: most are edits, some are removals and some are new; nothing else moves."""
+    """Most of the 1 % and 10 % of changes are edits, some are removals and some new numbers; nothing else changes."""
     states = [_records(Account(0, 20_000, day, None)) for day in range(3)]
     for share, before, after in zip(SHARES[1:], states, states[1:], strict=False):
         changed = {i for i in before.keys() & after.keys() if before[i] != after[i]}

@@ -1,4 +1,4 @@
-"""The view `number_campaign_certainty` and its recipe: what is known of a call's campaign, on both databases."""
+"""The view `number_campaign_certainty` and its recipe: how certain a call's campaign is, on both databases."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ A, B, C, D = (campaign(10 + n, name, "a.example") for n, name in enumerate("ABCD
 
 
 def _rows(engine: Engine, columns: str = COLUMNS, where: str = "1 = 1") -> list[tuple[Any, ...]]:
-    """The view's rows, by number and begin, moments as days."""
+    """The view's rows, by number and start, with moments as days."""
     statement = f"select {columns} from number_campaign_certainty where {where}"
     with engine.connect() as connection:
         found = [tuple(row) for row in connection.execute(text(statement))]
@@ -29,7 +29,7 @@ def _rows(engine: Engine, columns: str = COLUMNS, where: str = "1 = 1") -> list[
 
 
 def test_a_number_s_life_without_gap_or_overlap(told: Engine) -> None:
-    """Before the first observation, certain between two that agree, changed between two that differ, later."""
+    """Before the first observation, certain between two that agree, changed between two that differ, then later."""
     columns = "virtual_number_id, called_from, called_before, certainty, campaign_name, campaign_name_before,"
     assert _rows(told, f"{columns} campaign_name_after") == [
         (1, None, "01-06", "before", None, None, "Spring"),
@@ -45,7 +45,7 @@ def test_a_number_s_life_without_gap_or_overlap(told: Engine) -> None:
 
 
 def test_of_several_campaigns_each_is_named_once(warehouse: Engine) -> None:
-    """Who stays is certain; one of those left is followed by one of those joined; what is left over stands alone."""
+    """A campaign that stays is certain; one that left is paired with one that joined; others have their own rows."""
     days = [[A, B], [A, B], [A, C, D], [A, C, D], [C], [C]]
     tell(warehouse, {f"2026-01-{6 + n:02}": [number(**ONE, campaigns=here)] for n, here in enumerate(days)})
     assert [row[1:] for row in _rows(warehouse, where="called_from is not null and called_before is not null")] == [
@@ -61,7 +61,7 @@ def test_of_several_campaigns_each_is_named_once(warehouse: Engine) -> None:
 
 
 def test_numbers_that_come_and_go(warehouse: Engine) -> None:
-    """A number that came had no campaign before; one that went has none after; no row where it was not there."""
+    """An added number has no campaign before, a removed one has none after; while it is not listed, it has no row."""
     with_a = [number(**ONE, campaigns=[A])]
     both = [*with_a, number(**TWO, campaigns=[B])]
     days = [with_a, with_a, both, both, with_a, with_a]
@@ -74,7 +74,7 @@ def test_numbers_that_come_and_go(warehouse: Engine) -> None:
 
 
 def test_a_number_that_gets_another_phone_number(warehouse: Engine) -> None:
-    """Under either phone number, calls between the two observations are not certain."""
+    """For the old and the new phone number, calls between the two observations are not certain."""
     phones = ["+1", "+1", "+2", "+2"]
     tell(warehouse, {f"2026-01-{6 + n:02}": [number(1, phone, campaigns=[A])] for n, phone in enumerate(phones)})
     rows = _rows(warehouse, f"virtual_number_id, {COLUMNS.partition(', ')[2]}, virtual_phone_number", "1 = 1")
@@ -87,7 +87,7 @@ def test_a_number_that_gets_another_phone_number(warehouse: Engine) -> None:
 
 
 def test_a_record_in_quarantine_was_not_seen(warehouse: Engine) -> None:
-    """The number stays as it was; whether it still was so is known when its record can be read again, not before."""
+    """The number stays open, but its campaign is certain only when its record can be read again."""
     rig = Rig(World(seed=3, customers=[CustomerPlan(numbers=60)], role="customer"), warehouse)
     one, other = sorted(rig.world.numbers(rig.only))[:2]
     rig.sync()
@@ -103,7 +103,7 @@ def test_a_record_in_quarantine_was_not_seen(warehouse: Engine) -> None:
 
 
 def test_a_sync_with_suspects_has_not_seen_every_number(warehouse: Engine) -> None:
-    """A user who sees less leaves numbers open without proof: they may have moved, so calls since then are later."""
+    """A user who sees fewer numbers leaves some open without proof: they may have moved, so calls are uncertain."""
     rig = Rig(World(seed=3, customers=[CustomerPlan(numbers=60, users=2)]), warehouse)
     customer = rig.only
     first, second = rig.world.user_ids(customer)
@@ -116,18 +116,19 @@ def test_a_sync_with_suspects_has_not_seen_every_number(warehouse: Engine) -> No
     assert rig.rows("select count(*) from number_campaign_certainty where certainty = 'certain'")[0][0] >= 60
 
 
-# -- judged by the truth
+# -- comparison with the truth
 
 
 @pytest.fixture
 def lived(warehouse: Engine) -> tuple[Engine, Truth]:
-    """A warehouse in which every hour a listing of minutes was read, of numbers that change meanwhile."""
+    """A warehouse with a listing every hour that takes minutes, while its numbers change."""
     plan = Plan(numbers=60, days=1.5, beat=3_600, share=5.0, latency=60.0, page_limit=10)
     return warehouse, live(warehouse, plan)
 
 
 def test_a_call_that_is_certain_is_never_wrong(lived: tuple[Engine, Truth]) -> None:
-    """But where a number went away and came back between two observations. What changed has the truth as a candidate.
+    """Exceptions are numbers removed and restored between two observations. If changed, the truth is among the
+    candidates.
 
     At 1 000 000 calls: `python -m benchmarks.certainty`.
     """
@@ -141,7 +142,7 @@ def test_a_call_that_is_certain_is_never_wrong(lived: tuple[Engine, Truth]) -> N
 
 
 def test_the_judge_finds_what_is_not_certain(lived: tuple[Engine, Truth], tmp_path: Path) -> None:
-    """Two mutants are wrong: to trust the observation before a call, and to trust a listing until it has been read."""
+    """Two mutants are found wrong: trusting the observation before a call, and trusting a listing from its end."""
     engine, truth = lived
     recipe = PAGE.read_text(encoding="utf-8")
     daring = recipe.replace("certainty, campaign_id,", "'certain' as certainty, campaign_id_before as campaign_id,", 1)

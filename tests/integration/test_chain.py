@@ -1,4 +1,4 @@
-"""The chain: the same digests on both databases, and those that the history tables give when they are read again."""
+"""The chain: both databases give the same digests, and the history tables, read again, give them, too."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _world() -> World:
 
 
 def _make_odd(world: World, shift: int) -> None:
-    """Numbers, campaigns and scenarios with values that are hard to write down, moved on by `shift` each day."""
+    """Give numbers, campaigns and scenarios values that are hard to encode, rotated by `shift` each day."""
     account_id = world.customer_ids[0]
     world.clear_raw(account_id)
     records = world.truth(account_id)
@@ -53,7 +53,7 @@ def _make_odd(world: World, shift: int) -> None:
 
 
 def _days(engine: Engine) -> Rig:
-    """Five days, one of them quiet, one in which everything of the smaller account is gone."""
+    """Five days, among them a quiet one and one on which everything of the smaller account is removed."""
     rig = Rig(_world(), engine)
     rig.sync()
     for day in range(3):
@@ -100,7 +100,7 @@ def test_both_databases_give_the_same_digests(
 
 
 def test_a_quiet_sync_is_a_link_too(warehouse: Engine) -> None:
-    """A sync that changes nothing has a digest of its own and writes no section."""
+    """A sync without changes has its own digest and writes no section."""
     rig = Rig(_world(), warehouse)
     first, second = rig.sync(), rig.sync()
     assert len({a.chain_digest for run in (first, second) for a in run.accounts}) == 4
@@ -109,7 +109,7 @@ def test_a_quiet_sync_is_a_link_too(warehouse: Engine) -> None:
 
 
 def test_the_sync_keeps_the_account_s_facts(warehouse: Engine) -> None:
-    """Name, time zone and user stand with the sync that learnt them, as they stand in `accounts`."""
+    """`account_syncs` has the name, time zone and user that the sync found, as `accounts` has them."""
     rig = Rig(_world(), warehouse)
     run = rig.sync()
     facts = "account_id, account_name, timezone, listed_by_user_id"
@@ -129,7 +129,7 @@ def test_the_sync_keeps_the_account_s_facts(warehouse: Engine) -> None:
 def test_a_seal_that_misses_a_row_is_refused(
     warehouse: Engine, database: str, table: str, written: str, says: str
 ) -> None:
-    """Somebody's trigger removes a version while it is published: the run says so, and nothing is published."""
+    """A user's trigger deletes a version during publication: the error states the counts; nothing is published."""
     world = _world()
     rig = Rig(world, warehouse)
     rig.sync()
@@ -172,7 +172,7 @@ MUTATIONS = {
 def test_the_stand_alone_script_finds_an_edit(
     mutation: str, sqlite_template: Path, tmp_path: Path, script: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With the head kept elsewhere, an edited past, present or sync does not verify; without an edit it does."""
+    """With a head kept elsewhere, an edited past, present or sync does not verify; without an edit it does."""
     path = tmp_path / "chain.db"
     shutil.copy(sqlite_template, path)
     world = World(seed=3, customers=[CustomerPlan(numbers=60)], role="customer")
@@ -195,7 +195,7 @@ def test_the_stand_alone_script_finds_an_edit(
 
 
 def test_the_functions_that_sqlite_lacks_are_on_every_connection(sqlite_template: Path) -> None:
-    """A field, JSON's canonical text and a digest, in SQL, of bytes and whether or not they are UTF-8."""
+    """SQL functions for a field, JSON's canonical text and a digest accept bytes, also those that are not UTF-8."""
     engine = open_warehouse(f"sqlite:///{sqlite_template}")
     wanted = {
         "vnsync_field(cast('a' || char(9) as blob))": b"a\\t",
@@ -211,7 +211,7 @@ def test_the_functions_that_sqlite_lacks_are_on_every_connection(sqlite_template
 def test_the_stand_alone_script_looks_behind_the_views(
     sqlite_template: Path, tmp_path: Path, script: ModuleType
 ) -> None:
-    """A view that was made anew hides nothing from it; a head may be written as everywhere, with its account."""
+    """A replaced view hides nothing from the script; a head may be given with its account, as in other commands."""
     path = tmp_path / "odd name?#.db"
     shutil.copy(sqlite_template, tmp_path / "plain.db")
     world = World(seed=3, customers=[CustomerPlan(numbers=60)], role="customer")
@@ -226,7 +226,7 @@ def test_the_stand_alone_script_looks_behind_the_views(
 
 
 def test_the_stand_alone_script_says_what_it_cannot_read(tmp_path: Path) -> None:
-    """No file, or one that is no warehouse: one line, no traceback."""
+    """A missing file, or one that is no warehouse, gives one line and no traceback."""
     (tmp_path / "other").write_text("no database" * 100)
     for name in ("missing", "other"):
         done = subprocess.run([sys.executable, SCRIPT, tmp_path / name], check=False, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""What changed between two moments, streamed from the warehouse, on both databases."""
+"""Changes between two moments, streamed from the warehouse, on both databases."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _day(day: int) -> datetime:
 
 
 def test_the_story_in_sentences(told: Engine) -> None:
-    """Day by day, in the users' words, with the names of the time."""
+    """Each day's changes in the users' words, with the names of that time."""
     later = [c for c in _changes(told) if c.observed_at.day > 6]
     assert [(c.observed_at.day, sentence(c.change_event)) for c in later] == [
         (7, 'campaign 10: renamed from "Spring" to "Summer"'),
@@ -50,14 +50,14 @@ def test_the_story_in_sentences(told: Engine) -> None:
 
 
 def test_the_first_observation_is_seen_not_added(told: Engine) -> None:
-    """What was there when somebody first looked was not added then: there was no observation before."""
+    """Numbers of the first observation are first seen, not added, because there is no earlier observation."""
     first = [c for c in _changes(told) if c.observed_at.day == 6]
     assert {c.change_event.kind for c in first} == {Kind.NUMBER_FIRST_SEEN, Kind.FIRST_SEEN}
     assert {c.previous_observed_at for c in first} == {None}
 
 
 def test_a_window_is_what_lies_between_two_states(told: Engine) -> None:
-    """After its start and not later than its end; windows that touch share nothing and leave nothing out."""
+    """A range excludes its start and includes its end; adjacent ranges neither overlap nor omit anything."""
     whole = _changes(told)
     days = [_day(5), _day(6), _day(8), _day(10)]
     parts = [c for start, end in pairwise(days) for c in _changes(told, TimeRange(start=start, end=end))]
@@ -69,7 +69,7 @@ def test_a_window_is_what_lies_between_two_states(told: Engine) -> None:
 
 
 def test_rules_blocks_and_editions(warehouse: Engine) -> None:
-    """Rules switched, tracking switched, several fields at once, an emptied name: each in its own words."""
+    """Rules switched, tracking switched, several fields at once, an emptied name: each has its own sentence."""
     here = [campaign(10, "A", "a.example", tracked=True)]
     there = [campaign(10, "A", "a.example", tracked=False), campaign(11, "B", "a.example")]
     first = [
@@ -132,7 +132,7 @@ def _facts_of(changes: list[Change]) -> Counter[tuple[Any, ...]]:
 
 
 def test_the_view_carries_the_same_facts(warehouse: Engine) -> None:
-    """Over days of two accounts, every row of the view `changes` is told by exactly one happening, and nothing else."""
+    """Over days of two accounts, each row of the view `changes` belongs to exactly one change event."""
     plans = [CustomerPlan(numbers=120, timezone="Asia/Tokyo"), CustomerPlan(numbers=60)]
     rig = Rig(World(seed=3, customers=plans, role="agent", id_step=5), warehouse)
     for _ in range(6):
@@ -149,7 +149,7 @@ def test_the_view_carries_the_same_facts(warehouse: Engine) -> None:
 
 
 def test_a_reader_that_is_broken_off_ends_in_silence(warehouse: Engine, caplog: pytest.LogCaptureFixture) -> None:
-    """A signal closes the connection while changes are still being read: nothing else is said or raised."""
+    """A signal closes the connection while changes are still being read: nothing else is logged or raised."""
     rig = Rig(World(seed=4, customers=[CustomerPlan(numbers=50)], role="customer"), warehouse)
     assert rig.sync().exit_code == 0
     with begin_reading(warehouse) as connection:

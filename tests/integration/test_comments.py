@@ -1,4 +1,4 @@
-"""Comments in the database: each table, view and column has its sentence there, and nobody else's comment is lost."""
+"""Comments in the database: each table, view and column has its sentence, and comments of others are kept."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def _do(engine: Engine, *statements: str) -> None:
 
 
 def test_every_column_of_a_view_is_declared(warehouse: Engine) -> None:
-    """What the database reports of each view are the columns of `etl/store/view_columns.py`, in their order."""
+    """The database reports for each view the columns of `etl/store/view_columns.py`, in their order."""
     with warehouse.connect() as connection:
         found = {name: [c["name"] for c in inspect(connection).get_columns(name)] for name in views.NAMES}
     assert found == {view.name: [column.name for column in view.columns] for view in VIEWS}
 
 
 def test_types_of_views_are_those_of_the_database(on_postgresql: Engine) -> None:
-    """The declared type of each column of a view is what PostgreSQL makes of the query."""
+    """The declared type of each view column is the type that PostgreSQL derives from the query."""
     dialect = create_mock_engine("postgresql://", lambda *_: None).dialect
     with on_postgresql.connect() as connection:
         query = (
@@ -64,7 +64,7 @@ def test_types_of_views_are_those_of_the_database(on_postgresql: Engine) -> None
 
 
 def test_only_columns_that_say_so_are_null(told: Engine) -> None:
-    """In five days of changes no column of a view is null whose sentence does not say what null means."""
+    """In five days of changes only those view columns are null whose sentence explains null."""
     with told.connect() as connection:
         for view in VIEWS:
             never = ", ".join(column.name for column in view.columns if column.meaning.null is None)
@@ -74,12 +74,12 @@ def test_only_columns_that_say_so_are_null(told: Engine) -> None:
 
 
 def test_postgresql_has_every_sentence_as_a_comment(on_postgresql: Engine) -> None:
-    """On tables, views and all of their columns."""
+    """The comments of tables, views and all of their columns are the sentences."""
     assert _in_database(on_postgresql) == SENTENCES
 
 
 def test_sqlite_keeps_every_sentence_in_its_schema(sqlite_warehouse: Engine) -> None:
-    """The text of each table and view, which `.schema` prints, has them as comments."""
+    """The text of each table and view, which `.schema` prints, contains the sentences as comments."""
     with sqlite_warehouse.connect() as connection:
         found: dict[str, str] = dict(
             connection.exec_driver_sql("select name, sql from sqlite_master where type in ('table', 'view')").all()
@@ -89,7 +89,7 @@ def test_sqlite_keeps_every_sentence_in_its_schema(sqlite_warehouse: Engine) -> 
 
 
 def test_comments_of_others_stay_and_missing_ones_are_written(on_postgresql: Engine) -> None:
-    """`db upgrade` writes what is missing, and leaves what somebody else wrote; `--comments` writes all anew."""
+    """`db upgrade` writes missing comments and keeps those of others; `--comments` writes all of them."""
     _do(
         on_postgresql,
         "comment on column sites.site_id is 'mine: 100% ''quoted'''",
@@ -112,7 +112,7 @@ def test_a_sync_does_not_write_comments(on_postgresql: Engine) -> None:
 
 
 def test_notes_name_what_differs(on_postgresql: Engine) -> None:
-    """Nothing of a warehouse as it was made; then how many are missing, how many are others, and the first of each."""
+    """A new warehouse has no notes; others state how many comments are missing or differ, and the first of each."""
     assert comments.notes(on_postgresql) == []
     _do(on_postgresql, "comment on view changes is 'mine'", "comment on column sites.site_id is null")
     missing, others = comments.notes(on_postgresql)
@@ -123,7 +123,7 @@ def test_notes_name_what_differs(on_postgresql: Engine) -> None:
 
 @pytest.mark.parametrize("query", ["select 1 as other", "select account_id, site_id from sites"])
 def test_a_view_that_is_made_again_has_its_comments(on_postgresql: Engine, query: str) -> None:
-    """One that was lost, and one that stood there with other columns."""
+    """A lost view, and a view that was there with other columns, get their comments when they are recreated."""
     _do(
         on_postgresql, "drop view number_assignments", f"create view number_assignments as {query}", "drop view changes"
     )
@@ -150,13 +150,13 @@ def test_a_role_that_only_loads_is_not_asked_to_comment(on_postgresql: Engine) -
 
 
 def test_sqlite_has_nothing_to_write(sqlite_warehouse: Engine) -> None:
-    """Its comments are in the text of its schema, so there is nothing to compare."""
+    """SQLite's comments are part of the schema's text, so there is nothing to compare."""
     assert migrations.upgrade(sqlite_warehouse, anew=True) is False
     assert comments.notes(sqlite_warehouse) == []
 
 
 def test_a_view_of_sqlite_with_an_older_sentence_is_made_again(sqlite_warehouse: Engine, tmp_path: Path) -> None:
-    """Its query is the same, so that is work of `db upgrade`, or of the first run of another version."""
+    """The view's query is the same, so only `db upgrade`, or the first run of another version, recreates the view."""
     with begin_writing(sqlite_warehouse) as connection:
         sql: Any = connection.exec_driver_sql("select sql from sqlite_master where name = 'changes'").scalar()
         connection.exec_driver_sql("drop view changes")

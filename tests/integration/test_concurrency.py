@@ -1,4 +1,4 @@
-"""Accounts side by side: bounded, under one pace, and with the same outcome as one after the other."""
+"""Concurrent accounts: bounded, under one rate limit, and with the same outcome as one after the other."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tests.support.rig import Rig
 LISTING = "get.virtual_numbers"
 WORKERS = 4
 PATIENCE = 20.0
-"""Seconds after which a test that waits for something else to happen gives up."""
+"""Seconds after which a test gives up waiting."""
 
 
 def _rig(engine: Engine, *numbers: int) -> Rig:
@@ -49,13 +49,13 @@ def _wrong(rig: Rig) -> dict[int, object]:
 
 
 def _plain(result: AccountResult) -> AccountResult:
-    """What a result says apart from when it was."""
+    """The result without its times."""
     start = datetime(2026, 1, 1, tzinfo=UTC)
     return replace(result, run_id=1, started_at=start, observed_at=None, chain_digest=None)
 
 
 class _Meeting(SandboxTransport):
-    """Counts requests that are on their way at once; the first listings go on only when so many have met."""
+    """Counts concurrent requests; the first listings wait until `workers` of them have arrived."""
 
     def __init__(self, rig: Rig, workers: int) -> None:
         super().__init__(rig.api)
@@ -86,7 +86,7 @@ def through(monkeypatch: pytest.MonkeyPatch) -> Callable[[httpx.BaseTransport], 
 def test_so_many_accounts_are_listed_at_once_and_not_one_more(
     warehouse: Engine, through: Callable[[httpx.BaseTransport], None]
 ) -> None:
-    """Four listings are on their way at the same moment, and never a fifth; every account is exact."""
+    """Four listings run at the same moment, and never a fifth; every account is exact."""
     rig = _rig(warehouse, *[5] * 9)
     meeting = _Meeting(rig, WORKERS)
     through(meeting)
@@ -96,7 +96,7 @@ def test_so_many_accounts_are_listed_at_once_and_not_one_more(
 
 
 class _Ahead(NoRecorder):
-    """Lets nobody publish before so many accounts have been listed."""
+    """Delays publication until `wanted` accounts have been listed."""
 
     def __init__(self, wanted: int) -> None:
         self.listed = 0
@@ -115,7 +115,7 @@ class _Ahead(NoRecorder):
 def test_the_next_accounts_are_listed_while_small_ones_are_written(
     warehouse: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As many again as are listed at once: none of the first is published before eight have been listed."""
+    """As many accounts again are listed ahead: none of the first is published before eight have been listed."""
     rig, ahead = _rig(warehouse, *[5] * 9), _Ahead(2 * WORKERS)
     monkeypatch.setattr("tests.support.rig.NO_RECORDER", ahead)
     assert rig.sync(concurrency=WORKERS).exit_code == 0
@@ -146,12 +146,12 @@ def test_the_outcome_is_that_of_one_after_the_other(
 
 
 def _unretried(result: AccountResult) -> AccountResult:
-    """What a result says apart from when it was, and from whom the one fault struck."""
+    """The result without its times, and without the retries of the one fault."""
     return replace(_plain(result), requests=result.requests - result.retries, retries=0)
 
 
 def test_every_account_counts_its_own_requests(warehouse: Engine) -> None:
-    """What `account_syncs` says of requests is what came in at the source for that account."""
+    """The requests in `account_syncs` are those that the source received for that account."""
     rig = _rig(warehouse, *[20] * 8)
     asked: Counter[int] = Counter()
     users = {user: c for c in rig.world.customer_ids for user in rig.world.user_ids(c)}
@@ -168,11 +168,11 @@ def test_every_account_counts_its_own_requests(warehouse: Engine) -> None:
 
 
 def test_two_writers_of_a_sqlite_file_never_meet(sqlite_template: Path, tmp_path: Path) -> None:
-    """Publishing goes one by one: with no patience at all for another writer, nobody is ever refused."""
+    """Accounts are published one at a time: even with a busy timeout of 0 no writer is refused."""
     path = tmp_path / "warehouse.db"
     path.write_bytes(sqlite_template.read_bytes())
     rig = _rig(open_warehouse(f"sqlite:///{path}?timeout=0"), *[40] * 12)
-    with closing(sqlite3.connect(path)) as held:  # or SQLite would lock the file when its last connection is closed
+    with closing(sqlite3.connect(path)) as held:  # else SQLite locks the file as its last connection closes
         held.execute("select count(*) from sync_runs").fetchall()
         for _ in range(3):
             assert rig.sync(concurrency=8).exit_code == 0
@@ -180,16 +180,16 @@ def test_two_writers_of_a_sqlite_file_never_meet(sqlite_template: Path, tmp_path
 
 
 def test_a_database_in_memory_takes_no_threads(warehouse: Engine) -> None:
-    """It is one connection; files and servers have one for everybody who asks."""
+    """A database in memory is one connection; files and servers allow one for each thread."""
     assert not threads.takes_threads(open_warehouse("sqlite://"))
     assert threads.takes_threads(warehouse)
 
 
-# -- points and sessions, one of each for all
+# -- points and sessions, shared by all workers
 
 
 def _limited(rig: Rig, minute: int | None, day: int | None) -> list[str]:
-    """Limit the source; the list will hold what it refused for want of points."""
+    """Limit the source. The returned list collects its refusals for lack of points."""
     rig.api.limits = Limits(lambda: rig.clock.time.timestamp(), minute, day)
     refused: list[str] = []
     check = rig.api.limits.check
@@ -206,7 +206,7 @@ def _limited(rig: Rig, minute: int | None, day: int | None) -> list[str]:
 
 
 class _Checked:
-    """The source's limits, with an ear at what they refuse."""
+    """The source's limits with another check."""
 
     def __init__(self, limits: Limits, check: Callable[[], None]) -> None:
         self.spend, self.metadata, self.check = limits.spend, limits.metadata, check
@@ -214,7 +214,7 @@ class _Checked:
 
 @pytest.mark.parametrize("minute", [3, 4, 7, 20])
 def test_the_minutes_points_are_never_overrun(warehouse: Engine, minute: int) -> None:
-    """However few there are for four lanes, no request is sent for which there is no point; all waits are told."""
+    """With few points for four workers, no request is sent without a point; waits are reported."""
     rig = _rig(warehouse, *[5] * 10)
     refused = _limited(rig, minute, None)
     result = rig.sync(concurrency=WORKERS)
@@ -225,7 +225,7 @@ def test_the_minutes_points_are_never_overrun(warehouse: Engine, minute: int) ->
 @pytest.mark.parametrize("day", [3, 4, 6, 10])
 @pytest.mark.fault("P09")
 def test_the_days_last_points_go_to_whole_accounts(warehouse: Engine, day: int) -> None:
-    """P09: as many are published as one after the other, none is begun in vain; zones are asked for on a better day."""
+    """P09: as many accounts are published as one after the other, and none begun in vain; zones are not requested."""
     rig = _rig(warehouse, *[5] * 9)
     refused = _limited(rig, None, day)
     result = rig.sync(concurrency=WORKERS)
@@ -240,7 +240,7 @@ def test_the_days_last_points_go_to_whole_accounts(warehouse: Engine, day: int) 
 def test_an_expired_session_is_renewed_once_for_everybody(
     warehouse: Engine, through: Callable[[httpx.BaseTransport], None]
 ) -> None:
-    """Four requests are on their way with a key that has expired: one lane logs in, all go on with the new key."""
+    """Four requests are under way with an expired key: one worker logs in, and all continue with the new key."""
     rig = _rig(warehouse, *[5] * 12)
     through(_Meeting(rig, WORKERS))
 
@@ -254,11 +254,11 @@ def test_an_expired_session_is_renewed_once_for_everybody(
     assert _wrong(rig) == {}
 
 
-# -- what ends a run
+# -- ends of a run
 
 
 def test_a_source_that_answers_nobody_is_given_up(warehouse: Engine) -> None:
-    """Three accounts in a row find it unreachable: those in work end, the rest is recorded as not tried."""
+    """Three accounts in a row find the source unreachable: running ones end, the others are recorded as not tried."""
     rig = _rig(warehouse, *[5] * 20)
     rig.api.faults.add(faults.http(502), times=None, method=LISTING)
     result = rig.sync(concurrency=WORKERS, retry_max_seconds=1.0)
@@ -269,7 +269,7 @@ def test_a_source_that_answers_nobody_is_given_up(warehouse: Engine) -> None:
 
 
 def test_one_that_fails_and_one_that_is_held_leave_the_others_published(warehouse: Engine) -> None:
-    """Each account ends by itself, and the run with 3; what was noticed names its account."""
+    """Each account ends by itself, and the run with 3; only the emptied one differs from the source."""
     rig = _rig(warehouse, *[60] * 8)
     rig.sync(concurrency=WORKERS)
     emptied, blocked = rig.world.customer_ids[2], rig.world.customer_ids[5]
@@ -284,7 +284,7 @@ def test_one_that_fails_and_one_that_is_held_leave_the_others_published(warehous
 
 
 def test_what_is_noticed_and_waited_for_names_its_account(warehouse: Engine) -> None:
-    """Side by side, lines of several accounts mix; each says whose it is."""
+    """Concurrent accounts mix their log lines; each event names its account."""
     rig = _rig(warehouse, *[5] * 6)
     rig.api.faults.add(faults.http(502), times=3, method=LISTING)
     rig.sync(concurrency=WORKERS)
@@ -294,12 +294,12 @@ def test_what_is_noticed_and_waited_for_names_its_account(warehouse: Engine) -> 
 
 
 class _Bug(RuntimeError):
-    """Something that nobody expected."""
+    """An unexpected error."""
 
 
 @pytest.mark.parametrize("ending", [_Bug("unexpected"), Stopped(15, "SIGTERM")])
 def test_what_ends_one_lane_ends_all_and_nothing_is_half_published(warehouse: Engine, ending: Exception) -> None:
-    """Lanes that wait for the source, or for the next minute, leave off; each account is whole or was not touched."""
+    """Workers that wait for the source, or for the next minute, stop; each account is published whole or not at all."""
     rig = _rig(warehouse, *[5] * 12)
 
     def strike(request: dict[str, Any]) -> None:

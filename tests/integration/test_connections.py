@@ -1,4 +1,4 @@
-"""One connection for one account after the other: what is kept, what is not, and that nothing goes along with it."""
+"""Connection cache: which connections are reused for the next account, and that no state goes along with them."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def opened(warehouse: Engine) -> list[object]:
 
 @pytest.fixture
 def connection_cache(warehouse: Engine) -> Iterator[ConnectionCache]:
-    """A lender that closes what it kept."""
+    """A cache that closes its connections at the end."""
     with closing(ConnectionCache(warehouse)) as one:
         yield one
 
 
 def _use(connection: Connection) -> None:
-    """Write a row that stands for itself."""
+    """Write a row that references no other."""
     row = {"account_id": 1, "virtual_number_id": 1, "digest": "d", "valid_from": MOMENT, "erased_at": MOMENT}
     connection.execute(insert(schema.erasures), row)
 
@@ -43,7 +43,7 @@ def _use(connection: Connection) -> None:
 def test_postgresql_s_connection_goes_on_and_sqlite_s_does_not(
     connection_cache: ConnectionCache, warehouse: Engine, opened: list[object], database: str
 ) -> None:
-    """Three accounts take one connection to PostgreSQL, and three of SQLite; all are closed in the end."""
+    """Three accounts use one connection to PostgreSQL, and three of SQLite; all are closed in the end."""
     closed: list[object] = []
     event.listen(warehouse, "close", lambda connection, _record: closed.append(connection))
     for _ in range(3):
@@ -55,7 +55,7 @@ def test_postgresql_s_connection_goes_on_and_sqlite_s_does_not(
 
 
 def test_what_was_not_committed_is_not_the_next_one_s(connection_cache: ConnectionCache) -> None:
-    """The next account begins outside of a transaction, and sees nothing of what the last one left undone."""
+    """The next account begins outside of a transaction, and sees none of the uncommitted work of the last one."""
     with connection_cache.borrow() as connection:
         connection.execute(text("create temporary table left_undone (n integer)"))
         _use(connection)
@@ -67,7 +67,7 @@ def test_what_was_not_committed_is_not_the_next_one_s(connection_cache: Connecti
 
 
 def test_after_an_error_the_next_one_gets_another(connection_cache: ConnectionCache, opened: list[object]) -> None:
-    """What became of a connection that failed nobody knows: it is closed."""
+    """A connection that failed is in an unknown state, so it is closed."""
     with pytest.raises(DBAPIError), connection_cache.borrow() as connection:
         connection.execute(text("select no_such_column from sync_runs"))
     assert connection.closed
@@ -77,7 +77,7 @@ def test_after_an_error_the_next_one_gets_another(connection_cache: ConnectionCa
 
 
 def test_one_that_was_given_up_is_not_kept(connection_cache: ConnectionCache) -> None:
-    """A commit that was answered late may leave a connection that is none any more, and no error."""
+    """A connection invalidated after a late answer to a commit is not reused, although there was no error."""
     with connection_cache.borrow() as first:
         _use(first)
         first.invalidate()
@@ -87,7 +87,7 @@ def test_one_that_was_given_up_is_not_kept(connection_cache: ConnectionCache) ->
 
 
 def test_one_that_this_side_closed_is_not_kept(connection_cache: ConnectionCache) -> None:
-    """Whoever broke its statement off may have closed it: the next account gets another, not an error."""
+    """A connection closed by this side, as on a cancelled statement: the next account gets another, not an error."""
     with connection_cache.borrow() as first:
         _use(first)
         driver = first.connection.driver_connection
@@ -102,7 +102,7 @@ def test_one_that_this_side_closed_is_not_kept(connection_cache: ConnectionCache
 def test_one_that_the_server_ended_meanwhile_is_not_kept(
     connection_cache: ConnectionCache, warehouse: Engine, opened: list[object], database: str, lent: bool
 ) -> None:
-    """The server ends the session while an account holds it, or between two accounts: the next one gets another."""
+    """The server ends the session while an account uses it, or between two accounts: the next one gets another."""
     if database == "sqlite":
         pytest.skip("a file has no server")
     with connection_cache.borrow() as connection:
@@ -122,7 +122,7 @@ def _end(warehouse: Engine, pid: int) -> None:
 
 
 def test_a_run_of_one_lane_needs_two_connections_at_once(warehouse: Engine, database: str) -> None:
-    """Its lock and its work: what it kept for its accounts is closed before the run's end is written."""
+    """One for its lock and one for its work: the cached connection is closed before the run's end is written."""
     if database == "sqlite":
         pytest.skip("a file has no such limit")
     now: set[object] = set()
@@ -140,7 +140,7 @@ def test_a_run_of_one_lane_needs_two_connections_at_once(warehouse: Engine, data
 
 
 def test_staged_rows_go_with_their_account(connection_cache: ConnectionCache) -> None:
-    """Whether it was committed or not: the next account on the same connection finds the staging tables empty."""
+    """After a commit and after a rollback, the next account on the same connection finds the staging tables empty."""
     rows = {"sites": [(1, "a.example", 0)]}
     for ended in ("commit", "rollback"):
         with connection_cache.borrow() as connection:
@@ -156,7 +156,7 @@ def test_staged_rows_go_with_their_account(connection_cache: ConnectionCache) ->
 
 
 def test_a_run_does_not_connect_for_every_account(warehouse: Engine, opened: list[object], database: str) -> None:
-    """In PostgreSQL a run of thirty accounts, changed ones among them, takes some connections, not thirty."""
+    """In PostgreSQL a run of thirty accounts, some of them changed, opens fewer than fifteen connections."""
     if database == "sqlite":
         pytest.skip("opened anew for each")
     world = World(seed=1, customers=[CustomerPlan(numbers=3)] * 30, role="agent")

@@ -1,4 +1,4 @@
-"""Queries that `vnsync describe --format datasette` gives names: their answers over the story of five days."""
+"""Named queries of `vnsync describe --format datasette`: their answers over the story of five days."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.story import DAYS, tell
 
 @pytest.fixture
 def story(sqlite_warehouse: Engine) -> Engine:
-    """The five days in SQLite, the one database that Datasette reads."""
+    """The five days in SQLite, the only database that Datasette reads."""
     tell(sqlite_warehouse, DAYS)
     return sqlite_warehouse
 
@@ -25,7 +25,7 @@ def _answer(engine: Engine, name: str, **fields: str) -> list[Any]:
 
 @pytest.mark.parametrize("wanted", ["+7495001", "1"])
 def test_one_number_s_life(story: Engine, wanted: str) -> None:
-    """By phone number or id: its versions, its campaigns by the names of the time, its scenarios."""
+    """A number, given by phone number or id: its versions, its campaigns by their names of the time, its scenarios."""
     rows = _answer(story, "number_life", number=wanted)
     assert {row["virtual_number_id"] for row in rows} == {1}
     days = [(row["valid_from"][:10], (row["valid_to"] or "")[:10], row["what"], row["value"]) for row in rows]
@@ -42,7 +42,7 @@ def test_one_number_s_life(story: Engine, wanted: str) -> None:
 
 
 def test_a_number_that_was_away_has_both_lives(story: Engine) -> None:
-    """Also by the phone number of a version that has ended."""
+    """The query also finds a number by the phone number of a closed version."""
     rows = _answer(story, "number_life", number="+7495002")
     assert [row["value"] for row in rows if row["what"] == "number"] == ["+7495002: active"] * 3
     assert rows[-1]["valid_to"] is None
@@ -58,14 +58,14 @@ def test_a_number_that_was_away_has_both_lives(story: Engine) -> None:
     ],
 )
 def test_campaign_of_a_call(story: Engine, moment: str, answer: tuple[str | None, ...]) -> None:
-    """How certain it is, the campaign by its name of the time, and the candidates before and after."""
+    """The row has the certainty, the campaign by its name of the time, and the candidates before and after."""
     (row,) = _answer(story, "attribution", phone="+7495001", call_time=moment)
     names = ("certainty", "campaign_name", "campaign_name_before", "campaign_name_after")
     assert tuple(row[name] for name in names) == answer
 
 
 def test_what_changed_on_a_day(story: Engine) -> None:
-    """The changes of that day and of no other; an empty field means yesterday, when nothing was observed here."""
+    """The changes of that day only; an empty field means yesterday, when nothing was observed here."""
     rows = _answer(story, "changed", day="2026-01-09")
     assert sorted((row["entity"], row["change"]) for row in rows) == [("number", "removed"), ("site", "changed")]
     assert _answer(story, "changed", day="") == []

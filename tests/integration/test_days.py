@@ -1,4 +1,4 @@
-"""The main job, day after day, on both databases: current tables equal the API, and every day can be rebuilt."""
+"""Syncs day after day, on both databases: current tables equal the API, and every earlier day can be rebuilt."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def _as_json(record: dict[str, object]) -> bytes:
 
 
 def test_older_edition_then_newer_versions_only_real_differences(warehouse: Engine) -> None:
-    """What an edition does not report is not null: back and forth between editions nothing is lost or re-versioned."""
+    """A field that an edition does not report is not null: switching editions loses nothing and opens no version."""
     rig = _rig(warehouse, 400)
     rig.sync()
     newer = oracle.current(warehouse, rig.only)
@@ -128,7 +128,7 @@ def test_older_edition_then_newer_versions_only_real_differences(warehouse: Engi
 
 
 def test_first_seen_by_the_older_edition(warehouse: Engine) -> None:
-    """A warehouse begun with the older edition holds nulls and rule 0, and the newer edition adds what it knows."""
+    """A warehouse begun with the older edition has nulls and rule 0; the newer edition adds its values."""
     rig = _rig(warehouse, 200, edition="older")
     rig.sync()
     assert rig.rows("select distinct call_processing_rule_id, is_active from virtual_number_scenarios") == [(0, None)]
@@ -143,7 +143,7 @@ def test_first_seen_by_the_older_edition(warehouse: Engine) -> None:
     ("numbers", "page_limit"), [(2_500, 1_000), pytest.param(25_000, 10_000, marks=pytest.mark.soak)]
 )
 def test_numbers_changing_after_every_request(warehouse: Engine, numbers: int, page_limit: int) -> None:
-    """While all numbers are listed, rows move, come and go at every request: none lost, none falsely closed."""
+    """Numbers move, are added and removed at every request of a listing: none is lost, none closed without removal."""
     rig = _rig(warehouse, numbers)
     rig.sync(page_limit=page_limit)
     ever_removed: set[int] = set()

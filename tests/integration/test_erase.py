@@ -1,4 +1,4 @@
-"""Erasure on both databases: the content is gone, the chain is not, and tampering dressed as an erasure is found."""
+"""Erasure on both databases: the content is removed, the chain stays, and tampering disguised as erasure is found."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SECRET = "Irma Geheimrat"
 
 @pytest.fixture
 def rig(warehouse: Engine) -> Rig:
-    """Three days in which one number's comment changed twice; the number's neighbours lie beside it."""
+    """Three days in which one number's comment changed twice; other numbers have ids around it."""
     world = World(seed=3, customers=[CustomerPlan(numbers=40)], role="customer")
     made = Rig(world, warehouse)
     for day in range(3):
@@ -65,7 +65,7 @@ def _execute(rig: Rig, statement: str, **parameters: Any) -> None:
 
 
 def test_the_content_is_gone_and_the_chain_is_not(rig: Rig) -> None:
-    """Every version of the number is empty, the others are as before, the head verifies, and the erasure is told."""
+    """Every version of the number is empty, others are unchanged, the head verifies, and the erasure is on record."""
     head, others = _head(rig), rig.rows("select count(*) from virtual_numbers where name is not null")[0][0]
     assert count_erasable(rig.engine, rig.only, _number(rig)).versions == 3
     erased = _erase(rig)
@@ -80,7 +80,7 @@ def test_the_content_is_gone_and_the_chain_is_not(rig: Rig) -> None:
 
 
 def test_a_sync_brings_no_old_version_back(rig: Rig) -> None:
-    """What the vendor still lists opens one new version; the old ones stay empty, and a second erasure takes it too."""
+    """A number that the vendor still lists gets one new version; old ones stay empty; a second erasure empties it."""
     _erase(rig)
     assert rig.sync().accounts[0].rows_opened == 1
     content = _content(rig)
@@ -95,7 +95,7 @@ def test_a_sync_brings_no_old_version_back(rig: Rig) -> None:
 
 
 def test_quarantined_records_of_the_number_are_erased(rig: Rig) -> None:
-    """The record is gone, the row that says that there was one stays."""
+    """The quarantined record is replaced, and its row stays."""
     number = _number(rig)
     record = f'{{"id": {number}, "comment": "{SECRET}", "campaigns": 5}}'
     rig.world.put_raw(rig.only, number, record.encode())
@@ -118,7 +118,7 @@ TAMPERED = {
 
 @pytest.mark.parametrize("tampering", list(TAMPERED))
 def test_tampering_dressed_as_an_erasure(rig: Rig, tampering: str) -> None:
-    """What is left of an erased version, its digest and the record of it are bound: any edit is found and named."""
+    """An erased version, its digest and its record are bound together: any edit is found and named."""
     _erase(rig)
     _execute(rig, TAMPERED[tampering], n=_number(rig))
     verdict = _verify(rig)
@@ -128,7 +128,7 @@ def test_tampering_dressed_as_an_erasure(rig: Rig, tampering: str) -> None:
 
 
 def test_another_number_s_content_cannot_be_emptied_on_its_record(rig: Rig) -> None:
-    """An emptied version without a record of its own is found: its digest is not the sealed one."""
+    """An emptied version without a record of erasure is found: its digest is not the sealed one."""
     _erase(rig)
     other = sorted(rig.world.numbers(rig.only))[6]
     _execute(rig, "update virtual_numbers set name = null, comment = null where virtual_number_id = :n", n=other)
@@ -137,14 +137,14 @@ def test_another_number_s_content_cannot_be_emptied_on_its_record(rig: Rig) -> N
 
 
 def test_an_unknown_number_is_refused(rig: Rig) -> None:
-    """Exit 2 and nothing is written."""
+    """The command is refused as a usage error and writes nothing."""
     with pytest.raises(Usage, match="never had a number 77"):
         erase_number(rig.engine, rig.only, 77, now=NOW, reason=None)
     assert rig.rows("select count(*) from erasures") == [(0,)]
 
 
 def test_nothing_is_erased_under_a_run(rig: Rig) -> None:
-    """While a run is on it is refused: what that publishes would not be erased."""
+    """During a run an erasure is refused, because the run may publish the content again."""
 
     def disturb(_request: object) -> None:
         if not seen:
@@ -160,7 +160,7 @@ def test_nothing_is_erased_under_a_run(rig: Rig) -> None:
 
 
 def test_no_byte_of_it_stays_in_a_sqlite_file(sqlite_template: Any, tmp_path: Any) -> None:
-    """After the erasure neither the file nor its journal holds the name, and the stand-alone script is content."""
+    """After the erasure neither the file nor its journal contains the name, and the stand-alone script verifies."""
     path = tmp_path / "erased.db"
     shutil.copy(sqlite_template, path)
     world = World(seed=3, customers=[CustomerPlan(numbers=40)], role="customer")
@@ -180,7 +180,7 @@ def test_no_byte_of_it_stays_in_a_sqlite_file(sqlite_template: Any, tmp_path: An
 
 
 def test_a_role_that_only_loads_may_not(postgresql_template: str, new_postgresql: Callable[..., str]) -> None:
-    """Exit 77, and who may."""
+    """Exit 77, and the error names who may erase."""
     url = new_postgresql(postgresql_template)
     engine = open_warehouse(url)
     with begin_writing(engine) as connection:

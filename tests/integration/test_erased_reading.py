@@ -1,4 +1,4 @@
-"""What `history` and `changes` tell of an erased number, on both databases: that it was erased, and no change by it."""
+"""`history` and `changes` of an erased number, on both databases: the erasure is shown, and is not itself a change."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ERASED = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 @pytest.fixture
 def rig(warehouse: Engine) -> Rig:
-    """A comment, another one and a lock; then the number is erased, and listed again by the next sync."""
+    """Two comments, then a third one with a lock; then the number is erased, and the next sync lists it again."""
     made = Rig(World(seed=3, customers=[CustomerPlan(numbers=40)], role="customer"), warehouse)
     for fields in ({"comment": "one"}, {"comment": "two"}, {"comment": "three", "status": "manual_lock"}):
         made.world.edit(made.only, _number(made), **fields)
@@ -39,7 +39,7 @@ def _number(rig: Rig) -> int:
 
 
 def test_history_says_what_was_erased_and_when(rig: Rig) -> None:
-    """The erased versions say so; the new one is told in full, not as the change of a phone from none."""
+    """Erased versions are marked; the new version is shown in full, not as a change of a phone number from none."""
     (life,) = read_histories(rig.engine, str(_number(rig)))
     assert [span.erased_at for span in life.number] == [ERASED] * 3 + [None]
     told = next(words.tables(life, then=False))
@@ -53,14 +53,14 @@ def test_history_says_what_was_erased_and_when(rig: Rig) -> None:
 
 
 def test_the_heading_of_an_erased_number(rig: Rig) -> None:
-    """As of a moment whose version was erased, its phone number is erased, not missing."""
+    """As of a moment whose version was erased, the heading says that its phone number was erased."""
     (now,) = read_histories(rig.engine, str(_number(rig)))
     (then,) = read_histories(rig.engine, str(_number(rig)), moment=now.number[0].valid_from)
     assert words.heading(then, now.number[0].valid_from).startswith("phone number erased: number ")
 
 
 def test_changes_tell_no_change_of_what_was_erased(rig: Rig) -> None:
-    """What is still known is told as ever; of the rest, that it is erased by now."""
+    """A known change is shown as usual; a change in erased content is shown as erased."""
     with begin_reading(rig.engine) as connection:
         told = [c for c in read_changes(connection, TimeRange()) if c.change_event.number]
     mine = [c.change_event for c in told if c.change_event.number and c.change_event.number.id == _number(rig)]

@@ -1,4 +1,4 @@
-"""A first load goes straight into the tables, and its seal is made of the rows on their way: as if read back."""
+"""A first load writes straight into the tables; its seal, made from the rows in transit, equals that of stored rows."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from tests.support.fault_clusters import wait_for
 from tests.support.rig import FakeClock, Rig
 
 NASTY = ["", "\\N", "\\", "a\tb", "line\nline", "\r\v\f\b", "naïve Ünïcode 😀", "'; drop table x", "\\t", " ", '"']
-"""Texts that a format of lines has to escape, or may take for something else."""
+"""Texts that a line format has to escape, or could take for its own marks."""
 RUN = 2601050600000001
 
 
@@ -79,7 +79,7 @@ def _write(load: FirstLoad, batches: Iterable[Batch]) -> None:
 def test_the_seal_of_rows_on_their_way_is_that_of_rows_read_back(
     open_run: tuple[Connection, PublicationStamp], table: tables.Table, turned: bool
 ) -> None:
-    """Whatever the texts, and in whatever order batches come, the section is the one that the database would give."""
+    """For any text and order of batches, the section equals the one that the database would give."""
     connection, moment = open_run
     batches = [[_row(table, n) for n in range(start + 39, start - 1, -1)] for start in (0, 40, 80)]
     with prefetch.threaded() as begin:
@@ -100,7 +100,7 @@ def _later(work: Callable[[], Any], /) -> Callable[[], Any]:
 def test_what_the_database_refuses_is_raised_and_leaves_the_connection_free(
     open_run: tuple[Connection, PublicationStamp], fetcher: prefetch.Fetcher
 ) -> None:
-    """A batch whose keys are there already: an error of the driver; the next statement finds nobody at work."""
+    """A batch with existing keys raises the driver's error; the connection is free for the next statement."""
     connection, moment = open_run
     table = tables.BY_NAME["sites"]
     batches = [{table.name: Columns.of(table, [_row(table, n)])} for n in (1, 2, 2, 3)]
@@ -116,7 +116,7 @@ def test_what_the_database_refuses_is_raised_and_leaves_the_connection_free(
 def test_a_stop_breaks_off_what_is_being_sent_and_waits_for_its_end(
     open_run: tuple[Connection, PublicationStamp], database: str
 ) -> None:
-    """A signal while a batch is waited for: when the stop goes on, nobody uses the connection. SQLite begins none."""
+    """A signal while a batch is sent: after the stop no thread uses the connection. On SQLite no thread sends any."""
     connection, moment = open_run
     table = tables.BY_NAME["sites"]
     if database != "postgresql":
@@ -124,7 +124,7 @@ def test_a_stop_breaks_off_what_is_being_sent_and_waits_for_its_end(
         assert connection.scalar(select(func.count()).select_from(schema.current[table.name])) == 1
         return
     holder = connection.engine.connect()
-    holder.execute(text("lock table sites"))  # the batch waits for it
+    holder.execute(text("lock table sites"))  # the batch waits for this lock
     senders: list[threading.Thread] = []
 
     def begin(work: Callable[[], Any], /) -> Callable[[], Any]:
@@ -170,7 +170,7 @@ def _waits(holder: Connection) -> bool:
 
 
 def test_what_was_not_begun_is_called_off(open_run: tuple[Connection, PublicationStamp]) -> None:
-    """Where a batch would be sent when it is waited for, a stop before that leaves it unsent."""
+    """A batch that is sent only when its result is asked for stays unsent if a stop comes before that."""
     connection, moment = open_run
     table = tables.BY_NAME["sites"]
 
@@ -196,7 +196,7 @@ def _assert_true(rig: Rig) -> None:
 
 
 def _prepared(rig: Rig) -> None:
-    """Some records that cannot be used, are new to us, or contradict others."""
+    """Edit some records: one unusable, one with unknown values, two that contradict each other."""
     ids = sorted(rig.world.numbers(rig.only))
     rig.world.put_raw(rig.only, ids[7], b'{"id": %d, "status": 5}' % ids[7])
     rig.world.edit(rig.only, ids[90], status="unheard of", colour="red")
@@ -213,7 +213,7 @@ def _everything(rig: Rig) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("edition", ["newer", "older"])
 def test_a_process_beside_makes_the_same_rows(warehouse: Engine, other_warehouse: Engine, edition: Any) -> None:
-    """With a process beside and without: the same tables, findings, fingerprints and chain."""
+    """With and without a transform process: the same tables, findings, fingerprints and chain."""
     one, other = Rig(_world(150, edition=edition), warehouse), Rig(_world(150, edition=edition), other_warehouse)
     found = []
     with pool.transformers(worth_it=1) as helped:
@@ -230,7 +230,7 @@ def test_a_process_beside_makes_the_same_rows(warehouse: Engine, other_warehouse
 def test_a_first_load_stages_nothing_and_is_the_truth(
     warehouse: Engine, worth_it: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Several windows go straight into the tables; a day later the rest goes its usual way."""
+    """Several windows go straight into the tables; a day later the changes are staged as usual."""
     rig = Rig(_world(150), warehouse)
 
     def refuse(*_: object) -> None:
@@ -247,7 +247,7 @@ def test_a_first_load_stages_nothing_and_is_the_truth(
 
 
 def test_pages_by_offset_are_sealed_like_any_other(warehouse: Engine) -> None:
-    """Where the id filter is refused, the one page has its numbers in the source's order; the chain is the same."""
+    """A source that refuses the id filter gives one page in its own order; the seal is valid all the same."""
     rig = Rig(_world(150), warehouse)
     rig.api.id_filter = False
     result = rig.sync(page_limit=40)
@@ -256,7 +256,7 @@ def test_pages_by_offset_are_sealed_like_any_other(warehouse: Engine) -> None:
 
 
 def _helped(rig: Rig, **options: Any) -> RunResult:
-    """One run with a process beside."""
+    """One run with a transform process."""
     with pool.transformers(worth_it=1) as transformers:
         return rig.sync(**{"page_limit": 40, "transformers": transformers, **options})
 
@@ -276,7 +276,7 @@ def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_a_process_beside_this_one_does_it(
     warehouse: Engine, monkeypatch: pytest.MonkeyPatch, hinder: Callable[[pytest.MonkeyPatch], None]
 ) -> None:
-    """Where no process can be had, or there is no processor for it, the load takes longer and is the same."""
+    """Without a second process or processor, this process does the work, with the same result."""
     hinder(monkeypatch)
     rig = Rig(_world(150), warehouse)
     assert _helped(rig).exit_code == 0
@@ -286,7 +286,7 @@ def test_without_a_process_beside_this_one_does_it(
 def test_a_process_that_is_killed_fails_the_account_and_nothing_else(
     warehouse: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When it dies, out of memory say, nothing of the account is published, and the next run works."""
+    """If the process dies, as when out of memory, nothing of the account is published, and the next run succeeds."""
     rig = Rig(_world(150), warehouse)
     right = process.WorkerSlot.begin
 
@@ -306,7 +306,7 @@ def test_a_process_that_is_killed_fails_the_account_and_nothing_else(
 
 
 def test_a_bug_in_the_process_beside_is_told_as_one(warehouse: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its traceback reaches whoever reports the bug."""
+    """The error contains the traceback of the process."""
     right = Spool.add
     monkeypatch.setattr(Spool, "add", lambda self, _part: right(self, b"no JSON"))
     with pytest.raises(RuntimeError, match=r"(?s)in the transform process: Traceback.*JSON is malformed"):
@@ -320,7 +320,7 @@ def _agency(sizes: tuple[int, ...], **more: Any) -> World:
 def test_one_process_serves_accounts_side_by_side(
     warehouse: Engine, other_warehouse: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Six accounts in five lanes, four desks: one process is started, and the rows are those of a run without it."""
+    """Six accounts, five workers, four slots: one process is started, and the rows are those of a run without it."""
     started: list[object] = []
     right = subprocess.Popen
 
@@ -338,7 +338,7 @@ def test_one_process_serves_accounts_side_by_side(
 
 
 def test_who_comes_after_a_lost_process_does_without(warehouse: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is not started again for what is left of the run: only accounts that it was working for have failed."""
+    """The process is not restarted during the run: only the account that used it fails."""
     rig = Rig(_agency((150, 90, 200)), warehouse)
     right = process.WorkerSlot.begin
 
@@ -355,11 +355,11 @@ def test_who_comes_after_a_lost_process_does_without(warehouse: Engine, monkeypa
 
 
 RECORD = b'{"id": %d}'
-"""Refused as incomplete, with its id."""
+"""A record that is refused as incomplete, with its id."""
 
 
 def test_a_desk_that_was_left_early_is_taken_again() -> None:
-    """Of an account that failed amid its pages nothing reaches the next one at that desk."""
+    """Pages of an account that failed do not reach the next account in the same slot."""
     with contextlib.closing(process.TransformProcess()) as helper:
         slots = [helper.take_slot() for _ in range(process.SLOTS)]
         assert helper.take_slot() is None
@@ -373,7 +373,7 @@ def test_a_desk_that_was_left_early_is_taken_again() -> None:
         assert helper.take_slot() is None
         os.kill(helper._child.pid, signal.SIGCONT)
         second.begin([RECORD % 7])
-        assert _refused(second) == [[7]]  # answers come in the order of the requests: the first one's are there
+        assert _refused(second) == [[7]]  # answers keep the order of requests: the first slot's have arrived
         again = helper.take_slot()
         assert again is first
         again.begin([RECORD % 8, RECORD % 9])
@@ -382,7 +382,7 @@ def test_a_desk_that_was_left_early_is_taken_again() -> None:
 
 
 def test_whoever_waits_at_a_desk_heeds_a_halt() -> None:
-    """A lane that has to stop does not wait for pages of others, nor for a process that hangs."""
+    """A worker that is cancelled waits neither for pages of others nor for a process that hangs."""
 
     def halted() -> None:
         raise Cancelled
@@ -398,11 +398,11 @@ def test_whoever_waits_at_a_desk_heeds_a_halt() -> None:
 
 
 def test_a_process_that_says_something_else_is_ended() -> None:
-    """Its answers have a form; whatever else it says ends it, and everybody who waits is told."""
+    """An answer of another form ends the process, and every waiting worker gets an error."""
     with contextlib.closing(process.TransformProcess()) as helper:
         slot = helper.take_slot()
         assert slot is not None
-        helper.ask(b"1 2\n")  # it ends with an error of its own, or tells what cannot be understood
+        helper.ask(b"1 2\n")  # the process ends with its own error, or answers in another form
         slot.begin([RECORD % 1])
         with pytest.raises(LocalTrouble, match="the transform process"):
             next(slot.pages())
@@ -412,7 +412,7 @@ def test_a_process_that_says_something_else_is_ended() -> None:
 def test_where_no_temporary_file_can_be_made_small_accounts_need_none(
     warehouse: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A read-only machine: no process beside, and an account of a page or two keeps its rows in memory."""
+    """On a read-only machine there is no transform process, and an account of few pages keeps its rows in memory."""
 
     def nowhere(**_: object) -> None:
         raise FileNotFoundError(2, "No usable temporary directory found")
@@ -428,7 +428,7 @@ def _refused(slot: process.WorkerSlot) -> list[list[int | None]]:
 
 
 def test_many_pages_wait_for_nobody() -> None:
-    """More answers than a pipe holds lines for, before anybody asks for one: both processes go on."""
+    """More answers than a pipe has room for, before the first is read: neither process blocks."""
     with contextlib.closing(process.TransformProcess()) as helper:
         slot = helper.take_slot()
         assert slot is not None
@@ -438,7 +438,7 @@ def test_many_pages_wait_for_nobody() -> None:
 
 
 def test_no_temporary_folder_fails_the_account_only(warehouse: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no folder can be written, the account fails with a line that says what to set."""
+    """An account fails if no temporary folder can be written: exit 74, with the cause."""
 
     def nowhere(**_: object) -> None:
         raise FileNotFoundError(2, "No usable temporary directory found")
@@ -453,7 +453,7 @@ def test_no_temporary_folder_fails_the_account_only(warehouse: Engine, monkeypat
 def test_a_disk_that_is_full_for_the_process_beside_is_told_as_that(
     warehouse: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the system refuses it reaches the account as what it refuses this process: one line, exit 74."""
+    """An error of the system in the transform process is reported as one in this process: one line, exit 74."""
     monkeypatch.setattr(
         process,
         "_PROGRAM",
@@ -465,7 +465,7 @@ def test_a_disk_that_is_full_for_the_process_beside_is_told_as_that(
 
 
 def test_replay_knows_how_large_an_account_is(warehouse: Engine) -> None:
-    """Given windows, as a replay is, the first page is enough to tell that a process is worth it."""
+    """With given windows, as in a replay, the first page suffices to estimate the count of numbers."""
     asked: list[int] = []
 
     def transformers(numbers: int, check_cancelled: Any) -> Any:
@@ -479,7 +479,7 @@ def test_replay_knows_how_large_an_account_is(warehouse: Engine) -> None:
 
 
 def test_no_room_for_the_listing(warehouse: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A temporary folder that is full fails the account with a line that names the folder; nothing is published."""
+    """A full temporary folder fails the account with a line that names TMPDIR; nothing is published."""
 
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
@@ -494,7 +494,7 @@ def test_no_room_for_the_listing(warehouse: Engine, monkeypatch: pytest.MonkeyPa
 
 
 def test_rows_that_go_straight_into_the_tables_are_counted(open_run: tuple[Connection, PublicationStamp]) -> None:
-    """No rows: no versions, no sections."""
+    """Without rows there are no versions and no sections."""
     connection, moment = open_run
     load = FirstLoad(connection, moment, _later)
     _write(load, [])

@@ -1,4 +1,4 @@
-"""Many accounts under one budget, in parts, or beside other runs, on both databases."""
+"""Many accounts under one budget of points, in shards, or during other runs, on both databases."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _limited(rig: Rig, day_limit: int) -> Rig:
 
 
 def _observed(rig: Rig) -> dict[int, int]:
-    """How many observations each account has."""
+    """The count of observations of each account."""
     counted = "select account_id, count(observed_at) from account_syncs group by 1"
     return {account_id: n for account_id, n in rig.rows(counted) if n}
 
@@ -47,7 +47,7 @@ def _notices(rig: Rig) -> list[str]:
 
 @pytest.mark.parametrize("broken", [0, 2])
 def test_a_small_budget_reaches_every_customer_in_turn(warehouse: Engine, broken: int) -> None:
-    """Points for three customers a day: seven are observed after three days, whoever fails in between."""
+    """Points for three customers a day: seven are observed after three days, even if some fail."""
     rig = _limited(_rig(warehouse, 7), ROSTER + 3)
     ids = rig.world.customer_ids
     for account_id in ids[:broken]:
@@ -61,7 +61,7 @@ def test_a_small_budget_reaches_every_customer_in_turn(warehouse: Engine, broken
 
 
 def test_who_was_cut_off_by_the_budget_is_first_the_next_day(warehouse: Engine) -> None:
-    """An account whose points ended half-way had no turn: it does not go to the end of the queue."""
+    """An account that ran out of points half-way keeps its place at the front of the queue."""
     rig = _limited(_rig(warehouse, 3), ROSTER + 10)  # a listing in pages of two numbers takes seven
     first, second, third = rig.world.customer_ids
     seen = [first], [first, second], [first, second, third]
@@ -73,7 +73,7 @@ def test_who_was_cut_off_by_the_budget_is_first_the_next_day(warehouse: Engine) 
 
 
 def test_a_second_start_mends_what_is_missing(warehouse: Engine) -> None:
-    """With an age, only the customer that failed is listed again, at the cost of discovery; the others are counted."""
+    """With `--older-than` only the customer that failed is listed again, plus discovery; the others are counted."""
     rig = _rig(warehouse, 4)
     rig.sync()
     late = rig.world.customer_ids[2]
@@ -94,7 +94,7 @@ def test_a_second_start_mends_what_is_missing(warehouse: Engine) -> None:
 
 
 def test_shards_together_are_the_fleet(warehouse: Engine) -> None:
-    """Each account is published by one of three shards; a customer that leaves is told by its own shard alone."""
+    """Each account is published by one of three shards; a customer that leaves is reported by its own shard alone."""
     rig = _rig(warehouse, 9)
     parts = [rig.sync(shard=Shard(k, 3)) for k in range(1, 4)]
     assert [part.exit_code for part in parts] == [0, 0, 0]
@@ -108,7 +108,7 @@ def test_shards_together_are_the_fleet(warehouse: Engine) -> None:
 
 
 def test_accounts_of_another_run_are_skipped(warehouse: Engine) -> None:
-    """While a run lists one customer, another syncs the rest: claimed, exit 3, and no row of it for that customer."""
+    """While one run lists a customer, another syncs the others: claimed, exit 3, and no row for that customer."""
     rig = _rig(warehouse, 3)
     rig.sync()
     first, *rest = rig.world.customer_ids

@@ -1,4 +1,4 @@
-"""The mass-close guard in a whole run, on both databases: held until approved, and never a close by mistake."""
+"""The mass-close guard in a whole run, on both databases: held until approved, and no wrong close."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _is_held(rig: Rig, result: RunResult) -> None:
 
 
 def test_a_mass_close_is_held_and_published_once_approved(warehouse: Engine) -> None:
-    """51 of 100 gone: nothing is published, exit 3; with the approval all of it is, in one sync."""
+    """51 of 100 removed: nothing is published, exit 3; with the approval all of it is published in one sync."""
     rig = _rig(warehouse, 100)
     before = oracle.current(warehouse, rig.only)
     _remove(rig, 51)
@@ -54,7 +54,7 @@ def test_a_mass_close_is_held_and_published_once_approved(warehouse: Engine) -> 
 
 @pytest.mark.parametrize(("numbers", "gone", "share"), [(100, 50, 0.5), (30, 20, 0.1), (100, 100 - 1, 0.99)])
 def test_what_is_within_the_share_closes_unasked(warehouse: Engine, numbers: int, gone: int, share: float) -> None:
-    """Up to the share, and up to twenty numbers whatever the share."""
+    """Numbers up to the share, and up to twenty for any share, close without approval."""
     rig = _rig(warehouse, numbers)
     _remove(rig, gone)
     result = rig.sync(max_close_share=share)
@@ -62,7 +62,7 @@ def test_what_is_within_the_share_closes_unasked(warehouse: Engine, numbers: int
 
 
 def test_an_approval_of_another_account_does_not_count(warehouse: Engine) -> None:
-    """The approval names the account that it is for."""
+    """An approval is valid for the account that it names."""
     rig = _rig(warehouse, 100)
     _remove(rig, 80)
     result = rig.sync(approve_close=frozenset({rig.only + 1}))
@@ -72,7 +72,7 @@ def test_an_approval_of_another_account_does_not_count(warehouse: Engine) -> Non
 
 @pytest.mark.fault("P19")
 def test_an_empty_listing_closes_nothing(warehouse: Engine) -> None:
-    """P19: 0 rows where there were N: held, however few N are; a run later all is as it was, without a version."""
+    """P19: 0 rows instead of N: held for any N; the next clean run opens and closes no version."""
     rig = _rig(warehouse, 15)
     rig.api.faults.add(faults.NoRows(), times=None)
     _is_held(rig, rig.sync())
@@ -84,7 +84,7 @@ def test_an_empty_listing_closes_nothing(warehouse: Engine) -> None:
 
 @pytest.mark.fault("P19")
 def test_an_empty_listing_with_an_approval_closes_only_what_is_proven(warehouse: Engine) -> None:
-    """Only the listing lies: asked for by id the numbers come, so the approval closes nobody who lives."""
+    """The listing is empty, but the numbers come when requested by id, so the approval closes none of them."""
     rig = _rig(warehouse, 15)
     rig.api.faults.add(faults.NoRows(), when=lambda request: "filter" not in request.params)
     rig.sync(approve_close=frozenset({rig.only}))
@@ -92,7 +92,7 @@ def test_an_empty_listing_with_an_approval_closes_only_what_is_proven(warehouse:
 
 
 def test_an_emptied_account_closes_once_approved(warehouse: Engine) -> None:
-    """All numbers are given back: held first; with the approval every version ends, of what they shared too."""
+    """All numbers are removed: held first; with the approval every version ends, also those of shared entities."""
     rig = _rig(warehouse, 15)
     _remove(rig, 15)
     _is_held(rig, rig.sync())
@@ -103,7 +103,7 @@ def test_an_emptied_account_closes_once_approved(warehouse: Engine) -> None:
 
 
 def test_a_held_account_stays_listed_for_the_next_day(warehouse: Engine) -> None:
-    """Once the numbers are back, the guard has nothing to hold, and no version was made of the scare."""
+    """When the numbers are listed again, the guard holds nothing, and no version was written."""
     rig = _rig(warehouse, 100)
     versions = rig.rows("select count(*) from virtual_numbers_history")
     rig.api.faults.add(faults.DropIds(frozenset(rig.world.numbers(rig.only)[:60])), times=None)

@@ -1,4 +1,4 @@
-"""One number's life, read from the story's warehouse, on both databases."""
+"""The history of one number, read from the story's warehouse, on both databases."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _one(engine: Engine, wanted: str, **options: Any) -> NumberHistory:
 
 
 def test_a_life_with_the_names_of_the_time(told: Engine) -> None:
-    """Campaigns, their sites, blocks and scenarios from when to when; a renamed campaign shows under both names."""
+    """Campaigns, their sites, blocks and scenarios with their periods; a renamed campaign appears under both names."""
     life = _one(told, "1")
     assert (life.account_name, life.timezone, life.listed, _day(life.observed_at)) == (
         "Seven", "Europe/Moscow", True, 10,
@@ -53,7 +53,7 @@ def test_a_life_with_the_names_of_the_time(told: Engine) -> None:
 
 
 def test_a_number_that_came_back_shows_its_gap(told: Engine) -> None:
-    """Two versions, the gap between them, and the comment that the second life kept."""
+    """Two versions, the gap between them, and the comment that the number still has after its return."""
     life = _one(told, "2")
     assert _spans(life.number, "comment") == [(6, 8, None), (8, 9, "spare"), (10, None, "spare")]
     assert [(_day(g.valid_from), _day(g.valid_to)) for g in life.gaps] == [(9, 10)]
@@ -66,20 +66,20 @@ def test_a_number_that_came_back_shows_its_gap(told: Engine) -> None:
 def test_as_of_knows_nothing_later(
     told: Engine, day: int, listed: bool, versions: list[tuple[int, int | None]], gaps: int
 ) -> None:
-    """What ended or began later is not told: at T the last version that held then is still open."""
+    """Later ends and beginnings are hidden: as of T the last version that was valid then is still open."""
     life = _one(told, "2", moment=datetime(2026, 1, day, 23, tzinfo=UTC))
     assert (life.listed, _spans(life.number), len(life.gaps), life.observed_at.day) == (listed, versions, gaps, day)
 
 
 def test_names_as_of_are_those_known_then(told: Engine) -> None:
-    """Before the renaming was seen, the campaign has its first name only."""
+    """As of a moment before the renaming was observed, the campaign has its first name only."""
     life = _one(told, "1", moment=datetime(2026, 1, 6, 7, tzinfo=UTC))
     assert _spans(life.campaigns, "campaign_name") == [(6, None, "Spring")]
 
 
 @pytest.fixture
 def phones(warehouse: Engine) -> Engine:
-    """Numbers stored in several ways, one of them given to another id the next day."""
+    """Numbers stored in several spellings; one phone number belongs to another id the next day."""
     first = [
         number(10, "74951234567"),
         number(11, "+7 (495) 765-43-21"),
@@ -133,20 +133,20 @@ def phones(warehouse: Engine) -> Engine:
 )
 @pytest.mark.fault("A12")
 def test_numbers_are_found_in_any_spelling_and_by_id(phones: Engine, wanted: str, ids: list[int]) -> None:
-    """By phone number, redirection number and id, in any spelling; all that it can mean, also in the past, in order."""
+    """All matches of a phone number, redirection number or id, in any spelling, also in the past, in order."""
     assert [life.virtual_number_id for life in read_histories(phones, wanted)] == ids
 
 
 @pytest.mark.parametrize("wanted", ["999", "+7 495 000-00-00", "99999999999999999999", "1234"])
 def test_an_unknown_number_is_a_usage_error(phones: Engine, wanted: str) -> None:
-    """One line that names it, exit 2."""
+    """An unknown number is a usage error that names it: exit 2."""
     with pytest.raises(Usage, match="was ever listed") as caught:
         read_histories(phones, wanted)
     assert caught.value.exit_code == 2
 
 
 def test_what_is_no_number_and_an_unknown_account(phones: Engine) -> None:
-    """Neither is looked for in vain: each has its own line."""
+    """A text that is no number, and an unknown account, each have their own usage error."""
     with pytest.raises(Usage, match="neither a phone number nor an id"):
         read_histories(phones, "abc")
     with pytest.raises(Usage, match="account 8 was never published"):
@@ -154,7 +154,7 @@ def test_what_is_no_number_and_an_unknown_account(phones: Engine) -> None:
 
 
 def test_a_moment_before_the_first_sync(phones: Engine) -> None:
-    """What was so then nobody knows, and the line says from when on somebody does."""
+    """The state at that moment is unknown, and the remedy names the first observation."""
     with pytest.raises(Usage, match="before the first observation") as caught:
         read_histories(phones, "10", moment=datetime(2026, 1, 5, tzinfo=UTC))
     assert "2026-01-06T06:00:00Z" in caught.value.remedy

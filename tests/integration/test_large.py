@@ -1,4 +1,4 @@
-"""One account beyond what offsets can reach."""
+"""One account with more numbers than offsets can reach."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def large_world() -> World:
 
 @pytest.mark.soak
 def test_250_000_numbers_in_one_account(warehouse: Engine, large_world: World) -> None:
-    """A quarter of a million numbers are listed whole in a few dozen requests, and nothing is closed by mistake."""
+    """A quarter of a million numbers are listed completely in a few dozen requests, and none is closed by mistake."""
     rig = Rig(large_world, warehouse)
     first = rig.sync().accounts[0]
     ids = {row[0] for row in rig.rows("select virtual_number_id from virtual_numbers")}
     assert ids == set(large_world.numbers(rig.only))
     assert (first.listed_numbers, first.unaccounted, first.suspects) == (len(ids), 0, 0)
-    assert first.requests <= 80  # nothing is known of the ids yet; 25 answers hold them all
+    assert first.requests <= 80  # the ids are not known yet; 25 answers hold them all
 
     gone, edited = sorted(ids)[1000], sorted(ids)[200_000]
     large_world.remove(rig.only, gone)

@@ -1,4 +1,4 @@
-"""Lines of versions as the databases write them: the same as those of the program, for columns of any kind."""
+"""Lines of versions as the databases write them: equal to the program's, for columns of any kind."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SAMPLES: dict[Kind, tuple[Any, ...]] = {
 
 
 def _row(table: Table, number: int, chosen: int | None) -> tuple[Any, ...]:
-    """A row of the key `number` with the sample `chosen` in each added column; None: null."""
+    """A row with the key `number` and the sample `chosen` in each added column; None: null."""
     values = [None if chosen is None or not c.later else SAMPLES[c.kind][chosen] for c in table.values]
     return (*(number for _ in table.key), *values, 0)
 
@@ -41,7 +41,7 @@ def _mixed(table: Table, number: int) -> tuple[Any, ...]:
 
 @pytest.mark.parametrize("declared", [VIRTUAL_NUMBERS, NUMBER_SITE_BLOCKS], ids=lambda table: table.name)
 def test_columns_of_later_releases_make_the_same_lines(warehouse: Engine, declared: Table) -> None:
-    """Named, behind the others, and left out where they are null: read back as they were hashed while written."""
+    """Added columns are named, at the end, and omitted where null: lines read back equal those hashed while writing."""
     added = [c for c in ADDED if declared.personal or not c.personal]
     table = replace(declared, values=(*declared.values, *added))
     rows = [_row(table, 1, None), _row(table, 2, 0), _row(table, 3, 1), _mixed(table, 4)]

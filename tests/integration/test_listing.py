@@ -1,4 +1,4 @@
-"""One account's listing against the sandbox, with answers of at most 50 rows: whole, or it says what is not."""
+"""One account's listing against the sandbox, with answers of at most 50 rows: complete, or the gap is reported."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.support.bench import LIMIT, Open, benches
 
 @pytest.fixture
 def opened() -> Iterator[Open]:
-    """Makes a bench with so many numbers."""
+    """Makes a bench with a given count of numbers."""
     with benches() as make:
         yield make
 
 
 def _shown(total: object) -> str:
-    """A parameter's id that is the same in every process."""
+    """The parameter's test id, equal in every process."""
     return "missing" if total is faults.MISSING else repr(total)
 
 
@@ -31,7 +31,7 @@ def _ids(pages: list[Page]) -> list[int]:
 
 @pytest.mark.parametrize("numbers", [0, 1, 49])
 def test_what_fits_into_one_answer_is_one_request_without_a_filter(opened: Open, numbers: int) -> None:
-    """One answer is one moment, and needs no filter."""
+    """A single answer shows one moment, and needs no filter."""
     bench = opened(numbers)
     listing = bench.listing()
     assert _ids(list(listing.pages())) == bench.ids
@@ -43,7 +43,7 @@ def test_what_fits_into_one_answer_is_one_request_without_a_filter(opened: Open,
 
 @pytest.mark.fault("P12")
 def test_an_answer_that_is_full_to_the_brim_may_have_been_cut(opened: Open) -> None:
-    """Exactly as many rows as asked for prove nothing, whatever `total_items` says: smaller windows are asked."""
+    """As many rows as the limit prove nothing, for any `total_items`: smaller windows are requested."""
     bench = opened(120)
     bench.api.faults.add(faults.TotalItems(LIMIT), when=lambda request: "filter" not in request.params)
     listing = bench.listing()
@@ -52,7 +52,7 @@ def test_an_answer_that_is_full_to_the_brim_may_have_been_cut(opened: Open) -> N
 
 @pytest.mark.parametrize("numbers", [50, 51, 400])
 def test_overflow_splits_into_windows_that_hold_everything_once(opened: Open, numbers: int) -> None:
-    """A first load of many numbers: windows by the ids that came, each number in exactly one page."""
+    """A first load of many numbers: windows from the received ids, each number in exactly one page."""
     bench = opened(numbers)
     listing = bench.listing()
     pages = list(listing.pages())
@@ -63,7 +63,7 @@ def test_overflow_splits_into_windows_that_hold_everything_once(opened: Open, nu
 
 
 def test_known_ids_plan_the_windows(opened: Open) -> None:
-    """With the ids known no request is wasted: 400 numbers in ten windows of 40, the outer two open-ended."""
+    """Known ids plan windows without a wasted request: 400 numbers in ten windows of 40, the outer two open-ended."""
     bench = opened(400)
     pages = list(bench.listing(bench.ids).pages())
     assert _ids(pages) == bench.ids
@@ -81,7 +81,7 @@ def test_known_ids_plan_the_windows(opened: Open) -> None:
 
 
 def test_known_ids_that_are_wrong_lose_nothing(opened: Open) -> None:
-    """The known ids shape the windows and nothing else: ids beyond both ends and in no window's plan are listed."""
+    """Known ids only shape the windows: ids beyond both ends and between them are listed."""
     bench = opened(400)
     assert _ids(list(bench.listing(range(-500, 100)).pages())) == bench.ids
 
@@ -89,7 +89,7 @@ def test_known_ids_that_are_wrong_lose_nothing(opened: Open) -> None:
 @pytest.mark.parametrize(("times", "unaccounted", "requests"), [(1, 0, 2), (2, 0, 3), (None, 1, 3)])
 @pytest.mark.fault("P13")
 def test_a_short_answer_is_read_again(opened: Open, times: int | None, unaccounted: int, requests: int) -> None:
-    """N-1 of N: twice asked again; when the row stays away the others are taken and it is on record."""
+    """N-1 of N: requested again twice; if the row is still missing, the others are taken and the gap is counted."""
     bench = opened(30)
     bench.api.faults.add(faults.Drop(1), times=times)
     listing = bench.listing()
@@ -100,7 +100,7 @@ def test_a_short_answer_is_read_again(opened: Open, times: int | None, unaccount
 
 @pytest.mark.fault("P12")
 def test_a_total_that_is_too_small_does_not_end_the_listing(opened: Open) -> None:
-    """More rows than `total_items` says: asked again, then all of them are taken."""
+    """More rows than `total_items`: requested again, then all of them are taken."""
     bench = opened(30)
     bench.api.faults.add(faults.TotalItems(7), times=None)
     listing = bench.listing()
@@ -111,7 +111,7 @@ def test_a_total_that_is_too_small_does_not_end_the_listing(opened: Open) -> Non
 @pytest.mark.parametrize("total", [faults.MISSING, None, "30", -1, 30.0, True, [30], 10**18, 10**40], ids=_shown)
 @pytest.mark.fault("P12")
 def test_a_total_that_is_no_number_refuses_the_listing(opened: Open, total: object) -> None:
-    """Without `total_items` nothing says whether an answer is whole: exit 65, after three requests."""
+    """Without `total_items` an answer cannot be shown to be complete: exit 65, after three requests."""
     bench = opened(30)
     bench.api.faults.add(faults.TotalItems(total), times=None)
     with pytest.raises(SourceUnusable, match="total_items"):
@@ -121,7 +121,7 @@ def test_a_total_that_is_no_number_refuses_the_listing(opened: Open, total: obje
 
 @pytest.mark.fault("P12")
 def test_a_total_that_is_always_too_large_ends(opened: Open) -> None:
-    """A source that announces 60 numbers for every window is refused in a bounded number of requests."""
+    """A source that announces 60 numbers for every window is refused after a bounded number of requests."""
     bench = opened(30)
     bench.api.faults.add(faults.TotalItems(60), times=None)
     with pytest.raises(SourceUnusable):
@@ -131,7 +131,7 @@ def test_a_total_that_is_always_too_large_ends(opened: Open) -> None:
 
 @pytest.mark.fault("P14")
 def test_an_ignored_filter_is_noticed(opened: Open) -> None:
-    """Rows outside the window asked for: their source ignores the filter, and its answers are worth nothing."""
+    """Rows outside the requested window show that the source ignores the filter: its answers are refused."""
     bench = opened(120)
     bench.api.faults.add(faults.IgnoreFilter(), times=None)
     with pytest.raises(SourceUnusable, match="ignores the filter"):
@@ -140,7 +140,7 @@ def test_an_ignored_filter_is_noticed(opened: Open) -> None:
 
 
 def test_a_refused_filter_falls_back_to_offsets(opened: Open) -> None:
-    """Where ids cannot be filtered, pages by offset hold everything too, and the strategy says so."""
+    """Where ids cannot be filtered, pages by offset also hold all numbers, and the strategy is offsets."""
     bench = opened(120)
     bench.api.id_filter = False
     listing = bench.listing(bench.ids)
@@ -153,7 +153,7 @@ def test_a_refused_filter_falls_back_to_offsets(opened: Open) -> None:
 
 @pytest.mark.fault("P17")
 def test_rows_that_move_between_offset_pages_are_found_by_another_pass(opened: Open) -> None:
-    """A number edited on the first page moves to the end of the heap and shifts others: nobody is lost or twice."""
+    """A number edited on the first page moves to the heap's end and shifts others: none is lost or listed twice."""
     bench = opened(120)
     bench.api.id_filter = False
     moving = iter(bench.world.numbers(bench.account)[60:63])
@@ -173,7 +173,7 @@ def test_rows_that_move_between_offset_pages_are_found_by_another_pass(opened: O
 
 @pytest.mark.fault("P18")
 def test_offsets_have_a_wall(opened: Open) -> None:
-    """More rows than offsets reach are refused, never cut off."""
+    """More rows than offsets can reach are refused, and not cut off."""
     bench = opened(120)
     bench.api.id_filter = False
     bench.api.faults.add(faults.TotalItems(110_001), times=None)
@@ -183,7 +183,7 @@ def test_offsets_have_a_wall(opened: Open) -> None:
 
 @pytest.mark.fault("P14")
 def test_an_ignored_offset_never_passes_for_a_whole_listing(opened: Open) -> None:
-    """The first page over and over, where the filter is refused: noticed, or what is missing is counted."""
+    """The first page comes repeatedly, and the filter is refused: the listing fails, or counts the missing rows."""
     bench = opened(120)
     bench.api.id_filter = False
     bench.api.faults.add(faults.IgnoreOffset(), times=None)
@@ -197,7 +197,7 @@ def test_an_ignored_offset_never_passes_for_a_whole_listing(opened: Open) -> Non
 
 @pytest.mark.fault("P15", "P16")
 def test_a_number_that_comes_twice(opened: Open) -> None:
-    """P15, P16: once in the page; equal copies and contradicting ones are counted apart."""
+    """P15, P16: the number is in the page once; equal and contradicting copies are counted separately."""
     bench = opened(30)
     bench.api.faults.add(faults.Duplicate())
     listing = bench.listing()
@@ -208,7 +208,7 @@ def test_a_number_that_comes_twice(opened: Open) -> None:
 @pytest.mark.parametrize("comment", ["0 first", "zz last"])
 @pytest.mark.fault("P16")
 def test_of_contradicting_rows_the_same_one_wins(opened: Open, comment: str) -> None:
-    """The one whose content sorts first, whichever came first, so that two runs do not flap."""
+    """The row whose content sorts first wins, in any order of arrival, so that two runs give the same result."""
     bench = opened(1)
     (number_id,) = bench.ids
     bench.world.edit(bench.account, number_id, comment="m")
@@ -221,7 +221,7 @@ def test_of_contradicting_rows_the_same_one_wins(opened: Open, comment: str) -> 
 
 @pytest.mark.fault("D07")
 def test_records_without_a_usable_id_are_handed_on(opened: Open) -> None:
-    """They count as rows that came, and are given apart for the quarantine."""
+    """Such records count as received rows, and are returned separately for the quarantine."""
     bench = opened(5)
     strange = [b'{"id":"x"}', b'{"id":99999999999999999999}', b"[]", b"null", b'{"id":1.5}']
     for number_id, raw in zip(bench.ids, strange, strict=True):
@@ -244,7 +244,7 @@ def test_data_that_is_no_list_is_refused(opened: Open, data: object) -> None:
 
 
 def test_more_rows_than_asked_for_are_refused(opened: Open) -> None:
-    """A source that ignores the limit is not believed."""
+    """A source that ignores the limit is refused."""
     bench = opened(60)
     bench.api.before_request.append(lambda request: request["params"].update(limit=60))
     with pytest.raises(SourceUnusable):
@@ -253,7 +253,7 @@ def test_more_rows_than_asked_for_are_refused(opened: Open) -> None:
 
 @pytest.mark.fault("H14")
 def test_a_source_that_stays_down_is_unavailable(opened: Open) -> None:
-    """A gateway's 502 is retried eight times on the clock's time, then the listing gives up: exit 69."""
+    """A gateway's 502 gives eight tries, with waits on the clock, then the listing fails: exit 69."""
     bench = opened(5)
     bench.api.faults.add(faults.http(502), times=None)
     with pytest.raises(Unavailable, match="502"):

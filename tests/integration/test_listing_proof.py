@@ -1,4 +1,4 @@
-"""Proof of absence: a number is gone when it is asked for and does not come while control ids do. Else it may live."""
+"""Proof of absence: a requested number is gone if it is missing while control ids come. Otherwise it may be alive."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.bench import LIMIT, Bench, Open, benches
 
 @pytest.fixture
 def opened() -> Iterator[Open]:
-    """Makes a bench with so many numbers."""
+    """Makes a bench with a given count of numbers."""
     with benches() as make:
         yield make
 
@@ -42,7 +42,7 @@ def _removed(bench: Bench, count: int) -> list[int]:
 
 
 def test_a_number_that_left_is_proven_gone_between_control_ids(opened: Open) -> None:
-    """One question for the missing id, with a listed id at each end: they come, it does not."""
+    """One request for the missing id, with a listed id at each end: those come, the missing one does not."""
     bench = opened(30)
     gone = bench.ids[10]
     bench.world.remove(bench.account, gone)
@@ -54,7 +54,7 @@ def test_a_number_that_left_is_proven_gone_between_control_ids(opened: Open) -> 
 
 
 def test_an_id_below_all_others_has_control_ids_at_both_ends(opened: Open) -> None:
-    """No listed id is lower: the question still begins and ends with a control id."""
+    """No listed id is lower: the request still begins and ends with a control id."""
     bench = opened(30)
     (gone,) = _removed(bench, 1)
     assert _told(_listed(bench).prove([gone])) == ([gone], [], [])
@@ -63,7 +63,7 @@ def test_an_id_below_all_others_has_control_ids_at_both_ends(opened: Open) -> No
 
 
 def test_a_number_that_the_listing_missed_is_alive(opened: Open) -> None:
-    """N-1 of N in the listing, but asked for by its id it comes: it lives, and is no longer unaccounted for."""
+    """A number missing from the listing comes when requested by id: it is alive, and no longer unaccounted for."""
     bench = opened(30)
     missed = bench.ids[7]
     bench.api.faults.add(faults.DropIds(frozenset({missed})), times=3)
@@ -90,7 +90,7 @@ def test_a_number_that_the_listing_missed_is_alive(opened: Open) -> None:
     ids=["no rows", "no rows of one", "a row short", "another total", "no total", "filter ignored", "foreign", "no id"],
 )
 def test_an_answer_that_proves_nothing_leaves_suspects(opened: Open, fault: faults.Fault) -> None:
-    """No control id, a total that does not match, rows not asked for: no number is called gone for such an answer."""
+    """No control id, another total, rows that were not requested: such an answer proves no number gone."""
     bench = opened(30)
     (gone,) = _removed(bench, 1)
     listing = _listed(bench)
@@ -99,7 +99,7 @@ def test_an_answer_that_proves_nothing_leaves_suspects(opened: Open, fault: faul
 
 
 def test_some_that_live_and_some_that_are_gone(opened: Open) -> None:
-    """In one question both are told apart."""
+    """One request distinguishes living numbers from removed ones."""
     bench = opened(30)
     hidden, gone = bench.ids[20], _removed(bench, 2)
     bench.api.faults.add(faults.DropIds(frozenset({hidden})), times=3)
@@ -107,7 +107,7 @@ def test_some_that_live_and_some_that_are_gone(opened: Open) -> None:
 
 
 def test_many_missing_are_asked_in_several_questions(opened: Open) -> None:
-    """Each question holds as many ids as one answer may have rows, its own control ids among them."""
+    """Each request has as many ids as an answer may have rows, including its control ids."""
     bench = opened(200)
     gone = _removed(bench, 100)
     listing = _listed(bench)
@@ -118,7 +118,7 @@ def test_many_missing_are_asked_in_several_questions(opened: Open) -> None:
 
 
 def test_one_failed_question_leaves_only_its_own_suspects(opened: Open) -> None:
-    """When one of three questions is never answered with its control ids, the other two still prove."""
+    """If one of three requests is never answered with its control ids, the other two are still proofs."""
     bench = opened(200)
     gone = _removed(bench, 100)
     listing = _listed(bench)
@@ -130,7 +130,7 @@ def test_one_failed_question_leaves_only_its_own_suspects(opened: Open) -> None:
 
 @pytest.mark.fault("P19")
 def test_where_nothing_was_listed_nothing_is_proven(opened: Open) -> None:
-    """P19: 0 rows where there were N: no control id exists, no question is asked, all are suspects."""
+    """P19: 0 rows instead of N: there is no control id, so no request is sent, and all are suspects."""
     bench = opened(30)
     missing = bench.ids
     bench.api.faults.add(faults.NoRows(), times=None)
@@ -141,14 +141,14 @@ def test_where_nothing_was_listed_nothing_is_proven(opened: Open) -> None:
 
 
 def test_an_emptied_account_is_proven_when_an_operator_says_so(opened: Open) -> None:
-    """With `emptied` an empty answer that agrees with itself is the proof; a living number is still found."""
+    """With `emptied` a consistent empty answer is the proof that the numbers are gone."""
     bench = opened(30)
     gone = _removed(bench, 30)
     assert _told(_listed(bench).prove(gone, emptied=True)) == (gone, [], [])
 
 
 def test_emptied_does_not_close_what_lives(opened: Open) -> None:
-    """The operator says the account is empty and the listing agrees, but asked by id the numbers come: they live."""
+    """The operator approves, and the listing is empty, but the numbers come when requested by id: they are alive."""
     bench = opened(30)
     bench.api.faults.add(faults.NoRows())
     listing = _listed(bench)
@@ -156,7 +156,7 @@ def test_emptied_does_not_close_what_lives(opened: Open) -> None:
 
 
 def test_rows_in_a_refused_answer_contradict_that_the_account_is_empty(opened: Open) -> None:
-    """A source that ignores the filter answers with rows of others: whatever it is, it is not an empty account."""
+    """A source that ignores the filter returned rows, so the account is not empty."""
     bench = opened(100)
     missing = list(bench.ids)
     bench.api.faults.add(faults.IgnoreFilter())
@@ -168,7 +168,7 @@ def test_rows_in_a_refused_answer_contradict_that_the_account_is_empty(opened: O
 
 
 def test_a_number_that_answered_is_a_control_id_for_the_rest(opened: Open) -> None:
-    """Said to be empty and not empty after all: from then on an empty answer proves nothing without that number."""
+    """A number comes from an account approved as empty: from then on an empty answer without it proves nothing."""
     bench = opened(100)
     bench.api.faults.add(faults.NoRows())
     listing = _listed(bench)
@@ -188,7 +188,7 @@ def _wanted(request: Request) -> list[int]:
 
 @pytest.mark.parametrize("left", [30, 48])
 def test_without_an_id_filter_one_whole_answer_is_the_proof(opened: Open, left: int) -> None:
-    """Where ids cannot be asked for, an answer that holds the whole account at one moment proves who is not in it."""
+    """Without a filter by id, one answer with the whole account proves that numbers missing from it are gone."""
     bench = opened(left + 1)
     bench.api.id_filter = False
     (gone,) = _removed(bench, 1)
@@ -201,21 +201,21 @@ def _prove_by_offsets(bench: Bench, missing: Sequence[int]) -> Proof:
 
 
 def test_without_an_id_filter_a_larger_account_proves_nothing(opened: Open) -> None:
-    """An account of several pages is never seen at one moment: who is missing stays a suspect."""
+    """An account of several pages is never seen at one moment: missing numbers stay suspects."""
     bench = opened(120)
     (gone,) = _removed(bench, 1)
     assert _told(_prove_by_offsets(bench, [gone])) == ([], [], [gone])
 
 
 def test_without_an_id_filter_an_empty_answer_proves_nothing(opened: Open) -> None:
-    """An empty account and a source that says nothing look the same."""
+    """An empty account cannot be distinguished from a source that returns no rows."""
     bench = opened(3)
     gone = _removed(bench, 3)
     assert _told(_prove_by_offsets(bench, gone)) == ([], [], gone)
 
 
 def test_control_ids_that_left_meanwhile_are_replaced(opened: Open) -> None:
-    """Both control ids are removed between listing and question: it is put again with two others."""
+    """Both control ids are removed between listing and request: it is repeated with two others."""
     bench = opened(30)
     (gone,) = _removed(bench, 1)
     listing = _listed(bench)
@@ -230,8 +230,7 @@ def test_control_ids_that_left_meanwhile_are_replaced(opened: Open) -> None:
 
 
 def test_what_came_before_the_filter_was_refused_is_not_forgotten(opened: Open) -> None:
-    """The id filter is refused half-way through the questions, and the account is too large for one answer: who has
-    answered lives all the same."""
+    """The id filter is refused half-way, and the account is too large for one answer: a number that came is alive."""
     bench = opened(200)
     gone = _removed(bench, 100)
     listing = _listed(bench)

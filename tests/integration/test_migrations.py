@@ -1,4 +1,4 @@
-"""The schema's way up and down, on both databases: the migrations make what the program declares, and it holds."""
+"""Migrations up and down, on both databases: they make the declared schema, and its constraints hold."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LATER = NOON + timedelta(days=1)
 
 @pytest.fixture
 def empty(empty_url: str) -> Engine:
-    """A database with nothing in it."""
+    """An empty database."""
     return open_warehouse(empty_url)
 
 
@@ -53,7 +53,7 @@ def _shape(engine: Engine) -> dict[str, Any]:
 def test_the_migrations_make_what_the_program_declares(
     empty: Engine, database: str, request: pytest.FixtureRequest, tmp_path: Any
 ) -> None:
-    """Columns, types, nullability, keys, indexes, checks and references of a migrated database and a declared one."""
+    """A migrated and a declared database have the same columns, types, keys, indexes, checks and references."""
     migrations.upgrade(empty)
     other = str(request.getfixturevalue("new_postgresql")()) if database == "postgresql" else None
     declared = open_warehouse(other or f"sqlite:///{tmp_path / 'declared.db'}")
@@ -65,7 +65,7 @@ def test_the_migrations_make_what_the_program_declares(
 
 
 def test_an_upgrade_is_done_once(empty: Engine) -> None:
-    """The first says that it did something, the second that it did not; the check passes only after."""
+    """The first upgrade returns True, the second False; the check passes only after an upgrade."""
     assert migrations.current(empty) is None
     with pytest.raises(Misconfigured, match="no schema yet") as caught:
         migrations.check(empty)
@@ -79,7 +79,7 @@ def test_an_upgrade_is_done_once(empty: Engine) -> None:
 
 
 def test_a_downgrade_to_base_leaves_nothing(empty: Engine) -> None:
-    """No table, no view, no index; and the way up is open again."""
+    """No table, view or index remains, and an upgrade succeeds again."""
     migrations.upgrade(empty)
     migrations.downgrade(empty, "base")
     with empty.connect() as connection:
@@ -98,7 +98,7 @@ def test_a_downgrade_of_nothing_does_nothing(empty: Engine) -> None:
 
 @pytest.mark.fault("X14")
 def test_a_newer_schema_is_refused(warehouse: Engine) -> None:
-    """X14: a revision that this program does not know: exit 78, and nothing is changed, neither up nor down."""
+    """X14: a revision unknown to this program is exit 78, and nothing is changed in either direction."""
     with begin_writing(warehouse) as connection:
         connection.execute(text("update vnsync_version set version_num = '9999'"))
     before = _shape(warehouse)
@@ -110,14 +110,14 @@ def test_a_newer_schema_is_refused(warehouse: Engine) -> None:
 
 
 def test_an_unknown_revision_to_go_to_is_refused(warehouse: Engine) -> None:
-    """The message names those that there are."""
+    """The remedy names the existing revisions."""
     with pytest.raises(Misconfigured, match="no revision 0815") as caught:
         migrations.downgrade(warehouse, "0815")
     assert "0001" in caught.value.remedy
 
 
 def test_views_that_are_missing_are_made(warehouse: Engine) -> None:
-    """Views hold no data, so a lost one is simply made anew by an upgrade."""
+    """Views hold no data, so an upgrade recreates a lost one."""
     with begin_writing(warehouse) as connection:
         connection.execute(text("drop view changes"))
     assert migrations.upgrade(warehouse) is True
@@ -126,15 +126,15 @@ def test_views_that_are_missing_are_made(warehouse: Engine) -> None:
 
 
 def test_every_view_answers(warehouse: Engine) -> None:
-    """An empty warehouse has no rows, but each view can be asked."""
+    """An empty warehouse has no rows, but each view can be queried."""
     with warehouse.connect() as connection:
         assert [connection.execute(text(f"select * from {name}")).all() for name in NAMES] == [[]] * len(NAMES)
 
 
 def test_a_view_that_was_dumped_and_restored_is_the_same(warehouse: Engine) -> None:
-    """A backup, or a partitioned table, makes views from the server's own text: that is no other definition."""
+    """A backup, or a partitioned table, creates views from the server's own text: the definition stays the same."""
     if warehouse.name == "sqlite":
-        return  # keeps the text as it was written
+        return  # SQLite keeps the text as it was written
     definition = "select pg_get_viewdef(cast(:name as regclass))"
     with warehouse.connect() as connection:
         for name in NAMES:
@@ -145,7 +145,7 @@ def test_a_view_that_was_dumped_and_restored_is_the_same(warehouse: Engine) -> N
         connection.rollback()
 
 
-# -- what the database itself refuses
+# -- rows that the database refuses
 
 
 def _run(run_id: int = 1, **more: Any) -> dict[str, Any]:
@@ -191,7 +191,7 @@ FORBIDDEN: dict[str, tuple[Any, list[dict[str, Any]]]] = {
 
 def _is_taken(engine: Engine, table: Any, rows: list[dict[str, Any]]) -> bool:
     try:
-        with engine.connect() as connection:  # rolled back at its end
+        with engine.connect() as connection:  # rolled back at the end
             for row in rows:
                 connection.execute(insert(table), row)
     except IntegrityError:
@@ -200,14 +200,14 @@ def _is_taken(engine: Engine, table: Any, rows: list[dict[str, Any]]) -> bool:
 
 
 def test_the_database_refuses_forbidden_rows(warehouse: Engine) -> None:
-    """What the contract forbids is not a matter of the program's care alone."""
+    """The database itself enforces the contract, not only the program."""
     with begin_writing(warehouse) as connection:
         connection.execute(insert(schema.sync_runs), [_run(1), _run(2)])
     assert [name for name, (table, rows) in FORBIDDEN.items() if _is_taken(warehouse, table, rows)] == []
 
 
 def test_the_rows_that_are_allowed_are_taken(warehouse: Engine) -> None:
-    """The same rows without their faults go in, so that the refusals above are about the faults."""
+    """The same rows without their faults are accepted, so the refusals above are caused by the faults."""
     with begin_writing(warehouse) as connection:
         connection.execute(insert(schema.sync_runs), [_run(1), _run(2)])
         connection.execute(insert(SITES), [_site(valid_from=LATER), _site(site_id=2)])
@@ -221,6 +221,6 @@ def test_the_rows_that_are_allowed_are_taken(warehouse: Engine) -> None:
 def test_postgresql_refuses_a_version_of_an_unknown_run(
     postgresql_template: str, new_postgresql: Callable[..., str]
 ) -> None:
-    """A closed version names runs that exist, by a foreign key. (SQLite enforces those only where one asks for it.)"""
+    """A foreign key: a closed version names existing runs. (SQLite enforces foreign keys only on request.)"""
     engine = open_warehouse(new_postgresql(postgresql_template))
     assert not _is_taken(engine, CLOSED, [_ended()])

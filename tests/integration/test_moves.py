@@ -1,4 +1,4 @@
-"""Numbers that went from one account to another are looked up by their index, however many numbers there are."""
+"""Numbers that moved from one account to another are found by an index, for any count of numbers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from etl.store.engine import open_warehouse
 
 @pytest.mark.parametrize("opened", [True, False])
 def test_the_other_account_is_found_by_index(opened: bool, sqlite_template: Path) -> None:
-    """SQLite searches current and closed numbers by the number's id: neither is scanned for each version."""
+    """SQLite searches current and closed numbers by id; neither table is scanned for each version."""
     edge = Edge.of(schema.closed[VIRTUAL_NUMBERS.name], opened=opened)
     statement = select(elsewhere(edge)).compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True})
     with open_warehouse(f"sqlite:///{sqlite_template}").connect() as connection:

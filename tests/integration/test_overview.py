@@ -1,4 +1,4 @@
-"""What the report reads, on both databases: against the story's literal days, the `changes` view, and itself then."""
+"""Data of the report, on both databases: compared with the story's days, the view `changes`, and earlier reports."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ AFTER = datetime(2026, 1, 10, 12, tzinfo=UTC)
 
 
 def _lived(warehouse: Engine, days: int = 5) -> Rig:
-    """Two customers of an agent, synced on some days on which much happens."""
+    """Two customers of an agent, synced on some days with many changes."""
     rig = Rig(World(seed=4, customers=[CustomerPlan(numbers=60), CustomerPlan(numbers=20)], role="agent"), warehouse)
     for day in range(days):
         if day:
@@ -36,7 +36,7 @@ def _lived(warehouse: Engine, days: int = 5) -> Rig:
 
 
 def test_a_story_is_counted_by_day_and_kind(warehouse: Engine) -> None:
-    """Each day's changes as the story tells them; the first observation counts as none."""
+    """Each day's changes of the story are counted; the first observation counts none."""
     tell(warehouse, DAYS)
     seen = read_overview(warehouse, AFTER)
     told = {day.day.isoformat(): dict(day.counts) for day in seen.activity.days}
@@ -66,7 +66,7 @@ def test_a_story_is_counted_by_day_and_kind(warehouse: Engine) -> None:
 
 
 def test_the_counts_are_those_of_the_changes_view(warehouse: Engine) -> None:
-    """Days of all kinds of changes in two accounts: the same sums as the view that analysts read."""
+    """Days of all kinds of changes in two accounts: the sums equal those of the view that analysts read."""
     rig = _lived(warehouse)
     viewed: Counter[tuple[str, str]] = Counter()
     with warehouse.connect() as connection:
@@ -87,7 +87,7 @@ def test_the_counts_are_those_of_the_changes_view(warehouse: Engine) -> None:
 
 
 def test_as_of_is_what_the_report_would_have_said(warehouse: Engine) -> None:
-    """After each day: a later report as of then is the report of then."""
+    """After each day: a later report as of that moment equals the report made then."""
     rig = Rig(World(seed=4, customers=[CustomerPlan(numbers=60), CustomerPlan(numbers=20)], role="agent"), warehouse)
     then: list[tuple[datetime, Overview]] = []
     for _ in range(4):
@@ -99,21 +99,21 @@ def test_as_of_is_what_the_report_would_have_said(warehouse: Engine) -> None:
 
 
 def test_a_moment_before_the_first_observation_is_refused(warehouse: Engine) -> None:
-    """Nobody knows what was so then."""
+    """A moment before the first observation is refused, because the state then is unknown."""
     rig = _lived(warehouse, days=1)
     with pytest.raises(Usage, match="before the first observation"):
         read_overview(warehouse, rig.clock.now(), moment=datetime(2020, 1, 1, tzinfo=UTC))
 
 
 def test_an_empty_warehouse_has_an_overview(warehouse: Engine) -> None:
-    """Nothing was synced: nothing is told, and nothing fails."""
+    """Without a sync the overview is empty, and nothing fails."""
     seen = read_overview(warehouse, AFTER)
     assert (seen.runs, seen.campaigns, seen.activity.days, seen.holdings) == ((), (), (), {})
     assert set(seen.sizes.values()) == {0}
 
 
 def test_a_failed_first_run_is_told(warehouse: Engine) -> None:
-    """An account that was tried and never published is told of, with its reason, and holds nothing."""
+    """An account that was tried and never published is listed as failed, without holdings."""
     rig = Rig(World(seed=4, customers=[CustomerPlan(numbers=6), CustomerPlan(numbers=6)], role="agent"), warehouse)
     blocked, well = rig.world.customer_ids
     rig.world.block(blocked, "forbidden")
@@ -125,7 +125,7 @@ def test_a_failed_first_run_is_told(warehouse: Engine) -> None:
 
 
 def test_what_was_rejected_and_what_is_unforeseen(warehouse: Engine) -> None:
-    """Quarantined records by reason, of the last observation only; departures with the moment they were first met."""
+    """Quarantined records by reason, of the last observation only; drift with the time of its first occurrence."""
     tell(warehouse, {"2026-01-06": [{**number(1, "+7495001"), "weight": 3, "status": "asleep"}]})
     rig = _lived(warehouse, days=1)
     account = rig.world.customer_ids[0]
@@ -141,7 +141,7 @@ def test_what_was_rejected_and_what_is_unforeseen(warehouse: Engine) -> None:
 
 
 def test_recent_days_and_the_year(warehouse: Engine) -> None:
-    """Thirty observed days are recent, all others of the year are in its calendar, and so are days that failed."""
+    """Thirty observed days are recent; the calendar has all others of the year, and days that failed."""
     rig = Rig(World(seed=4, customers=[CustomerPlan(numbers=3)], role="customer"), warehouse)
     for day in range(TOLD_DAYS + 3):
         rig.sync()
@@ -163,7 +163,7 @@ def test_recent_days_and_the_year(warehouse: Engine) -> None:
 
 
 def test_numbers_that_moved_to_another_campaign(warehouse: Engine) -> None:
-    """The story's one move, with both campaigns; a rename, a removal and a number that came back are none."""
+    """The story's one move, with both campaigns; a rename, a removal and a number that came back are not moves."""
     tell(warehouse, DAYS)
     moved = read_overview(warehouse, AFTER).moved
     (change,) = moved.changes
@@ -176,7 +176,7 @@ def test_numbers_that_moved_to_another_campaign(warehouse: Engine) -> None:
 
 
 def test_a_number_that_moved_to_another_account_is_there_once(warehouse: Engine) -> None:
-    """Told by the account that it left; with more moves than are shown, the newest ones."""
+    """The move is listed for the account that the number left; of more moves than are shown, the newest."""
     here, there = [number(i, f"749500{i:02}") for i in range(1, MOST + 8)], [number(90, "74950090")]
     worlds = ({51: here, 52: there}, {51: here[1:], 52: [*there, here[0]]}, {51: here[-1:], 52: [*there, *here[:-1]]})
     tell_agency(warehouse, {f"2026-01-{day:02}": world for day, world in enumerate(worlds, 6)}, max_close_share=1.0)
@@ -189,7 +189,7 @@ def test_a_number_that_moved_to_another_account_is_there_once(warehouse: Engine)
 
 
 def test_the_moves_are_those_of_the_changes(warehouse: Engine) -> None:
-    """Days of all kinds of changes in two accounts: the same moves as `changes` tells, newest first."""
+    """Days of all kinds of changes in two accounts: the same moves as in `changes`, newest first."""
     rig = _lived(warehouse, days=3)
     with begin_reading(warehouse) as connection:
         told = [c for c in read_changes(connection, TimeRange()) if c.change_event.kind is Kind.MOVED]

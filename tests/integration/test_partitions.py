@@ -1,4 +1,4 @@
-"""Current and closed tables partitioned by account in PostgreSQL, by the file that `docs` tells operators to run."""
+"""Current and closed tables partitioned by account in PostgreSQL, by the SQL file that `docs` gives to operators."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def parted(new_postgresql: Callable[..., str], postgresql_template: str) -> Engi
 
 @pytest.fixture
 def plain(new_postgresql: Callable[..., str], postgresql_template: str) -> Engine:
-    """One that stays as it is, to compare with."""
+    """A warehouse that is not partitioned, for comparison."""
     return open_warehouse(new_postgresql(postgresql_template))
 
 
@@ -65,7 +65,7 @@ def _all_rows(rig: Rig) -> dict[str, list[str]]:
 
 
 def _written(engine: Engine, folder: Path) -> dict[str, bytes]:
-    """A snapshot, file by file."""
+    """The files of a snapshot, by path."""
     with engine.connect() as connection:
         last = connection.scalar(select(func.max(schema.account_syncs.c.observed_at)))
     write_snapshot(engine, last, folder, ("ndjson", "csv"))
@@ -90,8 +90,8 @@ def _kinds(engine: Engine) -> set[str]:
 )
 @pytest.mark.fault("G03")
 def test_partitioned_by_account(manner: str, when: str, parted: Engine, plain: Engine, tmp_path: Path) -> None:
-    """First load, quiet re-sync, days of changes, a new customer: the partitioned warehouse holds what the plain one
-    holds, row for row and head for head, after an erasure too; verify, doctor's deep look and a snapshot agree."""
+    """Through loads, a quiet sync, changes, a new customer and an erasure, a partitioned warehouse equals a plain one
+    in every row and head; verify, doctor's inspection and a snapshot agree."""
     rigs = _rig(parted), _rig(plain)
     one, other = rigs
     if when == "before the first load":
@@ -123,7 +123,7 @@ def test_partitioned_by_account(manner: str, when: str, parted: Engine, plain: E
 
 
 def test_what_hung_on_the_tables_is_there_afterwards(parted: Engine) -> None:
-    """Grants, comments, triggers, a user's column, view, index and foreign key survive the change."""
+    """Grants, comments, triggers, a user's column, view, index and foreign key survive the partitioning."""
     rig = _rig(parted)
     rig.sync()
     with parted.begin() as connection:
@@ -173,7 +173,7 @@ def _guests(rig: Rig) -> dict[str, list[Any]]:
 
 
 def test_an_account_gets_partitions_of_its_own(parted: Engine) -> None:
-    """The page's statements move an account out of the partition of all others; the next sync and verify find it."""
+    """The page's statements move an account out of the default partition; the next sync and verify succeed."""
     rig = _rig(parted)
     _partition(parted, "list")
     rig.sync()
@@ -192,8 +192,7 @@ def test_an_account_gets_partitions_of_its_own(parted: Engine) -> None:
 
 
 def test_it_is_all_or_nothing(parted: Engine) -> None:
-    """Where something hangs on a table that cannot be made anew, as a materialized view, it is named and nothing is
-    changed."""
+    """If a dependent object cannot be recreated, such as a materialized view, the error names it; nothing changes."""
     rig = _rig(parted)
     rig.sync()
     with parted.begin() as connection:

@@ -1,4 +1,4 @@
-"""A plan: what the next sync would do, exactly, and nothing written."""
+"""A plan: exactly the effects of the next sync, without writing anything."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _plan(rig: Rig, **options: Any) -> Plan:
 
 
 def _everything(engine: Engine) -> dict[str, list[Any]]:
-    """All rows of all tables, temporary ones of other connections not among them."""
+    """All rows of all tables, without temporary tables of other connections."""
     names = (
         "select tablename from pg_tables where schemaname = 'public'"
         if engine.name == "postgresql"
@@ -58,7 +58,7 @@ def _everything(engine: Engine) -> dict[str, list[Any]]:
 
 
 def _bytes(engine: Engine) -> dict[str, str]:
-    """Digests of a SQLite database's files; in PostgreSQL the sizes of its tables, which dead rows would move."""
+    """Digests of a SQLite database's files; in PostgreSQL the sizes of its tables, which dead rows would increase."""
     if engine.name == "sqlite":
         path = Path(str(engine.url.database))
         return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in path.parent.glob(f"{path.name}*")}
@@ -68,7 +68,7 @@ def _bytes(engine: Engine) -> dict[str, str]:
 
 
 def _foretold(planned: Plan, result: RunResult) -> None:
-    """The sync did what the plan said, table by table."""
+    """Check that the sync did what the plan said, table by table."""
     assert planned.exit_code == result.exit_code
     for one, account in zip(planned.accounts, result.accounts, strict=True):
         assert one.result.status == account.status
@@ -82,7 +82,7 @@ def _foretold(planned: Plan, result: RunResult) -> None:
 
 @pytest.mark.parametrize("customers", [1, 3])
 def test_sync_does_what_the_plan_said_and_the_plan_nothing(warehouse: Engine, customers: int) -> None:
-    """First load, days of change, a quiet day: the figures are the sync's; rows and bytes stay as they were."""
+    """First load, days of change, a quiet day: the plan has the sync's figures; rows and bytes do not change."""
     rig = _rig(warehouse, customers)
     for day in range(4):
         before = _everything(warehouse), _bytes(warehouse)
@@ -95,7 +95,7 @@ def test_sync_does_what_the_plan_said_and_the_plan_nothing(warehouse: Engine, cu
 
 
 def test_added_changed_and_removed_are_told_apart(warehouse: Engine) -> None:
-    """A number that is edited is changed, one that is given back removed, a new one added."""
+    """An edited number counts as changed, a returned one as removed, a new one as added."""
     rig = _rig(warehouse)
     rig.sync()
     first, second, *_ = rig.world.numbers(rig.only)
@@ -108,7 +108,7 @@ def test_added_changed_and_removed_are_told_apart(warehouse: Engine) -> None:
 
 
 def test_older_edition_would_lose_nothing(warehouse: Engine) -> None:
-    """Fields that an edition does not report are filled from the warehouse's rows in the plan too."""
+    """In a plan, too, fields that an edition does not report are filled from the warehouse's rows."""
     rig = _rig(warehouse)
     rig.sync()
     rig.world.edition = "older"
@@ -117,7 +117,7 @@ def test_older_edition_would_lose_nothing(warehouse: Engine) -> None:
 
 
 def test_guard_would_hold_it(warehouse: Engine) -> None:
-    """What would be closed is shown, with how to approve; approved, it is planned as any other."""
+    """A plan of a held account shows the closes and how to approve them; with the approval it is planned as usual."""
     rig = _rig(warehouse, 2)
     rig.sync()
     victim = rig.world.customer_ids[0]
@@ -134,7 +134,7 @@ def test_guard_would_hold_it(warehouse: Engine) -> None:
 
 
 def test_account_that_would_fail_leaves_the_others_planned(warehouse: Engine) -> None:
-    """One customer is refused: its reason is told, the other has its figures, exit 3."""
+    """One customer is refused: its reason is shown, the other has its figures, exit 3."""
     rig = _rig(warehouse, 2)
     victim = rig.world.customer_ids[0]
     rig.api.faults.add(
@@ -147,7 +147,7 @@ def test_account_that_would_fail_leaves_the_others_planned(warehouse: Engine) ->
 
 
 def test_plan_waits_for_no_writer_and_hinders_none(warehouse: Engine) -> None:
-    """While another transaction holds the tables, a plan is made; afterwards nothing is locked or claimed."""
+    """A plan is made while another transaction holds the tables; afterwards nothing is locked or claimed."""
     rig = _rig(warehouse)
     rig.sync()
     rig.world.pass_day(share=0.1)
@@ -162,7 +162,7 @@ def test_plan_waits_for_no_writer_and_hinders_none(warehouse: Engine) -> None:
 
 
 def test_command_shows_the_plan_and_makes_no_file(customer: Source, clean: Path, vnsync: Run) -> None:
-    """A SQLite file that is not there is not created; the page and the object tell the same."""
+    """A missing SQLite file is not created; the text and the JSON agree."""
     shown = vnsync("plan", *customer.options, "--details")
     assert shown.code == 0, shown.err
     assert "There is no warehouse yet: a sync creates it." in shown.out
@@ -181,7 +181,7 @@ def test_command_shows_the_plan_and_makes_no_file(customer: Source, clean: Path,
 
 
 def test_command_closes_each_connection(customer: Source, vnsync: Run, open_connections: list[object]) -> None:
-    """Also that to the empty warehouse in memory, which stands in for one that is not there."""
+    """The command closes every connection, also that to the empty warehouse in memory."""
     assert vnsync("plan", *customer.options).code == 0
     assert open_connections == []
 
@@ -207,7 +207,7 @@ def open_connections() -> Iterator[list[object]]:
 def test_command_on_an_empty_database_writes_nothing(
     customer: Source, empty_url: str, vnsync: Run, clean: Path
 ) -> None:
-    """A database without tables gets none."""
+    """A plan creates no tables in an empty database."""
     done = vnsync("plan", *customer.options, "--database-url", empty_url)
     assert done.code == 0, done.err
     assert "There is no warehouse yet" in done.out
@@ -216,7 +216,7 @@ def test_command_on_an_empty_database_writes_nothing(
 
 
 def test_held_plan_ends_as_the_sync_would(customer: Source, clean: Path, vnsync: Run) -> None:
-    """Exit 3 and one line that says how to approve."""
+    """A held plan ends with 3 and one line that says how to approve."""
     assert vnsync("sync", *customer.options).code == 0
     for number_id in customer.world.numbers(customer.world.customer_ids[0]):
         customer.world.remove(customer.world.customer_ids[0], number_id)
@@ -227,12 +227,12 @@ def test_held_plan_ends_as_the_sync_would(customer: Source, clean: Path, vnsync:
 
 
 def test_plan_needs_a_token(clean: Path) -> None:
-    """Without a key nothing is asked: configuration."""
+    """Without a key no request is sent: exit 78, a configuration error."""
     assert run(["plan"]) == 78
 
 
 def test_a_customer_that_vanished_is_in_the_plan_as_in_the_sync(warehouse: Engine) -> None:
-    """The run that would put it on record ends with the code that the plan told; the next one is only a notice."""
+    """The run that records the unreachable customer has the plan's exit code; later runs report it as a notice only."""
     rig = _rig(warehouse, customers=3, numbers=20)
     assert rig.sync().exit_code == 0
     vanished = rig.world.customer_ids[0]
@@ -246,7 +246,7 @@ def test_a_customer_that_vanished_is_in_the_plan_as_in_the_sync(warehouse: Engin
 
 
 def test_the_reason_of_a_run_is_that_of_its_code(warehouse: Engine) -> None:
-    """One customer is held and another is refused: the code is the latter's, and so is the reason."""
+    """One customer is held and another refused: both the code and the reason are those of the refused one."""
     rig = _rig(warehouse, customers=2, numbers=40)
     assert rig.sync().exit_code == 0
     held, refused = rig.world.customer_ids
@@ -259,7 +259,7 @@ def test_the_reason_of_a_run_is_that_of_its_code(warehouse: Engine) -> None:
 
 
 def test_approval_of_an_account_out_of_reach_is_told(warehouse: Engine) -> None:
-    """A mistyped account is not approved in silence."""
+    """An approval for an unknown account is reported, as it may be mistyped."""
     rig = _rig(warehouse)
     _plan(rig, approve_close=frozenset({77}))
     told = [e for e in rig.events if isinstance(e, Notice) and e.account_id == 77]

@@ -1,4 +1,4 @@
-"""Questions read what they ask for: no plan of a key query goes through a whole table of numbers or their past."""
+"""Query plans: no key query scans a whole table of numbers or of their history."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from etl.store import schema
 from tests.support.rig import Rig
 
 WHOLE = {name for name in QUERIES if name.endswith(": all")} | {"a table as of amid"}
-"""Queries that ask for everything."""
+"""Queries that read everything."""
 MOMENT = datetime(2026, 1, 8, tzinfo=UTC)
 LARGE = {name for t in TABLES if t.per_number for name in (t.name, f"{t.name}_closed")}
 
@@ -38,7 +38,7 @@ def _few_days(warehouse: Engine) -> None:
 
 @pytest.fixture
 def lived(warehouse_after: Callable[[Callable[[Engine], None]], Engine]) -> Engine:
-    """A warehouse of a few days, with statistics."""
+    """A warehouse of a few days, with planner statistics."""
     return warehouse_after(_few_days)
 
 
@@ -58,16 +58,16 @@ def _explain(element: Explain, compiler: Any, **more: Any) -> str:
 
 
 def _plan(engine: Engine, statement: Any) -> list[str]:
-    """The plan's lines. PostgreSQL is asked what it would do if tables were large."""
+    """The plan's lines. PostgreSQL plans as if the tables were large."""
     with engine.connect() as connection:
         if engine.name == "postgresql":
             connection.execute(text("set local enable_seqscan = off"))
-        result: Any = connection.execute(Explain(statement))  # its lines are not of the statement's types
+        result: Any = connection.execute(Explain(statement))  # the result has other column types than the statement
         return [str(row[-1]) for row in result.cursor.fetchall()]
 
 
 def _scanned(engine: Engine, statement: Any) -> list[str]:
-    """What the plan reads whole: large tables by their names, and the views' aliases of numbers, links and versions."""
+    """Names that the plan scans: large tables, and the views' aliases of numbers, links and versions."""
     pattern = r"Seq Scan on (\w+)" if engine.name == "postgresql" else r"^SCAN (\w+)"
     names = LARGE if engine.name == "postgresql" else {*LARGE, *"vnldehmo", "open_elsewhere", "ended_elsewhere"}
     return [name for line in _plan(engine, statement) for name in re.findall(pattern, line) if name in names]
@@ -75,7 +75,7 @@ def _scanned(engine: Engine, statement: Any) -> list[str]:
 
 @pytest.mark.parametrize("name", sorted(QUERIES.keys() - WHOLE))
 def test_views_are_looked_into_by_index(lived: Engine, name: str) -> None:
-    """One number, one phone, one day: found by key, by phone number or by time, in current rows and in the past."""
+    """One number, one phone number, one day: found by key, phone number or time, in current and closed rows."""
     moments = {"last": MOMENT, "amid": MOMENT, "next": MOMENT + timedelta(days=1)}
     written = {k: f"{v:%Y-%m-%d %H:%M:%S.%f}" for k, v in moments.items()} if lived.name == "sqlite" else moments
     told: dict[str, Any] = {"a": 12001, "n": 100_010, "p": "7495", **written}
@@ -85,20 +85,20 @@ def test_views_are_looked_into_by_index(lived: Engine, name: str) -> None:
 
 @pytest.mark.parametrize("column", VIRTUAL_NUMBERS.sought)
 def test_phone_and_redirection_numbers_are_found_by_index(lived: Engine, column: str) -> None:
-    """`history` reads no table whole for a number in a spelling that the source may have used."""
+    """`history` scans no table for a number in any spelling that the source may have used."""
     for table in (schema.current[VIRTUAL_NUMBERS.name], schema.closed[VIRTUAL_NUMBERS.name]):
         assert _scanned(lived, select(table.c.virtual_number_id).where(table.c[column].in_(["7495", "+7495"]))) == []
 
 
 @pytest.mark.parametrize("table", [VIRTUAL_NUMBERS, NUMBER_CAMPAIGNS], ids=lambda t: t.name)
 def test_changes_of_a_day_read_that_day(lived: Engine, table: Any) -> None:
-    """The command `changes` finds what began and ended by time, whatever else the history holds."""
+    """The command `changes` finds versions that began or ended in the time range by an index."""
     window = TimeRange(start=MOMENT, end=MOMENT + timedelta(days=1))
     assert _scanned(lived, version_events(table, window, names=True, moves=True)) == []
 
 
 def test_the_check_sees_a_scan(lived: Engine) -> None:
-    """A question that no index answers is seen to read the whole table."""
+    """A query without a suitable index is reported as a scan of the whole table."""
     assert _scanned(lived, text("select * from virtual_numbers where comment = 'x'")) == ["virtual_numbers"]
 
 

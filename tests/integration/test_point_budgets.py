@@ -44,7 +44,7 @@ def test_a_token_has_one_row_whoever_comes_first(warehouse: Engine) -> None:
 
 
 def test_changes_at_once_are_all_kept(warehouse: Engine, warehouse_url: str) -> None:
-    """Eight threads on engines of their own add one a hundred times: nothing is lost."""
+    """Four threads with their own engines add one 25 times each: nothing is lost."""
 
     def add() -> None:
         engine = open_warehouse(warehouse_url)
@@ -64,7 +64,7 @@ def test_changes_at_once_are_all_kept(warehouse: Engine, warehouse_url: str) -> 
 
 
 def _seeing(seen: list[str], after: str | None = None) -> Callable[[str, float], str]:
-    """A change that keeps what it was given, and leaves `after` or the same."""
+    """A change that records the state it was given, and returns `after` or the same state."""
 
     def change(state: str, _: float) -> str:
         seen.append(state)
@@ -74,7 +74,7 @@ def _seeing(seen: list[str], after: str | None = None) -> Callable[[str, float],
 
 
 def test_a_table_that_is_emptied_is_begun_anew(warehouse: Engine) -> None:
-    """Whoever deletes the rows, also during a run, stops nobody."""
+    """Deleting the rows, also during a run, stops no process."""
     budget, seen = _budget(warehouse), list[str]()
     budget.change(lambda _, __: "known")
     with warehouse.begin() as connection:
@@ -86,7 +86,7 @@ def test_a_table_that_is_emptied_is_begun_anew(warehouse: Engine) -> None:
 
 
 def test_an_error_leaves_the_state(warehouse: Engine) -> None:
-    """What a change raises reaches the caller, and the next change finds the state as it was."""
+    """The caller gets the change's error, and the next change finds the state unchanged."""
     budget, seen = _budget(warehouse), list[str]()
     budget.change(lambda _, __: "as it was")
 
@@ -102,7 +102,7 @@ def test_an_error_leaves_the_state(warehouse: Engine) -> None:
 
 @pytest.fixture
 def pass_time(warehouse: Engine) -> Callable[[FakeClock, timedelta], None]:
-    """Lets time pass for a budget: on the clock, and on PostgreSQL, where the server has the time, in the row."""
+    """Lets time pass for a budget: on the clock, and for PostgreSQL, which uses the server's time, in the row."""
 
     def passed(clock: FakeClock, length: timedelta) -> None:
         clock.pass_time(length.total_seconds())
@@ -118,7 +118,7 @@ def pass_time(warehouse: Engine) -> Callable[[FakeClock, timedelta], None]:
 
 
 def test_one_process_asks_for_the_roster(warehouse: Engine, pass_time: Callable[[FakeClock, timedelta], None]) -> None:
-    """The others wait for it and take it, as long as it is new; one that died while asking is not waited for."""
+    """Other processes wait for the roster and use it while it is new; a process that died is not waited for."""
     clock = FakeClock()
     one, other = _budget(warehouse, clock=clock), _budget(warehouse, clock=clock)
     assert (one.roster(), other.roster()) == (Lease.TAKEN, Lease.OTHERS)
@@ -135,12 +135,12 @@ def test_one_process_asks_for_the_roster(warehouse: Engine, pass_time: Callable[
 
 
 def test_a_second_process_takes_the_roster_that_the_first_found(warehouse: Engine) -> None:
-    """Its discovery costs nothing, and it syncs the same accounts with their names and users."""
+    """The discovery of the second process costs nothing, and it syncs the same accounts, names and users."""
     rig = Rig(World(seed=3, customers=[CustomerPlan(numbers=3)] * 3, id_step=5), warehouse)
     budget = _budget(warehouse, clock=rig.clock)
     first = rig.sync(find_roster=leased(budget, rig.clock))
     asked = {name: rig.api.count(name) for name in NAMES}
-    rig.clock.time -= timedelta(days=1)  # the rig lets a day pass before each run
+    rig.clock.time -= timedelta(days=1)  # the rig advances the clock by a day before each run
     second = rig.sync(find_roster=leased(budget, rig.clock))
     budget.close()
     assert asked == dict.fromkeys(NAMES, 1) == {name: rig.api.count(name) for name in NAMES}
@@ -151,7 +151,7 @@ def test_a_second_process_takes_the_roster_that_the_first_found(warehouse: Engin
 
 
 def test_a_roster_of_another_release_is_asked_for_again(warehouse: Engine) -> None:
-    """What cannot be read is no reason to stop."""
+    """A roster that cannot be read does not stop the run."""
     rig = Rig(World(seed=3, customers=[CustomerPlan(numbers=3)], id_step=5), warehouse)
     budget = _budget(warehouse, clock=rig.clock)
     budget.keep_roster('{"role": "king"}')

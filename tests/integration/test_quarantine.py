@@ -1,4 +1,4 @@
-"""Records that cannot be used, and records with more than was foreseen, in whole runs on both databases."""
+"""Records that cannot be used, and records with unforeseen content, in whole runs on both databases."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ SPOILED: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.fault("D05", "D16")
 def test_a_bad_record_leaves_its_number_as_it_was(rig: Rig) -> None:
-    """Eight spoiled records of twelve, one in a run: each is on file with place and reason, and nothing is closed."""
+    """Eight spoiled records, one in each run: each is quarantined with place and reason, and nothing is closed."""
     numbers = sorted(rig.world.numbers(rig.only))
     before = oracle.current(rig.engine, rig.only)
     for number_id, (fields, path) in zip(numbers, SPOILED.values(), strict=False):
@@ -71,7 +71,7 @@ def test_a_bad_record_leaves_its_number_as_it_was(rig: Rig) -> None:
 
 @pytest.mark.fault("D07")
 def test_a_number_whose_id_cannot_be_read_is_not_called_gone(rig: Rig) -> None:
-    """Its record is on file without an id; the number itself is asked for, not proven gone, and stays open."""
+    """The record is quarantined without an id; the number is requested by id, comes, and stays open."""
     first, second = sorted(rig.world.numbers(rig.only))[:2]
     before = oracle.current(rig.engine, rig.only)
     _put(rig, first, id=str(first))
@@ -84,7 +84,7 @@ def test_a_number_whose_id_cannot_be_read_is_not_called_gone(rig: Rig) -> None:
 
 
 def test_a_missing_required_field_is_reported_as_drift(rig: Rig) -> None:
-    """D04: a field that vanished is not read as null: the record waits in quarantine, the report names the field."""
+    """D04: a missing field is not read as null: the record is quarantined, and the drift names the field."""
     number_id = min(rig.world.numbers(rig.only))
     record = _record(rig, number_id)
     del record["virtual_phone_number"]
@@ -98,7 +98,7 @@ def test_a_missing_required_field_is_reported_as_drift(rig: Rig) -> None:
 @pytest.mark.parametrize("spoiled", [7, 12])
 @pytest.mark.fault("D21")
 def test_too_many_unusable_records_fail_the_account(rig: Rig, spoiled: int) -> None:
-    """D21: when most records cannot be used, the source has changed: exit 65, and not even the good ones are taken."""
+    """D21: if most records are unusable, the source has changed: exit 65, and the good ones are not published."""
     before = oracle.current(rig.engine, rig.only)
     numbers = sorted(rig.world.numbers(rig.only))
     for number_id in numbers[:spoiled]:
@@ -112,7 +112,7 @@ def test_too_many_unusable_records_fail_the_account(rig: Rig, spoiled: int) -> N
 
 @pytest.mark.fault("D21")
 def test_up_to_half_the_good_ones_are_published(rig: Rig) -> None:
-    """Six of twelve: the others are taken, the six wait."""
+    """Six of twelve: the others are published, the six are quarantined."""
     numbers = sorted(rig.world.numbers(rig.only))
     for number_id in numbers[:6]:
         _put(rig, number_id, status=5)
@@ -127,7 +127,7 @@ STRANGE = {"comment": "a\0b", "name": "\ud800 alone \udfff", "virtual_phone_numb
 
 @pytest.mark.fault("D08", "D09", "D10")
 def test_what_no_database_holds_is_kept_by_the_encoding(rig: Rig) -> None:
-    """NUL and lone surrogates are stored as U+2400 and four digits on both databases, and can be told back exactly."""
+    """NUL and lone surrogates are stored as U+2400 and four digits on both databases, and can be decoded exactly."""
     number_id = min(rig.world.numbers(rig.only))
     _put(rig, number_id, **STRANGE, **{"new\0field": ["\udc00"]})
     result = rig.sync()
@@ -142,7 +142,7 @@ def test_what_no_database_holds_is_kept_by_the_encoding(rig: Rig) -> None:
 
 @pytest.mark.fault("D08")
 def test_a_record_with_such_text_can_be_quarantined_too(rig: Rig) -> None:
-    """The file of unusable records holds what was sent, in the same encoding."""
+    """The quarantine holds the record as sent, in the same encoding."""
     number_id = min(rig.world.numbers(rig.only))
     _put(rig, number_id, **STRANGE, status=5)
     result = rig.sync()
@@ -168,7 +168,7 @@ def test_unknown_fields_are_kept_and_reported_once(rig: Rig) -> None:
 
 @pytest.mark.fault("D02")
 def test_unknown_enum_values_are_stored_and_reported(rig: Rig) -> None:
-    """D02: verbatim, and the run is a success."""
+    """D02: unknown values are stored verbatim, and the run succeeds."""
     number_id = min(rig.world.numbers(rig.only))
     _put(rig, number_id, status="hibernating", category=None)
     assert rig.sync().exit_code == 0
@@ -194,7 +194,7 @@ def test_texts_beyond_an_index_are_stored(rig: Rig) -> None:
 
 @pytest.mark.fault("D14")
 def test_a_campaign_seen_on_two_sites_is_published_on_one(rig: Rig) -> None:
-    """D14: contradicting copies in one listing: one wins for good, it is counted, and days go on without a version."""
+    """D14: of contradicting copies in a listing the same one always wins, and is counted; later days add no version."""
     one, other, third = sorted(rig.world.numbers(rig.only))[:3]
     for number_id, site in ((one, 9001), (other, 9002)):
         campaign = {
@@ -215,7 +215,7 @@ def test_a_campaign_seen_on_two_sites_is_published_on_one(rig: Rig) -> None:
 
 
 def test_a_rule_that_only_some_links_report(rig: Rig) -> None:
-    """One scenario twice in a record, with its rule and without: the days after are as quiet as the source."""
+    """One scenario twice in a record, with its rule and without: later syncs of the same record write nothing."""
     number_id = min(rig.world.numbers(rig.only))
     bare = {"scenario_id": 9000, "scenario_name": "Half told"}
     _put(rig, number_id, scenarios=[{**bare, "call_processing_rule_id": 5, "is_active": True}, bare])

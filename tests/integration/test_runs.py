@@ -1,4 +1,4 @@
-"""Runs beside each other, after each other and over each other's dead bodies, on both databases."""
+"""Concurrent runs, successive runs, and runs after killed ones, on both databases."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _statuses(rig: Rig) -> list[tuple[Any, ...]]:
 
 
 def _once(rig: Rig, when: str, do: Callable[[], object]) -> None:
-    """Do something at the next request of a method, before it is answered."""
+    """Call `do` at the next request of a method, before it is answered."""
 
     def hook(request: dict[str, Any]) -> None:
         if request.get("method") == when:
@@ -45,14 +45,14 @@ def _once(rig: Rig, when: str, do: Callable[[], object]) -> None:
 
 
 def _beside(rig: Rig) -> Rig:
-    """Another process, as it were: a client, a clock and a sandbox of its own over the same world and warehouse."""
+    """A second process, simulated: its own client, clock and sandbox over the same world and warehouse."""
     clock = FakeClock(rig.clock.time + timedelta(hours=1))
     return Rig(rig.world, rig.engine, clock=clock)
 
 
 @pytest.mark.fault("X09")
 def test_a_second_run_on_a_claimed_account_comes_later(warehouse: Engine) -> None:
-    """X09: while a run lists an account, another is turned away with exit 75 before it lists anything."""
+    """X09: while a run lists an account, another run gets exit 75 before it lists anything."""
     rig, turned_away = Rig(_world(10), warehouse), []
     second = _beside(rig)
 
@@ -117,9 +117,9 @@ def _others(engine: Engine) -> int:
 
 @pytest.mark.fault("X11")
 def test_a_dead_run_is_marked_by_the_next(warehouse: Engine, warehouse_url: str) -> None:
-    """X11: a process killed in the middle leaves a row that says running; the next run needs no help to go on."""
+    """X11: a process killed in the middle leaves a row with status running; the next run needs no repair."""
     _kill_one_mid_run(warehouse_url)
-    for _ in range(200):  # the server needs a moment to notice
+    for _ in range(200):  # until the server has noticed
         if not _others(warehouse):
             break
         time.sleep(0.02)
@@ -138,7 +138,7 @@ def test_a_dead_run_is_marked_by_the_next(warehouse: Engine, warehouse_url: str)
 
 @pytest.mark.fault("X12")
 def test_a_run_whose_claim_was_taken_over_publishes_nothing(warehouse: Engine) -> None:
-    """X12: a process that slept, was taken for dead and wakes up finds the fence: exit 75, before-image kept."""
+    """X12: a process that slept, and whose claim was taken over, is stopped by the fence: exit 75, data unchanged."""
     rig = Rig(_world(10), warehouse)
     rig.sync()
     before = oracle.current(warehouse, rig.only)
@@ -165,7 +165,7 @@ def test_a_run_whose_claim_was_taken_over_publishes_nothing(warehouse: Engine) -
 
 @pytest.mark.fault("P08")
 def test_the_minutes_points_are_waited_for_on_the_clock(warehouse: Engine) -> None:
-    """P08: five customers at two points a minute: the run waits as often as it must, says so, and succeeds."""
+    """P08: five customers at two points a minute: the run waits as often as necessary, reports it, and succeeds."""
     rig = Rig(_world(5, 5, 5, 5, 5), warehouse)
     rig.api.limits.minute_limit = 2
     rig.api.limits.__post_init__()
@@ -178,7 +178,7 @@ def test_the_minutes_points_are_waited_for_on_the_clock(warehouse: Engine) -> No
 
 @pytest.mark.fault("P09")
 def test_a_day_that_is_used_up_already_is_exit_75(warehouse: Engine) -> None:
-    """P09: nothing could be tried; the run's row says so, and the error carries the run id and when to come back."""
+    """P09: nothing can be tried: the run is recorded as failed, and the error carries its run id."""
     rig = Rig(_world(5), warehouse)
     rig.api.faults.add(faults.error("limit_exceeded", params={"limit_type": "day"}), method=None, times=None)
     with pytest.raises(TryLater) as caught:
@@ -190,7 +190,7 @@ def test_a_day_that_is_used_up_already_is_exit_75(warehouse: Engine) -> None:
 
 @pytest.mark.fault("P09")
 def test_a_day_that_ends_in_the_only_account_is_exit_75(warehouse: Engine) -> None:
-    """P09: the account is not published; the next day's run is whole."""
+    """P09: the account is not published; the next day's run succeeds."""
     rig = Rig(_world(5), warehouse)
     rig.api.faults.add(faults.error("limit_exceeded", params={"limit_type": "day"}))
     result = rig.sync()
@@ -222,7 +222,7 @@ def test_a_stopped_run_stops(warehouse: Engine, numbers: tuple[int, ...]) -> Non
 
 @pytest.mark.fault("B01")
 def test_a_connection_that_dies_during_the_load(postgresql_template: str, new_postgresql: Callable[..., str]) -> None:
-    """B01: the server ends the session before rows are copied: exit 69, a final row, and the next run is whole."""
+    """B01: the server ends the session before rows are copied: exit 69, a final row, and the next run succeeds."""
     from etl.store.engine import open_warehouse
 
     rig = Rig(_world(10), open_warehouse(new_postgresql(postgresql_template)))

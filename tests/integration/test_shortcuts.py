@@ -1,4 +1,4 @@
-"""Shortcuts change the cost and nothing else: with and without them the same rows, history, findings and counts."""
+"""Shortcuts change only the cost: with and without them the rows, history, findings and counts are the same."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from tests.support import oracle
 from tests.support.rig import Rig
 
 LIMIT = 40
-"""Numbers in one answer: so few that a small account has many windows."""
+"""Numbers in one answer: few, so that a small account has many windows."""
 
 
 @dataclass
 class Pair:
-    """The same world twice: one warehouse takes shortcuts, the other reads every record every day."""
+    """The same world twice: one warehouse uses shortcuts, the other reads every record every day."""
 
     short: Rig
     long: Rig
@@ -57,7 +57,7 @@ def pair(one: Engine, other: Engine, seed: int, **more: Any) -> Pair:
 
 
 def told(engine: Engine) -> dict[str, list[Any]]:
-    """All that a warehouse says, without the ids of runs and the number of requests."""
+    """The content of a warehouse, without the ids of runs and the number of requests."""
     days = "(select observed_at from account_syncs s where s.run_id = {} and s.account_id = t.account_id)"
     queries = {
         name: f"select {columns}, valid_from, valid_to from {name}_history t"
@@ -85,7 +85,7 @@ def assert_the_same(two: Pair) -> None:
 
 
 class Days:
-    """Random days of a world: the same draws give the same days to both of a pair."""
+    """Random days of a world: both worlds of a pair get the same changes."""
 
     def __init__(self, seed: int) -> None:
         self.dice = random.Random(seed)
@@ -115,32 +115,32 @@ class Days:
         two.change(lambda w: w.rename_site(two.only, site, f"{name}.example"))
 
     def spoil(self, two: Pair) -> None:
-        """A record cannot be used any more."""
+        """A record becomes unusable."""
         for number_id in self._some(two, 1):
             raw = b'{"id": %d, "status": 5}' % number_id
             two.change(World.put_raw, two.only, number_id, raw)
             self.unusable.add(number_id)
 
     def mend(self, two: Pair) -> None:
-        """All records can be used again."""
+        """All records become usable again."""
         two.change(lambda w: w.clear_raw(two.only))
         self.unusable.clear()
 
     def novelty(self, two: Pair) -> None:
-        """Records have a value and a field that nobody knows."""
+        """Records get an unknown value and an unknown field."""
         for number_id in self._some(two, 2):
             value = f"new {self.dice.randrange(4)}"
             two.change(World.edit, two.only, number_id, status=value, colour=value)
 
     def repeat(self, two: Pair) -> None:
-        """Two numbers have one phone."""
+        """Two numbers get the same phone number."""
         some = self._some(two, 2)
         phone = f"7999000{self.dice.randrange(5)}"
         for number_id in some:
             two.change(World.edit, two.only, number_id, virtual_phone_number=phone)
 
     def shrink(self, two: Pair) -> None:
-        """Some numbers are given back."""
+        """Some numbers are removed."""
         some = self._some(two, 10)
         for number_id in some:
             two.change(World.remove, two.only, number_id)
@@ -148,7 +148,7 @@ class Days:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_random_days_are_the_same_with_and_without(warehouse: Engine, other_warehouse: Engine, seed: int) -> None:
-    """Days of edits, renames, novelties, spoilt records, repeated phones and losses leave two equal warehouses."""
+    """Days of edits, renames, unknown values, spoiled records, repeated phones and removals give equal warehouses."""
     two, days = pair(warehouse, other_warehouse, seed), Days(seed)
     for _ in range(8):
         two.sync(max_close_share=0.9)
@@ -158,7 +158,7 @@ def test_random_days_are_the_same_with_and_without(warehouse: Engine, other_ware
 
 
 def test_the_older_edition_and_the_change_to_the_newer(warehouse: Engine, other_warehouse: Engine) -> None:
-    """Fields that an edition does not report stay known, are reported when they come, and are missed when they go."""
+    """Fields that an edition does not report stay known; their appearance and disappearance are reported."""
     two = pair(warehouse, other_warehouse, 3, edition="older")
     for edition in ("older", "older", "newer", "newer", "older", "older"):
         two.change(setattr, "edition", edition)
@@ -168,7 +168,7 @@ def test_the_older_edition_and_the_change_to_the_newer(warehouse: Engine, other_
 
 
 def test_a_rename_amid_a_listing(warehouse: Engine, other_warehouse: Engine) -> None:
-    """Skipped records still tell of a campaign what others say otherwise: the copy that sorts first, and a conflict."""
+    """A campaign that skipped records name otherwise: the copy that sorts first wins, and one conflict is counted."""
     two = pair(warehouse, other_warehouse, 5)
     two.sync()
     two.sync()
@@ -185,7 +185,7 @@ def test_a_rename_amid_a_listing(warehouse: Engine, other_warehouse: Engine) -> 
 
 
 def test_an_account_that_must_be_paged_by_offsets(warehouse: Engine, other_warehouse: Engine) -> None:
-    """Where ids cannot be filtered nothing is remembered, and what was remembered before is forgotten."""
+    """An account without a filter by id has no memory, and its earlier memory is deleted."""
     two = pair(warehouse, other_warehouse, 8)
     two.sync()
     for rig in two.both():
@@ -212,7 +212,7 @@ def rename_after_first_window(rig: Rig, campaign: int, name: str) -> None:
 
 @pytest.mark.parametrize("fault", [Drop(1), Duplicate()], ids=["fewer than announced", "one twice"])
 def test_answers_that_disagree_with_themselves(warehouse: Engine, other_warehouse: Engine, fault: Any) -> None:
-    """A window whose rows and total differ, however often it is asked for, is judged and counted alike."""
+    """A window whose rows and total always differ is handled and counted in the same way."""
     two = pair(warehouse, other_warehouse, 6, numbers=30)
     two.sync()
     for _ in range(3):
@@ -224,12 +224,12 @@ def test_answers_that_disagree_with_themselves(warehouse: Engine, other_warehous
         assert_the_same(two)
 
 
-# -- what they spare
+# -- the cost that they save
 
 
 @pytest.fixture
 def rig(warehouse: Engine) -> Rig:
-    """Several windows, listed before."""
+    """An account of several windows that was listed once."""
     rig = Rig(world(9), warehouse)
     sync(rig)
     return rig
@@ -241,7 +241,7 @@ def sync(rig: Rig, **options: Any) -> AccountResult:
 
 @pytest.fixture
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many records each call decodes."""
+    """The count of records that each call decodes."""
     counts: list[int] = []
 
     def counting(records: Any, drift: Any) -> decode.Decoded:
@@ -253,21 +253,21 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_a_quiet_day_decodes_nothing(rig: Rig, decoded: list[int]) -> None:
-    """When every window is as before, no record is decoded, none is staged and no number is asked for by its id."""
+    """If every window is unchanged, no record is decoded or staged, and no number is requested by id."""
     requests = sync(rig).requests
     assert decoded == []
     assert requests == len(rig.rows("select * from listing_windows"))
 
 
 def test_one_changed_record_is_the_only_one_that_is_decoded(rig: Rig, decoded: list[int]) -> None:
-    """Beside it, in its window, records are as before by their bytes, wherever they now stand in the answer."""
+    """The other records of its window are recognized by their bytes, in any order."""
     rig.world.edit(rig.only, sorted(rig.world.numbers(rig.only))[60], comment="other")
     result = sync(rig)
     assert (decoded, result.rows_opened, result.rows_closed) == ([1], 1, 1)
 
 
 def test_without_shortcuts_every_record_is_decoded(rig: Rig, decoded: list[int]) -> None:
-    """The switch is for those who trust nothing; what it reads is remembered all the same."""
+    """The option reads every record; they are remembered all the same."""
     sync(rig, shortcuts=False)
     assert sum(decoded) == 150
     decoded.clear()
@@ -287,7 +287,7 @@ def test_without_shortcuts_every_record_is_decoded(rig: Rig, decoded: list[int])
     ],
 )
 def test_a_memory_of_another_state_is_not_believed(rig: Rig, decoded: list[int], forgotten: str) -> None:
-    """Made by another version, for another sync, or lost in part: every record is read, and remembered anew."""
+    """A memory of another version or sync, or with parts missing: every record is read and remembered again."""
     sync(rig)
     with rig.engine.begin() as connection:
         connection.execute(text(forgotten))
@@ -315,7 +315,7 @@ OF_ANOTHER_SHAPE = {
 
 @pytest.mark.fault("E08")
 def test_a_memory_of_another_shape_is_dropped(rig: Rig, decoded: list[int], database: str) -> None:
-    """Values of another type, length or content: no error, every record is read, and remembered anew."""
+    """Values of another type, length or content: no error; every record is read and remembered again."""
     sync(rig)
     for edit in OF_ANOTHER_SHAPE[database]:
         with rig.engine.begin() as connection:
@@ -332,14 +332,14 @@ def test_a_memory_of_another_shape_is_dropped(rig: Rig, decoded: list[int], data
 def test_another_version_of_the_rows_reads_everything(
     rig: Rig, decoded: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An upgrade that makes other rows of the same bytes takes no record for known."""
+    """After an upgrade that makes other rows from the same bytes, no record counts as known."""
     monkeypatch.setattr(incremental, "VERSION", "next")
     sync(rig)
     assert sum(decoded) == 150
 
 
 def test_an_unusable_record_is_read_every_day(rig: Rig, decoded: list[int]) -> None:
-    """It is quarantined by each run anew, and what it last was stays open."""
+    """Each run quarantines the record again, and the number's last version stays open."""
     number_id = sorted(rig.world.numbers(rig.only))[3]
     rig.world.put_raw(rig.only, number_id, b'{"id": %d}' % number_id)
     assert [sync(rig).quarantined for _ in range(3)] == [1, 1, 1]
@@ -347,7 +347,7 @@ def test_an_unusable_record_is_read_every_day(rig: Rig, decoded: list[int]) -> N
 
 
 def test_a_sync_that_fails_leaves_the_memory_as_it_was(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fingerprints are written in the data's transaction: what was not published is not remembered."""
+    """Fingerprints are written in the data's transaction, so an unpublished sync is not remembered."""
     before = rig.rows("select * from listing_states"), rig.rows("select * from listing_windows order by after_id")
     rig.world.edit(rig.only, sorted(rig.world.numbers(rig.only))[60], comment="other")
     monkeypatch.setattr("etl.store.runs.record", _disk_full)
@@ -364,7 +364,7 @@ def _disk_full(*_: object) -> None:
 
 
 def test_contradicting_records_are_not_remembered(rig: Rig) -> None:
-    """Which of two copies of a campaign counts is decided over all records, so all of them are read the next time."""
+    """All records decide which of two copies of a campaign wins, so all of them are read the next time."""
     rename_after_first_window(rig, rig.rows("select min(campaign_id) from virtual_number_campaigns")[0][0], "other")
     result = sync(rig)
     assert result.conflicts == 1
@@ -372,7 +372,7 @@ def test_contradicting_records_are_not_remembered(rig: Rig) -> None:
 
 
 def test_windows_are_used_again_while_they_fit(rig: Rig) -> None:
-    """An account that shrinks to a fraction is planned anew, instead of being asked for window by window for ever."""
+    """An account that shrinks to a fraction gets a new plan, instead of one request for each old window."""
     before = len(rig.rows("select * from listing_windows"))
     for number_id in sorted(rig.world.numbers(rig.only))[10:]:
         rig.world.remove(rig.only, number_id)
@@ -382,5 +382,5 @@ def test_windows_are_used_again_while_they_fit(rig: Rig) -> None:
 
 
 def test_missing_ids_are_found_in_kept_windows_too() -> None:
-    """An open number that no record told of last time is missing again, though its window is as before."""
+    """An open number that was not in the records of an unchanged window is missing again."""
     assert incremental._absent([3, 5, 9], [9, 3]) == [5]

@@ -1,4 +1,4 @@
-"""Snapshots: of each day the API's truth, the same bytes every time, whole or not there, and checked."""
+"""Snapshots: each has the API's truth of its day, the same bytes every time, is complete or absent, and is checked."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from tests.support.story import number, tell
 FORMATS = ("parquet", "csv", "ndjson")
 
 
-# -- reading a snapshot back, as somebody else would
+# -- reading a snapshot back, as its readers do
 
 
 def _unquoted(line: str) -> list[str | None]:
@@ -120,7 +120,7 @@ def _days(engine: Engine, days: int, numbers: int) -> tuple[Rig, list[tuple[date
 
 @pytest.mark.soak
 def test_a_snapshot_of_each_of_30_days_is_that_day_s_truth(warehouse: Engine, tmp_path: Path) -> None:
-    """Whatever changed later, the tables hold what the API said that day, as the oracle judges: each format in turn.
+    """The tables have the API's answers of that day, as the oracle computes them, in one format each day.
 
     At 20 000 numbers: `python -m benchmarks.snapshots URL`.
     """
@@ -137,7 +137,7 @@ def test_a_snapshot_of_each_of_30_days_is_that_day_s_truth(warehouse: Engine, tm
 def test_the_same_moment_gives_the_same_bytes_on_both_databases(
     tmp_path: Path, sqlite_template: Path, postgresql_template: str, new_postgresql: Any
 ) -> None:
-    """Later syncs change nothing of it, and the other database writes the very same files."""
+    """Later syncs do not change the files, and the other database writes identical ones."""
     shutil.copy(sqlite_template, tmp_path / "w.db")
     urls = {"sqlite": f"sqlite:///{tmp_path / 'w.db'}", "postgresql": new_postgresql(postgresql_template)}
     for name, url in urls.items():
@@ -156,7 +156,7 @@ def test_the_same_moment_gives_the_same_bytes_on_both_databases(
 
 
 def test_one_history_holds_the_truth_of_every_day(warehouse: Engine, tmp_path: Path) -> None:
-    """The versions that hold at a moment of a day are what the API said then: each format in turn, later days open."""
+    """The versions valid at a day's moment equal the API's answers of that day, in each format."""
     rig, lived = _days(warehouse, 4, 30)
     rig.sync()
     write_snapshot(warehouse, lived[-1][0], tmp_path / "history", FORMATS, history=True)
@@ -188,7 +188,7 @@ def _instant(value: str | datetime) -> datetime:
 
 
 def test_an_edited_history_is_found(told: Engine, tmp_path: Path) -> None:
-    """A closed version that the warehouse no longer has as it was, and a file of the other kind of snapshot."""
+    """Found: a closed version that was edited in the warehouse, and a file of the other kind of snapshot."""
     moment, folder = FakeClock().now() + timedelta(days=9), tmp_path / "history"
     write_snapshot(told, moment, folder, FORMATS, history=True)
     assert check(folder, told).problems == ()
@@ -219,7 +219,7 @@ def taken(warehouse: Engine, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("kind", ["parquet", "ndjson"])
 def test_every_text_survives(taken: Path, kind: str) -> None:
-    """Null, empty text, quotes, line ends, what looks like SQL or a formula: all come back as they were."""
+    """Null, empty text, quotes, line ends, texts like SQL or a formula: all are read back unchanged."""
     rows = _rows(taken, "virtual_numbers", kind)
     assert [row["comment"] for row in rows] == [*HOSTILE, None]
     extras = [row["extra"] if kind == "ndjson" or not row["extra"] else json.loads(row["extra"]) for row in rows]
@@ -227,7 +227,7 @@ def test_every_text_survives(taken: Path, kind: str) -> None:
 
 
 def test_every_text_survives_csv_and_is_no_formula(taken: Path) -> None:
-    """By the rule that the manifest tells; null is bare, empty text is quoted."""
+    """CSV texts follow the rule in the manifest: null is bare, empty text is quoted, and no cell is a formula."""
     content = (taken / "virtual_numbers.csv").read_text(encoding="utf-8")
     with open(taken / "virtual_numbers.csv", encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
@@ -251,7 +251,7 @@ def test_the_manifest_names_observations_and_files(warehouse: Engine, taken: Pat
 
 
 def test_files_say_what_they_hold(taken: Path) -> None:
-    """The sentence of each table and column: in the manifest, and in the metadata of Parquet's files and columns."""
+    """The sentence of each table and column is in the manifest and in the metadata of Parquet files and columns."""
     tables = json.loads((taken / "manifest.json").read_text(encoding="utf-8"))["tables"]
     assert [table["name"] for table in tables] == [relation.name for relation in relations()[:9]]
     for table in tables:
@@ -266,26 +266,26 @@ def test_files_say_what_they_hold(taken: Path) -> None:
 
 
 def test_nobody_else_may_read_it(taken: Path) -> None:
-    """Folder 0700, files 0600, whatever the umask."""
+    """The folder has mode 0700 and the files 0600, for any umask."""
     assert stat.S_IMODE(taken.stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in taken.iterdir()} == {0o600}
 
 
-# -- whole or not there
+# -- complete or absent
 
 
 def test_an_interrupted_snapshot_leaves_nothing(told: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stopped after half of the tables, or out of space: no folder, no part of one, and no writer that goes on."""
+    """Stopped after half of the tables, or out of space: no folder, no part of one, and no writer that continues."""
     for error, raised in ((KeyboardInterrupt(), KeyboardInterrupt), (OSError(28, "No space left"), LocalTrouble)):
         monkeypatch.setattr(write, "batches", _breaking_off(error))
         with pytest.raises(raised):
             write_snapshot(told, FakeClock().now() + timedelta(days=3), tmp_path / "out", ("parquet", "csv"))
-        gc.collect()  # a writer that is collected after its file was closed would complain: a warning, so an error
+        gc.collect()  # a writer collected after its file was closed warns, which is an error here
         assert [*tmp_path.glob("*out*"), *tmp_path.glob(".*out*")] == []
 
 
 def test_what_a_killed_snapshot_left_is_removed_by_the_next(told: Engine, tmp_path: Path) -> None:
-    """Its hidden part holds names and phones; that of a process which lives, or of another machine, is left alone."""
+    """A dead process's hidden folder has names and phone numbers; one of a live process or another machine is kept."""
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     pids = {"dead": f"{platform.node()}-{ended.pid}", "alive": f"{platform.node()}-{os.getppid()}", "far": "far-1"}
@@ -298,7 +298,7 @@ def test_what_a_killed_snapshot_left_is_removed_by_the_next(told: Engine, tmp_pa
 
 
 def _breaking_off(error: BaseException) -> Any:
-    """Reads five tables, and no sixth."""
+    """A reader that fails at the sixth table."""
     calls = iter(range(100))
 
     def read(*arguments: Any) -> Any:
@@ -310,7 +310,7 @@ def _breaking_off(error: BaseException) -> Any:
 
 
 def test_a_folder_that_is_there_is_left_alone(told: Engine, tmp_path: Path) -> None:
-    """An empty one is taken; one that holds something, a file and a link are refused."""
+    """An empty folder is used; a folder with content, a file and a link are refused."""
     moment = FakeClock().now() + timedelta(days=3)
     (tmp_path / "empty").mkdir()
     write_snapshot(told, moment, tmp_path / "empty", ("csv",))
@@ -326,13 +326,13 @@ def test_a_folder_that_is_there_is_left_alone(told: Engine, tmp_path: Path) -> N
 
 
 def test_a_good_snapshot_has_no_problem(warehouse: Engine, taken: Path) -> None:
-    """Neither against its manifest nor against the warehouse."""
+    """A good snapshot has no problem, with and without the warehouse."""
     assert check(taken, None).problems == ()
     assert check(taken, warehouse).problems == ()
 
 
 def test_every_edited_byte_is_found_and_its_file_named(taken: Path) -> None:
-    """Any one byte of any file, the manifest included, changed, added or cut off."""
+    """A single byte of any file, also of the manifest, that is changed, added or cut off."""
     dice = random.Random(3)
     for path in sorted(taken.iterdir()):
         content = path.read_bytes()
@@ -355,7 +355,7 @@ def _found(folder: Path) -> str:
 
 
 def test_missing_and_added_files_are_named(taken: Path) -> None:
-    """A file that was lost, one that was added, a folder or a link in a file's place."""
+    """A file that is missing, one that was added, and a link in a file's place."""
     (taken / "sites.csv").unlink()
     (taken / "sites.ndjson").unlink()
     (taken / "sites.ndjson").symlink_to(taken / "sites.parquet")
@@ -369,7 +369,7 @@ def test_missing_and_added_files_are_named(taken: Path) -> None:
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_a_forgery_with_new_digests_is_found_by_the_warehouse(warehouse: Engine, tmp_path: Path, kind: str) -> None:
-    """Whoever edits a table and makes all digests anew deceives the manifest, not the warehouse."""
+    """A table edited with all digests recomputed agrees with the manifest, but not with the warehouse."""
     tell(warehouse, {"2026-01-06": [number(1, "7495", comment="true"), number(2, "7496")]})
     moment = FakeClock().now() + timedelta(days=1)
     write_snapshot(warehouse, moment, tmp_path / "out", (kind,))
@@ -382,7 +382,7 @@ def test_a_forgery_with_new_digests_is_found_by_the_warehouse(warehouse: Engine,
 
 
 def test_another_warehouse_s_snapshot(warehouse: Engine, taken: Path) -> None:
-    """An account that the warehouse does not have at that moment, or observed at another, is named."""
+    """An account that the warehouse lacks at that moment, or observed at another one, is named."""
     with warehouse.begin() as connection:
         connection.execute(text("update account_syncs set account_id = 8"))
         connection.execute(text("update accounts set account_id = 8"))
@@ -391,7 +391,7 @@ def test_another_warehouse_s_snapshot(warehouse: Engine, taken: Path) -> None:
 
 
 def test_parquet_of_another_version_is_compared_by_rows(warehouse: Engine, taken: Path) -> None:
-    """Other bytes with the same rows are no difference to the warehouse."""
+    """Other bytes with the same rows are no difference; a missing row is one."""
     path = taken / "virtual_numbers.parquet"
     table = pyarrow.parquet.read_table(path)
     pyarrow.parquet.write_table(table, path, compression="none", row_group_size=3)
@@ -404,7 +404,7 @@ def test_parquet_of_another_version_is_compared_by_rows(warehouse: Engine, taken
 
 
 def _forge(folder: Path, manifest: Any) -> None:
-    """Make the manifest's digests anew."""
+    """Recompute the manifest's digests."""
     import hashlib
 
     from msgspec.structs import replace

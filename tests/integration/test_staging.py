@@ -1,4 +1,4 @@
-"""Staging: every row of a batch arrives, as it was, whatever the batch's size."""
+"""Staging: every row of a batch arrives unchanged, for any size of the batch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from etl.store.types import TYPES
 
 @pytest.mark.parametrize("count", [0, 1, BATCH - 1, BATCH, BATCH + 1, 2 * BATCH + 7])
 def test_a_batch_of_any_size_arrives_whole(warehouse: Engine, count: int) -> None:
-    """Rows that fill statements to the last place, and those that are left over."""
+    """Any count of rows arrives completely, also one that fills its last statement only in part."""
     rows = [
         (n, n % 3, -n, [None, True, False][n % 3], None if n % 2 else f'{{"{n}": "a\\tb"}}', n % 2)
         for n in range(count)
@@ -30,7 +30,7 @@ def test_a_batch_of_any_size_arrives_whole(warehouse: Engine, count: int) -> Non
 
 
 def test_tables_of_another_shape_have_other_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pooler may hand on a session in which another version made its tables: this one does not meet them."""
+    """A pooler may reuse a session in which another version made its tables: this version uses other names."""
     mine = staging.stage_for("postgresql")
     monkeypatch.setattr(staging, "TYPES", TYPES | {Kind.BOOLEAN: BigInteger()})
     other = staging._stage_for.__wrapped__("postgresql")
@@ -40,7 +40,7 @@ def test_tables_of_another_shape_have_other_names(monkeypatch: pytest.MonkeyPatc
 
 
 def test_all_threads_see_the_same_tables(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Accounts side by side begin to stage at once: a statement made of two sets of tables would name one twice."""
+    """Concurrent accounts begin staging at once: they share one set of tables, as two sets would clash."""
     making, seen, made = staging._stage_for.__wrapped__, list[Stage](), list[Stage]()
     began, second = threading.Barrier(8), threading.Event()
 
@@ -49,7 +49,7 @@ def test_all_threads_see_the_same_tables(monkeypatch: pytest.MonkeyPatch) -> Non
         made.append(mine)
         if len(made) > 1:
             second.set()
-        second.wait(0.2)  # for another thread to make its own, if it may
+        second.wait(0.2)  # until another thread could have made its own tables
         return mine
 
     monkeypatch.setattr(staging, "_stage_for", cache(make_slowly))

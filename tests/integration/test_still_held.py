@@ -1,4 +1,4 @@
-"""A snapshot from before an erasure, on both databases and in each format: told as that, unless more differs."""
+"""A snapshot from before an erasure, on both databases and in each format: a note, unless more differs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HARD = 'two\n"lines", =a\u2028 comma'
 
 @pytest.fixture(params=["csv", "ndjson", "parquet"])
 def old(request: pytest.FixtureRequest, warehouse: Engine, tmp_path: Path) -> Path:
-    """A snapshot of three numbers, of which the second, whose texts are hard to read back, was erased afterwards."""
+    """A snapshot of three numbers; the second, with texts that are hard to parse, was erased afterwards."""
     numbers = [
         number(1, "74950000001", comment=HARD, color="red"),
         number(2, "74950000002", name=HARD, comment=HARD, color="blue"),
@@ -34,7 +34,7 @@ def old(request: pytest.FixtureRequest, warehouse: Engine, tmp_path: Path) -> Pa
 
 
 def test_it_is_told_and_nobody_is_accused(old: Path, warehouse: Engine) -> None:
-    """No problem, and a note that names the number; a snapshot that is taken anew has none."""
+    """No problem, and a note that names the number; a new snapshot has none."""
     checked = check(old, warehouse)
     assert checked.problems == ()
     assert {(key[:2], at) for key, at in checked.still_held.items()} == {((7, 2), ERASED)}
@@ -56,7 +56,7 @@ def test_it_is_told_and_nobody_is_accused(old: Path, warehouse: Engine) -> None:
     ],
 )
 def test_whatever_else_differs_is_a_problem(edit: str, old: Path, warehouse: Engine) -> None:
-    """Another column of the erased number, another number's content, a row more: the erasure excuses none of it."""
+    """Another column of the erased number, another number's content, a missing row: the erasure excuses none."""
     with warehouse.begin() as connection:
         connection.execute(text(edit))
     checked = check(old, warehouse)
@@ -66,7 +66,7 @@ def test_whatever_else_differs_is_a_problem(edit: str, old: Path, warehouse: Eng
 
 @pytest.mark.parametrize("kind", ["csv", "ndjson", "parquet"])
 def test_a_history_from_before_an_erasure(warehouse: Engine, tmp_path: Path, kind: str) -> None:
-    """Each erased version is told, ended ones too; what else differs is a problem."""
+    """The note counts each erased version, also closed ones; any other difference is a problem."""
     days = {"2026-01-06": "first", "2026-01-07": HARD}
     tell(warehouse, {day: [number(2, "74950000002", comment=comment)] for day, comment in days.items()})
     write_snapshot(warehouse, FakeClock().now() + timedelta(days=2), tmp_path / "out", (kind,), history=True)

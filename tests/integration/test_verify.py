@@ -16,7 +16,7 @@ from tests.support.rig import Rig
 
 
 def _rig(engine: Engine) -> Rig:
-    """A customer's warehouse after three days: comments changed, a number was moved, another removed."""
+    """A customer's warehouse after three days: comments edited, one number moved, one removed."""
     world = World(seed=3, customers=[CustomerPlan(numbers=60)], role="customer")
     rig = Rig(world, engine)
     rig.sync()
@@ -44,7 +44,7 @@ def _heads(rig: Rig) -> list[str]:
 
 
 def test_a_sound_warehouse_and_its_heads(warehouse: Engine) -> None:
-    """Every digest that was ever the last one is known, with the number of syncs since; nothing is found."""
+    """Every former head is recognized, with the count of later syncs; no problem is found."""
     rig = _rig(warehouse)
     heads = _heads(rig)
     verdict = _verify(rig, *((None, h) for h in heads), (rig.only, heads[0]))
@@ -55,7 +55,7 @@ def test_a_sound_warehouse_and_its_heads(warehouse: Engine) -> None:
 
 
 def test_an_empty_warehouse_is_sound(warehouse: Engine) -> None:
-    """Nothing was ever synced: there is nothing to find, but a head that was kept is missed."""
+    """Without a sync there is no problem, but a kept head is reported as missing."""
     assert verify_warehouse(warehouse, [], lambda _: None).ok
     verdict = verify_warehouse(warehouse, [(None, "0" * 64)], lambda _: None)
     assert "not in the chain" in verdict.problems[0].what
@@ -65,7 +65,7 @@ EDITED = "update virtual_numbers_closed set comment = 'forged' where virtual_num
 
 
 def test_an_edited_past_is_named_to_the_row(warehouse: Engine) -> None:
-    """Table, key, account and run of a version whose comment was edited after it had ended."""
+    """Table, key, account and run of a version whose comment was edited after its end."""
     rig = _rig(warehouse)
     number = min(rig.world.numbers(rig.only))
     _execute(rig, EDITED, n=number)
@@ -77,7 +77,7 @@ def test_an_edited_past_is_named_to_the_row(warehouse: Engine) -> None:
 
 
 def test_a_cut_chain_needs_the_head(warehouse: Engine) -> None:
-    """Without its last sync a history is a sound, shorter one: only the head that was kept elsewhere tells."""
+    """Without its last sync a history is shorter and still sound: only a head kept elsewhere reveals the cut."""
     rig = _rig(warehouse)
     world, last = rig.world, _heads(rig)[-1]
     run = rig.sync()
@@ -95,7 +95,7 @@ def test_a_cut_chain_needs_the_head(warehouse: Engine) -> None:
 
 @pytest.mark.parametrize("which", range(5), ids=["first", "second", "third", "quiet", "last"])
 def test_a_sync_that_was_taken_away_is_named(warehouse: Engine, which: int) -> None:
-    """Whether it changed something or not, whether others came after it: the run whose sync is missing is told."""
+    """The run whose sync was deleted is named, with or without changes, and at any place in the chain."""
     rig = _rig(warehouse)
     rig.sync()
     head = rig.sync().accounts[0].chain_digest
@@ -109,7 +109,7 @@ def test_a_sync_that_was_taken_away_is_named(warehouse: Engine, which: int) -> N
 def test_runs_for_other_accounts_are_suspected_only_where_they_are_few(
     warehouse: Engine, others: int, named: int
 ) -> None:
-    """An edited sync is named; of many runs that had no sync of the account for another reason, only the number."""
+    """An edited sync is named; of many runs without a sync of the account only the count is reported."""
     rig = _rig(warehouse)
     runs = [row[0] for row in rig.rows("select run_id from account_syncs order by observed_at")]
     at = "2026-01-06 00:00:00.000000"
@@ -126,7 +126,7 @@ def test_runs_for_other_accounts_are_suspected_only_where_they_are_few(
 
 
 def test_the_finding_aid_is_evidence_too(warehouse: Engine) -> None:
-    """Sections that were edited or taken away are found although the chain needs them for names only."""
+    """Edited or deleted sections are found, although the chain needs them only for names."""
     rig = _rig(warehouse)
     _execute(rig, "update chain_sections set locator = '1:1' where table_name = 'campaigns'")
     assert {p.table for p in _verify(rig).problems} == {"chain_sections"}
@@ -137,7 +137,7 @@ def test_the_finding_aid_is_evidence_too(warehouse: Engine) -> None:
 
 
 def test_rows_of_an_account_that_nobody_synced(warehouse: Engine) -> None:
-    """A row smuggled in under another account is found, whatever else is sound."""
+    """A row inserted under another account is found, even if all others are sound."""
     rig = _rig(warehouse)
     _execute(
         rig,
@@ -159,7 +159,7 @@ def test_single_tamperings_are_found_and_named(warehouse: Engine, count: int) ->
 
 
 def test_an_edited_view_is_found(warehouse: Engine) -> None:
-    """People read views: one that tells something else is named, though every row of the tables fits."""
+    """People read views: a changed or missing one is named, even if every row of the tables is sound."""
     rig = _rig(warehouse)
     with begin_writing(warehouse) as connection:
         connection.execute(text("drop view changes"))
@@ -170,7 +170,7 @@ def test_an_edited_view_is_found(warehouse: Engine) -> None:
 
 
 def test_quarantined_records_of_a_sync_that_is_not_there(warehouse: Engine) -> None:
-    """A record that was put into the quarantine by hand belongs to no sync."""
+    """A record inserted into the quarantine by hand belongs to no sync."""
     rig = _rig(warehouse)
     _execute(rig, "insert into quarantine (quarantine_id, run_id, account_id, path, reason, record)"
              " select 99, min(run_id), 77, '$', 'r', 'x' from sync_runs")  # fmt: skip
@@ -180,7 +180,7 @@ def test_quarantined_records_of_a_sync_that_is_not_there(warehouse: Engine) -> N
 
 @pytest.mark.fault("A09")
 def test_first_reports_of_a_sync_that_was_not_published(warehouse: Engine) -> None:
-    """A field that is said to be known since a sync which is not there: named with account and run."""
+    """A field first reported by a sync that does not exist is named with account and run."""
     rig = _rig(warehouse)
     _execute(
         rig, "insert into first_reported (account_id, path, run_id) select 77, '$.name', min(run_id) from sync_runs"

@@ -1,4 +1,4 @@
-"""The views that people ask, on both databases, over a story of five days told in literal records."""
+"""Views for users, on both databases, over a story of five days of literal records."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _day(moment: object) -> str | None:
 
 
 def test_number_assignments_say_who_is_where_now(told: Engine) -> None:
-    """One row for each number, campaign and block, with all names; a number without a campaign has a row too."""
+    """One row for each number, campaign and block, with all names; a number without a campaign has a row, too."""
     columns = (
         "account_name, virtual_number_id, virtual_phone_number, comment, campaign_name, site_domain_name,"
         " site_block_name, is_tracking, scenario_names"
@@ -57,7 +57,7 @@ def test_number_campaign_periods_keep_the_names_as_they_were(told: Engine) -> No
 
 
 def test_number_campaign_periods_tell_between_which_observations_they_began_and_ended(told: Engine) -> None:
-    """The account's name, and its observations before both ends: none before the first, no end while it lasts."""
+    """The account's name, and the last observations before both ends: none before the first, none while open."""
     rows = _rows(
         told,
         "select account_name, valid_from, starts_after, valid_to, ends_after from number_campaign_periods"
@@ -72,7 +72,7 @@ def test_number_campaign_periods_tell_between_which_observations_they_began_and_
 
 
 def test_ends_of_periods_lie_after_published_observations_only(warehouse: Engine) -> None:
-    """A sync that the guard held, or that failed, has observed nothing: the change may have happened before it."""
+    """A held or failed sync observed nothing: the change may have happened before it."""
     rig = Rig(World(seed=3, customers=[CustomerPlan(numbers=60)], role="customer"), warehouse)
     rig.sync()
     first = rig.clock.now()
@@ -90,7 +90,7 @@ def _instant(stored: Any) -> datetime:
 
 
 def test_history_can_be_followed_by_one_column(told: Engine) -> None:
-    """What changed after the last row that was seen is all that is new: an open version's begin, another's end."""
+    """Rows with a later `changed_at` are all new facts: the begin of an open version, the end of a closed one."""
     for table in TABLES:
         name = f"{table.name}_history"
         rows = _rows(told, f"select valid_from, valid_to, changed_at from {name}")
@@ -118,7 +118,7 @@ CALLS = {
 
 
 def test_the_attribution_join_finds_one_campaign_for_a_call(told: Engine) -> None:
-    """The contract's own condition: at each moment at most one campaign, the upper edge belonging to the next."""
+    """By the contract's condition each moment has at most one campaign; the upper edge belongs to the next one."""
     found = {}
     for moment in CALLS:
         call = f"'{moment}.000000'" if told.name == "sqlite" else f"timestamptz '{moment}+00'"
@@ -145,7 +145,7 @@ def _changes(engine: Engine) -> list[tuple[Any, ...]]:
 
 
 def test_changes_tell_each_day_once(told: Engine) -> None:
-    """Day by day what was added, changed and removed, with the window in which it happened."""
+    """Each day's additions, changes and removals, with the previous observation."""
     by_day = sorted((row[0], row[2], row[4]) for row in _changes(told) if row[0] > "2026-01-06")
     assert by_day == [
         ("2026-01-07", "campaign", "changed"),
@@ -167,7 +167,7 @@ def test_changes_tell_each_day_once(told: Engine) -> None:
 
 
 def test_changes_say_what_it_was_and_what_it_is(told: Engine) -> None:
-    """The key by its columns' names, and the values before and after; what is removed has no after."""
+    """The key by its columns' names, and the values before and after; a removed row has no after."""
     rows = {(row[0], row[2]): row[3:] for row in _changes(told) if row[2] in ("campaign", "site") and row[4] != "added"}
     spring, summer = ({"campaign_name": name, "site_id": 5, "extra": None} for name in ("Spring", "Summer"))
     assert rows == {
@@ -180,7 +180,7 @@ def test_changes_say_what_it_was_and_what_it_is(told: Engine) -> None:
 
 
 def test_changes_name_the_number_and_the_kind(told: Engine) -> None:
-    """A row of a number or of its links names it with its phone number then; a row that numbers share does not."""
+    """A row of a number or of its links has the number's phone number then; a row of a shared entity has none."""
     columns = "observed_at, entity, virtual_number_id, virtual_phone_number, kind, changed_columns"
     rows = _rows(told, f"select {columns} from changes where observed_at > '2026-01-06 12:00:00'")
     assert sorted((_day(row[0]), *row[1:]) for row in rows) == [
@@ -202,7 +202,7 @@ def test_changes_name_the_number_and_the_kind(told: Engine) -> None:
 
 
 def test_changes_name_every_changed_column_and_the_phone_of_the_time(warehouse: Engine) -> None:
-    """Columns in the table's order; a value in place of null is a change; a link that ended has the phone of before."""
+    """Columns in the table's order; a value instead of null is a change; an ended link has the earlier phone number."""
     here, there = campaign(10, "A", "a.example"), campaign(11, "B", "a.example")
     first = number(**ONE, comment=None, campaigns=[here, there], scenarios=[scenario(40, "S")], new="x")
     second = number(
@@ -222,20 +222,20 @@ def test_changes_name_every_changed_column_and_the_phone_of_the_time(warehouse: 
 
 
 def test_kinds_of_the_view_are_words_of_the_command() -> None:
-    """Where the command `changes` has a kind for what one row tells, the view uses the same word."""
+    """If the command `changes` has a kind for a row's change, the view uses the same word."""
     of_rows = {"number_changed", "campaign_changed"}
     assert {kind for kinds in [*KINDS.values(), SHARED_KINDS] for kind in kinds} - of_rows <= set(Kind)
 
 
 def test_changes_tell_truth_values_alike_on_both_databases(told: Engine) -> None:
-    """A truth value in `what` is true or false in JSON, whichever database answers."""
+    """A truth value in `what` is true or false in JSON on both databases."""
     told_of = [row[5] or row[6] for row in _changes(told) if row[2] == "site block of a number"]
     assert sorted((value["is_tracking"] for value in told_of), key=str) == [False, True, True]
     assert all(isinstance(value["is_tracking"], bool) for value in told_of)
 
 
 def test_scenario_names_are_alike_on_both_databases(warehouse: Engine) -> None:
-    """Two scenarios of one name are named once, and names are in one order, whichever database answers."""
+    """Two scenarios of one name are listed once, and names have the same order on both databases."""
     scenarios = [scenario(1, "Same"), scenario(2, "Same"), scenario(3, "Again")]
     tell(warehouse, {"2026-01-06": [number(**ONE, scenarios=scenarios)]})
     assert _rows(warehouse, "select scenario_names from number_assignments") == [("Again, Same",)]
@@ -245,6 +245,6 @@ def test_scenario_names_are_alike_on_both_databases(warehouse: Engine) -> None:
     "statement", [sql for language, sql in pages.blocks(ROOT / "docs/questions.md") if language == "sql"]
 )
 def test_statements_of_the_page_answer(told: Engine, statement: str) -> None:
-    """Each statement of docs/questions.md can be asked as it is printed."""
+    """Each statement of docs/questions.md runs as printed."""
     with told.connect() as connection:
         assert connection.execute(text(statement.rstrip().rstrip(";"))).returns_rows

@@ -1,4 +1,4 @@
-"""Where archives are replayed to."""
+"""Warehouses for replays of archives."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from etl.store.engine import open_warehouse
 
 @pytest.fixture
 def target(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Engine]:
-    """Makes empty warehouses on the other database than the one that was synced into: the harder way."""
+    """Makes empty warehouses, by default on the other database than the synced one, which is the harder case."""
 
     def make(name: str = "replayed", other: bool = True) -> Engine:
         if (database == "postgresql") != other:

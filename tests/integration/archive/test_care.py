@@ -1,4 +1,4 @@
-"""Looking after an archive: what verification finds, pruning, and the erasure of one number."""
+"""Care of an archive: verification, pruning, and the erasure of one number."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ FOUR_DAYS = "four_days_of_care"
 
 @pytest.fixture(scope="session")
 def four_days(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Rig]:
-    """Four days of an agency of two, archived: made once for each database, to be copied."""
+    """Four archived days of an agency of two: made once for each database, to be copied."""
 
     @functools.cache
     def make(database: str) -> Rig:
@@ -81,7 +81,7 @@ def _runs(rig: Rig) -> list[int]:
 
 
 def test_whole_archive_has_no_problem(rig: Rig, tmp_path: Path) -> None:
-    """What was written is verified, and the head is told."""
+    """An unchanged archive verifies, and its head is returned."""
     found = check_archive(tmp_path / "a")
     assert (found.problems, found.notes, found.runs) == ([], [], 4)
     assert found.head is not None
@@ -89,7 +89,7 @@ def test_whole_archive_has_no_problem(rig: Rig, tmp_path: Path) -> None:
 
 
 def _mutations(folder: Path, rng: random.Random) -> Callable[[], object]:
-    """One random change of one file: a byte, its end, its whole, its name."""
+    """One random change of one file: a byte, the end, the whole file, or its name."""
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != layout.MARKER)
     path = rng.choice(files)
     content = path.read_bytes()
@@ -108,7 +108,7 @@ def _mutations(folder: Path, rng: random.Random) -> Callable[[], object]:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_every_single_change_is_found(rig: Rig, tmp_path: Path, seed: int) -> None:
-    """Of a hundred random changes of any file each is found; the end of the newest run with the head kept elsewhere."""
+    """Each random change of any file is found; a cut at the newest run by the head kept elsewhere."""
     rng = random.Random(seed)
     folder = tmp_path / "a"
     head = check_archive(folder).head
@@ -134,7 +134,7 @@ def _content(folder: Path) -> dict[Path, bytes]:
     ["objects/zz/", "objects/abc/", "objects/0", "objects/ab/" + "0" * 62, "objects/ab/x.gz", "runs/x", "x/", ".x"],
 )
 def test_what_vnsync_does_not_write_is_found(rig: Rig, tmp_path: Path, name: str) -> None:
-    """Files and folders, also empty ones, each by its name."""
+    """Files and folders, also empty ones, are named."""
     path = tmp_path / "a" / name
     path.parent.mkdir(exist_ok=True)
     path.mkdir() if name.endswith("/") else path.write_bytes(b"")
@@ -142,7 +142,7 @@ def test_what_vnsync_does_not_write_is_found(rig: Rig, tmp_path: Path, name: str
 
 
 def test_marker_that_says_more_is_found(rig: Rig, tmp_path: Path) -> None:
-    """An extra key is nothing that vnsync wrote; the archive is one nevertheless."""
+    """An extra key of the marker is a problem; the archive can be checked nevertheless."""
     marker = tmp_path / "a" / layout.MARKER
     marker.write_bytes(marker.read_bytes().replace(b"}", b', "x": 1}'))
     assert check_archive(tmp_path / "a").problems == [f"{marker} has more content than vnsync writes"]
@@ -153,7 +153,7 @@ def test_marker_that_says_more_is_found(rig: Rig, tmp_path: Path) -> None:
     [(b"{}", "missing required field `record`"), (b"[]", "Expected `object`"), (b'{"record":1,"sha256":""}', "digest")],
 )
 def test_tombstone_that_is_none_is_told_in_words(rig: Rig, tmp_path: Path, text: bytes, words: str) -> None:
-    """What is wrong with it, not what a programmer would see."""
+    """The problem is described in words, not as an internal error."""
     path = existing(tmp_path / "a").tombstone(1)
     path.write_bytes(text)
     (problem,) = check_archive(tmp_path / "a").problems
@@ -162,7 +162,7 @@ def test_tombstone_that_is_none_is_told_in_words(rig: Rig, tmp_path: Path, text:
 
 
 def test_a_manifest_under_another_number_is_named_by_its_file(rig: Rig, tmp_path: Path) -> None:
-    """A copy whose name could be a run's: somebody has to find that file."""
+    """A copied manifest under another run's name is reported with its file name."""
     runs = existing(tmp_path / "a")
     copy = runs.manifest(83_487_414)
     copy.write_bytes(runs.manifest(_runs(rig)[0]).read_bytes())
@@ -170,7 +170,7 @@ def test_a_manifest_under_another_number_is_named_by_its_file(rig: Rig, tmp_path
 
 
 def test_run_taken_out_of_the_middle_is_missed(rig: Rig, tmp_path: Path) -> None:
-    """The run after it names it."""
+    """The next run's manifest names the missing one."""
     second = _runs(rig)[1]
     existing(tmp_path / "a").manifest(second).unlink()
     assert any(f"run {second} is missing" in p for p in check_archive(tmp_path / "a").problems)
@@ -186,7 +186,7 @@ def test_what_a_crash_leaves_is_a_note(rig: Rig, tmp_path: Path) -> None:
 
 
 def _head(folder: Path) -> ArchiveHead:
-    """The archive's head, as `verify` tells it and somebody keeps it."""
+    """The archive's head, as `verify` returns it."""
     told = check_archive(folder).head
     assert told is not None
     run_id, _, digest = told.partition(":")
@@ -194,7 +194,7 @@ def _head(folder: Path) -> ArchiveHead:
 
 
 def test_kept_head_stays_known_until_its_run_is_taken_away(rig: Rig, tmp_path: Path) -> None:
-    """As the last, as one of those before, erased from, pruned: known. Not with another run, and not when cut off."""
+    """Known: as the last head, as an earlier one, erased or pruned. Unknown: with another run, or cut off."""
     folder, heads = tmp_path / "a", [_head(tmp_path / "a")]
     for work in (
         lambda: rig.sync(),
@@ -215,7 +215,7 @@ def test_kept_head_stays_known_until_its_run_is_taken_away(rig: Rig, tmp_path: P
 
 
 def test_responses_without_any_run_are_a_problem(rig: Rig, tmp_path: Path) -> None:
-    """A run's first line is on the disk before its first response: so the runs were taken away, and no head is told."""
+    """A run's first line is on the disk before its first response, so the runs were deleted; there is no head."""
     for path in existing(tmp_path / "a").runs.iterdir():
         path.unlink()
     found = check_archive(tmp_path / "a")
@@ -224,7 +224,7 @@ def test_responses_without_any_run_are_a_problem(rig: Rig, tmp_path: Path) -> No
 
 
 def test_nothing_beside_a_damaged_run_is_called_harmless(rig: Rig, tmp_path: Path) -> None:
-    """Its responses are no leavings of a crash; the head is not that of the run before it."""
+    """The responses of a damaged run are not reported as remains of a crash; there is no head."""
     path = existing(tmp_path / "a").manifest(_runs(rig)[-1])
     path.write_bytes(path.read_bytes()[:-9] + b"x\n")
     found = check_archive(tmp_path / "a")
@@ -232,7 +232,7 @@ def test_nothing_beside_a_damaged_run_is_called_harmless(rig: Rig, tmp_path: Pat
 
 
 def test_run_of_an_erasure_is_missed(rig: Rig, tmp_path: Path) -> None:
-    """Also the newest one, which no other names: the record of the erasure names its response."""
+    """The newest run, which no later run names, is missed, too: the record of the erasure names its response."""
     folder, last = tmp_path / "a", _runs(rig)[-1]
     erase_number(folder, *_number(rig)[:2], now=rig.clock.now())
     existing(folder).manifest(last).unlink()
@@ -240,7 +240,7 @@ def test_run_of_an_erasure_is_missed(rig: Rig, tmp_path: Path) -> None:
 
 
 def test_prune_leaves_a_verifiable_archive_that_goes_on(rig: Rig, tmp_path: Path) -> None:
-    """Old runs and their responses go, tombstones stay, the next run goes on, and a second prune does nothing more."""
+    """Old runs and their responses are removed, tombstones stay, new runs succeed; a second prune changes nothing."""
     runs, folder = _runs(rig), tmp_path / "a"
     before = rig.clock.now() - timedelta(days=1, hours=1)
     done = prune(folder, before=before, now=rig.clock.now())
@@ -257,7 +257,7 @@ def test_prune_leaves_a_verifiable_archive_that_goes_on(rig: Rig, tmp_path: Path
 
 
 def test_pruned_archive_replays_into_a_warehouse_of_its_beginning(rig: Rig, tmp_path: Path, new: Any) -> None:
-    """From a backup of the time at which it begins: to the same heads."""
+    """From a backup of the time at which the archive begins: the replay gives the same heads."""
     engine = new()
     runs, folder = _runs(rig), tmp_path / "a"
     assert replay(chosen(folder, runs=runs[:2]), engine, report=rig.events.append).mismatches == {}
@@ -279,7 +279,7 @@ def new(tmp_path: Path, sqlite_template: Path) -> Callable[[], Engine]:
 
 
 def test_damaged_archive_is_not_pruned(rig: Rig, tmp_path: Path) -> None:
-    """What is damaged shall not be buried."""
+    """A prune could hide the damage, so it is refused."""
     path = existing(tmp_path / "a").manifest(_runs(rig)[0])
     path.write_bytes(path.read_bytes().replace(b"succeeded", b"succeedet", 1))
     with pytest.raises(IntegrityBroken, match=str(_runs(rig)[0])):
@@ -287,7 +287,7 @@ def test_damaged_archive_is_not_pruned(rig: Rig, tmp_path: Path) -> None:
 
 
 def _number(rig: Rig) -> tuple[int, int, str]:
-    """An account, a number of it that was there from the beginning, and its phone."""
+    """An account, one of its first numbers, and the number's phone number."""
     account = rig.world.customer_ids[0]
     record = rig.world.truth(account)[0]
     return account, record["id"], record["virtual_phone_number"]
@@ -304,7 +304,7 @@ def _kept(folder: Path, runs: list[int]) -> bytes:
 
 @pytest.mark.fault("S19")
 def test_erased_number_is_nowhere_and_the_archive_tells(rig: Rig, tmp_path: Path, new: Any) -> None:
-    """The phone is in no object, all others are; the archive verifies, says so, goes on; a replay departs there."""
+    """The phone is in no object; the archive verifies, notes the erasure, takes new runs; a replay differs there."""
     folder = tmp_path / "a"
     account, number, phone = _number(rig)
     assert phone.encode() in _kept(folder, _runs(rig))
@@ -324,13 +324,13 @@ def test_erased_number_is_nowhere_and_the_archive_tells(rig: Rig, tmp_path: Path
     mismatches = replay(chosen(folder), new(), report=rig.events.append).mismatches
     assert set(mismatches) == {account}
     assert "personal content was erased" in mismatches[account].what
-    assert erase_number(folder, account, number, now=rig.clock.now()).runs == 1  # what the source sent once more
+    assert erase_number(folder, account, number, now=rig.clock.now()).runs == 1  # content that was sent again
     assert check_archive(folder).problems == []
 
 
 @pytest.mark.fault("S19")
 def test_erasure_without_its_record_is_found(rig: Rig, tmp_path: Path) -> None:
-    """The record cannot be taken away or edited; a response that is put back is told."""
+    """A record that is removed or edited is found; a response that was put back is noted."""
     folder = tmp_path / "a"
     account, number, _ = _number(rig)
     originals = _content(folder)
@@ -358,7 +358,7 @@ def test_erasure_without_its_record_is_found(rig: Rig, tmp_path: Path) -> None:
 def test_erasure_that_breaks_off_is_taken_up(
     rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
-    """Whichever write fails, the archive is verifiable, and erasing again ends it."""
+    """For any failing write the archive verifies, and erasing again completes the work."""
     folder = tmp_path / "a"
     account, number, phone = _number(rig)
     left = [after]
@@ -385,7 +385,7 @@ def test_erasure_that_breaks_off_is_taken_up(
 @pytest.mark.parametrize("dry_run", [True, False])
 @pytest.mark.parametrize("other", ["number", "account"])
 def test_erasure_of_what_is_not_there_is_refused(rig: Rig, tmp_path: Path, other: str, dry_run: bool) -> None:
-    """A wrong id must not look like an erasure that was done: neither a number never listed, nor another account's."""
+    """A wrong id must not look like a completed erasure: unknown numbers and numbers of another account are refused."""
     account, number, _ = _number(rig)
     wrong = (account, 5) if other == "number" else (5, number)
     before = _content(tmp_path / "a")
@@ -395,7 +395,7 @@ def test_erasure_of_what_is_not_there_is_refused(rig: Rig, tmp_path: Path, other
 
 
 def test_erasure_of_a_number_without_personal_content(warehouse: Engine, tmp_path: Path) -> None:
-    """It is there, so nothing is refused, and nothing is to be erased."""
+    """The number exists, so it is not refused, and there is nothing to erase."""
     rig = archived(warehouse, tmp_path / "a")
     number = rig.world.numbers(rig.only)[0]
     rig.world.put_raw(rig.only, number, b'{"id": %d, "status": "active"}' % number)
@@ -405,7 +405,7 @@ def test_erasure_of_a_number_without_personal_content(warehouse: Engine, tmp_pat
 
 
 def test_erasure_waits_for_a_run_that_may_be_on(rig: Rig, tmp_path: Path) -> None:
-    """A manifest without a seal that is younger than a day belongs to a run that may still write."""
+    """A manifest without a seal, younger than a day, belongs to a run that may still write."""
     path = existing(tmp_path / "a").manifest(_runs(rig)[-1])
     path.write_bytes(path.read_bytes().rpartition(b'{"kind":"seal"')[0])
     account, number, _ = _number(rig)
@@ -431,12 +431,12 @@ def test_erasure_waits_for_a_run_that_may_be_on(rig: Rig, tmp_path: Path) -> Non
     ],
 )
 def test_what_is_personal(text: bytes, wanted: bytes) -> None:
-    """Known fields that say nothing of a person stay; all others become null; the rest of the answer stays as it is."""
+    """Known fields that are not personal stay; all others become null; the rest of the answer does not change."""
     assert wanted in emptied(text, Sought(7)).body
 
 
 def test_commands(customer: Source, clean: Path, vnsync: Run) -> None:
-    """Prune and erase say what they did, and verify agrees."""
+    """Prune and erase report their work, and verify finds no problem."""
     for _ in range(2):
         assert vnsync("sync", *customer.options, "--archive", "kept").code == 0
     account = customer.world.customer_ids[0]

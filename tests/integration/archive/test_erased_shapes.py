@@ -1,4 +1,4 @@
-"""Answers of every shape that tell of a number: after its erasure none does, and what is left is proved."""
+"""Answers of every shape that contain a number: after its erasure none does, and the rest is verified."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "cp500")
 
 
 def _secrets() -> Iterator[bytes]:
-    """The personal texts as they may stand in bytes."""
+    """The personal texts in the encodings in which bytes may contain them."""
     for text in (PHONE, SECRET):
         yield from (text.encode(encoding) for encoding in ENCODINGS)
         yield from (text.encode().hex().encode(), base64.b64encode(RECORD.encode()), text.replace(" ", "%20").encode())
@@ -123,7 +123,7 @@ def _sought() -> Sought:
 @pytest.mark.parametrize("body", SHAPES.values(), ids=SHAPES)
 @pytest.mark.fault("E03")
 def test_no_shape_of_an_answer_keeps_an_erased_number(body: bytes) -> None:
-    """Whatever it is: nothing of the number is left, erasing again changes nothing, and the neighbour stays."""
+    """For any shape: no trace of the number is left, erasing again changes nothing, and the other record stays."""
     new = emptied(body, _sought())
     assert _telling(new.body) == []
     assert emptied(new.body, Sought(NUMBER)).body == emptied(new.body, _sought()).body == new.body
@@ -146,14 +146,14 @@ HARMLESS = {
 @pytest.mark.parametrize("text", HARMLESS.values(), ids=HARMLESS)
 @pytest.mark.fault("E03")
 def test_what_does_not_tell_of_a_number_stays(text: str) -> None:
-    """Ids of other things, counters, error pages: an erasure is no licence to lose evidence."""
+    """Ids of other things, counters, error pages: an erasure deletes no other evidence."""
     assert emptied(text.encode(), _sought()).body == text.encode()
 
 
 @pytest.mark.parametrize("before", ['{"jsonrpc":"2.0","id":41,"result":{"data":[],"more":"', "<html>"])
 @pytest.mark.fault("E04")
 def test_what_is_too_large_to_search_is_erased(before: str) -> None:
-    """So that neither an erasure nor its check takes much memory, whatever an archive holds."""
+    """The whole answer is erased, so that an erasure and its check need little memory for any archive."""
     body = f'{before}{"x" * (4 * 2**20)}"}}}}'.encode()
     new = emptied(body, _sought())
     assert new.whole
@@ -175,7 +175,7 @@ def _erase(folder: Path, number: int = NUMBER) -> ErasedResponses:
 
 @pytest.mark.fault("E03")
 def test_archive_of_every_shape_is_erased_and_proved(tmp_path: Path) -> None:
-    """No byte tells of the number, what went as a whole is named, and the head of before proves the rest."""
+    """No byte of the number is left, responses erased as a whole are named, and the earlier head verifies the rest."""
     head = recorded(tmp_path, [(body, {}) for body in SHAPES.values()])
     done = _erase(tmp_path)
     assert _telling(_everything(tmp_path)) == []
@@ -201,7 +201,7 @@ ELSEWHERE: dict[str, Heard] = {
 @pytest.mark.parametrize(("body", "other"), ELSEWHERE.values(), ids=ELSEWHERE)
 @pytest.mark.fault("E03")
 def test_number_is_erased_where_it_does_not_belong(tmp_path: Path, body: bytes, other: dict[str, object]) -> None:
-    """In answers that came to another request, and in rows of this customer among another's."""
+    """In answers to another request, and in rows of this customer in another customer's listing."""
     head = recorded(tmp_path, [(body, other)])
     assert _erase(tmp_path).responses == 1
     assert _telling(_everything(tmp_path)) == []
@@ -223,7 +223,7 @@ def test_same_id_of_another_customer_stays(tmp_path: Path, method: str) -> None:
 @pytest.mark.parametrize("body", [text.encode() for text in WITHOUT_RECORDS.values()], ids=WITHOUT_RECORDS)
 @pytest.mark.fault("E03")
 def test_number_that_stands_in_one_odd_answer_only_is_not_refused(tmp_path: Path, body: bytes) -> None:
-    """Where its id is named there, however that answer looks; one that was never named is refused."""
+    """A number is found in any odd answer that has its id; an unknown number is refused."""
     recorded(tmp_path, [(body, {})])
     if b"Petrova) is" in body or b"hex" in body:
         return
@@ -235,14 +235,14 @@ def test_number_that_stands_in_one_odd_answer_only_is_not_refused(tmp_path: Path
 @pytest.mark.parametrize("shape", ["an id with an exponent", "the id with an exponent first of two"])
 @pytest.mark.fault("E03")
 def test_number_that_is_named_with_an_exponent_only_is_not_refused(tmp_path: Path, shape: str) -> None:
-    """`1.00037e5` is the number 100037, where no answer has its digits in a row."""
+    """`1.00037e5` is the number 100037, although no answer contains its digits."""
     recorded(tmp_path, [(IN_RECORDS[shape].encode(), {})])
     assert _erase(tmp_path).responses == 1
     assert _telling(_everything(tmp_path)) == []
 
 
 def _forge(folder: Path, body: bytes, records: list[list[object]], **more: object) -> list[str]:
-    """The problems of an archive of one page and a forged erasure, of which all digests agree."""
+    """The problems of an archive of one page and a forged erasure in which all digests agree."""
     recorded(folder, [(PLAIN.encode(), {})])
     forged, former = Forged(folder), digest_of(PLAIN.encode())
     forged.object(former).unlink()
@@ -257,7 +257,7 @@ GONE = b'{"erased":true,"id":100037}'
 
 @pytest.mark.fault("E02")
 def test_erased_rest_is_proved(tmp_path: Path) -> None:
-    """The rest of an answer may be gone under its own digest: its records stay provable."""
+    """The rest of an answer may be erased under its own digest: its records can still be verified."""
     body, rest = _without_rest(RECORDS[0], GONE), digest_of(REST)
     assert _forge(tmp_path / "a", body, [[1, digest_of(RECORDS[1])]], rest=rest) == []
     kept = PLAIN.encode().replace(RECORDS[1], GONE)
@@ -281,14 +281,14 @@ FORGED = {
 @pytest.mark.parametrize(("body", "rest"), FORGED.values(), ids=FORGED)
 @pytest.mark.fault("E02")
 def test_forged_stand_in_is_found(tmp_path: Path, body: bytes, rest: str) -> None:
-    """What stands for a record or a rest has one form, and everything else is proved as before."""
+    """The replacement of a record or a rest has one form, and all else is verified as usual."""
     (problem,) = _forge(tmp_path, body, [[1, digest_of(RECORDS[1])]], rest=rest)
     assert problem.startswith(f"the erased response {digest_of(PLAIN.encode())[:16]}")
 
 
 @pytest.mark.fault("E03")
 def test_manifest_that_quotes_the_number_is_named(tmp_path: Path) -> None:
-    """Manifests never change, so what an error quotes stays, and the run is told."""
+    """Manifests never change, so a quotation in an error stays, and the run is named."""
     recorded(tmp_path, [(PLAIN.encode(), {}), (b"", {"error": f"the source says: {PHONE} is blocked"})])
     assert _erase(tmp_path).quoting == (RUN.run_id,)
     assert check_archive(tmp_path).problems == []
@@ -296,7 +296,7 @@ def test_manifest_that_quotes_the_number_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.fault("E03")
 def test_responses_of_no_run_that_tell_of_the_number_are_removed(tmp_path: Path) -> None:
-    """A crash left them; what does not tell of it stays, and so does what a beginning run may be about to name."""
+    """Remains of a crash with the number are removed; others stay, and so do young ones, which a run may name soon."""
     recorded(tmp_path, [(PLAIN.encode(), {})])
     paths = [Forged(tmp_path).object(Forged(tmp_path).put(body)) for body in (b"oops " + PLAIN.encode(), b"x")]
     young = Forged(tmp_path).object(Forged(tmp_path).put(b"young " + PLAIN.encode()))
@@ -315,7 +315,7 @@ def test_responses_of_no_run_that_tell_of_the_number_are_removed(tmp_path: Path)
 def test_failed_answers_that_name_a_number_are_erased_and_replayed_over(
     warehouse: Engine, tmp_path: Path, target: Callable[..., Engine]
 ) -> None:
-    """A page in HTML and an answer that is cut off, each asked for again: gone as a whole; the account replays."""
+    """A page in HTML and a truncated answer, each requested again: erased as a whole; the account replays."""
     rig = archived(warehouse, tmp_path / "a", numbers=12)
     number = rig.world.numbers(rig.only)[3]
     told = b'<html>{"id":%d,"comment":"secret of somebody"}</html>' % number

@@ -1,4 +1,4 @@
-"""Exported folders against hands that change them."""
+"""Exported folders: changes by others are found."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.stress.tampered_exports import export, mutate
 def test_single_changes_of_a_snapshot_and_an_archive_are_found_and_named(
     warehouse: Engine, tmp_path: Path, count: int
 ) -> None:
-    """Bytes, lines, whole files, also where the snapshot's manifest was made to agree: all found, each by its file."""
+    """Bytes, lines, whole files, also with a recomputed manifest of the snapshot: all found, each by its file."""
     findings = mutate(export(warehouse, tmp_path), count, seed=5)
     assert findings.missed == findings.unnamed == []
     tried = {how.partition(":")[0] for how in findings.tried}

@@ -26,7 +26,7 @@ from tests.support.archive_rebuilding import rebuilt, same
 @pytest.mark.soak
 @pytest.mark.fault("E03")
 def test_drawn_records_are_synced_archived_erased_and_replayed(tmp_path: Path, sqlite_template: Path) -> None:
-    """The same heads, and an erasure takes nothing else (`python -m tests.stress.hard_records` draws 100 000)."""
+    """The same heads, and an erasure removes nothing else (`python -m tests.stress.hard_records` draws 100 000)."""
     assert hard_records.run(240, 20, 5, sqlite_template) >= 240
 
 
@@ -55,7 +55,7 @@ RECORDS = {
 def test_hard_record_is_replayed_and_erased(
     warehouse: Engine, tmp_path: Path, target: Callable[..., Engine], record: bytes
 ) -> None:
-    """To the same heads; erased, the answer keeps all else byte for byte, and the account replays."""
+    """The replay gives the same heads; after an erasure the rest is the same byte for byte, and the account replays."""
     rig = archived(warehouse, tmp_path / "a", numbers=12)
     number = rig.world.numbers(rig.only)[3]
     rig.world.put_raw(rig.only, number, (record % number).replace(b"REST", REST))
@@ -80,7 +80,7 @@ def _answer(records: list[bytes], space: bytes) -> bytes:
 @given(st.lists(shapes(), min_size=1, max_size=8), hard_records.SPACE, st.data())
 @pytest.mark.fault("E03")
 def test_nothing_but_the_number_changes(drawn: list[Shape], space: bytes, data: st.DataObject) -> None:
-    """Whatever the records are: those of others, and the rest of the answer, stay byte for byte, and are proved."""
+    """For any records: those of others, and the rest of the answer, stay byte for byte and are verified."""
     records = [shape.of(1000 + at) for at, shape in enumerate(drawn)]
     at = data.draw(st.integers(0, len(drawn) - 1))
     body = _answer(records, space)
@@ -98,7 +98,7 @@ def test_nothing_but_the_number_changes(drawn: list[Shape], space: bytes, data: 
 
 @given(st.lists(shapes(), max_size=8), hard_records.SPACE)
 def test_quick_and_thorough_cuts_agree(drawn: list[Shape], space: bytes) -> None:
-    """Whichever way an answer is cut, its pieces and their digest are the same."""
+    """Both ways of cutting an answer give the same pieces and the same digest."""
     body = _answer([shape.of(at) for at, shape in enumerate(drawn)], space)
     quick, thorough = pieces._plain(body), pieces._scanned(body)
     assert thorough is not None

@@ -1,4 +1,4 @@
-"""Which manifests a run names, and what comes under a head."""
+"""Order of runs: which manifests a run names, and which ends a head proves."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ START = datetime(2026, 1, 5, 6, 0, tzinfo=UTC)
 
 
 class Written:
-    """An archive that runs are written to, side by side."""
+    """An archive to which concurrent runs are written."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -42,7 +42,7 @@ class Written:
         return [before.run_id for before in first_line(existing(self.folder), run_id).previous]
 
     def head(self, run_id: int) -> ArchiveHead:
-        """The head as `verify` tells it while the run is the newest."""
+        """The head that `verify` returns while the run is the newest."""
         told = check_archive(self.folder).head
         assert told is not None
         assert told.startswith(f"{run_id}:")
@@ -56,7 +56,7 @@ def written(tmp_path: Path) -> Written:
 
 
 def test_run_after_run_names_the_one_before(written: Written) -> None:
-    """And no other: that one named the rest."""
+    """A run names only the run before it, because that one names the earlier ones."""
     for run_id in (1, 2, 3):
         written.begin(run_id)
         written.end(run_id)
@@ -65,7 +65,7 @@ def test_run_after_run_names_the_one_before(written: Written) -> None:
 
 @pytest.mark.fault("E02")
 def test_run_beside_others_comes_under_a_later_head(written: Written) -> None:
-    """A run that others overtook is named again until it is named whole; then its end cannot be changed unseen."""
+    """A run overtaken by others is named again until it is complete; then a change of its end is found."""
     written.begin(1)
     written.begin(2)
     written.end(2)
@@ -86,7 +86,7 @@ def test_run_beside_others_comes_under_a_later_head(written: Written) -> None:
 
 
 def test_run_that_no_later_one_names_whole_is_told(written: Written) -> None:
-    """Its own head is to be kept as well: nothing else comes after it."""
+    """Its own head has to be kept, too, because no later run proves its end."""
     written.begin(1)
     written.begin(2)
     written.end(2)
@@ -96,7 +96,7 @@ def test_run_that_no_later_one_names_whole_is_told(written: Written) -> None:
 
 
 def test_interrupted_run_is_named_no_longer_than_a_day(written: Written) -> None:
-    """It may still be on for so long; later its manifest does not grow any more."""
+    """An interrupted run may continue for a day; after that its manifest does not grow any more."""
     written.begin(1)
     written.begin(2, hours=1)
     written.end(2)
@@ -108,7 +108,7 @@ def test_interrupted_run_is_named_no_longer_than_a_day(written: Written) -> None
 
 
 def test_manifest_that_is_full_takes_no_more(written: Written, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What could not be read again is not written: the account is not published."""
+    """A line that could not be read again is not written, so the account is not published."""
     from etl.archive import recorder
 
     written.begin(1)

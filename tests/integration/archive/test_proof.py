@@ -1,4 +1,4 @@
-"""What a head of an archive proves: forgeries whose digests and seals all agree are found, and named."""
+"""Proof by a head of an archive: forgeries in which all digests and seals agree are found and named."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WAYS = [way.__name__ for way in ArchiveForger(Path(), random.Random()).ways]
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Exports:
-    """Six days of a small agency, erased from and pruned; an archive holds the same whatever the database is."""
+    """Six days of a small agency, with an erasure and a pruning; an archive is the same for both databases."""
     folder = tmp_path_factory.mktemp("exported")
     with warehouse_in("sqlite", folder) as engine:
         return export(engine, folder)
@@ -52,7 +52,7 @@ def test_forged_archive_is_found_by_its_head(exported: Exports, folder: Path, wa
 @pytest.mark.parametrize("way", ["erase_and_edit", "erase_record", "erase_rest", "prune"])
 @pytest.mark.fault("E02")
 def test_what_is_not_proved_is_told(exported: Exports, folder: Path, way: str) -> None:
-    """An erasure or a pruning that a forger makes as vnsync would: whole, and each has its note."""
+    """A forged erasure or pruning in vnsync's own form passes, and each has its note."""
     names = getattr(ArchiveForger(folder, random.Random(1)), way)()
     found = _checked(folder, exported)
     assert found.problems == []
@@ -61,7 +61,7 @@ def test_what_is_not_proved_is_told(exported: Exports, folder: Path, way: str) -
 
 @pytest.mark.fault("E02")
 def test_erasure_made_after_a_head_says_so(exported: Exports, folder: Path) -> None:
-    """The erasure that runs since name is proved; one that no kept head comes after is told apart."""
+    """An erasure that later runs name is proved; one that no kept head proves has a note that says so."""
     ArchiveForger(folder, random.Random(1)).erase_and_edit()
     first, second = [note for note in _checked(folder, exported).notes if note.startswith("erasure ")]
     assert first.endswith(" UTC")

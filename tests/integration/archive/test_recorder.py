@@ -1,4 +1,4 @@
-"""What `sync --archive` keeps: every response as received, durable before a commit, private, without a secret."""
+"""Archive of `sync --archive`: every response as received, durable before a commit, private, without a secret."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _everything(folder: Path, run_id: int) -> bytes:
 
 
 def test_every_response_is_kept_as_it_was_sent(warehouse: Engine, tmp_path: Path) -> None:
-    """The objects' bytes are the bodies that the source sent, in order, with the request but without the key."""
+    """The objects are the bodies that the source sent, in order; manifest lines have the request without the key."""
     rig = archived(warehouse, tmp_path / "a", numbers=120)
     sent: list[bytes] = []
 
@@ -54,7 +54,7 @@ def test_every_response_is_kept_as_it_was_sent(warehouse: Engine, tmp_path: Path
 
 
 def test_manifest_tells_the_run_and_is_sealed(warehouse: Engine, tmp_path: Path) -> None:
-    """First the run, last the seal over all bytes before it; between them what was published and how it ended."""
+    """The run first, the seal over all earlier bytes last; between them the publications and outcomes."""
     rig = archived(warehouse, tmp_path / "a", customers=2)
     result = rig.sync(max_close_share=0.25)
     text = (tmp_path / "a" / "runs" / f"{result.run_id}.jsonl").read_bytes()
@@ -73,7 +73,7 @@ def test_manifest_tells_the_run_and_is_sealed(warehouse: Engine, tmp_path: Path)
 
 
 def test_each_manifest_names_the_one_before(warehouse: Engine, tmp_path: Path) -> None:
-    """So that a run cannot be taken out of the archive unseen."""
+    """Each manifest names the previous one, so a run cannot be removed from the archive unnoticed."""
     rig = archived(warehouse, tmp_path / "a")
     first, second = rig.sync(), rig.sync()
     text = (tmp_path / "a" / "runs" / f"{first.run_id}.jsonl").read_bytes()
@@ -85,7 +85,7 @@ def test_each_manifest_names_the_one_before(warehouse: Engine, tmp_path: Path) -
 
 @pytest.mark.parametrize("umask", [0o000, 0o777], ids=oct)
 def test_files_are_their_owners_alone(warehouse: Engine, tmp_path: Path, umask: int) -> None:
-    """Files 0600 and folders 0700, whatever the umask."""
+    """Files have mode 0600 and folders 0700, for any umask."""
     before = os.umask(umask)
     try:
         archived(warehouse, tmp_path / "a").sync()
@@ -108,7 +108,7 @@ def test_logins_are_not_kept(warehouse: Engine, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("where", ["error", "result"])
 def test_secret_that_the_source_sends_back_is_masked(warehouse: Engine, tmp_path: Path, where: str) -> None:
-    """Whatever an answer repeats is kept without the key, and the manifest says that it was masked."""
+    """A repeated key is masked in the kept answer, and the manifest marks the response as redacted."""
     rig = archived(warehouse, tmp_path / "a")
     told = faults.error("internal_error", message=f"no {CANARY}") if where == "error" else faults.Deprecated(CANARY)
     rig.api.faults.add(told, times=1)
@@ -120,7 +120,7 @@ def test_secret_that_the_source_sends_back_is_masked(warehouse: Engine, tmp_path
 
 
 def test_what_did_not_come_is_told(warehouse: Engine, tmp_path: Path) -> None:
-    """A request without an answer has its line, with the reason and no object."""
+    """A request without an answer has a line with the reason and without an object."""
     rig = archived(warehouse, tmp_path / "a")
     rig.api.faults.add(faults.http(502, b"bad gateway"), times=1, method=faults.LISTING)
     result = rig.sync()
@@ -130,7 +130,7 @@ def test_what_did_not_come_is_told(warehouse: Engine, tmp_path: Path) -> None:
 
 
 class Full:
-    """Says that the disk is full, from the n-th call on."""
+    """A call that raises "disk full" from the n-th time on."""
 
     def __init__(self, real: Any, after: int) -> None:
         self.real, self.left = real, after
@@ -146,7 +146,7 @@ class Full:
 def test_full_disk_publishes_nothing_without_evidence(
     warehouse: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
-    """Whichever write finds the disk full: what is published is in the archive, and the archive can still be read."""
+    """For any write on a full disk: published data is in the archive, and the archive is readable."""
     rig = archived(warehouse, tmp_path / "a")
     rig.sync()
     rig.world.pass_day(share=0.2)
@@ -172,7 +172,7 @@ def test_full_disk_publishes_nothing_without_evidence(
 def test_commit_that_fails_is_no_publication(
     warehouse: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The archive tells what was about to be committed, and then that it was not."""
+    """The archive has the publication that was about to be committed, and then its failure."""
     rig = archived(warehouse, tmp_path / "a")
 
     def fail(*_: object) -> None:
@@ -186,7 +186,7 @@ def test_commit_that_fails_is_no_publication(
 
 
 def test_two_archives_are_byte_for_byte_alike(tmp_path: Path, sqlite_template: Path) -> None:
-    """The same answers at the same moments make the same archive: nothing in it depends on the machine."""
+    """The same answers at the same moments give the same archive: nothing in it depends on the machine."""
     kept = []
     for name in ("a", "b"):
         file = tmp_path / f"{name}.db"
@@ -199,7 +199,7 @@ def test_two_archives_are_byte_for_byte_alike(tmp_path: Path, sqlite_template: P
 
 
 def test_foreign_folder_is_refused_before_anything_is_asked(warehouse: Engine, tmp_path: Path) -> None:
-    """A folder with other things in it does not become an archive, and no request is spent."""
+    """A folder with other content does not become an archive, and no request is spent."""
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "thesis.txt").write_text("x")
     rig = archived(warehouse, tmp_path / "a")
@@ -221,7 +221,7 @@ def test_run_that_is_there_already_is_not_overwritten(warehouse: Engine, tmp_pat
 
 
 def test_changed_manifest_is_refused(warehouse: Engine, tmp_path: Path) -> None:
-    """A line that was edited, taken out or added is noticed by the seal."""
+    """An edited, removed or added line is found by the seal."""
     rig = archived(warehouse, tmp_path / "a")
     result = rig.sync()
     path = tmp_path / "a" / "runs" / f"{result.run_id}.jsonl"
@@ -240,7 +240,7 @@ def test_changed_manifest_is_refused(warehouse: Engine, tmp_path: Path) -> None:
 
 
 def test_what_a_crash_leaves_can_be_read(warehouse: Engine, tmp_path: Path) -> None:
-    """Cut at any byte, a manifest gives all lines that are whole, as an interrupted run's."""
+    """A manifest cut at any byte gives all its complete lines, as an interrupted run."""
     rig = archived(warehouse, tmp_path / "a")
     result = rig.sync()
     path = tmp_path / "a" / "runs" / f"{result.run_id}.jsonl"
@@ -254,7 +254,7 @@ def test_what_a_crash_leaves_can_be_read(warehouse: Engine, tmp_path: Path) -> N
 
 
 def test_request_in_which_the_source_stops_is_kept(warehouse: Engine, tmp_path: Path) -> None:
-    """An account that fails leaves its responses too, and the outcome with its reason."""
+    """A failed account has its responses in the archive, too, and its outcome."""
     rig = archived(warehouse, tmp_path / "a", customers=2)
     victim = rig.world.customer_ids[0]
 
@@ -269,7 +269,7 @@ def test_request_in_which_the_source_stops_is_kept(warehouse: Engine, tmp_path: 
 
 
 def test_search_for_the_key_sees_into_objects(tmp_path: Path) -> None:
-    """The search after every test finds a key that lies compressed in a file, also in one that was cut."""
+    """The search after every test finds a key in a compressed file, also in a truncated one."""
     packed = gzip.compress(CANARY.encode() * 50)
     for content in (packed, packed[:-8]):
         (tmp_path / "x.gz").write_bytes(content)

@@ -1,4 +1,4 @@
-"""Replay: from archived responses to the same warehouse, on either database; and where it departs."""
+"""Replay: archived responses give the same warehouse on either database, or a mismatch is reported."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_replay_finds_the_same_first_reports(warehouse: Engine, tmp_path: Path, 
 
 
 def test_replay_into_what_is_there_already_writes_nothing(warehouse: Engine, tmp_path: Path) -> None:
-    """A second replay, or one into the warehouse itself, compares and leaves all as it is."""
+    """A second replay, or one into the warehouse itself, compares and changes nothing."""
     rig = archived(warehouse, tmp_path / "a")
     days(rig, 3)
     before = histories(warehouse), syncs(warehouse)
@@ -70,7 +70,7 @@ def test_replay_into_what_is_there_already_writes_nothing(warehouse: Engine, tmp
 def test_replay_goes_on_where_the_warehouse_stands(
     warehouse: Engine, tmp_path: Path, target: Callable[..., Engine]
 ) -> None:
-    """Up to a moment first, by single runs later: the end is the same."""
+    """First up to a moment, then by single runs: the result is the same."""
     rig = archived(warehouse, tmp_path / "a", customers=2)
     days(rig, 2)
     middle = rig.clock.now()
@@ -86,7 +86,7 @@ def test_replay_goes_on_where_the_warehouse_stands(
 def test_replay_killed_half_way_is_taken_up(
     warehouse: Engine, tmp_path: Path, target: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Some accounts of a run are there, the others not: the next replay adds them, under a run id beside the first."""
+    """Some accounts of a run are missing: the next replay adds them, under the next run id."""
     rig = archived(warehouse, tmp_path / "a", customers=3)
     days(rig, 2)
     engine, real, calls = target(), AccountSync.publish, []
@@ -111,7 +111,7 @@ def test_replay_killed_half_way_is_taken_up(
 def test_warehouse_that_stands_elsewhere_is_refused(
     warehouse: Engine, tmp_path: Path, target: Callable[..., Engine]
 ) -> None:
-    """What was synced without the archive cannot be gone on from: nothing is written."""
+    """A warehouse synced without the archive cannot be continued: nothing is written."""
     rig = archived(warehouse, tmp_path / "a")
     days(rig, 1)
     engine = target()
@@ -127,7 +127,7 @@ def test_warehouse_that_stands_elsewhere_is_refused(
 def test_session_retries_and_waits_are_replayed(
     warehouse: Engine, tmp_path: Path, target: Callable[..., Engine]
 ) -> None:
-    """An expired session, a gateway's error, an answer to somebody else, a used-up minute: each is on the way."""
+    """An expired session, a gateway's error, the answer to another request, a used-up minute: all are replayed."""
     rig = archived(warehouse, tmp_path / "a", numbers=120)
     login = Login("sandbox", "sandbox-password")
     assert rig.sync(credentials=login).exit_code == 0
@@ -145,7 +145,7 @@ def test_session_retries_and_waits_are_replayed(
 
 
 def test_disputed_answers_are_replayed(warehouse: Engine, tmp_path: Path, target: Callable[..., Engine]) -> None:
-    """Numbers announced and never sent, sent twice, sent unusable, listed by offsets: recorded alike."""
+    """Numbers announced and never sent, sent twice, sent unusable, listed by offsets: the same counts."""
     rig = archived(warehouse, tmp_path / "a", numbers=120)
     days(rig, 1, page_limit=50)
     rig.api.faults.add(faults.TotalItems(51), times=None)
@@ -168,7 +168,7 @@ def test_disputed_answers_are_replayed(warehouse: Engine, tmp_path: Path, target
 def test_what_was_not_published_is_not_published_again(
     warehouse: Engine, tmp_path: Path, target: Callable[..., Engine]
 ) -> None:
-    """A held account, a refused one, a run that found nothing: rows with the same status, and no version."""
+    """A held account, a refused one, a run without accounts: rows with the same status, and no version."""
     rig = archived(warehouse, tmp_path / "a", customers=3)
     days(rig, 1)
     held, refused, _ = rig.world.customer_ids
@@ -202,7 +202,7 @@ def test_run_killed_around_its_commit(
     monkeypatch: pytest.MonkeyPatch,
     committed: bool,
 ) -> None:
-    """The manifest ends with what was about to be committed. The next run tells whether it was."""
+    """The manifest ends with the publication before the commit. The next run shows whether it was committed."""
     rig = archived(warehouse, tmp_path / "a")
     days(rig, 1)
     real = commit
@@ -228,7 +228,7 @@ def test_run_killed_around_its_commit(
 def test_edited_answer_that_the_archive_vouches_for_departs(
     warehouse: Engine, tmp_path: Path, target: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When a normalizer makes other rows of the same answers, the first run, account and table are named."""
+    """If other code makes other rows from the same answers, the first run, account and table are named."""
     rig = archived(warehouse, tmp_path / "a")
     days(rig, 3)
     second = manifest(tmp_path / "a", rig.rows("select run_id from sync_runs order by 1")[1][0])
@@ -271,7 +271,7 @@ def test_first_archived_sync_that_follows_another_is_told(
 def test_missing_and_damaged_responses_are_refused(
     warehouse: Engine, tmp_path: Path, target: Callable[..., Engine]
 ) -> None:
-    """Before anything is written: one line that names what is wrong."""
+    """The replay is refused before any write: one line that names the response."""
     rig = archived(warehouse, tmp_path / "a")
     days(rig, 2)
     last = manifest(tmp_path / "a", rig.rows("select max(run_id) from sync_runs")[0][0])
@@ -294,7 +294,7 @@ def test_missing_and_damaged_responses_are_refused(
 
 
 def test_no_archive_and_unknown_runs_are_usage(warehouse: Engine, tmp_path: Path) -> None:
-    """A folder that is none, and a run that is not in it."""
+    """Usage errors: a folder that is not an archive, and a run that is not in it."""
     rig = archived(warehouse, tmp_path / "a")
     days(rig, 1)
     with pytest.raises(Usage, match="is not a vnsync archive"):
@@ -304,7 +304,7 @@ def test_no_archive_and_unknown_runs_are_usage(warehouse: Engine, tmp_path: Path
 
 
 def test_clock_that_went_back_is_replayed(warehouse: Engine, tmp_path: Path, target: Callable[..., Engine]) -> None:
-    """Runs are replayed in the order of what they observed, not of what the clock said."""
+    """Runs are replayed in the order of their observations, not of the clock."""
     rig = archived(warehouse, tmp_path / "a")
     days(rig, 2)
     rig.clock.time -= timedelta(days=30)
@@ -334,7 +334,7 @@ def test_commit_of_unknown_outcome_that_failed(
 
 
 def test_nothing_to_replay_is_usage(warehouse: Engine, tmp_path: Path) -> None:
-    """Before the first run, and an archive without a run."""
+    """Usage errors: a moment before the first run, and an archive without a run."""
     rig = archived(warehouse, tmp_path / "a")
     days(rig, 1)
     with pytest.raises(Usage, match="the first requested run began at 2026-01-06 06:00:00 UTC"):
@@ -345,7 +345,7 @@ def test_nothing_to_replay_is_usage(warehouse: Engine, tmp_path: Path) -> None:
 
 
 def test_an_answer_that_was_read_is_let_go() -> None:
-    """A replay of many runs holds one answer at a time, though httpx's responses wait for the garbage collector."""
+    """A replay of many runs holds one answer at a time, although httpx's responses wait for the garbage collector."""
     body = bytes(range(256)) * 2
     held = sys.getrefcount(body)
     response = answers._ok(body)

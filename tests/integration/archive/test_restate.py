@@ -1,4 +1,4 @@
-"""An archive compared with a warehouse, an agency's too: what differs, and what was only erased."""
+"""Comparison of an archive with a warehouse, also of an agency: differences, and erasures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.rig import Rig
 
 
 def test_diff_finds_what_was_edited_and_writes_nothing(warehouse: Engine, tmp_path: Path) -> None:
-    """Each table's versions are counted: an edited one stands on both sides, one that was deleted on one."""
+    """Versions are counted by table: an edited one is on both sides, a deleted one on one side."""
     rig = archived(warehouse, tmp_path / "a", customers=2)
     days(rig, 3)
     assert restate(chosen(tmp_path / "a"), warehouse, report=rig.events.append).differing == []
@@ -41,7 +41,7 @@ def test_diff_finds_what_was_edited_and_writes_nothing(warehouse: Engine, tmp_pa
 
 
 def test_diff_compares_the_time_that_both_know(warehouse: Engine, tmp_path: Path) -> None:
-    """An archive begun later, and a warehouse that went on without it: no difference where both know."""
+    """An archive begun later, and a warehouse that continued without it: no difference in the time that both cover."""
     rig = archived(warehouse, tmp_path / "a")
     rig.archive = None
     days(rig, 2)
@@ -55,7 +55,7 @@ def test_diff_compares_the_time_that_both_know(warehouse: Engine, tmp_path: Path
 
 
 def _agency_archived_late(warehouse: Engine, folder: Path, *, pruned: bool) -> Rig:
-    """An agency whose archive does not hold its first runs, in which the accounts' time zones were asked for."""
+    """An agency whose archive lacks its first runs, in which the accounts' time zones were requested."""
     rig = archived(warehouse, folder, customers=2)
     rig.archive = folder if pruned else None
     days(rig, 2)
@@ -71,7 +71,7 @@ def _agency_archived_late(warehouse: Engine, folder: Path, *, pruned: bool) -> R
 def test_agents_archive_without_its_first_runs(
     warehouse: Engine, tmp_path: Path, target: Callable[..., Engine], pruned: bool
 ) -> None:
-    """Name and time zone, which later runs do not ask for, are what those runs published: it replays and compares."""
+    """Name and time zone, which later runs do not request, are taken from the publications: it replays and compares."""
     rig = _agency_archived_late(warehouse, tmp_path / "a", pruned=pruned)
     found = restate(chosen(tmp_path / "a"), warehouse, report=rig.events.append)
     assert (found.differing, found.failed) == ([], [])
@@ -89,7 +89,7 @@ def test_agents_archive_without_its_first_runs(
 def test_another_user_of_a_customer_is_answered_alike(
     warehouse: Engine, tmp_path: Path, target: Callable[..., Engine]
 ) -> None:
-    """An archive begun when a customer had got a user of a lower id: through whom the run listed does not matter."""
+    """The archive begins when a customer has a user of a lower id: the user that listed does not matter."""
     plans = [CustomerPlan(numbers=60, users=2), CustomerPlan(numbers=60)]
     rig = Rig(World(seed=5, customers=plans), warehouse)
     days(rig, 1)
@@ -106,7 +106,7 @@ def test_another_user_of_a_customer_is_answered_alike(
 def test_account_that_cannot_be_replayed_is_named_and_not_compared(
     warehouse: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A sync that fails in the replay leaves a hole: its account is left out, the other is compared."""
+    """A sync that fails in the replay leaves a gap: its account is left out, the other is compared."""
     rig = archived(warehouse, tmp_path / "a", customers=2)
     days(rig, 3)
     (first, second), real = rig.world.customer_ids, viewer.Users.in_turn
@@ -127,7 +127,7 @@ def test_account_that_cannot_be_replayed_is_named_and_not_compared(
 def test_customer_that_left_does_not_stop_a_replay(
     warehouse: Engine, tmp_path: Path, target: Callable[..., Engine]
 ) -> None:
-    """The run that put it on record is replayed for the others."""
+    """The run that recorded it as unreachable is replayed for the others."""
     rig = archived(warehouse, tmp_path / "a", customers=3)
     days(rig, 2)
     rig.world.remove_customer(rig.world.customer_ids[0])
@@ -139,7 +139,7 @@ def test_customer_that_left_does_not_stop_a_replay(
 
 
 def _first_number(rig: Rig) -> tuple[int, int]:
-    """A number with versions that differ by their content, and its account."""
+    """A number with versions of different content, and its account."""
     account = rig.world.customer_ids[0]
     return account, rig.world.numbers(account)[0]
 
@@ -148,7 +148,7 @@ def _first_number(rig: Rig) -> tuple[int, int]:
 def test_erased_number_is_told_as_erased_and_is_no_difference(
     warehouse: Engine, tmp_path: Path, also_archive: bool
 ) -> None:
-    """Versions that differ by nothing but what was erased count apart, also where erased neighbours became one."""
+    """Versions that differ by erased content only are counted separately, also where erased neighbours were merged."""
     rig = archived(warehouse, tmp_path / "a", customers=2)
     account, number = _first_number(rig)
     for day in range(4):
@@ -165,7 +165,7 @@ def test_erased_number_is_told_as_erased_and_is_no_difference(
 
 
 def test_edit_of_an_erased_number_is_a_difference(warehouse: Engine, tmp_path: Path) -> None:
-    """What differs beyond the erasure counts: its status, and content that was put where nothing may stand."""
+    """A difference beyond the erasure counts: its status, and content in an erased column."""
     rig = archived(warehouse, tmp_path / "a")
     days(rig, 2)
     account, number = _first_number(rig)

@@ -1,4 +1,4 @@
-"""What docs/archive.md says of spelling, fields, order: product and page are the same, and anything else is found."""
+"""Spelling, fields and order of docs/archive.md: program and page agree, and any other form is found."""
 
 from __future__ import annotations
 
@@ -40,20 +40,20 @@ def _checked(folder: Path) -> Checked:
 
 
 def _sealed(forged: Forged, texts: list[bytes]) -> None:
-    """A manifest of these lines, under a seal that agrees."""
+    """Write a manifest of these lines with a valid seal."""
     text = b"".join(line + b"\n" for line in texts)
     seal = {"kind": "seal", "lines": len(texts), "sha256": sha256(text)}
     forged.manifest(RUN.run_id).write_bytes(text + spelled(seal) + b"\n")
 
 
 def _lines(folder: Path) -> list[bytes]:
-    """The lines of the run without its seal, and one that publishes."""
+    """The lines of the run without its seal, and a publication."""
     return [*Forged(folder).manifest(RUN.run_id).read_bytes().splitlines()[:-1], spelled(PUBLISHES)]
 
 
 @pytest.mark.fault("E02")
 def test_lines_as_the_page_has_them_are_whole(tmp_path: Path) -> None:
-    """White space and the order of members are free, and so are fields that have their default."""
+    """White space and the order of members are free, and so are fields with their default."""
     recorded(tmp_path, [(ANSWER, {})])
     told = [
         line.replace(b'":', b'" : ').replace(b'"kind" : ', b'"error" : null, "kind" : ') for line in _lines(tmp_path)
@@ -90,7 +90,7 @@ LINES: dict[str, tuple[bytes, bytes]] = {
 @pytest.mark.parametrize(("old", "new"), LINES.values(), ids=LINES)
 @pytest.mark.fault("E02")
 def test_line_that_is_spelled_in_another_way_is_found(tmp_path: Path, old: bytes, new: bytes) -> None:
-    """Each is a problem that names the line, under a seal that agrees."""
+    """Each other spelling is a problem that names the line, under a valid seal."""
     recorded(tmp_path, [(ANSWER, {})])
     told = _lines(tmp_path)
     at = max(i for i, line in enumerate(told) if old in line)
@@ -99,7 +99,7 @@ def test_line_that_is_spelled_in_another_way_is_found(tmp_path: Path, old: bytes
 
 
 def _erased(folder: Path) -> dict[str, Any]:
-    """The record of an erasure of two answers."""
+    """The record of an erasure from two answers."""
     recorded(folder, [(ANSWER, {}), (ANSWER.replace(b"more", b"and"), {})])
     erase_number(folder, ACCOUNT, 7, now=BEGAN + timedelta(days=2))
     found: dict[str, Any] = msgspec.json.decode((folder / "erasures" / "1.json").read_bytes())["record"]
@@ -125,7 +125,7 @@ def _unknown(record: dict[str, Any]) -> None:
 @pytest.mark.parametrize("change", [_twice, _places_twice, _offset, _unknown])
 @pytest.mark.fault("E02")
 def test_record_of_an_erasure_has_one_form(tmp_path: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    """A response or a place that comes twice, another spelling, another field: the file is named."""
+    """A response or a place that occurs twice, another spelling, another field: the file is named."""
     record = _erased(tmp_path)
     assert check_archive(tmp_path).problems == []
     change(record)
@@ -135,7 +135,7 @@ def test_record_of_an_erasure_has_one_form(tmp_path: Path, change: Callable[[dic
 
 @pytest.mark.fault("E02")
 def test_file_of_an_erasure_holds_nothing_else(tmp_path: Path) -> None:
-    """A name twice, or white space, around a record whose digest agrees."""
+    """A duplicate name or white space around a record with a valid digest is found."""
     _erased(tmp_path)
     path = tmp_path / "erasures" / "1.json"
     content = path.read_bytes()
@@ -146,7 +146,7 @@ def test_file_of_an_erasure_holds_nothing_else(tmp_path: Path) -> None:
 
 @pytest.mark.fault("E02")
 def test_erasure_that_a_later_run_does_not_know_is_told(tmp_path: Path) -> None:
-    """Its file was put there after that run: a note, for a clock may have been wrong."""
+    """The file was added after that run: a note, because a clock may have been wrong."""
     _erased(tmp_path)
     path = tmp_path / "erasures" / "1.json"
     content = path.read_bytes()
@@ -162,7 +162,7 @@ def test_erasure_that_a_later_run_does_not_know_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.fault("E02")
 def test_response_of_two_pruned_runs_is_excused_by_the_last(tmp_path: Path) -> None:
-    """Pruned one after the other: the archive stays whole, and the tombstone of the second lists the response."""
+    """Pruned one after the other: the archive stays sound, and the tombstone of the second lists the response."""
     for days in (0, 2, 4):
         recorded(tmp_path, [(b"<html>the same</html>", {}), (ANSWER.replace(b"more", b"%d" % days), {})], later(days))
     for days in (1, 3):
@@ -173,7 +173,7 @@ def test_response_of_two_pruned_runs_is_excused_by_the_last(tmp_path: Path) -> N
 
 @pytest.mark.fault("E02")
 def test_object_of_no_run_is_checked(tmp_path: Path) -> None:
-    """Whole, it is noted; with other bytes, it is a problem, also where a tombstone says that it is gone."""
+    """An intact object is noted; one with other bytes is a problem."""
     recorded(tmp_path, [(ANSWER, {})])
     path = Forged(tmp_path).object(Forged(tmp_path).put(b"orphan"))
     assert any("belong to no run" in note for note in check_archive(tmp_path).notes)
@@ -184,14 +184,14 @@ def test_object_of_no_run_is_checked(tmp_path: Path) -> None:
 @pytest.mark.parametrize("data", ["[{},]", "[{},,{}]", "[,]", "[,{}]", '[{"id":7,}', '[{"id":7}}'])
 @pytest.mark.fault("E03")
 def test_empty_elements_are_recorded_without_records(tmp_path: Path, data: str) -> None:
-    """An answer with a comma too many, or without its end, is kept and has no digest of pieces."""
+    """An answer with a superfluous comma, or without its end, is kept without a digest of its pieces."""
     recorded(tmp_path, [(ANSWER[: ANSWER.index(b"[")] + data.encode() + b"}}", {})])
     (line,) = (i for i in Forged(tmp_path).lines(RUN.run_id) if i["kind"] == "response")
     assert "records" not in line
 
 
 def test_folder_without_its_first_file_is_no_archive(tmp_path: Path) -> None:
-    """A usage error, as for any other folder."""
+    """The folder is refused with a usage error, like any other folder."""
     recorded(tmp_path, [(ANSWER, {})])
     (tmp_path / "vnsync-archive.json").unlink()
     (error,) = _checked(tmp_path).problems
@@ -232,12 +232,12 @@ def _of_struct(kind: type[msgspec.Struct]) -> list[tuple[str, bool]]:
 
 
 def test_page_has_every_field_of_every_line() -> None:
-    """The same names in the same order, and the same ones may be left out."""
+    """Page and program have the same names in the same order, and the same optional ones."""
     assert _of_page() == {str(tag): _of_struct(kind) for tag, kind in STRUCTS.items()}
 
 
 def test_page_has_every_field_of_the_small_files() -> None:
-    """Of an erasure, of its responses, and of a tombstone."""
+    """The page names every field of an erasure, of its responses, and of a tombstone."""
     text = PAGE.read_text()
     for kind in (erasures.Erasure, erasures.Replaced):
         for name, _ in _of_struct(kind):
