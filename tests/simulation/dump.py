@@ -149,7 +149,7 @@ _QUARANTINE = (
 
 
 class Reader:
-    """Reader of the file, on a connection of its own that stays open during a seed."""
+    """Reader of the file, on its own connection that stays open during a seed."""
 
     def __init__(self, path: str) -> None:
         self._connection = sqlite3.connect(path, isolation_level=None)

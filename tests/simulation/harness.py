@@ -1,4 +1,4 @@
-"""Harness of a seed: it runs processes one inside the other, and judges after every commit."""
+"""Harness of a seed: it runs processes, also one during another, and checks the warehouse after every commit."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ class Harness:
             self._require(["a process of another installation wrote to the warehouse"])
 
     def _meanwhile(self, process: Process, action: str) -> None:
-        """Run another process from start to end while this one stands still."""
+        """Run another process from start to end while this one is suspended."""
         if process.depth:
             return
         options = self._options(frozenset())

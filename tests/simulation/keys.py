@@ -30,7 +30,7 @@ KEYS = (FIRST, SECOND)
 
 @dataclass(frozen=True)
 class Viewer:
-    """A key and, under an agent, a customer's user: each has rights of its own."""
+    """A key and, under an agent, a customer's user: each pair has its own rights."""
 
     key: Key
     user: int | None

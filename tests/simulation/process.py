@@ -125,7 +125,7 @@ class Process:
         except Crash:
             self._leave_locks()
             return Outcome(crashed=True)
-        except Exception as error:  # noqa: BLE001 - a bug of the program is what is looked for
+        except Exception as error:  # noqa: BLE001 - a bug of the program, to be reported
             return Outcome(bug=error)
 
     def _leave_locks(self) -> None:

@@ -97,7 +97,7 @@ class AccountLog:
     filter_refused: bool = False
 
     def take(self, viewer: Viewer | None, heard: Heard) -> None:
-        """Add an answer of the listing. Another viewer begins the log anew, because the previous one was refused."""
+        """Add an answer of the listing. Another viewer starts a new log, because the previous one was refused."""
         if heard.limit == COUNTING:
             return
         if viewer != self.viewer:

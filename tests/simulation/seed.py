@@ -1,4 +1,4 @@
-"""Seed: a world, its faults, a phase with all events (safety), and a phase in which all must come right (liveness)."""
+"""Seed: a world, its faults, a phase with all events (safety), and a phase that must repair everything (liveness)."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class _Play(Harness):
             self._require(["lock files are left behind"])
 
     def _not_excused(self, process: Process, before: Dump) -> Iterable[str]:
-        """The only reasons for which a clean run may end with another code than 0: a mass close, or another viewer."""
+        """The only reasons for another exit code than 0 of a clean run: a mass close, or another viewer."""
         for sync in self._dump.syncs.values():
             whole = sync.status == "succeeded" and not sync.suspects
             viewer = (sync.listed_by_user_id, sync.listed_by_credential)

@@ -27,7 +27,7 @@ def _imported(name: str) -> set[str]:
 
 @pytest.mark.parametrize("name", INDEPENDENT)
 def test_judge_imports_nothing_of_the_program(name: str) -> None:
-    """It imports `etl` neither directly nor through another module."""
+    """The module imports `etl` neither directly nor through another module."""
     imported = _imported(name)
     assert not {module for module in imported if module.split(".")[0] == "etl"}
     assert {m.split(".")[2] for m in imported if m.startswith("tests.simulation.")} <= set(INDEPENDENT)

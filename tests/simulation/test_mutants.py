@@ -37,13 +37,13 @@ def test_mutant_is_found_by_its_test(name: str) -> None:
 
 
 def test_options_of_the_environment_are_not_those_of_the_inner_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever has options of pytest in the environment gets the same verdict: these would run nothing, and say less."""
+    """Pytest options in the environment do not change the verdict, although these would run nothing and print less."""
     monkeypatch.setenv("PYTEST_ADDOPTS", "-qq --collect-only --color=yes")
     done = _with_bug("last_copy_wins")
     assert (done.code, " failed" in done.said) == (1, True), done.said[-500:]
 
 
 def _with_bug(name: str) -> Ran:
-    """How the test that the mutant names ends for a program with this bug."""
+    """Run the test that the mutant names on a program with this bug. Returns its end."""
     chosen = ["-p", "tests.simulation.planted", "-k", "not postgresql", str(MUTANTS[name].test)]
     return run_pytest(*chosen, PLANT=name)

@@ -20,7 +20,7 @@ ABSENT = frozenset(("left", "no_user"))
 MAY_CAUSE: dict[int, frozenset[str]] = {
     2: frozenset((*ROSTER, "forbidden", "userless", "customers_refused")),
     65: CONFUSED | {"forbidden", "userless"},
-    69: NETWORK | {"internal_error", "error_without_data", "zombie"},  # it stood still in a request until the deadline
+    69: NETWORK | {"internal_error", "error_without_data", "zombie"},  # suspended in a request until the deadline
     70: frozenset({"stranger"}),
     74: frozenset({"disk_full", "lost_commit", "commit_failed"}),
     75: frozenset(
@@ -66,7 +66,7 @@ def of_ending(
 
 
 def _untold(dump: Dump, rows: dict[int, Any], faults: Collection[str]) -> Iterator[str]:
-    """Accounts that cannot be listed and that the run which found it does not report."""
+    """Unreachable accounts that the run which found them does not report."""
     for sync in rows.values():
         if sync.status == "unreachable" and not _is_told(dump, sync) and not OTHER_RUNS & set(faults):
             yield f"exit code 0, and account {sync.account_id} is {sync.unreachable}, which no run reported"
@@ -85,7 +85,7 @@ def _whole(sync: Any) -> bool:
 
 
 def _unreachable(dump: Dump) -> set[int]:
-    """Accounts in a state that only the first run which finds it reports."""
+    """Unreachable accounts: only the first run that finds the state reports it."""
     last = {sync.account_id: sync.status for _, sync in sorted(dump.syncs.items())}
     return {account_id for account_id, status in last.items() if status == "unreachable"}
 

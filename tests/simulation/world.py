@@ -56,7 +56,7 @@ class World:
     # -- the passing of time
 
     def stir(self) -> None:
-        """Make a random change, or none; called before and after every request."""
+        """Make random changes, or none; called before and after every request."""
         while not self.frozen and self.rng.random() < self.restlessness:
             customer = self.rng.choice(list(self.customers.values()))
             self.rng.choice(_EVENTS)(self, customer)

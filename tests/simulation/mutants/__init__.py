@@ -1,6 +1,6 @@
 """Mutants: bugs that are planted into the program on purpose. The simulation must find each of them.
 
-Only here is patching right. A mutant is a wrong version of one function, with a sentence about the bug that it stands
+Patching is allowed only here. A mutant is a wrong version of one function, with a sentence about the bug that it stands
 for. A mutant that survives `SEEDS` seeds fails the check.
 """
 

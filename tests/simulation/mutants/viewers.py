@@ -1,4 +1,4 @@
-"""Bugs that mistake rights for facts: viewers, users, rosters and states."""
+"""Bugs with rights: viewers, users, rosters and states."""
 
 from __future__ import annotations
 
