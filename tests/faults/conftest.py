@@ -1,4 +1,4 @@
-"""Warehouses beyond the one that `tests/conftest.py` gives to each test."""
+"""Warehouses in addition to the one that `tests/conftest.py` gives to each test."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from etl.store.engine import open_warehouse
 
 @pytest.fixture
 def new_warehouse(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Engine]:
-    """Makes migrated warehouses on this database, as many as asked for."""
+    """Makes any number of migrated warehouses on this database."""
     numbers = itertools.count()
 
     def make() -> Engine:

@@ -1,4 +1,4 @@
-"""A17: an answer that breaks the contract once is asked for again; the second one is believed."""
+"""A17: an answer that breaks the contract is requested again once; the second answer is accepted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BROKEN = ("neither", "both", "result_null", "data_null", "data_object", "data_te
 @pytest.mark.parametrize("shape", BROKEN)
 @pytest.mark.fault("A17")
 def test_one_broken_answer_is_asked_again(warehouse: Engine, shape: str) -> None:
-    """A single broken answer costs one request more; the run ends well and equals the world."""
+    """A single broken answer costs one more request; the run succeeds and equals the world."""
     rig = synced(warehouse, 12)
     rig.api.faults.add(reshape(**SHAPES[shape]), times=1)
     result = rig.sync()
@@ -27,7 +27,7 @@ def test_one_broken_answer_is_asked_again(warehouse: Engine, shape: str) -> None
 @pytest.mark.parametrize("shape", BROKEN)
 @pytest.mark.fault("A17")
 def test_two_broken_answers_are_the_sources_word(warehouse: Engine, shape: str) -> None:
-    """The second broken answer in a row ends the account with 65 after two requests, not after all retries."""
+    """The second broken answer in a row ends the account with 65 after two requests, without further retries."""
     rig = synced(warehouse, 12)
     rig.api.faults.add(reshape(**SHAPES[shape]), times=None)
     before = len(rig.api.requests)
@@ -40,7 +40,7 @@ def test_two_broken_answers_are_the_sources_word(warehouse: Engine, shape: str) 
 @pytest.mark.parametrize("shape", ["data_null", "data_object", "data_text"])
 @pytest.mark.fault("A17")
 def test_a_broken_answer_that_names_the_last_point_is_not_asked_again(warehouse: Engine, shape: str) -> None:
-    """Its limits count although its rows cannot be used: 75 until the day's points are back, and no request more."""
+    """The limits of the unusable answer count: exit 75 until the day's points are renewed, without a retry."""
     rig = synced(warehouse, 12)
     limits = {"day_limit": 100, "day_remaining": 0, "day_reset": 3600}
     broken = {"data": SHAPES[shape]["result"]["data"], "metadata": {"total_items": 0, "limits": limits}}

@@ -1,4 +1,4 @@
-"""A08, A13, A15, A16: what may close, and what a failing proof or a mass of links leaves open."""
+"""A08, A13, A15, A16: which numbers and links may close, and which stay open after a failed proof or a mass close."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _asked(params: Record) -> list[int]:
 
 
 def _account(sees: list[Record], refusal: Refused, longest: int) -> Vendor:
-    """A customer's own account whose source takes so many ids in one filter."""
+    """A customer's own account whose source accepts up to `longest` ids in one filter."""
 
     def listing(params: Record) -> list[Record]:
         if len(_asked(params)) > longest:
@@ -36,7 +36,7 @@ def _account(sees: list[Record], refusal: Refused, longest: int) -> Vendor:
 @pytest.mark.parametrize("longest", [1000, 40])
 @pytest.mark.fault("A08")
 def test_the_list_of_ids_is_asked_for_in_parts(warehouse: Engine, longest: int) -> None:
-    """`in` takes a thousand ids, or forty, and 1 500 of 6 000 are gone: all closed, in parts as long as it takes."""
+    """`in` accepts a thousand ids, or forty, and 1 500 of 6 000 are gone: all closed, in parts of accepted length."""
     sees = numbers(range(1, 6001))
     vendor, mine = _account(sees, TOO_LONG, longest), Warehouse(warehouse)
     mine.sync(vendor)
@@ -57,7 +57,7 @@ def test_the_list_of_ids_is_asked_for_in_parts(warehouse: Engine, longest: int) 
 )
 @pytest.mark.fault("A08")
 def test_a_refused_proof_publishes_the_rest(warehouse: Engine, refusal: Refused) -> None:
-    """No list of ids is taken at all: what was listed is published, the missing stay open as suspects, exit 3."""
+    """No list of ids is accepted: the listed numbers are published, the missing ones stay open as suspects, exit 3."""
     sees = numbers(range(1, 31))
     vendor, mine = _account(sees, refusal, 0), Warehouse(warehouse)
     mine.sync(vendor)
@@ -79,7 +79,7 @@ def test_a_refused_proof_publishes_the_rest(warehouse: Engine, refusal: Refused)
 @pytest.mark.parametrize(("before", "cap"), [(3000, 1000), (300, 100), (30, 10)])
 @pytest.mark.fault("A13")
 def test_a_source_that_cuts_its_answers_closes_nothing(warehouse: Engine, before: int, cap: int) -> None:
-    """Every answer is cut to N rows, and `total_items` counts what was sent: every living number stays open."""
+    """Every answer is cut to N rows, and `total_items` counts the sent ones: every existing number stays open."""
     vendor, mine = own_account(lambda _: numbers(range(1, before + 1))), Warehouse(warehouse)
     mine.sync(vendor)
 
@@ -97,7 +97,7 @@ def test_a_source_that_cuts_its_answers_closes_nothing(warehouse: Engine, before
 
 @pytest.mark.fault("A15")
 def test_as_many_stay_suspect_as_the_listing_owes(warehouse: Engine) -> None:
-    """The listing announces one more than it gives: of two that are gone, one is closed and one stays suspect."""
+    """The listing announces one more number than it sends: of two missing ones, one is closed and one is a suspect."""
     sees = numbers(range(1, 11))
     vendor, mine = own_account(lambda _: sees), Warehouse(warehouse)
     mine.sync(vendor)
@@ -110,7 +110,7 @@ def test_as_many_stay_suspect_as_the_listing_owes(warehouse: Engine) -> None:
 
 @pytest.mark.fault("A15")
 def test_a_record_without_an_id_may_be_a_missing_number(warehouse: Engine) -> None:
-    """One record's id cannot be read, and one number is missing: it stays open, for it may be that record."""
+    """One record's id is unreadable, and one number is missing: it stays open, because the record may be its own."""
     sees = numbers(range(1, 11))
     vendor, mine = own_account(lambda _: sees), Warehouse(warehouse)
     mine.sync(vendor)
@@ -142,7 +142,7 @@ KINDS: dict[str, tuple[Record, Record]] = {
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.fault("A16")
 def test_a_mass_of_links_is_held(warehouse: Engine, kind: str) -> None:
-    """All numbers come without their links: held, nothing published; approved, the links close."""
+    """All numbers come without their links: held, nothing published; with the approval the links close."""
     linked, bare = KINDS[kind]
     sees = _linked(75, **linked)
     vendor, mine = own_account(lambda _: sees), Warehouse(warehouse)
@@ -158,7 +158,7 @@ def test_a_mass_of_links_is_held(warehouse: Engine, kind: str) -> None:
 
 @pytest.mark.fault("A16")
 def test_changed_links_are_not_removed_ones(warehouse: Engine) -> None:
-    """A rule is switched off for all numbers, a block no longer tracks: versions end, and no link is gone."""
+    """A rule is switched off for all numbers, a block stops tracking: versions end, no link counts as removed."""
     sees = _linked(75, campaigns=[CAMPAIGN], scenarios=[RULE])
     vendor, mine = own_account(lambda _: sees), Warehouse(warehouse)
     mine.sync(vendor)
@@ -170,7 +170,7 @@ def test_changed_links_are_not_removed_ones(warehouse: Engine) -> None:
 
 @pytest.mark.fault("A16")
 def test_rules_told_for_the_first_time_remove_no_link(warehouse: Engine) -> None:
-    """A newer edition says under which rule each scenario holds its number: all link rows change, no link is lost."""
+    """A newer edition reports the rule of each scenario link: all link rows change, and no link counts as removed."""
     sees = _linked(75, scenarios=[{k: v for k, v in RULE.items() if k != "call_processing_rule_id"}])
     vendor, mine = own_account(lambda _: sees), Warehouse(warehouse)
     mine.sync(vendor)
@@ -181,7 +181,7 @@ def test_rules_told_for_the_first_time_remove_no_link(warehouse: Engine) -> None
 
 @pytest.mark.fault("A16")
 def test_twenty_links_and_half_of_them_close_unasked(warehouse: Engine) -> None:
-    """Up to the share, and up to twenty whatever the share; links of numbers that are gone are not counted."""
+    """Links up to the share, and up to twenty for any share, close unasked; links of removed numbers do not count."""
     sees = _linked(40, campaigns=[CAMPAIGN])
     vendor, mine = own_account(lambda _: sees), Warehouse(warehouse)
     mine.sync(vendor)
@@ -194,7 +194,7 @@ def test_twenty_links_and_half_of_them_close_unasked(warehouse: Engine) -> None:
 @pytest.mark.parametrize(("before", "stays", "held"), [(15, 0, True), (10, 2, True), (10, 3, False), (9, 0, False)])
 @pytest.mark.fault("A16")
 def test_an_exchange_of_nearly_all_numbers_is_held(warehouse: Engine, before: int, stays: int, held: bool) -> None:
-    """Ten numbers and more, at least 80 % of them replaced by others at once: held; fewer: published."""
+    """An exchange of at least 80 % of ten numbers or more is held; below that it is published."""
     sees = numbers(range(1, before + 1))
     vendor, mine = own_account(lambda _: sees), Warehouse(warehouse)
     mine.sync(vendor)

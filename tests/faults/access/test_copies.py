@@ -1,4 +1,4 @@
-"""Rows A11: two copies of a record, or of a row that numbers share, of which one says more."""
+"""A11: two copies of a record, or of a shared row, of which one has more information."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ SAYS_MORE: dict[str, tuple[bytes, bytes]] = {
 @pytest.mark.parametrize("name", SAYS_MORE)
 @pytest.mark.fault("A11")
 def test_of_two_records_of_one_number_the_one_that_says_more_is_taken(name: str) -> None:
-    """In either order; that they differ is counted once."""
+    """The copy with more information wins in either order, and the contradiction is counted once."""
     more, less = SAYS_MORE[name]
     for copies in itertools.permutations((more, less)):
         page = _page(*copies)
@@ -62,7 +62,7 @@ def test_of_two_records_of_one_number_the_one_that_says_more_is_taken(name: str)
 
 @pytest.mark.fault("A11")
 def test_two_values_are_decided_in_any_order_alike() -> None:
-    """Of copies that say as much the same one is taken, and so it is of three."""
+    """Of copies with equal information the same one is taken in any order, also of three."""
     copies = [_record(comment="b"), _record(comment="a"), _record(comment=None)]
     taken = {bytes(_page(*order).records[1]) for order in itertools.permutations(copies)}
     assert taken == {_record(comment="a")}
@@ -70,7 +70,7 @@ def test_two_values_are_decided_in_any_order_alike() -> None:
 
 @pytest.mark.fault("A11")
 def test_copies_of_one_content_are_no_contradiction() -> None:
-    """Keys and elements in another order, and a number with more zeros, say the same; the taken bytes do not flap."""
+    """Another order of keys and elements, and more zeros, are the same content; the taken bytes are always the same."""
     one = b'{"id": 1, "rate": 1.5, "tags": [1, 2]}'
     other = b'{"tags": [2, 1], "rate": 1.50, "id": 1}'
     pages = [_page(*order) for order in itertools.permutations((one, other))]
@@ -80,7 +80,7 @@ def test_copies_of_one_content_are_no_contradiction() -> None:
 
 @pytest.mark.fault("A11")
 def test_digits_beyond_a_double_are_a_contradiction() -> None:
-    """Two decimals that one double stands for are two values."""
+    """Two decimals that one double represents are two values."""
     copies = [b'{"id": 1, "rate": 0.1234567890123456789}', b'{"id": 1, "rate": 0.1234567890123456788}']
     pages = [_page(*order) for order in itertools.permutations(copies)]
     assert [p.conflicts for p in pages] == [1, 1]
@@ -100,7 +100,7 @@ def _named(name: str | None, site: int | None, domain: str | None) -> tuple[Camp
 
 @pytest.mark.fault("A11")
 def test_of_two_copies_of_a_shared_row_null_loses_against_a_value() -> None:
-    """For each shared table, in any order of the numbers; the contradictions are counted as ever."""
+    """For each shared table, in any order of the numbers; the contradictions are counted as usual."""
     told = [_named(None, 20, "s"), _named("spring", 20, None), _named("spring", None, None)]
     numbers = [_number(n, *copy) for n, copy in enumerate(told)]
     for order in itertools.permutations(numbers):
@@ -124,7 +124,7 @@ def case(warehouse: Engine) -> DataCase:
 
 @pytest.mark.fault("A11")
 def test_a_record_that_comes_twice_is_stored_as_the_copy_that_says_more(case: DataCase) -> None:
-    """In whole runs: a second copy with nulls in place of values makes no version, and is counted each day."""
+    """In whole runs: a second copy with nulls makes no version, and is counted each day."""
     nothing: dict[str, object] = {"virtual_phone_number": None, "comment": None, "campaigns": []}
     case.rig.api.faults.add(faults.Duplicate(nothing), times=None)
     for _ in range(2):
@@ -136,7 +136,7 @@ def test_a_record_that_comes_twice_is_stored_as_the_copy_that_says_more(case: Da
 @pytest.mark.parametrize("shortcuts", [True, False])
 @pytest.mark.fault("A11")
 def test_a_name_that_some_records_leave_null_stays_known(case: DataCase, shortcuts: bool) -> None:
-    """One number of a campaign begins to send its name as null: the name stays, with records skipped and without."""
+    """One number of a campaign begins to send its name as null: the name stays, with and without shortcuts."""
     records = case.records.values()
     held = [r for r in records if len(r["campaigns"]) == 1]
     name = held[0]["campaigns"][0]["campaign_name"]
@@ -154,7 +154,7 @@ def test_a_name_that_some_records_leave_null_stays_known(case: DataCase, shortcu
 @pytest.mark.parametrize("shortcuts", [True, False])
 @pytest.mark.fault("A11")
 def test_a_name_that_some_records_begin_to_tell_is_taken(case: DataCase, shortcuts: bool) -> None:
-    """All numbers leave a scenario nameless; then one tells its name: it is taken beside records that are skipped."""
+    """All numbers leave a scenario nameless, then one sends its name: it is taken, with and without shortcuts."""
     nameless = {"scenario_id": 9000, "scenario_name": None, "call_processing_rule_id": 1, "is_active": True}
     for number_id in case.numbers:
         case.send(number_id, scenarios=[nameless])

@@ -1,4 +1,4 @@
-"""Rows A12: decimals in fields that the documentation does not name, kept digit for digit."""
+"""A12: decimals in undocumented fields are kept digit for digit."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_decimal_is_written_as_jsonb_prints_it(sent: str) -> None:
 @pytest.mark.parametrize("sent", REFUSED)
 @pytest.mark.fault("A12")
 def test_a_number_of_too_many_digits_is_refused_before_they_are_written(sent: str) -> None:
-    """Seven characters do not become a million."""
+    """A number of seven characters is not expanded to a million digits."""
     with pytest.raises(ValueError, match="too many digits"):
         decimal(sent)
     assert json_text(sent) == sent
@@ -66,7 +66,7 @@ def test_a_number_of_too_many_digits_is_refused_before_they_are_written(sent: st
 
 @pytest.mark.fault("A12")
 def test_equal_numbers_compare_as_one_value() -> None:
-    """However many zeros are written, and in whichever order the names come."""
+    """Numbers are equal for any count of zeros, and objects for any order of names."""
     assert comparable('{"b": [1.10, 100], "a": 0.0}') == comparable('{"a": -0, "b": [1.1, 1e2]}')
     assert comparable('{"a": 1.1}') != comparable('{"a": 1.11}')
     assert comparable('{"a": "1.10"}') != comparable('{"a": "1.1"}')
@@ -99,7 +99,7 @@ def _stored(case: DataCase, number_id: int) -> list[str]:
 
 @pytest.mark.fault("A12")
 def test_every_digit_is_stored(case: DataCase) -> None:
-    """As sent, and a further run of the same answer makes no version of it."""
+    """As sent, and another run with the same answer makes no version."""
     for some in (dict(list(EXACT.items())[:10]), dict(list(EXACT.items())[10:])):
         sent = dict(zip(case.numbers, some, strict=False))
         for number_id, number in sent.items():
@@ -113,7 +113,7 @@ def test_every_digit_is_stored(case: DataCase) -> None:
 
 @pytest.mark.fault("A12")
 def test_every_table_with_unknown_fields_keeps_the_digits(case: DataCase) -> None:
-    """Numbers, campaigns and scenario links alike."""
+    """Numbers, campaigns and scenario links keep every digit of unknown fields."""
     _send(case, case.numbers[0], "0.1234567890123456789")
     case.ends(0)
     assert _stored(case, case.numbers[0]) == [
@@ -125,7 +125,7 @@ def test_every_table_with_unknown_fields_keeps_the_digits(case: DataCase) -> Non
 
 @pytest.mark.fault("A12")
 def test_a_number_with_more_zeros_makes_no_version(case: DataCase) -> None:
-    """1.1 and 1.10 are one number on both databases: a version keeps the digits with which it began."""
+    """1.1 and 1.10 are one number on both databases: a version keeps its first digits."""
     number_id = case.numbers[0]
     _send(case, number_id, "1.10")
     case.ends(0)
@@ -140,7 +140,7 @@ def test_a_number_with_more_zeros_makes_no_version(case: DataCase) -> None:
 
 @pytest.mark.fault("A12")
 def test_digits_behind_a_double_make_a_version(case: DataCase) -> None:
-    """What differs in the nineteenth digit differs."""
+    """Decimals that differ in the nineteenth digit make a new version."""
     _send(case, case.numbers[0], "0.1234567890123456788")
     case.ends(0)
     _send(case, case.numbers[0], "0.1234567890123456789")
@@ -150,7 +150,7 @@ def test_digits_behind_a_double_make_a_version(case: DataCase) -> None:
 @pytest.mark.parametrize("sent", REFUSED)
 @pytest.mark.fault("A12")
 def test_a_record_with_a_number_of_too_many_digits_is_quarantined(case: DataCase, sent: str) -> None:
-    """It is on file as it was sent, its number stays as it was, and nothing grows."""
+    """The record is quarantined as sent, and its number does not change."""
     number_id = case.numbers[0]
     before = case.image()
     raw = case.send(number_id, price="HERE").replace(b'"HERE"', sent.encode())
@@ -171,7 +171,7 @@ def _heads(engine: Engine) -> list[Any]:
 def test_both_databases_come_to_the_same_heads(
     sqlite_warehouse: Engine, new_postgresql: Any, postgresql_template: str
 ) -> None:
-    """With the same decisions about versions, day after day."""
+    """Both make the same decisions about versions, day after day."""
     cases = [DataCase(sqlite_warehouse), DataCase(open_warehouse(new_postgresql(postgresql_template)))]
     for sent in ("1.1", "1.10", "0.1234567890123456789", "1e2", "100", "100.0", "-0.0", "0"):
         for case in cases:
@@ -184,7 +184,7 @@ def test_both_databases_come_to_the_same_heads(
 
 @pytest.mark.fault("A12")
 def test_a_replay_comes_to_the_same_heads(warehouse: Engine, other_warehouse: Engine, tmp_path: Path) -> None:
-    """The archive holds the bytes, and they are read alike."""
+    """A replay reads the archived bytes in the same way, so it gives the same heads."""
     case = DataCase(warehouse, archive=tmp_path / "archive")
     for sent in ("1.10", "1.100", "0.1234567890123456789"):
         _send(case, case.numbers[0], sent)
@@ -195,7 +195,7 @@ def test_a_replay_comes_to_the_same_heads(warehouse: Engine, other_warehouse: En
 
 @pytest.mark.fault("A12")
 def test_history_and_snapshots_tell_every_digit(case: DataCase, tmp_path: Path) -> None:
-    """As JSON numbers: in the text of history, in NDJSON and in Parquet's text."""
+    """As JSON numbers in the text of history and in NDJSON, and in Parquet's text."""
     number_id = case.numbers[0]
     _send(case, number_id, "0.1234567890123456789")
     case.ends(0)

@@ -1,4 +1,4 @@
-"""Rows A07: an element of a number that cannot be used. It alone is refused, and nothing is closed for its sake."""
+"""A07: an unusable element of a number is refused alone, and nothing is closed because of it."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ UNUSABLE: dict[str, tuple[str, Any, str]] = {
 @pytest.mark.parametrize("name", UNUSABLE)
 @pytest.mark.fault("A07")
 def test_an_element_that_cannot_be_used_is_quarantined_alone(account: Account, name: str) -> None:
-    """The number's row takes the new comment, the element is on file under its path and number, and exit 3 tells it."""
+    """The number gets its new comment, the element is quarantined with path and number, and the run ends with 3."""
     array, elements, path = UNUSABLE[name]
     sent = account.send(**{array: elements, "comment": "changed"})
     result = account.rig.sync()
@@ -138,7 +138,7 @@ def test_an_element_that_cannot_be_used_is_quarantined_alone(account: Account, n
 
 @pytest.mark.fault("A07")
 def test_a_record_is_kept_once_however_many_elements_are_refused(account: Account) -> None:
-    """The row of the first has the whole record, in which every path is found; the others have the element."""
+    """The first row has the whole record, to which every path applies; the others have only the element."""
     sent = account.send(scenarios=[NULL_SCENARIO, scenario(8), 5], campaigns=[campaign(1, NULL_BLOCK)])
     result = account.rig.sync()
     found = [(path, record) for _, path, _, record in account.quarantined(result.run_id)]
@@ -151,7 +151,7 @@ def test_a_record_is_kept_once_however_many_elements_are_refused(account: Accoun
 
 @pytest.mark.fault("A07")
 def test_an_element_with_a_field_that_comes_twice_is_quarantined_alone(account: Account) -> None:
-    """Which of the two values is meant nobody knows; the rest of the record is known."""
+    """The intended one of the two values is unknown, so the element is refused; the rest of the record is used."""
     sent = account.send(scenarios=["HERE"], comment="changed")
     twice = sent.replace(b'"HERE"', b'{"scenario_id": 7, "scenario_id": 8}')
     account.rig.world.put_raw(account.rig.only, account.number, twice)
@@ -202,7 +202,7 @@ STAYS_OPEN: dict[str, tuple[dict[str, Any], dict[str, set[tuple[Any, ...]]]]] = 
 @pytest.mark.parametrize("name", STAYS_OPEN)
 @pytest.mark.fault("A07")
 def test_rows_that_were_not_seen_again_stay_open(account: Account, name: str) -> None:
-    """The unreadable element may be one of them; links of other kinds close as they would anyway."""
+    """The unreadable element may be one of them; links of other kinds close as usual."""
     assert account.links() == ALL
     fields, wanted = STAYS_OPEN[name]
     fields = {"scenarios": [scenario(7), scenario(7, 2), scenario(8)], **fields}
@@ -216,7 +216,7 @@ def test_rows_that_were_not_seen_again_stay_open(account: Account, name: str) ->
 
 @pytest.mark.fault("A07")
 def test_what_is_seen_again_in_another_state_changes(account: Account) -> None:
-    """Beside an unreadable scenario, a rule that was switched off is switched off."""
+    """A rule that is switched off is stored as off, although another scenario is unreadable."""
     account.send(scenarios=[NULL_SCENARIO, scenario(7, is_active=False)])
     account.sync()
     active = f"select is_active from virtual_number_scenarios where virtual_number_id = {account.number}"
@@ -227,7 +227,7 @@ def test_what_is_seen_again_in_another_state_changes(account: Account) -> None:
 
 @pytest.mark.fault("A07")
 def test_a_sound_record_closes_what_had_stayed_open(account: Account) -> None:
-    """As soon as every element can be read, what is not among them is gone."""
+    """Once every element is readable, links that are missing are closed."""
     account.send(scenarios=[NULL_SCENARIO], campaigns=[campaign(1, NULL_BLOCK)])
     account.sync()
     account.send(scenarios=[scenario(8)], campaigns=[campaign(1, block(12))])
@@ -241,7 +241,7 @@ def test_a_sound_record_closes_what_had_stayed_open(account: Account) -> None:
 
 @pytest.mark.fault("A07")
 def test_a_number_that_is_proven_gone_closes_with_all_its_links(account: Account) -> None:
-    """A former unreadable element keeps nothing of a number that is no more."""
+    """An earlier unreadable element keeps no link of a removed number open."""
     account.send(scenarios=[NULL_SCENARIO], campaigns=[campaign(None)])
     account.sync()
     account.rig.world.clear_raw(account.rig.only)
@@ -254,7 +254,7 @@ def test_a_number_that_is_proven_gone_closes_with_all_its_links(account: Account
 @pytest.mark.parametrize("own", [{"status": 5}, {"campaigns": {}}, {"campaigns": None}, {"scenarios": "none"}])
 @pytest.mark.fault("A07")
 def test_a_record_whose_own_fields_cannot_be_used_is_refused_whole(account: Account, own: dict[str, Any]) -> None:
-    """Also beside an unusable element: one row of the quarantine, and the number stays as it was."""
+    """The record has one row in quarantine, also with an unusable element, and the number does not change."""
     before = oracle.current(account.engine, account.rig.only)
     account.send(**{"scenarios": [NULL_SCENARIO], "comment": "changed", **own})
     result = account.rig.sync()
@@ -267,7 +267,7 @@ def test_a_record_whose_own_fields_cannot_be_used_is_refused_whole(account: Acco
 
 @pytest.mark.fault("A07")
 def test_elements_are_not_counted_as_refused_records(account: Account) -> None:
-    """Every number has an unusable scenario: all are recorded, and the account does not fail for a changed source."""
+    """Every number has an unusable scenario: all are recorded, and the account does not fail because of them."""
     numbers = account.rig.world.numbers(account.rig.only)
     for number_id in numbers:
         account.send(number_id, scenarios=[NULL_SCENARIO], comment="changed")
@@ -278,18 +278,18 @@ def test_elements_are_not_counted_as_refused_records(account: Account) -> None:
 
 @pytest.mark.fault("A07")
 def test_each_run_tells_of_it_anew(account: Account) -> None:
-    """A record that was used in part is read every day, whatever is remembered of the others."""
+    """A partly used record is read every day, also if all others are remembered."""
     account.send(scenarios=[NULL_SCENARIO])
     for _ in range(3):
         result = account.rig.sync()
         assert (result.exit_code, len(account.quarantined(result.run_id))) == (3, 1)
 
 
-# -- every way of reading it comes to the same
+# -- all ways of reading have the same result
 
 
 def _days(account: Account, dice: random.Random) -> Iterator[None]:
-    """Days on which elements go bad and are mended while numbers live their lives."""
+    """Days on which elements become unusable and usable again while numbers change."""
     world, only = account.rig.world, account.rig.only
     shapes = [fields for fields, _ in STAYS_OPEN.values()] + [{array: [*e]} for array, e, _ in UNUSABLE.values()]
     for _ in range(6):
@@ -319,7 +319,7 @@ def _refused(engine: Engine) -> list[str]:
 def test_with_shortcuts_and_without_the_heads_are_the_same(
     warehouse: Engine, other_warehouse: Engine, seed: int
 ) -> None:
-    """What is remembered of a listing spares work and changes nothing, whichever elements cannot be read."""
+    """The memory of a listing saves work and changes no result, for any unreadable elements."""
     short, long = Account(warehouse), Account(other_warehouse)
     for _ in zip(_days(short, random.Random(seed)), _days(long, random.Random(seed)), strict=True):
         short.sync(page_limit=5)
@@ -331,7 +331,7 @@ def test_with_shortcuts_and_without_the_heads_are_the_same(
 
 @pytest.mark.fault("A07")
 def test_a_first_load_by_a_process_beside_is_the_same(warehouse: Engine, other_warehouse: Engine) -> None:
-    """Rows, quarantine and head do not depend on who transforms."""
+    """Rows, quarantine and head do not depend on the process that transforms."""
     inline, helped = Account(warehouse), Account(other_warehouse)
     with pool.transformers(worth_it=1) as transformers:
         for account, more in ((inline, {}), (helped, {"transformers": transformers})):
@@ -349,7 +349,7 @@ def test_a_first_load_by_a_process_beside_is_the_same(warehouse: Engine, other_w
 
 @pytest.mark.fault("A07")
 def test_a_replay_comes_to_the_same_heads(warehouse: Engine, other_warehouse: Engine, tmp_path: Path) -> None:
-    """The archive holds what was sent; read again, the same elements are refused and the same rows stay open."""
+    """The archive has the answers; on replay the same elements are refused and the same rows stay open."""
     account = Account(warehouse, archive=tmp_path / "archive")
     for _ in _days(account, random.Random(3)):
         account.sync()
@@ -360,7 +360,7 @@ def test_a_replay_comes_to_the_same_heads(warehouse: Engine, other_warehouse: En
 
 @pytest.mark.fault("A07")
 def test_a_plan_says_what_the_sync_does(account: Account) -> None:
-    """Nothing is planned to close that the sync then leaves open."""
+    """The plan has the same changes and quarantine as the sync."""
     account.send(scenarios=[NULL_SCENARIO], campaigns=[campaign(3, NULL_BLOCK)], comment="changed")
     rig = account.rig
     with open_api(
@@ -374,12 +374,12 @@ def test_a_plan_says_what_the_sync_does(account: Account) -> None:
     assert done.rows_closed > 0
 
 
-# -- who is told of it
+# -- reports to users
 
 
 @pytest.mark.fault("A07")
 def test_history_and_status_say_that_what_is_shown_may_be_older(account: Account) -> None:
-    """As long as the last observation could not use all of the record, text and JSON name the place; then no more."""
+    """While the last observation could not use all of the record, text and JSON name the place; afterwards not."""
     account.send(scenarios=[NULL_SCENARIO])
     account.sync()
     (life,) = read_histories(account.engine, str(account.number))
@@ -405,7 +405,7 @@ def test_history_and_status_say_that_what_is_shown_may_be_older(account: Account
 
 @pytest.mark.fault("A07")
 def test_history_tells_of_a_record_that_was_refused_whole(account: Account) -> None:
-    """The number is shown as it was known before, and the heading says why."""
+    """The number is shown in its last known state, and the heading gives the reason."""
     account.send(status=5)
     account.sync()
     (life,) = read_histories(account.engine, str(account.number))
@@ -415,7 +415,7 @@ def test_history_tells_of_a_record_that_was_refused_whole(account: Account) -> N
 
 @pytest.mark.fault("A07")
 def test_an_erasure_takes_elements_too(account: Account) -> None:
-    """Whatever of the number lies in quarantine is found by its id."""
+    """All records of the number in quarantine are found by its id."""
     account.send(scenarios=[NULL_SCENARIO | {"note": "call Ann"}], campaigns=[None])
     account.sync()
     erased = erase_number(account.engine, account.rig.only, account.number, now=account.rig.clock.now(), reason="asked")

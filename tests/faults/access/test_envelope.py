@@ -1,4 +1,4 @@
-"""A14: a name that comes twice outside the records of an answer, whose last value would hide the first."""
+"""A14: a duplicate name outside the records of an answer, whose last value would hide the first."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def _result(records: list[Any]) -> dict[str, Any]:
 
 
 DEPTHS = {"result": 1, "data": 2, "metadata": 2, "total_items": 3}
-"""Braces at the end of an answer, behind the object that has the name."""
+"""Braces at the end of an answer, after the object that has the name."""
 
 
 def _twice(name: str, written: str, value: Change) -> Body:
-    """The body with a member more, the last of its object: `value` of the answer's records, named `written`."""
+    """The body with another member at the end of its object, named `written`: `value` of the answer's records."""
     end = b"}" * DEPTHS[name]
 
     def change(body: bytes) -> bytes:
@@ -53,7 +53,7 @@ SPELLINGS = {"plain": lambda name: name, "escaped": lambda name: name.replace("a
 @pytest.mark.parametrize("name", TWICE)
 @pytest.mark.fault("A14")
 def test_a_listing_with_a_name_twice_closes_nothing(warehouse: Engine, name: str, spelling: str) -> None:
-    """The half that comes last is not taken for the whole: exit 65, the name is told, the data stay."""
+    """The second value, with half of the records, is not used: exit 65 names the member, and no data change."""
     rig = synced(warehouse, 12, removed=0)
     written, value = TWICE[name]
     rig.api.faults.add(_twice(name, SPELLINGS[spelling](written), value), times=None)
@@ -68,7 +68,7 @@ def test_a_listing_with_a_name_twice_closes_nothing(warehouse: Engine, name: str
 @pytest.mark.parametrize("name", TWICE)
 @pytest.mark.fault("A14")
 def test_a_shortcut_does_not_pass_a_name_that_comes_twice(warehouse: Engine, name: str) -> None:
-    """Records that are known are not read again; what stands around them is."""
+    """Known records are not read again; the text around them is."""
     rig = synced(warehouse, 12, removed=0)
     recovers(rig)
     records_as_before = {"result": _result, "data": lambda r: r, "metadata": TWICE["metadata"][1]}
@@ -90,7 +90,7 @@ NAME_TWICE = pytest.mark.parametrize(
 @NAME_TWICE
 @pytest.mark.fault("A14")
 def test_a_roster_is_refused_with_its_rows(sqlite_warehouse: Engine, change: Any) -> None:
-    """The users decide who is synced, so a name twice in one of their rows counts as well: exit 65."""
+    """Users determine the synced accounts, so a duplicate name in one of their rows counts, too: exit 65."""
     rig = agency(sqlite_warehouse, 3)
     before = tables(rig)
     rig.api.faults.add(Body(change), method="get.customer_users", times=None)
@@ -102,7 +102,7 @@ def test_a_roster_is_refused_with_its_rows(sqlite_warehouse: Engine, change: Any
 @NAME_TWICE
 @pytest.mark.fault("A14")
 def test_names_of_customers_are_done_without(sqlite_warehouse: Engine, change: Any) -> None:
-    """`get.customers` only gives names: with a name twice in it the accounts are synced, and keep their names."""
+    """`get.customers` only gives names: with a duplicate name in it the accounts are synced, and keep their names."""
     rig = agency(sqlite_warehouse, 3)
     names = rig.rows("select account_id, account_name from accounts order by 1")
     rig.api.faults.add(Body(change), method="get.customers", times=None)
@@ -113,7 +113,7 @@ def test_names_of_customers_are_done_without(sqlite_warehouse: Engine, change: A
 @pytest.mark.parametrize("place", ["error", "data", "mnemonic"])
 @pytest.mark.fault("A14")
 def test_an_error_with_a_name_twice_is_not_believed(sqlite_warehouse: Engine, place: str) -> None:
-    """An error that says two things says neither: the account fails with 65, and nothing of it is taken for a word."""
+    """An ambiguous error is not interpreted: the account fails with 65."""
     data = '"data": {"mnemonic": "limit_exceeded", %s "metadata": {}}'
     inner = data % ('"mnemonic": "internal_error",' if place == "mnemonic" else "")
     members = f'"code": -32603, "message": "x", {inner}' + (', "data": null' if place == "data" else "")

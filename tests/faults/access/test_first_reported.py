@@ -1,4 +1,4 @@
-"""A09: fields that an edition of the API reports for the first time are known now; nothing of theirs has changed."""
+"""A09: fields that an edition of the API reports for the first time become known; this is not a change."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _days(*listings: list[Record]) -> dict[str, list[Record]]:
 
 
 def _reported(engine: Engine) -> list[tuple[str, int]]:
-    """What was first reported on which day of January."""
+    """The first reports, with their day of January."""
     statement = (
         "select r.path, s.observed_at from first_reported r"
         " join account_syncs s on s.run_id = r.run_id and s.account_id = r.account_id order by s.observed_at, r.path"
@@ -57,7 +57,7 @@ def _reported(engine: Engine) -> list[tuple[str, int]]:
 
 @pytest.mark.fault("A09")
 def test_the_newer_edition_reports_its_fields(warehouse: Engine) -> None:
-    """Each field that the last sync did not have is recorded with the run that has it, once."""
+    """Each field that the last sync lacked is recorded once, with the run that has it."""
     new = [_number(1, "L1"), _number(2)]
     tell(warehouse, _days(list(map(older, new)), new, new))
     assert _reported(warehouse) == [(path, 7) for path in PATHS]
@@ -65,7 +65,7 @@ def test_the_newer_edition_reports_its_fields(warehouse: Engine) -> None:
 
 @pytest.mark.fault("A09")
 def test_every_way_from_edition_to_edition(warehouse: Engine) -> None:
-    """Old, new, old, new: recorded each time it comes, and not when an edition stays or goes."""
+    """Old, new, old, new: recorded each time the fields appear, and not when they stay or disappear."""
     new = [_number(1, "L1")]
     old = list(map(older, new))
     tell(warehouse, _days(old, new, old, old, new, new))
@@ -74,21 +74,21 @@ def test_every_way_from_edition_to_edition(warehouse: Engine) -> None:
 
 @pytest.mark.fault("A09")
 def test_what_is_reported_from_the_beginning_is_not_recorded(warehouse: Engine) -> None:
-    """The first sync has nothing before it, and numbers that come later are new themselves."""
+    """The first sync has no predecessor, and later numbers are new themselves."""
     tell(warehouse, _days([_number(1)], [_number(1, "L1"), _number(2, "L2")]))
     assert _reported(warehouse) == []
 
 
 @pytest.mark.fault("A09")
 def test_an_account_that_is_empty_reports_nothing(warehouse: Engine) -> None:
-    """Without numbers no field is missed, and none is reported either; the next number brings all of its own."""
+    """Without numbers no field is missing, and none is reported; the next number has all its fields from its start."""
     tell(warehouse, _days([older(_number(1))], [], [_number(2, "L2")]), approve_close=frozenset({7}))
     assert _reported(warehouse) == []
 
 
 @pytest.mark.fault("A09")
 def test_scenarios_that_ended_report_no_rule(warehouse: Engine) -> None:
-    """Numbers have no scenario any more: their other fields are reported, those of scenarios are not."""
+    """Numbers without scenarios any more: their other fields are recorded, those of scenarios are not."""
     old = [older(_number(1)), older(_number(2))]
     tell(warehouse, _days(old, [_number(1) | {"scenarios": []}, _number(2) | {"scenarios": []}]))
     assert _reported(warehouse) == [(path, 7) for path in PATHS[:3]]
@@ -96,7 +96,7 @@ def test_scenarios_that_ended_report_no_rule(warehouse: Engine) -> None:
 
 @pytest.mark.fault("A09")
 def test_some_records_report_and_some_do_not(warehouse: Engine) -> None:
-    """The first value of a field is recorded, and so is the day from which no record lacks it; nothing in between."""
+    """The first value of a field is recorded, and the day from which no record lacks it; nothing in between."""
     one, two, three = _number(1, "L1"), _number(2, "L2"), _number(3, "L3")
     listings = [
         [older(one), older(two), older(three)],
@@ -105,13 +105,13 @@ def test_some_records_report_and_some_do_not(warehouse: Engine) -> None:
         [one, two, three],
     ]
     tell(warehouse, _days(*listings))
-    first = [path for path in PATHS if path != "$.child_customer_id"]  # of which no value ever came
+    first = [path for path in PATHS if path != "$.child_customer_id"]  # the other one never had a value
     assert _reported(warehouse) == [(path, 7) for path in first] + [(path, 9) for path in PATHS]
 
 
 @pytest.mark.fault("A09")
 def test_a_source_that_leaves_out_what_is_null(warehouse: Engine) -> None:
-    """A record has a name only where there is one: a name that is given later is no first report of the field."""
+    """A record has a name only if it is not null: a later name is not a first report of the field."""
     one, two, three = (_number(n) for n in (1, 2, 3))
     nameless = [{k: v for k, v in record.items() if k != "name"} for record in (one, two, three)]
     tell(warehouse, _days([_number(1, "L1"), *nameless[1:]], [_number(1, "L1"), _number(2, "L2"), nameless[2]]))
@@ -132,7 +132,7 @@ def test_a_source_that_leaves_out_what_is_null(warehouse: Engine) -> None:
 )
 @pytest.mark.fault("A09")
 def test_any_field_that_may_be_missing(warehouse: Engine, path: str, left_out: Any) -> None:
-    """Not only what the newer edition is documented to add: whatever was missing is recorded when it comes."""
+    """Not only the fields documented for the newer edition: any missing field is recorded when it appears."""
     first = _number(1, campaigns=[campaign(10, "Spring", "a.example", tracked=True)])
     left_out(first)
     whole = _number(1, campaigns=[campaign(10, "Spring", "a.example", tracked=True)])
@@ -147,14 +147,14 @@ def _block(record: Record) -> Record:
 
 @pytest.mark.fault("A09")
 def test_fields_that_no_documentation_names(warehouse: Engine) -> None:
-    """An undocumented field that comes is recorded, also within a scenario, and not again while it stays."""
+    """A new undocumented field is recorded, also in a scenario, and not again while it stays."""
     later = _number(1, weight=5)
     later["scenarios"][0]["priority"] = 1
     tell(warehouse, _days([_number(1)], [later], [later | {"weight": 6}]))
     assert _reported(warehouse) == [("$.scenarios[].priority", 7), ("$.weight", 7)]
 
 
-# -- what readers tell of it
+# -- reports to users
 
 
 def _sentences(engine: Engine, day: int) -> list[str]:
@@ -173,7 +173,7 @@ EDITIONS = [
 
 @pytest.mark.fault("A09")
 def test_changes_tell_what_is_known_now(warehouse: Engine) -> None:
-    """The newer edition renames nothing, adds and removes nothing; JSON has the field, null before and the value."""
+    """The newer edition gives no rename, addition or removal; JSON has the field, null before and the value after."""
     new = [_number(1, "L1") | {"child_customer_id": 7}]
     tell(warehouse, _days(list(map(older, new)), new))
     assert _sentences(warehouse, 7) == EDITIONS
@@ -194,8 +194,8 @@ def test_changes_tell_what_is_known_now(warehouse: Engine) -> None:
 
 @pytest.mark.fault("A09")
 def test_changes_from_edition_to_edition(warehouse: Engine) -> None:
-    """Old, new, old, new: a number that came meanwhile is known when the fields come back, and a name that differs from
-    the one that was known has changed."""
+    """Old, new, old, new: a number added meanwhile becomes known when the fields return, and a name that differs from
+    the known one is a change."""
     one, two = _number(1, "L1"), _number(2, "L2")
     renamed = one | {"name": "L9"}
     tell(warehouse, _days([older(one)], [one], [older(one), older(two)], [renamed, two], [renamed, two]))
@@ -212,7 +212,7 @@ def test_changes_from_edition_to_edition(warehouse: Engine) -> None:
 
 @pytest.mark.fault("A09")
 def test_what_is_given_later_is_a_change(warehouse: Engine) -> None:
-    """Null that was reported is known to be null: a name or a rule that comes after that was given."""
+    """A reported null is known to be null: a later name or rule is a change."""
     bare = _number(1)
     bare["scenarios"][0]["call_processing_rule_id"] = None
     tell(warehouse, _days([older(bare)], [bare], [_number(1, "L1")]))
@@ -228,7 +228,7 @@ def test_what_is_given_later_is_a_change(warehouse: Engine) -> None:
 
 @pytest.mark.fault("A09")
 def test_shared_things_and_undocumented_fields(warehouse: Engine) -> None:
-    """A campaign's name, its site and a field that no documentation names: known, in the words of what they are."""
+    """A campaign's name, its site and an undocumented field become known, each in its own words."""
     whole = _number(1, campaigns=[campaign(10, "Spring", "a.example")], weight=5)
     first = _number(1, campaigns=[{"campaign_id": 10, "site_blocks": []}])
     tell(warehouse, _days([first], [whole]))
@@ -272,7 +272,7 @@ def test_history_tells_what_is_known_now(warehouse: Engine) -> None:
 
 @pytest.mark.fault("A09")
 def test_history_of_an_earlier_moment_knows_nothing_later(warehouse: Engine) -> None:
-    """As of the day before the newer edition, nothing is known of it."""
+    """As of the day before the newer edition, its fields are unknown."""
     new = [_number(1, "L1")]
     tell(warehouse, _days(list(map(older, new)), new))
     (life,) = read_histories(warehouse, "1", moment=_life(warehouse).number[0].valid_from)
@@ -281,7 +281,7 @@ def test_history_of_an_earlier_moment_knows_nothing_later(warehouse: Engine) -> 
 
 @pytest.mark.fault("A09")
 def test_the_report_counts_what_is_known_apart(warehouse: Engine) -> None:
-    """Rows that only became known are no changes of that day; one that changed besides is one, and so is a new one."""
+    """Rows that only became known are not changes of that day; changed and new ones are."""
     one, two, three = _number(1, "L1"), _number(2, "L2"), _number(3, "L3")
     tell(warehouse, _days([older(one), older(two)], [one, two | {"status": "manual_lock"}, three]))
     seen = read_overview(warehouse, datetime(2026, 1, 7, 23, tzinfo=UTC))

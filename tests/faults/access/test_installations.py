@@ -1,4 +1,4 @@
-"""A01: two installations of the API and one warehouse: it belongs to the one that filled it first."""
+"""A01: two installations of the API and one warehouse: it belongs to the first that filled it."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _without_the_first(world: World) -> World:
 @pytest.mark.parametrize("world", FOREIGN)
 @pytest.mark.fault("A01")
 def test_another_installation_is_refused_before_it_is_asked(warehouse: Engine, world: str) -> None:
-    """78, both are named, no request is sent, no row of any table changes, however few ids are in common."""
+    """Exit 78, both are named, no request is sent and no row changes, for any number of common ids."""
     rig = Rig(one_customer(), warehouse)
     assert rig.sync().exit_code == 0
     before, other = _image(warehouse), _another(FOREIGN[world](), rig)
@@ -93,7 +93,7 @@ def test_another_installation_is_refused_before_it_is_asked(warehouse: Engine, w
 
 @pytest.mark.fault("A01")
 def test_a_plan_of_another_installation_is_refused_too(warehouse: Engine) -> None:
-    """A plan says what a sync would do, and asks nothing either."""
+    """A plan is refused like a sync, and sends no request."""
     rig = Rig(one_customer(), warehouse)
     assert rig.sync().exit_code == 0
     other = _another(one_customer(), rig)
@@ -109,7 +109,7 @@ def test_a_plan_of_another_installation_is_refused_too(warehouse: Engine) -> Non
 @pytest.mark.parametrize("url", ["https://DataAPI.Example/v2.0", "HTTPS://dataapi.example:443/v2.0"])
 @pytest.mark.fault("A01")
 def test_one_installation_has_many_spellings(warehouse: Engine, url: str) -> None:
-    """Case and the scheme's own port make no other installation."""
+    """Case and the scheme's default port do not make another installation."""
     rig = Rig(one_customer(), warehouse)
     assert rig.sync().exit_code == 0
     rig.url = url
@@ -123,7 +123,7 @@ def test_one_installation_has_many_spellings(warehouse: Engine, url: str) -> Non
 )
 @pytest.mark.fault("A01")
 def test_another_port_or_name_is_another_installation(warehouse: Engine, url: str) -> None:
-    """Whatever looks alike is refused unless scheme, host and port are the same."""
+    """Another scheme, host or port is refused, however similar."""
     rig = Rig(one_customer(), warehouse)
     assert rig.sync().exit_code == 0
     rig.url = url
@@ -133,7 +133,7 @@ def test_another_port_or_name_is_another_installation(warehouse: Engine, url: st
 @pytest.mark.parametrize("fault", ["access_token_invalid", "forbidden"])
 @pytest.mark.fault("A01")
 def test_a_first_sync_that_publishes_nothing_binds_nothing(warehouse: Engine, fault: str) -> None:
-    """The wrong brand refuses the key: the right one can be named in the next attempt."""
+    """The wrong brand refuses the key: the right one can be used in the next attempt."""
     rig = Rig(one_customer(), warehouse, url=OTHER)
     rig.api.faults.add(error(fault), method=None, times=None)
     assert how_it_ends(rig.sync)[0] == 77
@@ -146,7 +146,7 @@ def test_a_first_sync_that_publishes_nothing_binds_nothing(warehouse: Engine, fa
 
 @pytest.mark.fault("A01")
 def test_the_first_published_account_binds_beside_one_that_fails(warehouse: Engine) -> None:
-    """One account of several is enough, in as many lanes as there are; the row names the run."""
+    """One account of several suffices, with any number of workers; the row names the run."""
     rig = Rig(World(seed=6, customers=[CustomerPlan(numbers=3)] * 6), warehouse)
     rig.api.faults.add(error("account_inactive"), times=1)
     result = rig.sync(concurrency=4)
@@ -157,7 +157,7 @@ def test_the_first_published_account_binds_beside_one_that_fails(warehouse: Engi
 
 @pytest.mark.fault("A01")
 def test_a_bound_warehouse_costs_no_statement_an_account(warehouse: Engine) -> None:
-    """The binding is read twice in a run: before anything is asked, and with the run's row."""
+    """The binding is read twice in a run: before the first request, and with the run's row."""
     rig = Rig(World(seed=6, customers=[CustomerPlan(numbers=3)] * 5), warehouse)
     assert rig.sync().exit_code == 0
     asked: list[str] = []
@@ -189,7 +189,7 @@ def test_of_two_first_syncs_side_by_side_one_wins(warehouse: Engine) -> None:
 
 @pytest.mark.fault("A01")
 def test_two_transactions_that_bind_at_once(warehouse: Engine) -> None:
-    """The later one waits until the earlier one is committed, and is refused then; no database error comes of it."""
+    """The later one waits until the earlier one is committed, and is then refused, without a database error."""
     run_ids = [_a_run(warehouse, OTHER), _a_run(warehouse, URL)]
     refused: list[OtherInstallation] = []
 
@@ -206,7 +206,7 @@ def test_two_transactions_that_bind_at_once(warehouse: Engine) -> None:
         if warehouse.name == "postgresql":
             thread.start()
             _until_it_waits(connection)
-    if warehouse.name == "sqlite":  # it has one writer, and the other one waits before it begins
+    if warehouse.name == "sqlite":  # one writer at a time: the other waits before it begins
         thread.start()
     thread.join()
     assert len(refused) == 1
@@ -235,7 +235,7 @@ def _rebound(engine: Engine, now: datetime, url: str = OTHER) -> bool:
 
 @pytest.mark.fault("A01")
 def test_a_renamed_host_is_followed_when_it_is_said(warehouse: Engine) -> None:
-    """After a rebind the new host is synced and the old one refused; history goes on, and the record tells both."""
+    """After a rebind the new host is synced and the old one refused; history continues, and both are on record."""
     rig = Rig(one_customer(), warehouse)
     assert rig.sync().exit_code == 0
     before = _image(warehouse)
@@ -256,7 +256,7 @@ def test_a_renamed_host_is_followed_when_it_is_said(warehouse: Engine) -> None:
 
 @pytest.mark.fault("A01")
 def test_a_rebind_to_the_same_installation_changes_nothing(warehouse: Engine) -> None:
-    """Also in another spelling; there and back again are two changes, each on record."""
+    """Another spelling of the bound installation is no change; there and back are two changes, each on record."""
     rig = Rig(one_customer(), warehouse)
     assert rig.sync().exit_code == 0
     assert not _rebound(warehouse, rig.clock.now(), "https://DATAAPI.example:443/v9.9")
@@ -269,7 +269,7 @@ def test_a_rebind_to_the_same_installation_changes_nothing(warehouse: Engine) ->
 
 @pytest.mark.fault("A01")
 def test_nothing_is_rebound_under_a_run_or_without_a_binding(warehouse: Engine) -> None:
-    """A run on would publish another installation's accounts: 75. A warehouse that holds none is bound by a sync: 2."""
+    """A run in progress would publish another installation's accounts: 75. An empty warehouse is bound by a sync: 2."""
     with pytest.raises(Usage, match="no installation yet"):
         rebind(warehouse, OTHER, now=NOW)
     rig = Rig(one_customer(), warehouse)
@@ -282,7 +282,7 @@ def test_nothing_is_rebound_under_a_run_or_without_a_binding(warehouse: Engine) 
 
 @pytest.mark.fault("A01")
 def test_a_rebind_between_the_check_and_the_run_s_row_is_seen(warehouse: Engine) -> None:
-    """The run's row is written under the lock that a rebind takes, and its installation is compared there once more."""
+    """The run's row is written under the lock that a rebind takes, and its installation is compared there again."""
     rig = Rig(one_customer(), warehouse)
     assert rig.sync().exit_code == 0
     Installation.required(warehouse, URL)
@@ -332,7 +332,7 @@ EDITS = {
 @pytest.mark.parametrize("edit", EDITS)
 @pytest.mark.fault("A01")
 def test_verify_compares_runs_with_bindings(warehouse: Engine, edit: str) -> None:
-    """Published runs read the installation that the warehouse was bound to then; a binding that was edited shows."""
+    """Published runs read the installation to which the warehouse was bound then; an edited binding is found."""
     rig = Rig(one_customer(), warehouse)
     assert rig.sync().exit_code == 0
     assert _rebound(warehouse, rig.clock.now())
@@ -350,7 +350,7 @@ def test_verify_compares_runs_with_bindings(warehouse: Engine, edit: str) -> Non
 
 
 def _archived(warehouse: Engine, folder: Path) -> Rig:
-    """Two days at one host, two at the host that it was renamed to."""
+    """Two days at one host, two at its new name."""
     rig = Rig(one_customer(), warehouse, archive=folder)
     for url in (URL, OTHER):
         if url == OTHER:
@@ -366,7 +366,7 @@ def _archived(warehouse: Engine, folder: Path) -> Rig:
 def test_a_replay_follows_the_archive_to_another_host(
     warehouse: Engine, new_warehouse: Callable[[], Engine], tmp_path: Path
 ) -> None:
-    """The rebuilt warehouse is bound as the one that was; it stands wherever the archive is cut."""
+    """The rebuilt warehouse has the bindings of the original, also when it is replayed run by run."""
     rig = _archived(warehouse, tmp_path / "archive")
     whole, (last, *_) = new_warehouse(), rig.rows("select run_id from sync_runs order by run_id desc")
     assert rebuilt(rig, whole).error() is None
@@ -386,7 +386,7 @@ def test_a_replay_follows_the_archive_to_another_host(
 def test_a_replay_into_another_installation_s_warehouse_writes_nothing(
     warehouse: Engine, new_warehouse: Callable[[], Engine], tmp_path: Path, bound_to: str
 ) -> None:
-    """A host that the archive does not know, or one of a later time than its first runs: 78, no row."""
+    """A host unknown to the archive, or one of a later time than its first runs: 78, no row."""
     rig = _archived(warehouse, tmp_path / "archive")
     foreign = new_warehouse()
     other = Rig(_without_the_first(World(seed=9, customers=[CustomerPlan(numbers=2)] * 2)), foreign, url=bound_to)

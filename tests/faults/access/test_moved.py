@@ -1,4 +1,4 @@
-"""A12: a number that leaves one account and is another one's has moved; it was not removed, and nothing was added."""
+"""A12: a number that leaves one account and appears in another has moved; it is neither removed nor added."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _sentences(engine: Engine, window: TimeRange | None = None) -> list[tuple[in
 def test_a_number_moves_from_one_customer_to_another(
     warehouse: Engine, giver: int, taker: int, names: tuple[str, str]
 ) -> None:
-    """In one run, whichever of the two is synced first: a notice, and both accounts' changes name the other one."""
+    """In one run, with either account synced first: a notice, and both accounts' changes name the other one."""
     first, second = {giver: _numbers(1, 7), taker: _numbers(2)}, {giver: _numbers(1), taker: _numbers(2, 7)}
     told = tell_agency(warehouse, _days(first, second))
     assert _notices(told[1]) == [f"number 7 moved from account {giver} to account {taker}"]
@@ -65,7 +65,7 @@ def test_a_number_moves_from_one_customer_to_another(
 
 @pytest.mark.fault("A12")
 def test_json_and_totals_name_the_other_account(warehouse: Engine) -> None:
-    """The other account stands where the thing of a change stands; kinds and totals are those of moves."""
+    """The entity of the change is the other account; kinds and totals are those of moves."""
     tell_agency(warehouse, _days({A: _numbers(1, 7), B: _numbers(2)}, {A: _numbers(1), B: _numbers(2, 7)}))
     with begin_reading(warehouse) as connection:
         told = [as_object(c) for c in read_changes(connection, TimeRange()) if c.observed_at.day == 7]
@@ -79,7 +79,7 @@ def test_json_and_totals_name_the_other_account(warehouse: Engine) -> None:
 
 @pytest.mark.fault("A12")
 def test_a_number_that_was_the_other_account_s_already(warehouse: Engine) -> None:
-    """Listed in both for a day (its end could not be proven then): moved in when it comes, moved out when it ends."""
+    """Listed in both for a day, as its removal was not proven: moved in when it appears, moved out when it ends."""
     worlds = {A: _numbers(1, 7), B: _numbers(2)}, {A: _numbers(1, 7), B: _numbers(2, 7)}
     told = tell_agency(warehouse, _days(*worlds, {A: _numbers(1), B: _numbers(2, 7)}))
     assert [_notices(day) for day in told] == [[], [], ["number 7 moved from account 51 to account 52"]]
@@ -91,7 +91,7 @@ def test_a_number_that_was_the_other_account_s_already(warehouse: Engine) -> Non
 
 @pytest.mark.fault("A12")
 def test_a_new_customer_that_takes_a_number_over(warehouse: Engine) -> None:
-    """The first sync of the customer is no reason to call the number unknown."""
+    """The number is moved, not first seen, although this is the customer's first sync."""
     tell_agency(warehouse, _days({A: _numbers(1, 7)}, {A: _numbers(1), B: _numbers(7, 8)}))
     assert _sentences(warehouse)[1:] == [
         (7, B, '7495007 (7): moved from account 51 "Alpha": active, usual, va'),
@@ -101,7 +101,7 @@ def test_a_new_customer_that_takes_a_number_over(warehouse: Engine) -> None:
 
 @pytest.mark.fault("A12")
 def test_what_ends_and_begins_apart_is_no_move(warehouse: Engine) -> None:
-    """A number that one account lost in one run and another got in a later one; numbers of one account; first loads."""
+    """One account lost the number in one run and another got it in a later one: no move."""
     worlds = {A: _numbers(1, 7), B: _numbers(2)}, {A: _numbers(1), B: _numbers(2)}, {A: _numbers(1), B: _numbers(2, 7)}
     told = tell_agency(warehouse, _days(*worlds))
     assert [_notices(day) for day in told] == [[], [], []]
@@ -113,7 +113,7 @@ def test_what_ends_and_begins_apart_is_no_move(warehouse: Engine) -> None:
 
 @pytest.mark.fault("A12")
 def test_ids_that_two_accounts_share_from_the_beginning(warehouse: Engine) -> None:
-    """Nothing has moved between accounts that were both loaded with the same id; edits of it are no moves either."""
+    """Accounts that were loaded with the same id have no move; edits of it are no moves either."""
     edited = [number(1, "7495001", name="x")]
     told = tell_agency(warehouse, _days({A: _numbers(1), B: _numbers(1)}, {A: edited, B: _numbers(1)}))
     with begin_reading(warehouse) as connection:
@@ -124,7 +124,7 @@ def test_ids_that_two_accounts_share_from_the_beginning(warehouse: Engine) -> No
 
 @pytest.mark.fault("A12")
 def test_there_and_back_again(warehouse: Engine) -> None:
-    """Each way is a move of its own, in changes and in the history of both accounts, in text and JSON."""
+    """Each way is a separate move, in changes and in the history of both accounts, in text and JSON."""
     here, there = {A: _numbers(1, 7), B: _numbers(2)}, {A: _numbers(1), B: _numbers(2, 7)}
     told = tell_agency(warehouse, _days(here, there, here))
     assert _notices(told[2]) == ["number 7 moved from account 52 to account 51"]
@@ -154,7 +154,7 @@ def _words(life: NumberHistory) -> list[str]:
 
 @pytest.mark.fault("A12")
 def test_as_of_knows_nothing_later(warehouse: Engine) -> None:
-    """Between the observations of the two accounts, a number that ended in the first is not yet the second's."""
+    """Between the observations of the two accounts, a number that ended in the first is not yet in the second."""
     tell_agency(warehouse, _days({A: _numbers(1, 7), B: _numbers(2)}, {A: _numbers(1), B: _numbers(2, 7)}))
     with begin_reading(warehouse) as connection:
         ended = next(c.observed_at for c in read_changes(connection, TimeRange()) if c.observed_at.day == 7)
@@ -169,7 +169,7 @@ def test_as_of_knows_nothing_later(warehouse: Engine) -> None:
 
 @pytest.mark.fault("A12")
 def test_a_warehouse_of_one_account_has_no_moves(warehouse: Engine) -> None:
-    """A number that goes is removed, and the run asks nothing for it."""
+    """A number that disappears is removed, and the run makes no query for moves."""
     asked: list[str] = []
     event.listen(warehouse, "before_cursor_execute", lambda *a: asked.append(a[2]))
     tell(warehouse, {"2026-01-06": _numbers(1, 7), "2026-01-07": _numbers(1)})
@@ -179,7 +179,7 @@ def test_a_warehouse_of_one_account_has_no_moves(warehouse: Engine) -> None:
 
 @pytest.mark.fault("A12")
 def test_one_query_for_a_run_and_none_where_nothing_was_closed(warehouse: Engine) -> None:
-    """However many numbers move; a run that closes no number does not look for moves."""
+    """One query for any count of moves; a run that closes no number makes none."""
     asked: list[list[str]] = [[]]
     event.listen(warehouse, "before_cursor_execute", lambda *a: asked[-1].append(a[2]))
     first = {A: _numbers(*range(1, 30)), B: _numbers(99)}
@@ -195,14 +195,14 @@ def test_one_query_for_a_run_and_none_where_nothing_was_closed(warehouse: Engine
 @pytest.mark.parametrize(("count", "lines"), [(0, 0), (1, 1), (5, 5), (6, 1)])
 @pytest.mark.fault("A12")
 def test_few_moves_are_told_one_by_one(count: int, lines: int) -> None:
-    """Up to five notices; of more, one."""
+    """Up to five moves give a notice each; more give a single one."""
     moves = [Move(virtual_number_id=i, account_id=A, to_account_id=B) for i in range(count)]
     assert len(list(moved.worded(moves))) == lines
 
 
 @pytest.mark.fault("A12")
 def test_the_report_counts_moves_apart(warehouse: Engine) -> None:
-    """Neither added nor removed: moved, once in each account; the page says what that means."""
+    """Counted as moved, once in each account, neither added nor removed; the page explains it."""
     tell_agency(warehouse, _days({A: _numbers(1, 7), B: _numbers(2)}, {A: _numbers(1), B: _numbers(2, 7, 8)}))
     seen = read_overview(warehouse, datetime(2026, 1, 7, 23, tzinfo=UTC))
     assert seen.activity.days[-1].counts == {("number", "moved"): 2, ("number", "added"): 1}
@@ -213,7 +213,7 @@ def test_the_report_counts_moves_apart(warehouse: Engine) -> None:
 
 @pytest.mark.fault("A12")
 def test_moves_on_the_day_of_a_new_edition(warehouse: Engine) -> None:
-    """Where the account also reports a field for the first time, the report counts the move all the same."""
+    """If the account also reports a field for the first time, the report still counts the move."""
 
     def older(records: list[Record]) -> list[Record]:
         return [{k: v for k, v in record.items() if k != "name"} for record in records]

@@ -1,4 +1,4 @@
-"""A04-A07, A10: rosters as they are: customers without users, refused decorations, odd rows, locked customers."""
+"""A04-A07, A10: unusual rosters: customers without users, refused names and zones, odd rows, locked customers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NAMES = "select account_name, timezone from accounts order by account_id"
 
 
 def _by_user(params: Record) -> list[Record]:
-    """Every customer has one number, with the id of its user."""
+    """Every customer has one number, whose id is that of its user."""
     if "user_id" not in params:
         raise MISSED
     return [number(params["user_id"], child_customer_id=params["user_id"] // 10)]
@@ -53,7 +53,7 @@ ALPHA, BETA = customer(51, "Alpha"), customer(52, "Beta")
 
 @pytest.mark.fault("A04")
 def test_a_customer_without_a_user_is_never_asked_for(warehouse: Engine) -> None:
-    """It is told once with exit 3, then by a notice; the others are published, and nothing lands under it."""
+    """Reported once with exit 3, then by a notice; the others are published, and no row has its account id."""
     vendor, mine = _two([ALPHA, customer(53, "Gamma")], [user(511, 51)]), Warehouse(warehouse)
     result = mine.sync(vendor)
     assert (result.status, result.exit_code) == (RunStatus.PARTIAL, 3)
@@ -71,7 +71,7 @@ def test_a_customer_without_a_user_is_never_asked_for(warehouse: Engine) -> None
 
 @pytest.mark.fault("A04")
 def test_a_customer_that_loses_its_user_keeps_its_rows(warehouse: Engine) -> None:
-    """Published yesterday, without a user today: exit 3 once, no row closed; with a user again it goes on."""
+    """Published yesterday, without a user today: exit 3 once, no row closed; with a user again it is synced."""
     users = [user(511, 51), user(521, 52)]
     vendor, mine = _two([ALPHA, BETA], users), Warehouse(warehouse)
     vendor.methods["get.customer_users"] = lambda _: users
@@ -87,7 +87,7 @@ def test_a_customer_that_loses_its_user_keeps_its_rows(warehouse: Engine) -> Non
 
 @pytest.mark.fault("A04")
 def test_a_user_of_the_settings_makes_it_reachable(warehouse: Engine) -> None:
-    """The list of users shows none, and the operator knows one: the customer is listed through it."""
+    """The list of users has none of it, but the settings name one: the customer is listed through this user."""
     vendor, mine = _two([ALPHA, BETA], [user(511, 51)]), Warehouse(warehouse)
     assert mine.sync(vendor, users={52: 521}).exit_code == 0
     assert mine.open_ids == [511, 521]
@@ -95,7 +95,7 @@ def test_a_user_of_the_settings_makes_it_reachable(warehouse: Engine) -> None:
 
 @pytest.mark.fault("A04")
 def test_only_another_customer_of_the_roster_is_a_stranger(warehouse: Engine) -> None:
-    """`child_customer_id` of a customer that the roster does not know is stored; of one that it knows, refused."""
+    """A `child_customer_id` unknown to the roster is stored; one of another known customer is refused."""
     child = 99
 
     def listing(params: Record) -> list[Record]:
@@ -109,7 +109,7 @@ def test_only_another_customer_of_the_roster_is_a_stranger(warehouse: Engine) ->
     assert [a.exit_code for a in result.accounts] == [70, 0]
 
 
-# -- A05: decorations
+# -- A05: names and time zones
 
 IGNORED: Method = lambda _: [account(1, "The Agency", "Europe/Moscow")]  # noqa: E731 - one of several answers
 
@@ -129,7 +129,7 @@ IGNORED: Method = lambda _: [account(1, "The Agency", "Europe/Moscow")]  # noqa:
 )
 @pytest.mark.fault("A05")
 def test_names_and_zones_decide_nothing(warehouse: Engine, answer: Method) -> None:
-    """`get.account` refused in any way, or about somebody else: published, names of get.customers, zone null."""
+    """`get.account` refused, or about another account: published, names from get.customers, time zone null."""
     vendor, mine = _two([ALPHA, BETA], get_account=answer), Warehouse(warehouse)
     assert mine.sync(vendor).exit_code == 0
     assert mine.rows(NAMES) == [("Alpha", None), ("Beta", None)]
@@ -139,7 +139,7 @@ def test_names_and_zones_decide_nothing(warehouse: Engine, answer: Method) -> No
 
 @pytest.mark.fault("A05")
 def test_a_known_zone_stays_when_it_is_refused(warehouse: Engine) -> None:
-    """Known yesterday and refused today: as it was."""
+    """A time zone known yesterday and refused today does not change."""
     vendor, mine = _two([ALPHA, BETA]), Warehouse(warehouse)
     mine.sync(vendor)
     vendor.methods["get.account"] = refusing(FORBIDDEN)
@@ -150,7 +150,7 @@ def test_a_known_zone_stays_when_it_is_refused(warehouse: Engine) -> None:
 @pytest.mark.parametrize("mnemonic", ["forbidden", "method_component_disabled"])
 @pytest.mark.fault("A05")
 def test_names_of_customers_are_not_needed(warehouse: Engine, mnemonic: str) -> None:
-    """`get.customers` is refused: a notice, the accounts are those of the users, named by get.account."""
+    """`get.customers` is refused: a notice; the accounts are those of the users, named by get.account."""
     refused = refusing(Refused(-32003, mnemonic))
     vendor, mine = _two([], get_customers=refused), Warehouse(warehouse)
     assert mine.sync(vendor).exit_code == 0
@@ -163,7 +163,7 @@ def test_names_of_customers_are_not_needed(warehouse: Engine, mnemonic: str) -> 
 
 @pytest.mark.fault("A05")
 def test_a_new_zone_is_followed_within_a_week(warehouse: Engine) -> None:
-    """Of thirty customers each is asked again at the latest after seven days, on no day all, one a day at least."""
+    """Each of thirty customers is requested again within seven days: at least one a day, never all on one day."""
     ids = range(101, 131)
     zone = "Asia/Dubai"
     vendor = agency(
@@ -187,7 +187,7 @@ def test_a_new_zone_is_followed_within_a_week(warehouse: Engine) -> None:
 @pytest.mark.soak
 @pytest.mark.fault("A05")
 def test_two_hundred_quiet_customers_cost_little(sqlite_warehouse: Engine) -> None:
-    """A month of an agency of 200 quiet customers takes at most 1.2 requests a customer and day."""
+    """A month of an agency of 200 quiet customers takes at most 1.2 requests per customer and day."""
     ids = range(101, 301)
     users = [user(i * 10 + n, i) for i in ids for n in range(2 if i % 10 == 0 else 1)]
     vendor = agency(users, [customer(i, f"c{i}") for i in ids], lambda p: [number(p["user_id"] // 10)])
@@ -203,7 +203,7 @@ def test_two_hundred_quiet_customers_cost_little(sqlite_warehouse: Engine) -> No
 
 @pytest.mark.fault("A06")
 def test_an_agents_key_without_the_right_to_users_is_no_customers(warehouse: Engine) -> None:
-    """Users refused and customers answered: 77, the line names the method and the right; nothing is asked for."""
+    """Users refused and customers answered: exit 77 names the method and the right; no listing is requested."""
     vendor, mine = _two([ALPHA, BETA], get_customer_users=refusing(FORBIDDEN)), Warehouse(warehouse)
     with pytest.raises(NotAllowed) as caught:
         mine.sync(vendor)
@@ -214,7 +214,7 @@ def test_an_agents_key_without_the_right_to_users_is_no_customers(warehouse: Eng
 
 @pytest.mark.fault("A06")
 def test_an_agent_without_either_right_is_found_by_its_listing(warehouse: Engine) -> None:
-    """Both lists refused: only the listing tells that a user is missing; the remedy names the right to users."""
+    """Both lists are refused: only the listing shows that a user is missing; the remedy names the right to users."""
     refused = refusing(FORBIDDEN)
     vendor = _two([ALPHA], get_customer_users=refused, get_customers=refused, get_account=lambda _: [account(1)])
     result = Warehouse(warehouse).sync(vendor)
@@ -235,7 +235,7 @@ def test_an_agent_without_either_right_is_found_by_its_listing(warehouse: Engine
 )
 @pytest.mark.fault("A07")
 def test_an_odd_row_of_the_users_is_told_and_left_out(warehouse: Engine, rows: list[Record], place: str) -> None:
-    """The others are synced, exit 0; the row is on record in source_drift, and told when it is new there."""
+    """The others are synced, exit 0; the row is in source_drift, and reported when it is new there."""
     vendor, mine = _two([ALPHA, BETA]), Warehouse(warehouse)
     vendor.methods["get.customer_users"] = lambda _: [user(511, 51), *rows, user(521, 52)]
     assert mine.sync(vendor).exit_code == 0
@@ -248,7 +248,7 @@ def test_an_odd_row_of_the_users_is_told_and_left_out(warehouse: Engine, rows: l
 
 @pytest.mark.fault("A07")
 def test_an_odd_row_of_the_customers_is_left_out(warehouse: Engine) -> None:
-    """A customer without a usable id is no account; the others have their names."""
+    """A customer without a usable id is not an account; the others have their names."""
     vendor, mine = _two([ALPHA, {"id": None, "name": "?"}, BETA]), Warehouse(warehouse)
     assert mine.sync(vendor).exit_code == 0
     assert [name for name, _ in mine.rows(NAMES)] == ["Alpha", "Beta"]
@@ -261,9 +261,9 @@ def test_an_odd_row_of_the_customers_is_left_out(warehouse: Engine) -> None:
 @pytest.mark.parametrize("refusal", [INACTIVE, FORBIDDEN], ids=["inactive", "forbidden"])
 @pytest.mark.fault("A10")
 def test_a_locked_customer_is_told_once(warehouse: Engine, state: str, refusal: Refused) -> None:
-    """Exit 3 when it begins, then exit 0; `status` names the state, `--max-age` does not count it.
+    """Exit 3 when the lock begins, then exit 0; `status` names the state, and `--max-age` does not count it.
 
-    An active customer that is forbidden is in no known state: it fails every day.
+    An active customer that is forbidden has no known state: it fails every day.
     """
     locked: list[Record] = []
 
@@ -292,7 +292,7 @@ def test_a_locked_customer_is_told_once(warehouse: Engine, state: str, refusal: 
 
 @pytest.mark.fault("A10")
 def test_another_state_is_told_anew(warehouse: Engine) -> None:
-    """From debt to a manual lock: that is news, once; later the table of the run says it in a few words."""
+    """A change from debt to a manual lock is reported once; later the run's table has it in a few words."""
     state = "debt_lock"
 
     def listing(params: Record) -> list[Record]:
@@ -311,7 +311,7 @@ def test_another_state_is_told_anew(warehouse: Engine) -> None:
 
 @pytest.mark.fault("A10")
 def test_a_locked_customer_that_answers_is_published(warehouse: Engine) -> None:
-    """The lock is what get.customers says; where the listing answers, nothing is missing."""
+    """The lock is reported by get.customers, but the listing is answered, so nothing is missing."""
     vendor, mine = _two([ALPHA, customer(52, "Beta", "limit_lock")]), Warehouse(warehouse)
     assert mine.sync(vendor).exit_code == 0
     assert mine.open_ids == [511, 521]
@@ -319,7 +319,7 @@ def test_a_locked_customer_that_answers_is_published(warehouse: Engine) -> None:
 
 @pytest.mark.fault("A10")
 def test_all_customers_locked_is_no_failure_once_it_was_told(warehouse: Engine) -> None:
-    """Two customers, both inactive: 3, then 0."""
+    """Two inactive customers give exit 3 first, then 0."""
     vendor, mine = _two([ALPHA, BETA], listing=refusing(INACTIVE)), Warehouse(warehouse)
     first, second = mine.sync(vendor), mine.sync(vendor)
     assert (first.status, first.exit_code) == (RunStatus.PARTIAL, 3)

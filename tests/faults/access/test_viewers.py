@@ -1,4 +1,4 @@
-"""A02, A03: another key, login or user may see other numbers, and closes nothing that it does not see."""
+"""A02, A03: another key, login or user may see other numbers, and closes no number that it does not see."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ VIEWERS = "select listed_by_credential, listed_by_user_id from accounts"
 
 
 def _seen_by(ids: dict[int, range]) -> Method:
-    """A listing in which each user sees some ids; a user without an entry is refused."""
+    """A listing in which each user sees the ids of its entry; a user without an entry is refused."""
 
     def listing(params: Record) -> list[Record]:
         if params["user_id"] not in ids:
@@ -50,7 +50,7 @@ def _agency(ids: dict[int, range], users: Sequence[int] = (511, 512)) -> Vendor:
 @pytest.mark.parametrize("other", [NEW, Login("anna", "a password of hers")], ids=["key", "login"])
 @pytest.mark.fault("A02")
 def test_what_another_key_does_not_see_stays_open(warehouse: Engine, other: Credentials) -> None:
-    """100 numbers through one key, 60 through another: 40 suspects, none closed, exit 3, and that stays so."""
+    """100 numbers through one key, 60 through another: 40 suspects, none closed, exit 3, also on later days."""
     sees = numbers(range(1, 101))
     vendor = own_account(lambda _: sees)
     vendor.sessions = "a session key"
@@ -69,7 +69,7 @@ def test_what_another_key_does_not_see_stays_open(warehouse: Engine, other: Cred
 
 @pytest.mark.fault("A02")
 def test_an_approval_closes_and_adopts_the_new_key(warehouse: Engine) -> None:
-    """With `--approve-close` the 40 are closed by their proof, and the new key is the account's from then on."""
+    """With `--approve-close` the 40 are closed by their proof, and the new key becomes the account's."""
     sees = numbers(range(1, 101))
     vendor, mine = own_account(lambda _: sees), Warehouse(warehouse)
     mine.sync(vendor, credentials=OLD)
@@ -85,7 +85,7 @@ def test_an_approval_closes_and_adopts_the_new_key(warehouse: Engine) -> None:
 
 @pytest.mark.fault("A02")
 def test_a_key_that_sees_everything_is_adopted(warehouse: Engine) -> None:
-    """A key is replaced by one with the same rights: exit 0, and a number that goes later is closed as ever."""
+    """A key is replaced by one with the same rights: exit 0, and a number removed later is closed as usual."""
     sees = numbers(range(1, 11))
     vendor, mine = own_account(lambda _: sees), Warehouse(warehouse)
     mine.sync(vendor, credentials=OLD)
@@ -98,7 +98,7 @@ def test_a_key_that_sees_everything_is_adopted(warehouse: Engine) -> None:
 
 @pytest.mark.fault("A02")
 def test_the_old_key_again_is_no_change(warehouse: Engine) -> None:
-    """Back on the key that listed the account: what it no longer sees is gone, for it saw it before."""
+    """The key that listed the account is used again: numbers that it no longer sees are gone, as it saw them before."""
     sees = numbers(range(1, 11))
     vendor, mine = own_account(lambda _: sees), Warehouse(warehouse)
     mine.sync(vendor, credentials=OLD)
@@ -110,7 +110,7 @@ def test_the_old_key_again_is_no_change(warehouse: Engine) -> None:
 
 @pytest.mark.fault("A02")
 def test_an_old_key_that_sees_less_than_the_adopted_one_closes_nothing(warehouse: Engine) -> None:
-    """Another key was adopted since, so what the old one no longer sees is suspect, though it was shown it once."""
+    """Another key was adopted since, so numbers that the old one no longer sees are suspects."""
     sees = numbers(range(1, 11))
     vendor, mine = own_account(lambda _: sees), Warehouse(warehouse)
     mine.sync(vendor, credentials=OLD)
@@ -124,7 +124,7 @@ def test_an_old_key_that_sees_less_than_the_adopted_one_closes_nothing(warehouse
 
 @pytest.mark.fault("A02")
 def test_no_secret_is_kept(warehouse: Engine) -> None:
-    """Of a key or a login a salted digest is on record; two warehouses have two digests of one key."""
+    """A salted digest of a key or login is stored; two warehouses have different digests of one key."""
     vendor, mine = own_account(lambda _: numbers([1])), Warehouse(warehouse)
     mine.sync(vendor, credentials=OLD)
     ((name, user_id),) = mine.rows(VIEWERS)
@@ -143,7 +143,7 @@ def test_no_secret_is_kept(warehouse: Engine) -> None:
 
 @pytest.mark.fault("A03")
 def test_the_first_sync_lists_through_the_user_who_sees_most(warehouse: Engine) -> None:
-    """Each user is asked for `total_items` with `limit` 1, once; the listing goes through the one with most."""
+    """Each user is asked once for `total_items` with `limit` 1; the listing uses the one with the most numbers."""
     vendor, mine = _agency({511: range(1, 5), 512: range(1, 9)}), Warehouse(warehouse)
     assert mine.sync(vendor).exit_code == 0
     asked = [(p["user_id"], p["limit"]) for p in vendor.asked("get.virtual_numbers")]
@@ -156,7 +156,7 @@ def test_the_first_sync_lists_through_the_user_who_sees_most(warehouse: Engine) 
 
 @pytest.mark.fault("A03")
 def test_of_equals_the_lowest_id_and_at_most_ten_are_asked(warehouse: Engine) -> None:
-    """Twelve users who see the same: ten questions, and the first user lists."""
+    """Twelve users who see the same: ten are asked, and the first one lists."""
     users = list(range(511, 523))
     vendor, mine = _agency(dict.fromkeys(users, range(1, 4)), users), Warehouse(warehouse)
     mine.sync(vendor)
@@ -174,7 +174,7 @@ def test_a_user_who_is_refused_gives_way(warehouse: Engine) -> None:
 
 @pytest.mark.fault("A03")
 def test_a_user_who_loses_the_right_gives_way_and_closes_nothing(warehouse: Engine) -> None:
-    """The user of the last sync is refused now; the other sees less: listed through it, the rest is suspect."""
+    """The user of the last sync is refused, and the other sees less: it lists, and the missing numbers are suspects."""
     sees = {511: range(1, 9), 512: range(1, 5)}
     vendor, mine = _agency(sees), Warehouse(warehouse)
     mine.sync(vendor)
@@ -197,7 +197,7 @@ def test_when_every_user_is_refused_the_refusal_is_the_accounts(warehouse: Engin
 
 @pytest.mark.fault("A03")
 def test_what_concerns_the_customer_is_asked_once(warehouse: Engine) -> None:
-    """An inactive customer is so for every user: no other one is tried."""
+    """An inactive customer is inactive for every user: no other one is tried."""
 
     def listing(_params: Record) -> list[Record]:
         raise INACTIVE
@@ -209,7 +209,7 @@ def test_what_concerns_the_customer_is_asked_once(warehouse: Engine) -> None:
 
 @pytest.mark.fault("A03")
 def test_the_settings_choose_a_user(warehouse: Engine) -> None:
-    """A named user lists whatever others see, without any question; one of another customer is a wrong setting."""
+    """A named user lists without any comparison; a user of another customer is a wrong setting."""
     vendor, mine = _agency({511: range(1, 9), 512: range(1, 5)}), Warehouse(warehouse)
     assert mine.sync(vendor, users={51: 512}).exit_code == 0
     assert [p["user_id"] for p in vendor.asked("get.virtual_numbers")] == [512]
@@ -220,7 +220,7 @@ def test_the_settings_choose_a_user(warehouse: Engine) -> None:
 
 @pytest.mark.fault("A03")
 def test_that_another_user_sees_more_is_told(warehouse: Engine) -> None:
-    """Five weeks after the first comparison the others are asked once more; who sees more is named."""
+    """Five weeks after the first comparison the other users are compared again; one that sees more is named."""
     sees = {511: range(1, 9), 512: range(1, 5)}
     vendor, mine = _agency(sees), Warehouse(warehouse)
     mine.sync(vendor)
@@ -236,7 +236,7 @@ def test_that_another_user_sees_more_is_told(warehouse: Engine) -> None:
 
 @pytest.mark.fault("A02")
 def test_a_number_of_other_eyes_is_not_lost_to_history(warehouse: Engine) -> None:
-    """While the other key lists, what it does see goes on being recorded."""
+    """While the other key lists, changes of the numbers that it sees are recorded."""
     sees = [number(i) for i in range(1, 11)]
     vendor, mine = own_account(lambda _: sees), Warehouse(warehouse)
     mine.sync(vendor, credentials=OLD)
@@ -247,7 +247,7 @@ def test_a_number_of_other_eyes_is_not_lost_to_history(warehouse: Engine) -> Non
 
 @pytest.mark.fault("A02")
 def test_numbers_of_other_eyes_stay_open_when_the_old_key_is_back(warehouse: Engine) -> None:
-    """What appeared through one key stays open while the other lists, day after day, until that one has listed it."""
+    """Numbers that appeared through one key stay open while the other lists, until the other has listed them."""
     sees = {OLD: range(1, 101), NEW: range(41, 141)}
     key = OLD
     vendor, mine = own_account(lambda _: numbers(sees[key])), Warehouse(warehouse)
@@ -266,7 +266,7 @@ def test_numbers_of_other_eyes_stay_open_when_the_old_key_is_back(warehouse: Eng
 
 @pytest.mark.fault("A02")
 def test_what_the_old_key_published_itself_closes_as_ever(warehouse: Engine) -> None:
-    """Of numbers that came after the other key, those that the old key brought are its own; the others' stay open."""
+    """Numbers that the old key published itself close as usual; those of the other key stay open."""
     sees = {OLD: [1, 2, 3], NEW: [1, 2, 4]}
     key = OLD
     vendor, mine = own_account(lambda _: numbers(sees[key])), Warehouse(warehouse)
@@ -283,7 +283,7 @@ def test_what_the_old_key_published_itself_closes_as_ever(warehouse: Engine) -> 
 
 @pytest.mark.fault("A03")
 def test_numbers_of_another_user_stay_open_when_the_first_is_back(warehouse: Engine) -> None:
-    """A user is refused for a day, and another one stands in, who sees others: none of them is closed afterwards."""
+    """A user is refused for a day, and another user sees other numbers: none of them is closed afterwards."""
     both = {511: range(1, 21), 512: range(11, 31)}
     sees = dict(both)
     vendor, mine = _agency(sees), Warehouse(warehouse)

@@ -1,4 +1,4 @@
-"""D: data that contradicts itself, repeats itself or cannot make up its mind: one history, the same every time."""
+"""D: contradicting, repeated and flapping data: one history, the same every time."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_of_contradicting_names_the_same_wins_whatever_the_order(case: DataCase)
     def check(names: list[str], order: list[int]) -> None:
         for number_id, name in zip(case.numbers, names, strict=False):
             case.send(number_id, campaigns=[CAMPAIGN | {"campaign_name": name}])
-        for number_id in order:  # the heap's order, in which they come
+        for number_id in order:  # the heap's order, in which records are sent
             case.rig.world.edit(case.account, case.numbers[number_id - 7], status="active")
         result = case.ends(0)
         assert result.conflicts == 1
@@ -78,7 +78,7 @@ def test_of_contradicting_names_the_same_wins_whatever_the_order(case: DataCase)
 
 @pytest.mark.fault("D14")
 def test_a_site_that_only_the_losing_copy_names_is_no_row(case: DataCase) -> None:
-    """A campaign on two sites is published on one, and the other site exists only if something refers to it."""
+    """A campaign on two sites is published on one, and the other site exists only if another row refers to it."""
     case.send(case.numbers[0], campaigns=[CAMPAIGN | {"site_id": 4, "site_domain_name": "four"}])
     case.send(case.numbers[1], campaigns=[CAMPAIGN | {"site_id": 3, "site_domain_name": "three"}])
     assert case.ends(0).conflicts == 1
@@ -90,7 +90,7 @@ def test_a_site_that_only_the_losing_copy_names_is_no_row(case: DataCase) -> Non
 
 @pytest.mark.fault("D15")
 def test_one_phone_on_two_ids_is_two_numbers_and_reported(case: DataCase) -> None:
-    """History goes by id, so both live; whoever joins by phone is told which ids share it."""
+    """The history is kept by id, so both stay; the drift names the ids that share the phone number."""
     one, two, three = case.numbers[:3]
     phone = case.records[one]["virtual_phone_number"]
     case.send(two, virtual_phone_number=phone)
@@ -106,7 +106,7 @@ def test_one_phone_on_two_ids_is_two_numbers_and_reported(case: DataCase) -> Non
 
 @pytest.mark.fault("D15")
 def test_an_id_used_for_another_phone_is_a_version_of_that_id(case: DataCase) -> None:
-    """The old phone's calls still find the old version: one id, two periods that meet."""
+    """A call to the old phone number finds the old version: one id, two adjacent periods."""
     number_id = case.numbers[0]
     old = case.records[number_id]["virtual_phone_number"]
     case.send(number_id, virtual_phone_number="7000")
@@ -121,7 +121,7 @@ def test_an_id_used_for_another_phone_is_a_version_of_that_id(case: DataCase) ->
 
 @pytest.mark.fault("D19")
 def test_every_value_of_a_walk_is_a_version(case: DataCase) -> None:
-    """HY: a value that goes A, B, A, is kept, or is not there: as many versions as changes, and the gaps stay."""
+    """HY: a value that goes A, B, A, stays, or is null: as many versions as changes."""
     number_id = case.numbers[0]
     world = case.rig.world
 
@@ -148,7 +148,7 @@ def test_every_value_of_a_walk_is_a_version(case: DataCase) -> None:
 
 @pytest.mark.fault("D19")
 def test_deleted_and_back_unchanged_is_opened_again(warehouse: Engine) -> None:
-    """The very same record after an absence: a second period with the same values, and the gap on record."""
+    """The identical record after an absence: a second period with the same values, and the gap on record."""
     case = DataCase(warehouse)
     customer = case.rig.world.customer(case.account)
     number_id = case.numbers[0]
@@ -171,7 +171,7 @@ def test_deleted_and_back_unchanged_is_opened_again(warehouse: Engine) -> None:
 
 @pytest.mark.fault("D20")
 def test_a_flapping_field_loses_nothing_and_can_be_named(case: DataCase) -> None:
-    """A field that changes in every run makes one version each, and `changes` names the field and how often."""
+    """A field that changes in every run makes one version each, and `changes` has the field each time."""
     number_id = case.numbers[0]
     for n in range(6):
         case.send(number_id, name=f"flap {n % 2}")

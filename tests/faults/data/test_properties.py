@@ -1,4 +1,4 @@
-"""D, without a database: what a decoder of JSON may do to data, and that ours does not."""
+"""D, without a database: faults that JSON decoders may have, and that this decoder does not have."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _repeats(value: Any) -> bool:
 @settings(max_examples=400, deadline=None)
 @pytest.mark.fault("D12")
 def test_keys_that_come_twice_are_found_exactly(document: Any, style: tuple[str, str, bool]) -> None:
-    """HY: in any JSON, however it is spelled: found when there are some, and never when there are none."""
+    """HY: in any JSON and spelling: found if there are any, and never if there are none."""
     sent = _dump(document, style).encode()
     assert (repeated_key(sent, msgspec.json.decode(sent)) is not None) == _repeats(document)
 
@@ -77,7 +77,7 @@ FIELDS = st.fixed_dictionaries(
 @settings(max_examples=300, deadline=None)
 @pytest.mark.fault("D12")
 def test_the_fast_way_rejects_the_same_records(records: list[Any], style: tuple[str, str, bool], data: Any) -> None:
-    """HY: whole pages: a record is kept out if and only if it has a key twice; the others of its page are read."""
+    """HY: whole pages: a record is rejected if and only if it has a duplicate key; the others of its page are read."""
     spoiled = data.draw(st.sets(st.integers(0, len(records) - 1)))
     bodies = []
     for n, record in enumerate(records):
@@ -110,7 +110,7 @@ WRONG: dict[str, st.SearchStrategy[Any]] = {
 @settings(max_examples=300, deadline=None)
 @pytest.mark.fault("D05", "D07")
 def test_nothing_of_another_type_is_coerced(record: Any, name: str, data: Any) -> None:
-    """HY: 1.0, true, "1", an object for a list, an integer beyond 64 bits: kept out, the place named."""
+    """HY: 1.0, true, "1", an object for a list, an integer beyond 64 bits: rejected, and the place is named."""
     body = json.dumps(record | {name: data.draw(WRONG[name])}).encode()
     decoded = decode([body], DriftLog())
     assert decoded.numbers == []
@@ -129,7 +129,7 @@ NO_ELEMENT: st.SearchStrategy[object] = st.none() | st.booleans() | st.integers(
 def test_the_other_elements_are_read_wherever_unusable_ones_stand(
     record: Any, name: str, wrong: list[Any], data: Any
 ) -> None:
-    """HY: the number as it would be without them, and each of them under its place."""
+    """HY: the number equals the one without them, and each of them is rejected under its place."""
     elements = [(element, True) for element in record[name]]
     for element in wrong:
         elements.insert(data.draw(st.integers(0, len(elements))), (element, False))
@@ -144,7 +144,7 @@ def test_the_other_elements_are_read_wherever_unusable_ones_stand(
 @given(st.integers(0, 90), st.integers(1, 90), st.booleans())
 @pytest.mark.fault("D11")
 def test_depth_is_counted_to_the_level(depth: int, most: int, objects: bool) -> None:
-    """HY: arrays and objects count alike, empty ones too."""
+    """HY: arrays and objects count in the same way, also empty ones."""
     value: Any = 1
     for _ in range(depth):
         value = {"a": value} if objects else [value, 2]

@@ -1,4 +1,4 @@
-"""D: records of another shape than documented: kept, or kept out whole, and never half-read."""
+"""D: records of undocumented shapes: stored, or quarantined whole, and never half-read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def case(warehouse: Engine) -> DataCase:
 
 @pytest.mark.fault("D03")
 def test_new_fields_are_kept_at_every_level_and_reported_once(case: DataCase) -> None:
-    """One version for each number when the fields appear; their order and another run make none; gone, one more."""
+    """One version for each number when the fields appear and one when they disappear; their order makes none."""
     for number_id in case.numbers:
         case.send_raw(number_id, _widened(case.records[number_id]))
     assert case.ends(0).changes["virtual_numbers"].opened == case.size
@@ -55,7 +55,7 @@ def _json(value: Any, *, backwards: bool) -> bytes:
 
 @pytest.mark.fault("D03")
 def test_fields_named_by_data_flood_no_report(case: DataCase) -> None:
-    """Names of ten thousand characters, and 2 000 of them: all kept, of the report as much as an index can hold."""
+    """Names of ten thousand characters, and 2 000 names: all stored, and at most a hundred in the drift."""
     names = ["н" * 10_000 + str(n) for n in range(20)] + [f"name {n}" for n in range(2000)]
     case.send(case.numbers[0], **dict.fromkeys(names, 1))
     case.ends(0)
@@ -67,7 +67,7 @@ def test_fields_named_by_data_flood_no_report(case: DataCase) -> None:
 
 @pytest.mark.fault("D04")
 def test_a_required_field_that_vanished_stops_the_account(case: DataCase) -> None:
-    """When every record lacks it the source has changed: 65, nothing is published, nothing is read as null."""
+    """If every record lacks it, the source has changed: 65, nothing is published, nothing is read as null."""
     before = case.image()
     for name in ("virtual_phone_number", "status", "category", "type", "campaigns", "scenarios"):
         for number_id in case.numbers:
@@ -81,7 +81,7 @@ def test_a_required_field_that_vanished_stops_the_account(case: DataCase) -> Non
 
 @pytest.mark.fault("D04")
 def test_an_optional_field_that_vanished_keeps_what_is_known(case: DataCase) -> None:
-    """What is not sent is not null: the rows stay, without a version, and the report says which field is missing."""
+    """A missing field is not null: the rows stay, without a version, and the drift names the field."""
     before = case.image()
     names = ["activation_date", "child_customer_id", "comment", "name", "redirection_phone_number"]
     for name in names:
@@ -114,7 +114,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.fault("D05")
 def test_wrong_types_are_kept_out_and_rows_stay_open(warehouse: Engine) -> None:
-    """Nothing is coerced: each record in quarantine with place and reason, and no row of its number is closed."""
+    """Nothing is coerced: each record is quarantined with place and reason, and no row of its number is closed."""
     case = DataCase(warehouse, size=2 * len(WRONG))
     before = case.image()
     sent = [case.send(n, **fields) for n, (fields, _) in zip(case.numbers, WRONG.values(), strict=False)]
@@ -133,7 +133,7 @@ def test_wrong_types_are_kept_out_and_rows_stay_open(warehouse: Engine) -> None:
 
 @pytest.mark.fault("D05")
 def test_a_number_first_seen_unusable_is_read_when_it_is_mended(case: DataCase) -> None:
-    """A record that never was usable has no rows; mended, it opens like any new number."""
+    """A record that was never usable has no rows; once usable, it opens like any new number."""
     (new,) = case.rig.world.add(case.account, 1)
     case.send_raw(new, b'{"id": %d, "status": 5}' % new)
     case.ends(3, quarantined=1)
@@ -144,19 +144,19 @@ def test_a_number_first_seen_unusable_is_read_when_it_is_mended(case: DataCase) 
 
 @pytest.mark.fault("D11")
 def test_ten_megabytes_of_text(case: DataCase) -> None:
-    """No index is on what the source may make long: stored to the byte on both databases, and read again in peace."""
+    """No index covers texts of the source: stored to the byte on both databases, and read again without a change."""
     big, wide = "x" * 10_000_000, "ы" * 1_000_000
     case.send(case.numbers[0], comment=big, new=wide)
     case.ends(0)
     same = [case.stored(case.numbers[0]).comment == big, case.extra(case.numbers[0]) == {"new": wide}]
-    assert all(same)  # not compared in the assertion: explaining how ten megabytes differ takes for ever
+    assert all(same)  # not compared in the assertion: explaining a difference of ten megabytes takes too long
     case.is_quiet()
     case.honest()
 
 
 @pytest.mark.fault("D11")
 def test_ten_thousand_children(case: DataCase) -> None:
-    """One number in ten thousand campaigns: ten thousand links, and the next run finds nothing new."""
+    """One number in ten thousand campaigns: ten thousand links, and the next run writes nothing."""
     campaigns = [CAMPAIGN | {"campaign_id": n, "campaign_name": f"c {n}"} for n in range(10_000)]
     case.send(case.numbers[1], campaigns=campaigns)
     case.ends(0)
@@ -168,7 +168,7 @@ def test_ten_thousand_children(case: DataCase) -> None:
 
 @pytest.mark.fault("D11")
 def test_a_large_record_that_is_no_use_is_kept_with_a_short_reason(case: DataCase) -> None:
-    """Ten megabytes in the place of a date: in quarantine as sent; reason, report and error stay short."""
+    """Ten megabytes instead of a date: quarantined as sent; reason, report and error stay short."""
     record = case.send(case.numbers[0], activation_date="x" * 10_000_000)
     case.ends(3, quarantined=1)
     (row,) = case.quarantined()
@@ -180,7 +180,7 @@ def test_a_large_record_that_is_no_use_is_kept_with_a_short_reason(case: DataCas
 
 @pytest.mark.fault("D11")
 def test_deep_nesting_is_stored_or_kept_out(case: DataCase) -> None:
-    """64 levels are kept, more are quarantined: databases' own JSON functions must be able to read what is stored."""
+    """64 levels are stored, more are quarantined, because the databases' JSON functions must read stored values."""
     nested = {depth: "[" * (depth - 1) + "]" * (depth - 1) for depth in (64, 65, 900)}
     for number_id, new in zip(case.numbers, nested.values(), strict=False):
         case.send_raw(number_id, case.send(number_id)[:-1] + b', "new": ' + new.encode() + b"}")
@@ -214,7 +214,7 @@ TRICKY = ['":', '"a":1,"a":2', '\\":', "\\\\", '{"id": 1, "id": 2}', '\\\\"x\\\\
 
 @pytest.mark.fault("D12")
 def test_a_key_that_comes_twice_keeps_the_record_out(case: DataCase) -> None:
-    """The last would hide the other: each such record is in quarantine, and its number's rows are as they were."""
+    """The last value would hide the first: each such record is quarantined, and its number's rows do not change."""
     before = case.image()
     for number_id, spoil in zip(case.numbers, TWICE.values(), strict=False):
         case.send_raw(number_id, spoil(json.dumps(case.records[number_id]).encode()))
@@ -227,7 +227,7 @@ def test_a_key_that_comes_twice_keeps_the_record_out(case: DataCase) -> None:
 
 @pytest.mark.fault("D12")
 def test_text_that_looks_like_keys_is_text(case: DataCase) -> None:
-    """Exact in any spelling of JSON: no record is kept out for what its strings hold."""
+    """Exact in any spelling of JSON: no record is quarantined because of the content of its strings."""
     styles = [((",", ":"), False), ((", ", " : "), True), ((",\n\t", "\r\n:\t"), False)]
     for separators, escaped in styles:
         for number_id, text in zip(case.numbers, TRICKY, strict=False):
@@ -239,7 +239,7 @@ def test_text_that_looks_like_keys_is_text(case: DataCase) -> None:
 
 @pytest.mark.fault("D21")
 def test_more_than_half_unusable_publishes_nothing(case: DataCase) -> None:
-    """Half of the records may be kept out; one more, and the source has changed: 65, and the tables are untouched."""
+    """Half of the records may be quarantined; with one more, the source has changed: 65, and no table changes."""
     half = case.size // 2
     for number_id in case.numbers[:half]:
         case.send(number_id, status=5)
@@ -257,7 +257,7 @@ def test_more_than_half_unusable_publishes_nothing(case: DataCase) -> None:
 @pytest.mark.parametrize(("spoiled", "code"), [(1, 3), (8, 65)], ids=["D05 some", "D21 most"])
 @pytest.mark.fault("D05", "D21")
 def test_the_command_says_so_in_one_line(warehouse_url: str, tmp_path: Any, spoiled: int, code: int) -> None:
-    """R: one line with cause, remedy, run id and exit code; the next clean run converges."""
+    """One line with cause, remedy, run id and exit code; the next clean run equals the source."""
     with scene(tmp_path / "home", warehouse_url, numbers=12) as stage:
         assert stage.sync().code == 0
         (account,) = stage.world.customer_ids

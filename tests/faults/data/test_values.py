@@ -1,4 +1,4 @@
-"""D: values that a record may hold, each stored exactly on both databases or kept out whole."""
+"""D: unusual values in records: each is stored exactly on both databases, or the record is quarantined whole."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def case(warehouse: Engine) -> DataCase:
 
 @pytest.mark.fault("D01")
 def test_null_missing_and_empty_stay_three_things(case: DataCase) -> None:
-    """Null becomes null, empty becomes empty, and what is not sent keeps the value that is known."""
+    """Null becomes null, empty becomes empty, and a field that is not sent keeps its known value."""
     one, two, three = case.numbers[:3]
     for number_id in (one, two, three):
         case.send(number_id, comment="known", name="known")
@@ -41,7 +41,7 @@ def test_null_missing_and_empty_stay_three_things(case: DataCase) -> None:
 
 @pytest.mark.fault("D01")
 def test_null_anywhere(case: DataCase) -> None:
-    """HY: null in any field: stored as null where the contract allows it, else the record is kept out."""
+    """HY: null in any field: stored as null where the contract allows it, else the record is quarantined."""
     number_id = case.numbers[0]
     names = sorted(set(case.records[number_id]) - {"id"})
 
@@ -63,7 +63,7 @@ def test_null_anywhere(case: DataCase) -> None:
 
 @pytest.mark.fault("D02")
 def test_unknown_enum_values_are_stored_as_sent_and_reported_once(case: DataCase) -> None:
-    """Two numbers each, two runs, three fields: the text as it is, and one line of the report for each field."""
+    """Two numbers each, two runs, three fields: stored verbatim, and one line of the drift for each field and value."""
     values = ["brand_new", "", "АКТИВЕН", "x" * 5000]
     for number_id, value in zip(case.numbers, values * 2, strict=False):
         case.send(number_id, status=value, category=value, type=value)
@@ -80,7 +80,7 @@ def test_unknown_enum_values_are_stored_as_sent_and_reported_once(case: DataCase
 
 @pytest.mark.fault("D06")
 def test_what_is_no_json_publishes_nothing(case: DataCase) -> None:
-    """NaN and its like are no JSON: the answer as a whole cannot be believed, and all rows stay as they were."""
+    """NaN and infinities are not JSON: the whole answer is refused, and all rows stay unchanged."""
     before = case.image()
     record = case.send(case.numbers[0])[:-1]
     for token in (b"NaN", b"Infinity", b"-Infinity"):
@@ -93,7 +93,7 @@ def test_what_is_no_json_publishes_nothing(case: DataCase) -> None:
 @pytest.mark.parametrize("token", ["1e999", "-1e999", "1" + "0" * 5000], ids=["1e999", "-1e999", "5000 digits"])
 @pytest.mark.fault("D06", "D07")
 def test_numbers_beyond_any_column_are_kept_out(case: DataCase, token: str) -> None:
-    """No infinity and no null in their stead: the records are in quarantine, their numbers' rows are as they were."""
+    """Such numbers become neither infinity nor null: the records are quarantined, and the numbers' rows stay."""
     names = ("id", "child_customer_id", "comment", "new")
     before = [case.image_of(number_id) for number_id in case.numbers]
     for number_id, name in zip(case.numbers, names, strict=False):
@@ -108,7 +108,7 @@ def test_numbers_beyond_any_column_are_kept_out(case: DataCase, token: str) -> N
 
 @pytest.mark.fault("D06")
 def test_minus_zero_is_zero(case: DataCase) -> None:
-    """-0, -0.0 and 0 are one number on both databases: no version is made of its spelling."""
+    """-0, -0.0 and 0 are one number on both databases: another spelling makes no version."""
     number_id = case.numbers[0]
     record = case.send(number_id)[:-1]
     for spelling in (b"0", b"-0", b"-0.0", b"0.0", b"0e5"):
@@ -125,13 +125,13 @@ SPOILED_TABLES = (
     ("virtual_numbers",),  # a block is refused alone, and the campaign may be another one now
     *(("virtual_number_scenarios",),) * 2,
 )
-"""Tables of which nothing changes when the first, second, ... of these ids is too large."""
+"""Tables that do not change when the first, second, ... of these ids is too large."""
 TOO_LARGE = st.integers(2**63, 2**70) | st.integers(-(2**70), -(2**63) - 1)
 
 
 @pytest.mark.fault("D07")
 def test_ids_of_64_bits_are_exact_and_larger_ones_kept_out(case: DataCase) -> None:
-    """HY: a campaign's, site's, block's or rule's id is stored to the last digit, or the element is kept out."""
+    """HY: a campaign's, site's, block's or rule's id is stored to the last digit, or the element is quarantined."""
     number_id = case.numbers[0]
 
     @given(ids=st.lists(EXACT, min_size=5, max_size=5), spoiled=st.none() | st.tuples(st.integers(0, 4), TOO_LARGE))
@@ -164,7 +164,7 @@ def test_ids_of_64_bits_are_exact_and_larger_ones_kept_out(case: DataCase) -> No
 
 @pytest.mark.fault("D07")
 def test_numbers_with_extreme_ids_live_and_go_like_any_other(case: DataCase) -> None:
-    """An id of 0, below 0 or beyond a double: listed, stored, and closed by proof when it is gone."""
+    """An id of 0, below 0 or beyond a double: listed, stored, and closed by proof when it is removed."""
     ids = [0, -1, -(2**63), 2**53 + 1, 2**63 - 1]
     case.rig.world.customer(case.account)._insert(ids)
     case.ends(0)
@@ -180,7 +180,7 @@ def test_numbers_with_extreme_ids_live_and_go_like_any_other(case: DataCase) -> 
 
 @pytest.mark.fault("D07")
 def test_numbers_in_unknown_fields_are_the_same_on_both_databases(case: DataCase) -> None:
-    """Beyond 64 bits too: what is read back is what was sent, and reading it again makes no version."""
+    """Numbers beyond 64 bits, too, are stored as sent, and reading them again makes no version."""
     values = [2**53 + 1, 2**63, -(2**64), 10**400, 0.1, 1e22, 5e-324, 1.5, -0.25, 10**300]
     for number_id, value in zip(case.numbers, values, strict=False):
         case.send(number_id, new={"of": [value]})
@@ -221,7 +221,7 @@ def test_any_text_comes_back_as_it_was_sent(case: DataCase) -> None:
 
 @pytest.mark.fault("D08", "D09")
 def test_the_encoding_is_the_documented_one(case: DataCase) -> None:
-    """The same characters on both databases, so that a query written for one holds on the other."""
+    """The same characters on both databases, so that a query works on both."""
     forms = {r"a\u0000b": "a␀0000b", r"\ud800": "␀d800", r"\udc00\ud800": "␀dc00␀d800", "␀": "␀2400"}
     for number_id, sent in zip(case.numbers, forms, strict=False):
         record = json.dumps(case.records[number_id] | {"comment": "COMMENT"}, ensure_ascii=False)
@@ -282,7 +282,7 @@ IMPOSSIBLE = ["2026-02-30 00:00:00", "0000-00-00 00:00:00", "2026-01-01 24:00:00
 
 @pytest.mark.fault("D16")
 def test_a_date_that_is_none_is_kept_out(warehouse: Engine) -> None:
-    """Each such record is in quarantine with the place and the reason; its number's rows stay as they were."""
+    """Each such record is quarantined with the place and the reason; its number's rows do not change."""
     case = DataCase(warehouse, size=2 * len(IMPOSSIBLE))
     before = [case.image_of(number_id) for number_id in case.numbers]
     records = [case.send(n, activation_date=sent) for n, sent in zip(case.numbers, IMPOSSIBLE, strict=False)]
@@ -298,7 +298,7 @@ def test_a_date_that_is_none_is_kept_out(warehouse: Engine) -> None:
 
 @pytest.mark.fault("D17")
 def test_local_times_are_stored_as_given_beside_the_zone(warehouse: Engine) -> None:
-    """London skips the one and has the other twice: both are text as sent, and the zone is the account's."""
+    """London skips one of the times and has the other twice: both are stored as sent; the zone is the account's."""
     case = DataCase(warehouse, timezone="Europe/London")
     skipped, twice = "2026-03-29 01:30:00", "2026-10-25 01:30:00"
     case.send(case.numbers[0], activation_date=skipped)
@@ -311,7 +311,7 @@ def test_local_times_are_stored_as_given_beside_the_zone(warehouse: Engine) -> N
 
 @pytest.mark.fault("D18")
 def test_phones_are_text_to_the_character(case: DataCase) -> None:
-    """HY: leading zeros, a plus, spaces, twenty digits: none is a number."""
+    """HY: leading zeros, a plus, spaces, twenty digits: phone numbers are never read as numbers."""
     phones = st.from_regex(r"[+0]?[0-9 ()\-]{0,20}", fullmatch=True) | st.sampled_from(
         ["007", "+7 (495)", "1e5", "0" * 20]
     )

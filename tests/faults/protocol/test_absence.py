@@ -1,4 +1,4 @@
-"""P19 and the proof of absence: no number is closed without a witness, nor many at once without a word."""
+"""P19 and the proof of absence: no number is closed without a control id, nor many at once without approval."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from tests.support.source_case import how_it_ends, one_customer
 @pytest.mark.parametrize("numbers", [5, 60])
 @pytest.mark.fault("P19")
 def test_no_rows_where_there_were(warehouse: Engine, numbers: int) -> None:
-    """An account that suddenly has no numbers is held, exit 3, with nothing closed, until somebody approves."""
+    """An account that suddenly has no numbers is held, exit 3, with nothing closed, until an operator approves."""
     rig = Rig(one_customer(numbers), warehouse)
     rig.sync(**SMALL)
     before = oracle.current(warehouse, rig.only)
@@ -59,7 +59,7 @@ def test_most_rows_gone(warehouse: Engine) -> None:
 
 @pytest.mark.fault("P19")
 def test_no_rows_where_there_were_none(warehouse: Engine) -> None:
-    """An account without numbers is whole with none: nothing is held."""
+    """An account without numbers is complete with none: nothing is held."""
     rig = Rig(one_customer(0), warehouse)
     assert [rig.sync().exit_code, rig.sync().exit_code] == [0, 0]
 
@@ -84,9 +84,9 @@ BAD_PROOFS: dict[str, Fault] = {
 
 @pytest.mark.parametrize("bad", BAD_PROOFS)
 def test_proof_that_is_none(warehouse: Engine, bad: str) -> None:
-    """A proof that contradicts itself, lacks its witness or fails closes nothing: the numbers are suspects, exit 3.
+    """A proof that contradicts itself, lacks its control id or fails closes nothing: the numbers are suspects, exit 3.
 
-    What was listed is published all the same, and the next clean run closes what is gone.
+    The listed numbers are published all the same, and the next clean run closes the missing ones.
     """
     rig = synced(warehouse)
     gone = open_ids(rig) - set(rig.world.numbers(rig.only))
@@ -102,7 +102,7 @@ def test_proof_that_is_none(warehouse: Engine, bad: str) -> None:
 
 
 def test_witness_in_every_proof(warehouse: Engine) -> None:
-    """No question about absence is asked without a number that was just listed."""
+    """Each request for missing numbers contains a number that was just listed."""
     rig = synced(warehouse, 60, 9)
     gone = open_ids(rig) - set(rig.world.numbers(rig.only))
     asked: list[set[int]] = []
@@ -116,7 +116,7 @@ def test_witness_in_every_proof(warehouse: Engine) -> None:
 
 
 def test_listed_numbers_that_a_page_left_out_live(warehouse: Engine) -> None:
-    """A number that a page leaves out for good, and that answers when asked for: it lives, and is merged."""
+    """A number that a page always leaves out, and that comes when requested by id, is alive and is stored."""
     rig = synced(warehouse, 60, 0)
     rig.api.faults.add(Drop(1), times=None, when=is_listing)
     result = rig.sync(**SMALL)
@@ -130,7 +130,7 @@ def _nothing_lost(rig: Rig) -> bool:
 
 
 def test_whole_answer_as_proof_must_not_be_full(warehouse: Engine) -> None:
-    """Where ids cannot be filtered, one answer proves what is gone; a full one may be cut, and proves nothing."""
+    """Where ids cannot be filtered, one answer proves absence; a full one may be cut, and proves nothing."""
     rig = synced(warehouse, 12, 2)  # 12 again, with the two new ones
     rig.api.id_filter = False
     rig.api.faults.add(TotalItems(lambda total: min(total, 12)), times=None)

@@ -1,4 +1,4 @@
-"""P05-P07: keys that die at any page, addresses and customers that are refused."""
+"""P05-P07: keys that become invalid at any page, refused addresses and customers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TOKEN_ERRORS = ["access_token_expired", "access_token_blocked", "access_token_in
 
 
 def _requests(engine: Engine) -> int:
-    """How many listing requests, the proof's among them, one undisturbed run needs."""
+    """The count of listing requests, with the proof, of an undisturbed run."""
     rig = synced(engine)
     rig.sync(**SMALL)
     return rig.api.count(LISTING)
@@ -41,7 +41,7 @@ def _requests(engine: Engine) -> int:
 @pytest.mark.parametrize("mnemonic", TOKEN_ERRORS[:2])
 @pytest.mark.fault("P05")
 def test_at_every_page(new_warehouse: Callable[[], Engine], mnemonic: str) -> None:
-    """A permanent key that dies at any page: exit 77, nothing published. At the proof: published, nothing closed."""
+    """A permanent key that expires at any page: exit 77, nothing published. At the proof: published, nothing closed."""
     pages = _requests(new_warehouse())
     assert pages >= 7
     rig = synced(new_warehouse())
@@ -62,7 +62,7 @@ def test_at_every_page(new_warehouse: Callable[[], Engine], mnemonic: str) -> No
 @pytest.mark.parametrize("mnemonic", TOKEN_ERRORS[:3:2])
 @pytest.mark.fault("P05")
 def test_a_session_is_renewed_at_every_page(new_warehouse: Callable[[], Engine], mnemonic: str) -> None:
-    """On a session key the login is repeated once, and the run goes on as if nothing had been."""
+    """With a session key the login is repeated once, and the run succeeds."""
     login = Login("sandbox", "sandbox-password")
     pages = _requests(new_warehouse())
     rig = synced(new_warehouse(), credentials=login)
@@ -79,7 +79,7 @@ def test_a_session_is_renewed_at_every_page(new_warehouse: Callable[[], Engine],
 @pytest.mark.parametrize("mnemonic", TOKEN_ERRORS)
 @pytest.mark.fault("P05")
 def test_a_session_that_stays_invalid(warehouse: Engine, mnemonic: str) -> None:
-    """Renewed once, and refused again: exit 77 after bounded logins."""
+    """Renewed once, and refused again: exit 77 after at most two logins."""
     rig = synced(warehouse)
     before = tables(rig)
     rig.api.faults.add(error(mnemonic), times=None)
@@ -102,7 +102,7 @@ def test_a_wrong_password_is_tried_once(warehouse: Engine) -> None:
 
 @pytest.mark.fault("P05")
 def test_a_dead_key_is_not_tried_on_every_customer(warehouse: Engine) -> None:
-    """A key that is blocked is blocked for all customers: the rest is not tried, and nothing is closed."""
+    """A blocked key is blocked for all customers: the others are not tried, and nothing is closed."""
     rig = agency(warehouse)
     rig.api.faults.add(error("access_token_blocked"), at=3, times=None)
     result = rig.sync()
@@ -117,7 +117,7 @@ def test_a_dead_key_is_not_tried_on_every_customer(warehouse: Engine) -> None:
 
 @pytest.mark.fault("P06")
 def test_the_address_and_where_to_put_it(tmp_path: Path, sqlite_template: Path) -> None:
-    """The line names the address that the API saw, and the client area where it belongs: exit 77."""
+    """Exit 77 names the address that the API saw, and the place to add it."""
     with serving() as server:
         case = sqlite_case(tmp_path, sqlite_template, server)
         assert server.api
@@ -136,7 +136,7 @@ REFUSALS = [
 @pytest.mark.parametrize("mnemonic", REFUSALS)
 @pytest.mark.fault("P07")
 def test_one_customer_of_five(warehouse: Engine, mnemonic: str) -> None:
-    """The customer that is refused is skipped with its reason and keeps its rows; the four others publish: exit 3."""
+    """The refused customer is skipped with its reason and keeps its rows; the four others are published: exit 3."""
     rig = agency(warehouse)
     refused, *others = rig.world.customer_ids
     before = tables(rig)[refused]
@@ -152,7 +152,7 @@ def test_one_customer_of_five(warehouse: Engine, mnemonic: str) -> None:
 
 @pytest.mark.fault("P07")
 def test_all_of_five(warehouse: Engine) -> None:
-    """When every customer is refused nothing is published: exit 77."""
+    """If every customer is refused, nothing is published: exit 77."""
     rig = agency(warehouse)
     before = tables(rig)
     for customer in rig.world.customer_ids:

@@ -1,4 +1,4 @@
-"""P20, P23: an agent's customers that come partly, not at all, or in each other's listing."""
+"""P20, P23: an agent's customers that are partly missing, all missing, or in each other's listing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _vanish(rig: Rig) -> int:
 
 @pytest.mark.fault("P20")
 def test_a_customer_that_is_removed(warehouse: Engine) -> None:
-    """A customer that the agent no longer has is not one whose numbers are gone: its rows stay, and it is told."""
+    """A customer missing from the agent's list keeps its rows, and is reported as unreachable."""
     rig = agency(warehouse)
     before = tables(rig)
     gone = _vanish(rig)
@@ -45,7 +45,7 @@ def test_a_customer_that_is_removed(warehouse: Engine) -> None:
 
 @pytest.mark.fault("P20")
 def test_a_customer_that_is_removed_is_exit_3(warehouse: Engine) -> None:
-    """An account of the warehouse that the run could not reach was skipped: exit 3."""
+    """An account of the warehouse that the run could not reach: exit 3."""
     rig = agency(warehouse)
     _vanish(rig)
     assert rig.sync().exit_code == 3
@@ -60,7 +60,7 @@ SHRUNKEN = [NoRows(), Drop(3), Drop(99), TotalItems(2), TotalItems(MISSING)]
 @pytest.mark.parametrize("fault", SHRUNKEN, ids=["none", "three_less", "empty", "total_less", "no_total"])
 @pytest.mark.fault("P20")
 def test_lists_that_shrink(warehouse: Engine, fault: Any, methods: list[str]) -> None:
-    """Lists of customers and users that come partly, or not at all, close nothing of anybody."""
+    """Lists of customers and users that are incomplete or empty close no number."""
     rig = agency(warehouse, 4)
     before = {account: set(each["virtual_numbers"]) for account, each in tables(rig).items()}
     ids = {account: {row[0] for row in rows} for account, rows in before.items()}
@@ -74,7 +74,7 @@ def test_lists_that_shrink(warehouse: Engine, fault: Any, methods: list[str]) ->
 
 @pytest.mark.fault("P20")
 def test_a_partial_list_is_told(warehouse: Engine) -> None:
-    """A list that announces more customers than it sends, however often asked, is named."""
+    """A list that always announces more customers than it sends is named."""
     rig = agency(warehouse)
     rig.api.faults.add(Drop(1), times=None, method="get.customers")
     rig.sync()
@@ -86,9 +86,9 @@ def test_a_partial_list_is_told(warehouse: Engine) -> None:
 @pytest.mark.parametrize("total", [10**5, 10**9, 10**18, -1, "5", 5.0, True, None], ids=str)
 @pytest.mark.fault("P12", "P14")
 def test_lists_that_lie_about_their_length(sqlite_warehouse: Engine, method: str, total: Any) -> None:
-    """A list whose total cannot be true, from a source that repeats its first page: few requests, nothing closed.
+    """A list with an impossible total, from a source that repeats its first page: few requests, nothing closed.
 
-    Without the list of users nobody can be listed; the list of customers only gives names and states.
+    Without the list of users no customer can be listed; the list of customers only gives names and states.
     """
     rig = agency(sqlite_warehouse, 2)
     before = {a: {row[0] for row in t["virtual_numbers"]} for a, t in tables(rig).items()}
@@ -104,7 +104,7 @@ def test_lists_that_lie_about_their_length(sqlite_warehouse: Engine, method: str
 
 @pytest.mark.fault("P20")
 def test_no_account_at_all(sqlite_warehouse: Engine) -> None:
-    """An agent without customers: nothing is touched, and the line says what to check."""
+    """An agent without customers: no data changes, and the error says what to check."""
     rig = agency(sqlite_warehouse, 1)
     before = tables(rig)
     for method in ("get.customers", "get.customer_users"):
@@ -117,7 +117,7 @@ def test_no_account_at_all(sqlite_warehouse: Engine) -> None:
 
 @pytest.mark.fault("P23")
 def test_a_row_of_another_customer(warehouse: Engine) -> None:
-    """One stranger in an account's listing: nothing of that account is published, exit 70 for it, loudly."""
+    """One record of another customer in an account's listing: nothing of that account is published, exit 70 for it."""
     rig = agency(warehouse, 3)
     first, *others = rig.world.customer_ids
     before = tables(rig)[first]

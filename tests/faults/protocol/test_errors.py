@@ -1,4 +1,4 @@
-"""P01, P21, P22: every error that the API words ends in the right way, and an unknown one in a safe way."""
+"""P01, P21, P22: every documented error has its exit code, and an unknown one is handled safely."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ DOCUMENTED: dict[str, tuple[int, int]] = {
     "batch_operations_not_supported": (-32099, 65),
     "notifications_not_supported": (-32099, 65),
 }
-"""The vendor's documentation: mnemonic, code, and the exit code of a run in which it answers every listing."""
+"""The vendor's documentation: mnemonic, code, and the exit code of a run in which every listing gets this error."""
 
 UNDOCUMENTED: list[tuple[str, dict[str, Any], int]] = [
     ("unknown", {"mnemonic": "brand_new_mnemonic"}, 65),
@@ -65,7 +65,7 @@ UNDOCUMENTED: list[tuple[str, dict[str, Any], int]] = [
 
 @pytest.mark.fault("P01")
 def test_the_list_is_the_documentation_s() -> None:
-    """The errors tried here are all that the vendor documents, code by code."""
+    """The errors tried here are all that the vendor documents, with their codes."""
     assert len(DOCUMENTED) == 25
     assert {name: code for name, (code, _) in failures.MNEMONICS.items()} == {n: c for n, (c, _) in DOCUMENTED.items()}
 
@@ -73,7 +73,7 @@ def test_the_list_is_the_documentation_s() -> None:
 @pytest.mark.parametrize("mnemonic", DOCUMENTED)
 @pytest.mark.fault("P01")
 def test_each_documented_error(warehouse: Engine, mnemonic: str) -> None:
-    """Each documented error, for good, on the listing: its exit code, bounded requests, the before-image, recovery."""
+    """Each documented error on every listing: its exit code, bounded requests, unchanged data, recovery."""
     rig = synced(warehouse, 12)
     rig.api.faults.add(error(mnemonic), times=None)
     said = ends(rig, DOCUMENTED[mnemonic][1])
@@ -84,7 +84,7 @@ def test_each_documented_error(warehouse: Engine, mnemonic: str) -> None:
 @pytest.mark.parametrize("given", UNDOCUMENTED, ids=[f"p01-{name}" for name, _, _ in UNDOCUMENTED])
 @pytest.mark.fault("P01")
 def test_undocumented(sqlite_warehouse: Engine, given: tuple[str, dict[str, Any], int]) -> None:
-    """An unknown mnemonic stops at once; an error without data is judged by its code."""
+    """An unknown mnemonic is not retried; an error without data is classified by its code."""
     _, words, exit_code = given
     rig = synced(sqlite_warehouse, 12)
     rig.api.faults.add(error(**words), times=None)
@@ -98,7 +98,7 @@ def test_undocumented(sqlite_warehouse: Engine, given: tuple[str, dict[str, Any]
 @pytest.mark.parametrize("mnemonic", ["internal_error", "access_token_invalid", "ip_not_whitelisted", "brand_new"])
 @pytest.mark.fault("P01")
 def test_before_any_account_is_known(sqlite_warehouse: Engine, method: str, mnemonic: str) -> None:
-    """When not even the accounts can be told, the run ends with the error's own code."""
+    """If the accounts cannot be listed, the run ends with the error's own code."""
     rig = synced(sqlite_warehouse, 12)
     rig.api.faults.add(error(mnemonic), times=None, method=method)
     assert mnemonic in ends(rig, {"internal_error": 69, "brand_new": 65}.get(mnemonic, 77))
@@ -108,9 +108,9 @@ def test_before_any_account_is_known(sqlite_warehouse: Engine, method: str, mnem
 @pytest.mark.parametrize("mnemonic", ["filter_prohibited", "unexpected_parameters"])
 @pytest.mark.fault("P22")
 def test_a_filter_that_is_refused_is_done_without(warehouse: Engine, mnemonic: str) -> None:
-    """The id filter is optional: the listing falls back to offsets, and says so.
+    """The id filter is optional: the listing falls back to offsets, and the strategy says so.
 
-    Where one answer holds the whole account, it proves what is gone; else nothing proves it, and nothing is closed.
+    If one answer holds the whole account, it proves absence; otherwise nothing proves it, and nothing is closed.
     """
     rig = Rig(one_customer(60), warehouse)
     assert rig.sync(page_limit=10).accounts[0].strategy is Strategy.WINDOWS
@@ -128,7 +128,7 @@ def test_a_filter_that_is_refused_is_done_without(warehouse: Engine, mnemonic: s
 @pytest.mark.parametrize("field", ["limit", "user_id", "offset"])
 @pytest.mark.fault("P22")
 def test_a_parameter_that_is_gone_is_named(sqlite_warehouse: Engine, field: str) -> None:
-    """A parameter that cannot be done without: exit 65, and the line names it."""
+    """A necessary parameter that is refused: exit 65, and the line names it."""
     rig = synced(sqlite_warehouse, 12)
     rig.api.faults.add(error("unexpected_parameters", field, 1), times=None)
     assert f"(field {field})" in ends(rig, 65)
@@ -137,7 +137,7 @@ def test_a_parameter_that_is_gone_is_named(sqlite_warehouse: Engine, field: str)
 
 @pytest.mark.fault("P21")
 def test_a_deprecated_version_is_told_once(warehouse: Engine) -> None:
-    """The notice in every answer's metadata makes one notice of a run, with the version to go to, and exit 0."""
+    """The notice in every answer's metadata gives one notice in a run, with the new version, and exit 0."""
     world = World(seed=5, customers=[CustomerPlan(numbers=5)] * 3)
     rig = Rig(world, warehouse)
     rig.api.faults.add(Deprecated(latest="v9.1"), times=None, method=None)
@@ -149,7 +149,7 @@ def test_a_deprecated_version_is_told_once(warehouse: Engine) -> None:
 @pytest.mark.parametrize("says", [False, None, "false", "true", "no", 0, 1, [], {}])
 @pytest.mark.fault("A12")
 def test_only_a_true_flag_calls_a_version_deprecated(sqlite_warehouse: Engine, says: object) -> None:
-    """Any other value of the flag than the JSON true is no notice, and the run ends as if it were not there."""
+    """Any value of the flag other than JSON true gives no notice, and does not change the run."""
     rig = Rig(one_customer(5), sqlite_warehouse)
     rig.api.faults.add(Deprecated(says=says), times=None, method=None)
     assert rig.sync().exit_code == 0
@@ -159,7 +159,7 @@ def test_only_a_true_flag_calls_a_version_deprecated(sqlite_warehouse: Engine, s
 @pytest.mark.parametrize("fault", [http(404), http(410), error("method_not_found")], ids=["404", "410", "method"])
 @pytest.mark.fault("P21")
 def test_a_version_that_is_gone(warehouse: Engine, fault: Any) -> None:
-    """When the version is no longer served the run says what to correct: exit 78."""
+    """If the version is no longer served, the error says what to correct: exit 78."""
     rig = synced(warehouse, 12)
     rig.api.faults.add(fault, times=None, method=None)
     assert "/v2.0" in ends(rig, 78)
@@ -167,6 +167,6 @@ def test_a_version_that_is_gone(warehouse: Engine, fault: Any) -> None:
 
 
 def test_errors_are_not_mixed_up() -> None:
-    """No two of the exit codes of this table are the same error by accident: each code has at least one mnemonic."""
+    """Each expected exit code has at least one mnemonic."""
     by_code = itertools.groupby(sorted(exit_code for _, exit_code in DOCUMENTED.values()))
     assert [code for code, _ in by_code] == [65, 69, 75, 77, 78]

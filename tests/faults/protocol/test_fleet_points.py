@@ -1,4 +1,4 @@
-"""P09 of a fleet: processes that share a token's points send no request for which there is no point."""
+"""P09 of a fleet: processes that share a token's points send no request without a point."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.stress.fleet import limits_of, run
 def test_a_fleet_is_refused_nothing(
     warehouse: Engine, warehouse_url: str, tmp_path: Path, kind: str, points: int
 ) -> None:
-    """Three processes with a shard each: one discovery for all, none refused, all customers published in the end."""
+    """Three processes with a shard each: one discovery for all, no refusal, all customers published at the end."""
     warehouse.dispose()
     limits = limits_of(kind, points, 4)
     fleet = run(warehouse_url, 3, "yes", customers=10, limits=limits, folder=tmp_path)

@@ -1,4 +1,4 @@
-"""A short fuzzing run, and proof that its judge can say no. The long run: `python -m tests.stress.fuzz`."""
+"""A short fuzzing run, and a test that its judge can fail. The long run: `python -m tests.stress.fuzz`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.stress.fuzz_inputs import draw
 )
 @pytest.mark.fault("D05", "D12", "H12", "P04")
 def test_no_answer_ends_in_an_exception_of_another_kind(seed: int, count: int) -> None:
-    """Hundreds of spoiled answers: sound rows, a record kept out with place and reason, or an error of vnsync."""
+    """Hundreds of spoiled answers: sound rows, a record quarantined with place and reason, or an error of vnsync."""
     found = fuzz(seed, range(count))
     assert not found.failures, f"python -m tests.stress.fuzz --replay {seed}:<one of these> {found.failures}"
     assert {"read", "some kept out", "all kept out", "empty"} <= set(found.outcomes)
@@ -29,13 +29,13 @@ def test_no_answer_ends_in_an_exception_of_another_kind(seed: int, count: int) -
 
 
 def test_seed_and_an_index_are_the_same_input_again() -> None:
-    """What was found can be looked at again."""
+    """A seed and an index always give the same input, so a finding can be reproduced."""
     assert [draw(5, n) for n in range(50)] == [draw(5, n) for n in range(50)]
     assert len({draw(5, n) for n in range(50)}) == 50
 
 
 def _last_wins(records: Collection[Record], _drift: DriftLog) -> Decoded:
-    """A decoder that does not see keys that come twice, and drops fields that it does not know."""
+    """A decoder that does not notice duplicate keys, and drops unknown fields."""
     numbers = []
     for record in records:
         sent = msgspec.json.decode(record)
@@ -63,6 +63,6 @@ def _two_spellings(records: Collection[Record], drift: DriftLog) -> Decoded:
 
 @pytest.mark.parametrize("planted", [_last_wins, _loses_what_it_rejects, _empty_for_null, _two_spellings])
 def test_the_judge_finds_planted_bugs(planted: Callable[[Collection[Record], DriftLog], Decoded]) -> None:
-    """A campaign that cannot fail proves nothing: each of these decoders is caught within a few hundred inputs."""
+    """Each of these wrong decoders is found within a few hundred inputs, so the stress run can fail."""
     parts = (range(first, first + 20) for first in range(0, 400, 20))
     assert any(fuzz(1, part, lambda body: examine(body, planted)).failures for part in parts)

@@ -1,4 +1,4 @@
-"""P13-P18: pages that are empty, short, repeated, contradictory, shifting, or more than offsets can reach."""
+"""P13-P18: empty, short, repeated, contradicting and shifting pages, and more rows than offsets can reach."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from tests.support.source_case import how_it_ends, one_customer
 @pytest.mark.parametrize("fault", [EmptyPage(), Drop(1), Drop(5)], ids=["p13-empty", "p13-short", "p13-half"])
 @pytest.mark.fault("P13")
 def test_once(warehouse: Engine, fault: Fault, page: int) -> None:
-    """An empty or short page in the middle is no end: it is asked for again, and all numbers come."""
+    """An empty or short page is not the end: it is requested again, and all numbers come."""
     rig = synced(warehouse)
     rig.api.faults.add(fault, at=page)
     result = rig.sync(**SMALL)
@@ -54,7 +54,7 @@ def test_once(warehouse: Engine, fault: Fault, page: int) -> None:
 @pytest.mark.parametrize("fault", [EmptyPage(), Drop(9)], ids=["p13-empty", "p13-short"])
 @pytest.mark.fault("P13")
 def test_for_good(warehouse: Engine, fault: Fault, first_load: bool) -> None:
-    """Pages that never hold what they announce are no listing: exit 65, and nothing is published."""
+    """Pages that never hold the announced count are no listing: exit 65, and nothing is published."""
     rig = Rig(one_customer(60), warehouse) if first_load else synced(warehouse)
     before = oracle.current(warehouse, rig.only)
     rig.api.faults.add(fault, times=None)
@@ -65,7 +65,7 @@ def test_for_good(warehouse: Engine, fault: Fault, first_load: bool) -> None:
 
 @pytest.mark.fault("P14")
 def test_the_filter_is_ignored(warehouse: Engine) -> None:
-    """Rows outside the ids asked for: asked again, then exit 65; nothing of them is believed."""
+    """Rows outside the requested ids: requested again, then exit 65; none of them is used."""
     rig = synced(warehouse)
     before = oracle.current(warehouse, rig.only)
     rig.api.faults.add(IgnoreFilter(), times=None)
@@ -79,7 +79,7 @@ def test_the_filter_is_ignored(warehouse: Engine) -> None:
 @pytest.mark.parametrize("first_load", [True, False])
 @pytest.mark.fault("P14")
 def test_the_offset_is_ignored(warehouse: Engine, first_load: bool) -> None:
-    """Where the listing goes by offsets and the first page comes again: exit 65 after two requests."""
+    """The listing uses offsets and the first page comes again: exit 65 after a few requests."""
     rig = Rig(one_customer(60), warehouse) if first_load else synced(warehouse)
     before = oracle.current(warehouse, rig.only)
     rig.api.id_filter = False
@@ -106,7 +106,7 @@ def test_the_same_row_twice(warehouse: Engine) -> None:
 
 @pytest.mark.fault("P16")
 def test_the_same_number_with_two_contents(warehouse: Engine) -> None:
-    """Of two contents one is taken, the same in whatever order they come and however often, and it is on record."""
+    """Of two contents the same one is taken in any order and every time, and a conflict is counted."""
     comments: list[Any] = []
     rig = synced(warehouse, 8, 0)
     rig.api.faults.add(Duplicate({"comment": "Ж contradicts"}), times=None)
@@ -127,7 +127,7 @@ def test_the_same_number_with_two_contents(warehouse: Engine) -> None:
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.fault("P17")
 def test_rows_shift_between_pages(warehouse: Engine, seed: int, filtered: bool) -> None:
-    """While pages are read, rows move, come and go at every request: none lost that lived throughout, none closed."""
+    """Rows move, are added and removed at every request: no number that stays is lost or closed."""
     dice = random.Random(seed)
     rig = synced(warehouse)
     rig.api.id_filter = filtered
@@ -165,7 +165,7 @@ def large() -> World:
 @pytest.mark.soak
 @pytest.mark.fault("P18")
 def test_beyond_the_offsets(large: World) -> None:
-    """By windows every number comes, in little more than the fewest possible requests; offsets are refused: exit 65."""
+    """With windows every number comes, in few requests; offsets are refused: exit 65."""
     with serving(Api(large, token=CANARY)) as server, connected(server) as caller:
         listing = Listing(caller.api, user_id=None, known=[])
         came = [number for page in listing.pages() for number in page.records]

@@ -1,4 +1,4 @@
-"""P08-P11: points of the minute and of the day: waited for, told, and never half-spent."""
+"""P08-P11: points of the minute and of the day: waited for, reported, and not spent in vain."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from tests.support.source_case import how_it_ends, one_customer
 
 @pytest.fixture
 def sqlite_rig(sqlite_warehouse: Engine) -> Rig:
-    """A synced customer in SQLite, whose world has moved on."""
+    """A synced customer in SQLite, whose world has changed since."""
     return synced(sqlite_warehouse, 12)
 
 
 @pytest.mark.fault("P08")
 def test_a_minute_limit_is_waited_out(warehouse: Engine) -> None:
-    """Six points a minute: the run waits for each new minute, says so, and publishes everything."""
+    """Six points a minute: the run waits for each new minute, reports it, and publishes everything."""
     rig = synced(warehouse)
     rig.api.limits = ApiLimits(lambda: rig.clock.time.timestamp(), 6, None)
     assert rig.sync(**SMALL).exit_code == 0
@@ -45,7 +45,7 @@ def test_a_minute_limit_is_waited_out(warehouse: Engine) -> None:
 @pytest.mark.parametrize("reset", [0, 1, 17, 59, -5, "30", None, True, 10**9, 1e300, [], MISSING])
 @pytest.mark.fault("P08", "P10")
 def test_a_minute_limit_that_stays(sqlite_warehouse: Engine, reset: Any) -> None:
-    """The error for good, with whatever reset: bounded waits of at least a second, then try later, exit 75."""
+    """The error on every request, with any reset: bounded waits of at least a second, then exit 75."""
     rig = synced(sqlite_warehouse)
     before = tables(rig)
     limits = {} if reset is MISSING else {"minute_reset": reset}
@@ -61,7 +61,7 @@ def test_a_minute_limit_that_stays(sqlite_warehouse: Engine, reset: Any) -> None
 @pytest.mark.parametrize("customers", [1, 5])
 @pytest.mark.fault("P09")
 def test_a_day_limit_stops_the_run(warehouse: Engine, customers: int) -> None:
-    """The day's points end in the middle: what was published stays, the rest is told when, exit 75; resumable."""
+    """The day's points end in the middle: published accounts stay, exit 75 says when to run again; resumable."""
     rig = agency(warehouse, customers)
     rig.api.faults.add(error("limit_exceeded", params={"limit_type": "day"}), at=min(3, customers), times=None)
     rig.api.faults.add(Limits({"day_reset": 7200}), at=min(3, customers), times=None)
@@ -74,7 +74,7 @@ def test_a_day_limit_stops_the_run(warehouse: Engine, customers: int) -> None:
 
 SENSELESS: list[object] = [None, "5", -1, True, [], {}, "soon", -(10**400), 1.5, MISSING]
 LIMITS = ["day_remaining", "minute_remaining", "day_reset", "minute_reset", "limits"]
-"""Each of these values is tried in each of these limits; the larger part is marked as soak."""
+"""Each of these values is tried in each of these limits; most cases are marked as soak."""
 
 
 def _senseless() -> Iterator[Any]:
@@ -88,7 +88,7 @@ def _senseless() -> Iterator[Any]:
 @pytest.mark.parametrize(("name", "value"), list(_senseless()))
 @pytest.mark.fault("P10")
 def test_limits_that_make_no_sense(sqlite_rig: Rig, name: str, value: Any) -> None:
-    """Limits that are missing, negative, of another type: the run goes on, and never spins."""
+    """Missing or negative limits, or of another type: the run succeeds without waiting."""
     limits = {"day_limit": 5000, "day_remaining": 900, "day_reset": 60, "minute_limit": 90, "minute_remaining": 60}
     limits |= {"minute_reset": 9, name: value}
     if value is MISSING:
@@ -114,7 +114,7 @@ def test_limits_that_make_no_sense(sqlite_rig: Rig, name: str, value: Any) -> No
 )
 @pytest.mark.fault("P10")
 def test_nothing_left_and_no_time_to_wait(sqlite_rig: Rig, limits: dict[str, Any]) -> None:
-    """None left, and a reset of nothing: at least a second between requests, and the source has the last word."""
+    """No points left, and no time until the reset: at least a second between requests, and the source decides."""
     sqlite_rig.api.faults.add(Limits(limits), times=None, method=None)
     assert sqlite_rig.sync().exit_code == 0
     assert all(seconds >= 1 for seconds in sqlite_rig.clock.slept)
@@ -125,7 +125,7 @@ def test_nothing_left_and_no_time_to_wait(sqlite_rig: Rig, limits: dict[str, Any
 @pytest.mark.parametrize("points", [1, 4, 7])
 @pytest.mark.fault("P11")
 def test_fewer_points_than_pages(warehouse: Engine, points: int) -> None:
-    """An account that cannot be listed whole today is refused before a point is spent on it: exit 75."""
+    """An account that cannot be listed completely today is refused before a point is spent on it: exit 75."""
     rig = synced(warehouse)
     before = tables(rig)
     rig.api.limits = ApiLimits(lambda: rig.clock.time.timestamp(), None, 1 + points)
@@ -139,7 +139,7 @@ def test_fewer_points_than_pages(warehouse: Engine, points: int) -> None:
 
 @pytest.mark.fault("P11")
 def test_a_first_load_is_refused_as_soon_as_its_size_is_known(warehouse: Engine) -> None:
-    """Nothing is known of a new account but from its first answer: one point, not the day's."""
+    """The size of a new account is known after its first answer: one point is spent, not the day's."""
     rig = Rig(one_customer(60), warehouse)
     rig.api.limits = ApiLimits(lambda: rig.clock.time.timestamp(), None, 6)
     code, _ = how_it_ends(lambda: rig.sync(**SMALL))
@@ -149,7 +149,7 @@ def test_a_first_load_is_refused_as_soon_as_its_size_is_known(warehouse: Engine)
 
 @pytest.mark.fault("P11")
 def test_a_smaller_account_still_fits(warehouse: Engine) -> None:
-    """The points that do not suffice for a large customer are left for the small ones: exit 3."""
+    """Points that do not suffice for a large customer are left for the small ones: exit 3."""
     plans = [CustomerPlan(numbers=60), CustomerPlan(numbers=5), CustomerPlan(numbers=6)]
     rig = Rig(World(seed=6, customers=plans), warehouse)
     assert rig.sync(**SMALL).exit_code == 0
@@ -162,7 +162,7 @@ def test_a_smaller_account_still_fits(warehouse: Engine) -> None:
 @pytest.mark.parametrize("kind", ["day", "unavailable"])
 @pytest.mark.fault("P09")
 def test_when_only_the_proof_fails(warehouse: Engine, kind: str) -> None:
-    """The listing is whole and is published; what could not be proven gone stays open and is told: exit 3."""
+    """The complete listing is published; numbers not proven gone stay open and are reported: exit 3."""
     rig = synced(warehouse)
     gone = open_ids(rig) - set(rig.world.numbers(rig.only))
     fault = error("limit_exceeded", params={"limit_type": "day"}) if kind == "day" else error("internal_error")

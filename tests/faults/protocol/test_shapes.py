@@ -1,4 +1,4 @@
-"""P02-P04: answers to somebody else, and answers that break their form."""
+"""P02-P04: answers to other requests, and answers of a wrong form."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ STRANGE_IDS = {
 @pytest.mark.parametrize("strange", STRANGE_IDS, ids=[f"p02-{name}" for name in STRANGE_IDS])
 @pytest.mark.fault("P02")
 def test_another_id(sqlite_warehouse: Engine, strange: str) -> None:
-    """An answer with another id is discarded and asked for again; if that is all that comes, exit 69."""
+    """An answer with another id is discarded and requested again; if no other comes, exit 69."""
     rig = synced(sqlite_warehouse, 12)
     rig.api.faults.add(ReplyId(STRANGE_IDS[strange]), times=None)
     assert "another request" in ends(rig, 69)
@@ -52,7 +52,7 @@ def test_another_id(sqlite_warehouse: Engine, strange: str) -> None:
 @pytest.mark.parametrize("missing", [None, MISSING], ids=["p03-null", "p03-missing"])
 @pytest.mark.fault("P03")
 def test_an_error_with_id_null(sqlite_warehouse: Engine, mnemonic: str, missing: Any) -> None:
-    """A server that could not read whom to answer sends an error with id null: it is the answer all the same."""
+    """An error with id null, from a server that could not read the request, is accepted as the answer."""
     rig = synced(sqlite_warehouse, 12)
     rig.api.faults.add(error(mnemonic), times=None)
     rig.api.faults.add(ReplyId(missing), times=None)
@@ -116,12 +116,12 @@ MEMBERS = st.fixed_dictionaries(
 @settings(max_examples=300, deadline=None)
 @pytest.mark.fault("P04")
 def test_any_answer(members: dict[str, Any]) -> None:
-    """Whatever JSON comes: a result only where id and form are right, else an error of our own, never another."""
+    """For any JSON: a result only if id and form are right, otherwise an error of vnsync."""
     body = json.dumps(members).encode()
     try:
         result = decode(body, 7)
     except VnsyncError as exc:
-        assert exc.exit_code in (65, 69, 75, 77, 78)  # noqa: PT017 - either outcome is one to check
+        assert exc.exit_code in (65, 69, 75, 77, 78)  # noqa: PT017 - both outcomes are checked
         return
     assert isinstance(result, Result)
     assert members["id"] == 7
@@ -133,6 +133,6 @@ def test_any_answer(members: dict[str, Any]) -> None:
 @settings(max_examples=300, deadline=None)
 @pytest.mark.fault("P04")
 def test_any_bytes(body: bytes) -> None:
-    """Whatever bytes come that are no answer: transient or unusable, never a crash."""
+    """For any bytes that are no answer: transient or unusable, never a crash."""
     with pytest.raises((Transient, SourceUnusable)):
         decode(body, 7)

@@ -1,4 +1,4 @@
-"""P12: a total_items that lies. Rows count, work stays bounded, and nothing is lost or closed for it."""
+"""P12: a false total_items. Rows count, requests are bounded, and nothing is lost or closed because of it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ RESPONSE_FAULTS: dict[str, tuple[Any, int]] = {
 @pytest.mark.parametrize("lie", RESPONSE_FAULTS, ids=[f"p12-{name}" for name in RESPONSE_FAULTS])
 @pytest.mark.fault("P12")
 def test_for_good(warehouse: Engine, lie: str) -> None:
-    """A total that is never true: taken as far as rows prove it, or refused; never more than a few hundred requests."""
+    """A total that is always false: rows are taken as far as they prove it, or refused, in at most 300 requests."""
     total, exit_code = RESPONSE_FAULTS[lie]
     rig = synced(warehouse)
     before = oracle.current(warehouse, rig.only)
@@ -69,7 +69,7 @@ def test_for_good(warehouse: Engine, lie: str) -> None:
 @pytest.mark.parametrize("lie", RESPONSE_FAULTS, ids=[f"p12-{name}" for name in RESPONSE_FAULTS])
 @pytest.mark.fault("P12")
 def test_once(warehouse: Engine, lie: str) -> None:
-    """A total that is wrong once: asked again, and nothing stays of it."""
+    """A total that is false once: requested again, without further effect."""
     rig = synced(warehouse)
     rig.api.faults.add(TotalItems(RESPONSE_FAULTS[lie][0]), at=3, when=is_listing)
     result = rig.sync(**SMALL)
@@ -79,9 +79,9 @@ def test_once(warehouse: Engine, lie: str) -> None:
 
 @pytest.mark.fault("P12")
 def test_one_less_than_announced_for_good(warehouse: Engine) -> None:
-    """As seen in the field, N-1 of N rows, however often asked: published, with the difference on record.
+    """As observed at the vendor, N-1 of N rows on every request: published, with the difference on record.
 
-    Each window owes a number, so the two that are missing stay suspects: one of them may be the one that is owed.
+    Each window lacks a number, so the two missing ones stay suspects: one of them may be the one that is lacking.
     """
     rig = synced(warehouse)
     hidden = rig.world.add(rig.only, 1)[0]
@@ -97,7 +97,7 @@ def test_one_less_than_announced_for_good(warehouse: Engine) -> None:
 @pytest.mark.parametrize("first_load", [True, False])
 @pytest.mark.fault("P12")
 def test_a_count_that_is_capped(warehouse: Engine, first_load: bool) -> None:
-    """A source that counts no further than a full page: a full answer is never taken for the last."""
+    """A source that counts at most a full page: a full answer is never taken for the last."""
     rig = Rig(one_customer(60), warehouse) if first_load else synced(warehouse)
     rig.api.faults.add(TotalItems(lambda total: min(total, 10)), times=None)
     assert rig.sync(**SMALL).exit_code == 0
@@ -106,7 +106,7 @@ def test_a_count_that_is_capped(warehouse: Engine, first_load: bool) -> None:
 
 @pytest.mark.fault("P12")
 def test_a_total_that_changes_each_time(warehouse: Engine) -> None:
-    """Totals at random: however the run ends, it ends, and nothing is falsely closed or lost."""
+    """Random totals: the run always ends, and nothing is falsely closed or lost."""
     dice = random.Random(3)
     rig = synced(warehouse)
     for _ in range(5):
