@@ -1,4 +1,4 @@
-"""B01, B02, B03, B06: the server or the link to it goes away at the worst moments, and poolers in between."""
+"""B01, B02, B03, B06: lost servers and links at the worst moments, and connection poolers."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ END_BACKENDS = "select pg_terminate_backend(pid) from pg_stat_activity where app
 
 
 def after(messages: int) -> Callable[[bytes, bytes], bool]:
-    """True for each message that comes after so many."""
+    """True for each message after the first `messages`."""
     left = iter(range(messages))
     return lambda _kind, _body: next(left, None) is None
 
 
 def once(trigger: Callable[[bytes, bytes], bool], then: Callable[[], str]) -> Callable[[bytes, bytes], str]:
-    """What a proxy decides: `then` at the first message that fits, and afterwards nothing more."""
+    """A proxy's decision: `then` at the first message that fits, and afterwards only "pass"."""
     done: list[bool] = []
 
     def decide(kind: bytes, body: bytes) -> str:
@@ -40,7 +40,7 @@ def once(trigger: Callable[[bytes, bytes], bool], then: Callable[[], str]) -> Ca
 
 
 def commits_account() -> Callable[[bytes, bytes], bool]:
-    """Fits the COMMIT that follows the account's row, which is the publishing one."""
+    """Fits the publishing COMMIT, which follows the account's row."""
     seen: list[bool] = []
 
     def fits(_kind: bytes, body: bytes) -> bool:
@@ -57,7 +57,7 @@ def through(stage: Scene, folder: Path) -> str:
 
 @pytest.mark.fault("B01")
 def test_backend_killed_mid_copy(stage: Scene) -> None:
-    """The backend dies under COPY: exit 69, nothing published, and the next run does all of it."""
+    """The backend dies during COPY: exit 69, nothing published, and the next run does all of it."""
     before = stage.image()
 
     def kill() -> str:
@@ -105,8 +105,8 @@ def test_server_dies_while_listing(how: str, stage: Scene) -> None:
 )
 @pytest.mark.fault("B03")
 def test_link_cut_around_commit(cut: str, codes: tuple[int, ...], stage: Scene) -> None:
-    """Whether the commit happened is looked up, not guessed: a commit that arrived is a success, one that did not is
-    exit 69 and nothing published."""
+    """The run looks up whether the commit happened: if so, it succeeds; if not, it ends with 69 and nothing is
+    published."""
     before = stage.image()
     decide = once(commits_account(), lambda: cut)
     with proxy(private().folder, decide) as link:
@@ -121,7 +121,7 @@ def test_link_cut_around_commit(cut: str, codes: tuple[int, ...], stage: Scene) 
 @pytest.mark.fault("B03")
 def test_link_cut_at_each_message(stage: Scene) -> None:
     """Cut at a dozen messages of a run (at each one, with FAULTS_EVERY_MESSAGE set): the data are the image before or
-    after, whatever is reported, and exit 0 is never said of the former."""
+    after, and exit 0 is never reported for the image before."""
     counted = [0]
 
     def count(_kind: bytes, _body: bytes) -> str:
@@ -148,7 +148,7 @@ def test_link_cut_at_each_message(stage: Scene) -> None:
 
 @pytest.mark.fault("B06")
 def test_no_connection_is_free(stage: Scene) -> None:
-    """All connections of the role are taken: exit 75, say so, and publish when they are free again."""
+    """All connections of the role are used: exit 75 says so, and a later run publishes."""
     cluster = private()
     cluster.execute("drop role if exists crowded; create role crowded login superuser")
     cluster.execute("alter role crowded nosuperuser connection limit 0")
@@ -160,7 +160,7 @@ def test_no_connection_is_free(stage: Scene) -> None:
 
 @pytest.mark.fault("B06")
 def test_server_is_full(tmp_path: Path) -> None:
-    """`max_connections` is reached by others while a run is listing: exit 75, nothing published."""
+    """Other sessions reach `max_connections` while a run is listing: exit 75, nothing published."""
     with temporary(bin=private().bin, conf="max_connections = 5\nsuperuser_reserved_connections = 0") as small:
         small.execute("create role etl login; alter database postgres owner to etl")
         small.execute("alter system set reserved_connections = 0")
@@ -187,7 +187,7 @@ def test_server_is_full(tmp_path: Path) -> None:
 
 @pytest.fixture
 def pooler(tmp_path: Path) -> Iterator[Callable[..., Path]]:
-    """Starts a pgbouncer before the private cluster, in transaction mode; gives its socket's folder."""
+    """Starts pgbouncer in transaction mode before the private cluster; returns its socket's folder."""
     needs(shutil.which("pgbouncer"), "pgbouncer")
     folder = Path(tempfile.mkdtemp(prefix="vnsync-pool-"))
     user = private().user
@@ -216,7 +216,7 @@ def pooler(tmp_path: Path) -> Iterator[Callable[..., Path]]:
 
 @pytest.mark.fault("B06")
 def test_pgbouncer_in_transaction_mode(stage: Scene, pooler: Callable[..., Path]) -> None:
-    """Behind a pooler that changes sessions between transactions a run works, locks and claims included."""
+    """A run works behind a pooler that changes sessions between transactions, including locks and claims."""
     url = through(stage, pooler())
     for _ in range(3):
         done = stage.sync(url=url)
@@ -228,7 +228,7 @@ def test_pgbouncer_in_transaction_mode(stage: Scene, pooler: Callable[..., Path]
 
 @pytest.mark.fault("B06")
 def test_pgbouncer_without_a_free_connection(stage: Scene, pooler: Callable[..., Path]) -> None:
-    """A pool too small for a run's lock and its work: exit 75 after the pooler's own timeout, nothing published."""
+    """A pool too small for a run's lock and its work: exit 75 after the pooler's timeout, nothing published."""
     before = stage.image()
     done = stage.sync(url=through(stage, pooler(size=1)))
     stage.refused(done, 75, says="query_wait_timeout")
@@ -238,6 +238,6 @@ def test_pgbouncer_without_a_free_connection(stage: Scene, pooler: Callable[...,
 
 @pytest.mark.fault("B06")
 def test_cluster_is_our_own() -> None:
-    """What these tests kill is a cluster that they started: its folder says so."""
+    """These tests kill only a cluster that they started, as its folder shows."""
     cluster: Cluster = private()
     assert cluster.execute("show data_directory") == [(str(cluster.data),)]

@@ -25,7 +25,7 @@ SWEPT = pytest.mark.parametrize("every", [1] if EVERY_STATEMENT else [36, pytest
 
 
 def statements_of_an_upgrade(url: str) -> int:
-    """How many statements an upgrade of an empty database takes."""
+    """The count of statements of an upgrade of an empty database."""
     counted: list[str] = []
     engine = open_warehouse(url)
     event.listen(engine, "before_cursor_execute", lambda *a: counted.append(a[2]))
@@ -36,8 +36,8 @@ def statements_of_an_upgrade(url: str) -> int:
 @SWEPT
 @pytest.mark.fault("B16")
 def test_postgresql_killed_at_each_statement(tmp_path: Path, every: int) -> None:
-    """The backend dies at a statement of the migration (one of so many; each with FAULTS_EVERY_STATEMENT): exit 69,
-    no table is left, and the next upgrade does it all."""
+    """The backend dies at a statement of the migration (one of `every`; each with FAULTS_EVERY_STATEMENT): exit 69, no
+    table is left, and the next upgrade does all of it."""
     total = statements_of_an_upgrade(private().url(private().new_database(migrated=False)))
     name = private().new_database(migrated=False)
     for place in [*range(1, total, every), total - 1]:
@@ -94,7 +94,7 @@ print(place, set(tables))
 @SWEPT
 @pytest.mark.fault("B16")
 def test_sqlite_killed_at_each_statement(tmp_path: Path, every: int) -> None:
-    """SIGKILL at a statement of the migration: nothing is left of it in the file, and the next upgrade does it all."""
+    """SIGKILL at a statement of the migration: the file has nothing of it, and the next upgrade does all of it."""
     path = tmp_path / "w.db"
     command = [sys.executable, "-c", _KILLED, str(path), str(every)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300, cwd=ROOT)
@@ -108,7 +108,7 @@ def test_sqlite_killed_at_each_statement(tmp_path: Path, every: int) -> None:
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 @pytest.mark.fault("B16")
 def test_downgrade_fails_whole(database: str, tmp_path: Path) -> None:
-    """A step that fails half-way leaves tables, rows and views as they were."""
+    """A step that fails half-way changes no table, row or view."""
     url = f"sqlite:///{tmp_path / 'w.db'}" if database == "sqlite" else private().url(private().new_database())
 
     def fail(_connection: Connection, _cursor: object, statement: str, *_: object) -> None:

@@ -1,4 +1,4 @@
-"""B08: a right or the role itself is missing: named with its object and its grant, before anything is spent."""
+"""B08: a missing right or role is named with its object and its grant, before any request is spent."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def loading(guarded: str, tmp_path: Path) -> Iterator[Scene]:
 
 @pytest.mark.fault("B08")
 def test_each_table_s_rights(guarded: str) -> None:
-    """Each right that a sync needs of each table, taken away by itself, is named with its object and its grant."""
+    """Each right that a sync needs on each table, revoked separately, is named with its object and its grant."""
     loader = private().engine(guarded, "vnsync_loader")
     with psycopg.connect(private().url(guarded), autocommit=True) as admin:
         for table, needed in rights.NEEDED.items():
@@ -80,7 +80,7 @@ def test_each_table_s_rights(guarded: str) -> None:
 )
 @pytest.mark.fault("B08")
 def test_right_or_role_lost(revoke: str, says: str, grant: str, guarded: str, loading: Scene) -> None:
-    """A run without the right exits 77 before it spends a request; the line names the object and what mends it."""
+    """A run without the right exits with 77 before any request; the line names the object and the remedy."""
     cluster, asked = private(), list[object]()
     loading.api.after_request.append(asked.append)
     cluster.execute(revoke.format(name=guarded), guarded)
@@ -100,7 +100,7 @@ def test_right_or_role_lost(revoke: str, says: str, grant: str, guarded: str, lo
 
 @pytest.mark.fault("B08")
 def test_right_lost_while_running(guarded: str, loading: Scene) -> None:
-    """A right that goes while the source is read: exit 77, the table is named, nothing is published."""
+    """A right revoked while the source is read: exit 77 names the table, and nothing is published."""
     assert loading.sync().code == 0
     loading.a_day_passes()
     before = loading.image()

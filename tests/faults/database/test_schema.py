@@ -20,7 +20,7 @@ from tests.support.scenes import Scene, scene
 
 @pytest.fixture
 def stage(database: str, tmp_path: Path) -> Iterator[Scene]:
-    """A warehouse that has seen two days."""
+    """A warehouse with two synced days."""
     url = f"sqlite:///{tmp_path / 'w.db'}" if database == "sqlite" else private().url(private().new_database())
     with scene(tmp_path / "scene", url) as made:
         assert made.sync().code == 0
@@ -31,7 +31,7 @@ def stage(database: str, tmp_path: Path) -> Iterator[Scene]:
 
 
 def edit(stage: Scene, *statements: str) -> None:
-    """What somebody does by hand, with a tool of their own."""
+    """Execute an edit by hand, as with another tool."""
     with stage.engine.begin() as connection:
         for statement in statements:
             connection.exec_driver_sql(statement)
@@ -90,7 +90,7 @@ SQLITE_DEEP = {
 
 
 def cases(common: dict[str, tuple[Any, str]], own: dict[str, dict[str, tuple[Any, str]]]) -> list[object]:
-    """Parameters (database, edit, what is said) with ids."""
+    """Parameters (database, edit, message) with ids."""
     return [
         pytest.param(database, *case, id=f"{database}-{name}")
         for database in ("sqlite", "postgresql")
@@ -101,7 +101,7 @@ def cases(common: dict[str, tuple[Any, str]], own: dict[str, dict[str, tuple[Any
 @pytest.mark.parametrize(("database", "statement", "says"), cases(EDITS, {"postgresql": POSTGRESQL_EDITS}))
 @pytest.mark.fault("B09")
 def test_hand_edit_is_refused_at_the_start(statement: str, says: str, stage: Scene) -> None:
-    """A table that is not what the migrations made: exit 70 before the source is asked, by `doctor` too."""
+    """A table that differs from the migrations: exit 70 before any request, also from `doctor`."""
     before = stage.rows("select * from virtual_numbers_closed")
     asked: list[object] = []
     edit(stage, *(f"drop view {name}" for name in reversed(NAMES)), statement)
@@ -125,7 +125,7 @@ def test_hand_edit_is_refused_at_the_start(statement: str, says: str, stage: Sce
 )
 @pytest.mark.fault("B09")
 def test_doctor_looks_deeper(statements: tuple[str, ...], says: str, stage: Scene) -> None:
-    """A definition that has the right name and another meaning is found by `vnsync doctor`, exit 70."""
+    """A definition with the right name and another meaning is found by `vnsync doctor`, exit 70."""
     assert stage.call("doctor", *stage.source.options).code == 0
     edit(stage, *statements)
     done = stage.call("doctor", "--output", "json", *stage.source.options)
@@ -137,7 +137,7 @@ def test_doctor_looks_deeper(statements: tuple[str, ...], says: str, stage: Scen
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 @pytest.mark.fault("B09")
 def test_additions_are_left_alone(stage: Scene) -> None:
-    """An index, a view or a nullable column of somebody's own is no damage: the sync goes on, `doctor` is content."""
+    """A user's own index, view or table is no damage: the sync succeeds, and `doctor` finds no problem."""
     edit(
         stage,
         "create index mine on virtual_numbers (status)",
@@ -151,7 +151,7 @@ def test_additions_are_left_alone(stage: Scene) -> None:
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 @pytest.mark.fault("B09")
 def test_lost_views_are_made_anew(stage: Scene) -> None:
-    """Views hold no data: `sync` makes them again."""
+    """Views hold no data: `sync` recreates them."""
     edit(stage, "drop view changes", "drop view number_assignments")
     stage.recovers()
     assert stage.rows("select count(*) from changes")[0][0] > 0
@@ -168,7 +168,7 @@ def test_second_open_row_cannot_be(stage: Scene) -> None:
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 @pytest.mark.fault("B09")
 def test_extra_open_row_is_closed_with_proof(stage: Scene) -> None:
-    """An open row that somebody made up for a number that the account does not have is asked for, and closed."""
+    """An open row that was added by hand for an unknown number is requested by id, and closed."""
     run_id = stage.rows("select max(run_id) from sync_runs")[0][0]
     account_id = stage.world.customer_ids[0]
     edit(
@@ -183,7 +183,7 @@ def test_extra_open_row_is_closed_with_proof(stage: Scene) -> None:
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 @pytest.mark.fault("B09")
 def test_start_check_is_cheap(stage: Scene) -> None:
-    """The look before every run takes little beside connecting, here and in the server: a few questions in all."""
+    """The check before every run costs little compared with connecting, here and in the server."""
     engine, served = stage.engine, [0.0]
 
     def add_server(connection: Any, _record: object) -> None:

@@ -1,4 +1,4 @@
-"""B04, B05, B10, B15, B18: a PostgreSQL that is busy, strict, differently set up, or talkative."""
+"""B04, B05, B10, B15, B18: a PostgreSQL that is busy, strict, unusually configured, or quotes rows in errors."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def reset(stage: Scene) -> None:
 
 @contextmanager
 def session(stage: Scene, *statements: str) -> Iterator[psycopg.Connection[Any]]:
-    """Another program's transaction, open for the length of the block."""
+    """Another program's transaction, open during the block."""
     with psycopg.connect(stage.url) as connection:
         for statement in statements:
             connection.execute(statement)
@@ -50,8 +50,8 @@ def session(stage: Scene, *statements: str) -> Iterator[psycopg.Connection[Any]]
 
 @pytest.mark.fault("B04")
 def test_40p01_deadlock(stage: Scene) -> None:
-    """A deadlock with somebody else's transaction, of which the sync is the victim: exit 75, nothing published. The
-    account's rows would have to be staged anew, so it is the next run that tries again."""
+    """A deadlock with another program's transaction, whose victim is the sync: exit 75, nothing published. The
+    account's rows would have to be staged again, so the next run tries again."""
     before = stage.image()
     configure(stage, deadlock_timeout="500ms")
     with session(stage, "set local deadlock_timeout = '60s'", "select * from campaigns, sites for update") as other:
@@ -78,8 +78,8 @@ def test_40p01_deadlock(stage: Scene) -> None:
 @pytest.mark.parametrize("level", ["serializable", "repeatable read"])
 @pytest.mark.fault("B04")
 def test_40001_cannot_come_of_a_stricter_default(level: str, stage: Scene) -> None:
-    """Where the database's default isolation is stricter, a row changed by others meanwhile is no failure: each of the
-    sync's transactions asks for the isolation that it is written for."""
+    """With a stricter default isolation, a row changed by others is no failure: each transaction of the sync sets the
+    isolation that it needs."""
     configure(stage, default_transaction_isolation=level)
     stage.api.after_request.append(
         lambda _request: private().execute("update accounts set account_name = account_name || '!'", database(stage))
@@ -98,7 +98,7 @@ def test_40001_cannot_come_of_a_stricter_default(level: str, stage: Scene) -> No
 )
 @pytest.mark.fault("B05")
 def test_blocker_session(setting: str, says: str, stage: Scene) -> None:
-    """A table is locked by another session for longer than the server lets anybody wait: exit 75, nothing published."""
+    """Another session locks a table for longer than the server's timeout: exit 75, nothing published."""
     before = stage.image()
     configure(stage, **{setting: "300ms"})
     with session(stage, "lock table campaigns in access exclusive mode"):
@@ -112,7 +112,7 @@ def test_blocker_session(setting: str, says: str, stage: Scene) -> None:
 
 @pytest.mark.fault("B05")
 def test_nobody_is_waited_for_without_end(stage: Scene) -> None:
-    """Where the server sets no lock timeout the sync sets one of its own; where it does, that one stands."""
+    """If the server sets no lock timeout, the sync sets its own; otherwise the server's timeout applies."""
     for server, expected in (("0", "30s"), ("7s", "7s")):
         configure(stage, lock_timeout=server)
         with stage.engine.connect() as connection:
@@ -121,7 +121,7 @@ def test_nobody_is_waited_for_without_end(stage: Scene) -> None:
 
 @pytest.mark.fault("B05")
 def test_slow_source_is_no_idleness(stage: Scene) -> None:
-    """While the source is waited for, the server's timeout for idle transactions ends neither lock nor staging."""
+    """During slow requests the server's timeout for idle transactions ends neither lock nor staging."""
     configure(stage, idle_in_transaction_session_timeout="500ms", idle_session_timeout="500ms")
     stage.api.after_request.append(lambda _request: threading.Event().wait(0.8))
     done = stage.sync()
@@ -147,9 +147,9 @@ escape_string_warning = off
 
 
 def odd_settings(version: int) -> str:
-    """Settings of a server that is set up differently; each name is one that the version knows.
+    """Unusual settings of a server, limited to those that its version knows.
 
-    The times are short beside what the source takes, and long beside one round trip on a busy machine.
+    The times are short compared with the source's delay, and long compared with one round trip on a busy machine.
     """
     return f"{ODD}\ntransaction_timeout = 1000" if version >= 17 else ODD
 
@@ -157,7 +157,7 @@ def odd_settings(version: int) -> str:
 @pytest.mark.parametrize("version", [15, 16, 18])
 @pytest.mark.fault("B10")
 def test_versions_and_settings(version: int, tmp_path: Path) -> None:
-    """On each version at hand, with odd dates, zone, strings, isolation and timeouts, days are synced as ever."""
+    """On each available version, with unusual dates, zone, strings, isolation and timeouts, syncs work as usual."""
     if version == 15:
         needs(DEBIAN / "postgres", "postgresql-15")
     programs = DEBIAN if version == 15 else bundled(version)
@@ -186,14 +186,14 @@ def test_encoding_that_cannot_hold_every_name(encoding: str, tmp_path: Path) -> 
 # -- B15
 
 LOOKS = 500
-"""How often a run that waits for its source is looked at until it holds no snapshot; one that kept it would always."""
+"""Looks at a waiting run until it holds no snapshot; a run that kept its snapshot would fail all of them."""
 
 
 @pytest.mark.fault("B15")
 def test_long_reader_and_vacuum(stage: Scene) -> None:
-    """A reader that keeps its snapshot for days, and vacuum, neither block a run nor are blocked by it. A run's
-    lock holds no snapshot, so that dead rows can be removed however long the run waits for the source. The run may
-    still be working on the window before while the next is asked for, so it is given some looks to come to rest."""
+    """A reader that keeps its snapshot for days, and vacuum, neither block a run nor are blocked by it. A run's lock
+    holds no snapshot, so dead rows can be removed while the run waits for the source. The run may still work on the
+    previous window while the next is requested, so it is looked at several times."""
     seen: list[bool] = []
     holders = (
         "select count(*) from pg_stat_activity where application_name = 'vnsync' and backend_xmin is not null"
@@ -219,7 +219,7 @@ def test_long_reader_and_vacuum(stage: Scene) -> None:
 
 @pytest.mark.fault("B15")
 def test_upgrade_does_not_wait_for_a_reader_without_end(stage: Scene) -> None:
-    """A change of the schema needs what a long reader holds: it gives up in time, with exit 75, and changes nothing."""
+    """A change of the schema conflicts with a long reader: it gives up in time, exit 75, and changes nothing."""
     configure(stage, lock_timeout="300ms")
     with session(stage, "select * from changes"):
         assert "lock timeout" in stage.refused(stage.call("db", "downgrade", "base", "--yes"), 75)
@@ -231,7 +231,7 @@ def test_upgrade_does_not_wait_for_a_reader_without_end(stage: Scene) -> None:
 
 
 def secretive(engine: Engine, made: Scene) -> None:
-    """A number whose comment a hand-made constraint refuses."""
+    """A number whose comment violates a constraint added by hand."""
     number = made.world.numbers(made.world.customer_ids[0])[0]
     made.world.edit(made.world.customer_ids[0], number, comment=CANARY)
     with engine.begin() as connection:
@@ -244,7 +244,7 @@ def secretive(engine: Engine, made: Scene) -> None:
 @pytest.mark.parametrize("style", ["text", "json"])
 @pytest.mark.fault("B18")
 def test_23514_shows_no_row(level: str, style: str, stage: Scene) -> None:
-    """A refused row is told without the row: neither on stderr, at any level, nor in the run's own rows."""
+    """The error of a refused row does not contain the row: neither on stderr, at any level, nor in the run's rows."""
     secretive(open_warehouse(stage.url), stage)
     done = stage.sync("--log-format", style, level=level)
     assert done.code == 78
@@ -256,7 +256,7 @@ def test_23514_shows_no_row(level: str, style: str, stage: Scene) -> None:
 
 @pytest.mark.fault("B18")
 def test_value_in_a_message_is_left_out(stage: Scene) -> None:
-    """PostgreSQL quotes a value it cannot cast in the message's first line; that line is not passed on either."""
+    """PostgreSQL quotes a value that it cannot cast in the message's first line; this line is not passed on either."""
     with (
         pytest.raises(IntegrityBroken, match="InvalidTextRepresentation") as caught,
         database_errors(),

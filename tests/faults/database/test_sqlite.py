@@ -1,4 +1,4 @@
-"""B11 to B15 in SQLite: another writer, damage, journals that went, files replaced, readers that stay."""
+"""B11 to B15 in SQLite: another writer, damage, lost journals, replaced files, long readers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FLIPS = int(os.environ.get("FAULTS_FLIPS", "25"))
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Scene]:
-    """A file that has seen two days, and a third at the source."""
+    """A file with two synced days, and a third day at the source."""
     with scene(tmp_path / "scene", f"sqlite:///{tmp_path / 'warehouse.db'}?timeout=0.5") as made:
         assert made.sync().code == 0
         made.a_day_passes()
@@ -41,7 +41,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def user(path: Path, *statements: str) -> subprocess.Popen[bytes]:
-    """Another process that has the file open, did these things, and stays until it is killed."""
+    """Another process that has the file open, has executed these statements, and stays until it is killed."""
     code = (
         "import sqlite3, sys\n"
         "connection = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
@@ -66,7 +66,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 @pytest.mark.parametrize("statement", ["begin immediate", "begin exclusive"])
 @pytest.mark.fault("B11")
 def test_another_process_writes(statement: str, stage: Scene, path: Path) -> None:
-    """Another process keeps the write lock: the sync waits its time, then exit 75; the next run publishes."""
+    """Another process holds the write lock: the sync waits for its timeout, then exit 75; the next run publishes."""
     before, other = stage.image(), user(path, statement)
     try:
         line = stage.refused(stage.sync(), 75, says="database is locked")
@@ -79,7 +79,7 @@ def test_another_process_writes(statement: str, stage: Scene, path: Path) -> Non
 
 @pytest.mark.fault("B11")
 def test_written_between_listing_and_publishing(stage: Scene, path: Path) -> None:
-    """What another process commits while the source is read makes no stale snapshot: the sync publishes."""
+    """A commit of another process while the source is read makes no stale snapshot: the sync publishes."""
 
     def write(_request: object) -> None:
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -98,7 +98,7 @@ def test_written_between_listing_and_publishing(stage: Scene, path: Path) -> Non
 @pytest.mark.parametrize(("size", "code"), [(0, 70), (1, 70), (99, 70), (512, 70), (5_000, 70), (-4_096, 70), (-1, 70)])
 @pytest.mark.fault("B12")
 def test_truncated(size: int, code: int, stage: Scene, path: Path) -> None:
-    """A file cut short is refused with advice, before the source is asked, and is left as it is."""
+    """A truncated file is refused with advice, before any request, and is left unchanged."""
     whole = path.read_bytes()
     path.write_bytes(whole[:size])
     cut, inode = path.read_bytes(), path.stat().st_ino
@@ -117,7 +117,7 @@ def test_truncated(size: int, code: int, stage: Scene, path: Path) -> None:
 
 @pytest.mark.fault("B12")
 def test_not_a_database(stage: Scene, path: Path) -> None:
-    """Any other file is refused and not written to."""
+    """Any other file is refused and not changed."""
     whole = path.read_bytes()
     path.write_bytes(b"number;name\n" * 2_000)
     stage.refused(stage.sync(), 70, says="not a database")
@@ -149,8 +149,8 @@ def test_a_thousand_flipped_bytes(stage: Scene, path: Path) -> None:
 @pytest.mark.soak
 @pytest.mark.fault("B12")
 def test_single_flipped_bytes(stage: Scene, path: Path) -> None:
-    """One flipped bit anywhere (25 of them; FAULTS_FLIPS=1000 for the campaign): never a bug's exit code, never a file
-    made anew; where the damage is in the way, exit 70; what is published in spite of it equals the source."""
+    """One flipped bit anywhere (25 of them; FAULTS_FLIPS=1000 for the stress run): never a bug's exit code, never a new
+    file; exit 70 if the damage is read; published data equal the source."""
     chance, whole = random.Random(21), path.read_bytes()
     outcomes: dict[int, int] = {}
     for _ in range(FLIPS):
@@ -167,14 +167,14 @@ def test_single_flipped_bytes(stage: Scene, path: Path) -> None:
             Path(f"{path}{suffix}").unlink(missing_ok=True)
     path.write_bytes(whole)
     stage.recovers()
-    print(outcomes)  # noqa: T201 - the campaign's result
+    print(outcomes)  # noqa: T201 - the result of the stress run
 
 
 # -- B13
 
 
 def hot(stage: Scene, path: Path) -> None:
-    """A day is synced while a reader looks at the one before; the reader is killed, and its journal stays behind."""
+    """Sync a day while a reader has the previous one open; the reader is killed, so the journal stays."""
     reader = user(path, "begin", "select count(*) from virtual_numbers")
     done = stage.sync()
     end(reader)
@@ -185,8 +185,8 @@ def hot(stage: Scene, path: Path) -> None:
 @pytest.mark.parametrize("gone", ["-wal", "-shm", "-wal -shm"])
 @pytest.mark.fault("B13")
 def test_journal_deleted(gone: str, stage: Scene, path: Path) -> None:
-    """A journal that a killed process left and somebody deleted takes no page of the file with it: what is left is a
-    whole state, at worst the one before, from which the next run goes on."""
+    """A deleted journal of a killed process damages no page of the file: the rest is a complete state, at worst the
+    previous one, from which the next run continues."""
     before = stage.image()
     hot(stage, path)
     held = shutil.copytree(path.parent, path.parent / "copy", ignore=lambda *_: ["scene"])
@@ -200,8 +200,8 @@ def test_journal_deleted(gone: str, stage: Scene, path: Path) -> None:
 
 @pytest.mark.fault("B13")
 def test_orphaned_journal(stage: Scene, path: Path, tmp_path: Path) -> None:
-    """An old copy put in the file's place, beside the journal of the newer one: SQLite would mix the two. Where they do
-    not fit, exit 70 and advice; where they do, the invariants hold."""
+    """An old copy replaces the file beside the newer one's journal, and SQLite would mix the two. If they do not fit:
+    exit 70 with advice; if they do, the invariants hold."""
     old = tmp_path / "old.db"
     shutil.copy(path, old)
     for _ in range(3):
@@ -221,8 +221,7 @@ def test_orphaned_journal(stage: Scene, path: Path, tmp_path: Path) -> None:
 
 @pytest.mark.fault("B13")
 def test_file_replaced_while_open(stage: Scene, path: Path, tmp_path: Path) -> None:
-    """Somebody puts another file in the warehouse's place during a run: the run does not end well, and neither
-    file is half-written."""
+    """Another file replaces the warehouse during a run: the run does not succeed, and neither file is half-written."""
     other = tmp_path / "other.db"
     migrations.upgrade(open_warehouse(f"sqlite:///{other}"))
     aside = tmp_path / "aside.db"
@@ -249,7 +248,7 @@ def test_file_replaced_while_open(stage: Scene, path: Path, tmp_path: Path) -> N
 
 @pytest.mark.fault("B14")
 def test_no_wal(tmp_path: Path, path: Path) -> None:
-    """Where SQLite cannot use its WAL (here: locks that know no shared memory, as on network drives), it is said."""
+    """If SQLite cannot use its WAL (here: locks without shared memory, as on network drives), there is a warning."""
     migrations.upgrade(open_warehouse(f"sqlite:///{path}"))
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("pragma journal_mode=delete")
@@ -267,7 +266,7 @@ def test_no_wal(tmp_path: Path, path: Path) -> None:
 
 @pytest.mark.fault("B15")
 def test_long_reader_of_the_file(stage: Scene, path: Path) -> None:
-    """A reader that keeps its snapshot open blocks no run, sees what it saw, and grows no error."""
+    """A reader that keeps its snapshot open blocks no run, and its results do not change."""
     reader = sqlite3.connect(path, isolation_level=None)
     with closing(reader):
         reader.execute("begin")
@@ -282,7 +281,7 @@ def test_long_reader_of_the_file(stage: Scene, path: Path) -> None:
 
 @pytest.mark.fault("B12")
 def test_new_file_appears_whole(tmp_path: Path) -> None:
-    """A warehouse's file never exists with zero bytes, so that one of zero bytes can be told from a new one."""
+    """A new warehouse's file never has zero bytes, so that an emptied one can be distinguished."""
     path = tmp_path / "new.db"
     open_warehouse(f"sqlite:///{path}")
     assert path.stat().st_size > 0

@@ -31,7 +31,7 @@ def small_disk(folder: Path, size: str) -> Iterator[Path]:
 
 
 def fill(folder: Path) -> Path:
-    """Leave no byte free."""
+    """Fill the file system completely."""
     ballast = folder / "ballast"
     with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:
@@ -41,7 +41,7 @@ def fill(folder: Path) -> Path:
 
 @pytest.mark.fault("B07")
 def test_postgresql_disk_full() -> None:
-    """The tablespace is full: exit 74, nothing published; with space again the next run does it all."""
+    """The tablespace is full: exit 74, nothing published; with space again the next run does all of it."""
     folder = private().folder / "small"
     with small_disk(folder, "40m"):
         home = folder / "space"
@@ -69,7 +69,7 @@ def test_postgresql_disk_full() -> None:
 
 @pytest.mark.fault("B07")
 def test_sqlite_disk_full(tmp_path: Path) -> None:
-    """The file's disk is full: exit 74, nothing published; with space again the next run does it all."""
+    """The file's disk is full: exit 74, nothing published; with space again the next run does all of it."""
     url = f"sqlite:///{tmp_path / 'small' / 'w.db'}"
     with small_disk(tmp_path / "small", "6m") as folder, scene(tmp_path / "scene", url) as made:
         assert made.sync().code == 0
@@ -84,7 +84,7 @@ def test_sqlite_disk_full(tmp_path: Path) -> None:
 @pytest.mark.parametrize("database", ["postgresql"])
 @pytest.mark.fault("B07")
 def test_25006_read_only(database: str, tmp_path: Path) -> None:
-    """A database that takes no writes (a standby, or the default says so): exit 69 before the source is asked."""
+    """A read-only database (a standby, or by its default): exit 69 before any request."""
     name = private().new_database()
     with scene(tmp_path / "scene", private().url(name)) as made:
         assert made.sync().code == 0
@@ -103,7 +103,7 @@ def test_25006_read_only(database: str, tmp_path: Path) -> None:
 
 
 def back_up(made: Scene, to: Path) -> None:
-    """A backup by the database's own tool, while others write."""
+    """Make a backup with the database's own tool, while others write."""
     if made.url.startswith("sqlite"):
         with (
             closing(sqlite3.connect(made.url.removeprefix("sqlite:///"))) as source,
@@ -116,7 +116,7 @@ def back_up(made: Scene, to: Path) -> None:
 
 
 def restore(made: Scene, backup: Path) -> None:
-    """The backup instead of what is there."""
+    """Replace the warehouse by the backup."""
     if made.url.startswith("sqlite"):
         path = Path(made.url.removeprefix("sqlite:///"))
         for each in path.parent.glob(f"{path.name}*"):
@@ -131,8 +131,8 @@ def restore(made: Scene, backup: Path) -> None:
 @pytest.mark.parametrize("when", ["between_runs", "during_a_run"])
 @pytest.mark.fault("B17")
 def test_restored_from_an_old_backup(database: str, when: str, tmp_path: Path) -> None:
-    """An old backup, also one taken while a run was on with its claims: the next run ends the run that the backup
-    believes to be alive, goes on from the old state, and `observed_at` still grows."""
+    """An old backup, also one taken during a run with its claims: the next run ends the run that is still marked as
+    running, continues from the old state, and `observed_at` grows."""
     url = f"sqlite:///{tmp_path / 'w.db'}" if database == "sqlite" else private().url(private().new_database())
     backup = tmp_path / "backup"
     with scene(tmp_path / "scene", url) as made:

@@ -1,4 +1,4 @@
-"""Fixtures for real processes: a warehouse that is up to date, and the sandbox that fills it."""
+"""Fixtures for real processes: a warehouse that is up to date, and its sandbox."""
 
 from __future__ import annotations
 

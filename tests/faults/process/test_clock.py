@@ -1,4 +1,4 @@
-"""X08: whatever the clock does, an account's moments go forward, and waiting is measured by what cannot go back."""
+"""X08: for any clock, an account's moments only grow, and waits are measured by the monotonic clock."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _equals_truth(rig: Rig) -> None:
 @pytest.mark.parametrize("jump", JUMPS)
 @pytest.mark.fault("X08")
 def test_clock_jumps_between_runs(warehouse: Engine, jump: str) -> None:
-    """The next run's moment is later than the last all the same, and the state of each moment can be told apart."""
+    """The next run's moment is still later than the last, and the state of each moment can be queried."""
     rig = Rig(World(seed=3, customers=[CustomerPlan(numbers=40)], role="customer"), warehouse)
     told = []
     for index in range(4):
@@ -53,7 +53,7 @@ def test_clock_jumps_between_runs(warehouse: Engine, jump: str) -> None:
 @pytest.mark.parametrize("jump", JUMPS)
 @pytest.mark.fault("X08")
 def test_clock_jumps_in_the_middle_of_a_run(warehouse: Engine, jump: str) -> None:
-    """While a run lists and retries, the wall clock jumps: it is done, after no more waiting than without the jump."""
+    """The wall clock jumps while a run lists and retries: the run succeeds, with no more waiting than without."""
     rig = Rig(World(seed=3, customers=[CustomerPlan(numbers=40)], role="customer"), warehouse)
     rig.sync()
     rig.world.pass_day(share=0.2)
@@ -76,7 +76,7 @@ def test_clock_jumps_in_the_middle_of_a_run(warehouse: Engine, jump: str) -> Non
 @pytest.mark.soak
 @pytest.mark.fault("X08")
 def test_real_processes_under_another_clock(play: Stage) -> None:
-    """Processes that live ten years ahead, then an hour back, both publish; the moments of the account only grow."""
+    """Processes ten years ahead, then an hour back, both publish; the account's moments only grow."""
     needs(FAKETIME, "libfaketime")
     for shift in ("+3650d", "-3600s"):
         play.pass_day()

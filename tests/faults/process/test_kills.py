@@ -1,4 +1,4 @@
-"""X01, X11, X17: killed anywhere, the warehouse is as before or as after, and the next run needs no help."""
+"""X01, X11, X17: killed anywhere, the warehouse has the state before or after, and the next run needs no repair."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from tests.support.processes import halt, resume, rows, runner, traced
 
 WRITES = {"sqlite": "pwrite64,fdatasync,fsync,unlink,ftruncate", "postgresql": "sendto,recvfrom"}
 SWEEP = {"sqlite": (1, 2, 3, 6, 11, 20), "postgresql": (1, 5, 12, 21, 30, 40, 60)}
-"""Which of these calls, counted from the start of publishing, the process does not survive."""
+"""Numbers of these calls, counted from the start of publishing, at which the process is killed."""
 
 
 @pytest.fixture
 def own_cluster() -> Iterator[Cluster]:
-    """A cluster to crash."""
+    """A cluster that the test may crash."""
     with tempfile.TemporaryDirectory(prefix="vnsync-crash-") as name:
         Path(name).chmod(0o755)
         with cluster(Path(name) / "pg") as made:
@@ -38,7 +38,7 @@ def own_cluster() -> Iterator[Cluster]:
 @pytest.mark.parametrize("count", [5, pytest.param(20, marks=pytest.mark.soak)])
 @pytest.mark.fault("X01")
 def test_killed_at_swept_points_sqlite(tmp_path: Path, count: int) -> None:
-    """Kills in publishing, elsewhere, in first loads, at any moment: before or after, and the next run heals."""
+    """Kills in publishing, elsewhere, in first loads, at any time: state before or after, and the next run succeeds."""
     names = iter(range(1000))
     with stage(f"sqlite:///{tmp_path}/w.db", tmp_path, runner=runner(0)) as play:
         counts = kills.campaign(
@@ -50,7 +50,7 @@ def test_killed_at_swept_points_sqlite(tmp_path: Path, count: int) -> None:
 @pytest.mark.parametrize("count", [5, pytest.param(20, marks=pytest.mark.soak)])
 @pytest.mark.fault("X01")
 def test_killed_at_swept_points_postgresql(new_postgresql: Callable[..., str], tmp_path: Path, count: int) -> None:
-    """The same on PostgreSQL, whose server goes on when its client is killed."""
+    """The same on PostgreSQL, whose server continues when its client is killed."""
     with stage(new_postgresql(), tmp_path, runner=runner(0)) as play:
         counts = kills.campaign(play, count, new=new_postgresql, rng=random.Random(4))
     assert counts.landed.total() >= count
@@ -59,7 +59,7 @@ def test_killed_at_swept_points_postgresql(new_postgresql: Callable[..., str], t
 @pytest.mark.soak
 @pytest.mark.fault("X01")
 def test_killed_at_system_calls(play: Stage, database: str) -> None:
-    """SIGKILL on entering the n-th call that writes, syncs or speaks to the server while publishing, n swept."""
+    """SIGKILL at the n-th call that writes, syncs or talks to the server during publishing, for several n."""
     landed = 0
     for number in SWEEP[database]:
         before = play.truth()
@@ -86,7 +86,7 @@ def test_server_crashes_under_a_run_postgresql(own_cluster: Cluster, tmp_path: P
 @pytest.mark.soak
 @pytest.mark.fault("X01")
 def test_link_cut_between_commit_and_acknowledgement_postgresql(own_cluster: Cluster, tmp_path: Path) -> None:
-    """The run looks the commit up: what was committed is reported as done, what was not as not."""
+    """The run looks the commit up: it reports exactly what was committed."""
     url = own_cluster.new()
     with link(own_cluster.socket) as (wire, port), stage(url, tmp_path, runner=runner(0)) as play:
         counts = cuts.campaign(play, wire, cuts.over_tcp(url, port), 4)
@@ -95,7 +95,7 @@ def test_link_cut_between_commit_and_acknowledgement_postgresql(own_cluster: Clu
 
 @pytest.mark.fault("X11")
 def test_nothing_of_a_killed_run_has_to_be_cleared(play: Stage, database: str) -> None:
-    """Killed with claims and lock held: its row says running until the next run, which marks it and succeeds."""
+    """Killed with claims and lock: its row says running until the next run, which marks it and succeeds."""
     play.pass_day()
     pid = halt(play, "publishing")
     done = resume(play, pid, signal.SIGKILL)
@@ -110,7 +110,7 @@ def test_nothing_of_a_killed_run_has_to_be_cleared(play: Stage, database: str) -
 
 @pytest.mark.fault("X11")
 def test_lock_file_from_another_machine_or_boot_sqlite(play_sqlite: Stage) -> None:
-    """A lock file that nobody holds, whoever left it, stops no run and is removed."""
+    """A lock file without a holder, of any origin, stops no run and is removed."""
     lock = play_sqlite.folder / "warehouse.db.run-2601010000000001.lock"
     lock.touch()
     play_sqlite.converge()
@@ -119,7 +119,7 @@ def test_lock_file_from_another_machine_or_boot_sqlite(play_sqlite: Stage) -> No
 
 @pytest.mark.fault("X17")
 def test_synced_before_success_is_reported_sqlite(play_sqlite: Stage) -> None:
-    """The journal is synced after its last write, before the run says that it is done."""
+    """The journal is synced after its last write, before the run reports success."""
     play_sqlite.pass_day()
     pid = halt(play_sqlite, "publishing")
     with traced(pid, "--trace=pwrite64,fdatasync,fsync,write") as log:
@@ -136,7 +136,7 @@ def test_synced_before_success_is_reported_sqlite(play_sqlite: Stage) -> None:
 @pytest.mark.soak
 @pytest.mark.fault("X17")
 def test_success_survives_a_crash_right_after_it_postgresql(own_cluster: Cluster, tmp_path: Path) -> None:
-    """Even where the server is set to answer before it has synced, what was reported as done is there after a crash."""
+    """Even if the server answers before it syncs, data reported as published survive a crash."""
     url = own_cluster.new()
     with psycopg.connect(own_cluster.url, autocommit=True) as connection:
         for setting in ("synchronous_commit = off", "wal_writer_delay = '10s'", "wal_writer_flush_after = '100MB'"):
@@ -162,7 +162,7 @@ with pool.transformers(worth_it=1) as transformers, transformers(1, lambda: None
 
 
 def _at_work(process: Path) -> bool:
-    """Whether a process, by its folder in /proc, is there and no zombie: of these no command line is left."""
+    """Whether a process, by its folder in /proc, exists and is no zombie, which has no command line."""
     try:
         return bool((process / "cmdline").read_bytes())
     except OSError:
@@ -171,7 +171,7 @@ def _at_work(process: Path) -> bool:
 
 @pytest.mark.fault("X01")
 def test_the_process_beside_goes_with_the_one_it_helps() -> None:
-    """Who is killed outright cannot end its helper; that one notices by itself, and nothing is left running."""
+    """A process killed by SIGKILL cannot end its helper, so the helper ends by itself; no process is left."""
     with subprocess.Popen([sys.executable, "-c", HELPED], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         helper = Path("/proc") / process.stdout.readline().decode().strip()

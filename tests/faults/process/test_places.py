@@ -1,4 +1,4 @@
-"""X15, X16: outputs that nobody reads, and settings that are wrong."""
+"""X15, X16: outputs that cannot be written, and wrong settings."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FULL: dict[str, dict[str, Any]] = {"stdout-full": {"out": "/dev/full"}, "stderr-
 @pytest.mark.parametrize("how", CLOSED)
 @pytest.mark.fault("X15")
 def test_closed_output_sqlite(play: Stage, how: str) -> None:
-    """With closed outputs the data is published, and descriptors that became free are not written into it."""
+    """With closed outputs the data is published, and reused descriptors are not written to."""
     done = _shell(play, f"{' '.join(command(*play.words('--log-level', 'info')))} {CLOSED[how]}")
     assert done.returncode == 0
     play.equals(play.truth())
@@ -53,7 +53,7 @@ def test_output_on_a_full_disk_sqlite(play: Stage, how: str) -> None:
 
 @pytest.mark.fault("X15")
 def test_reader_of_the_pipe_has_gone_sqlite(play: Stage) -> None:
-    """`vnsync sync | head -0`: the data is published, and the code says so."""
+    """`vnsync sync | head -0`: the data is published, and the exit code is 0."""
     done = _shell(play, f"set -o pipefail; {' '.join(command(*play.words('--output', 'json')))} | head -n 0")
     assert (done.returncode, done.stderr) == (0, "")
     play.equals(play.truth())
@@ -85,7 +85,7 @@ WRONG = [
 @pytest.mark.parametrize(("words", "variables", "says"), [w[1:] for w in WRONG], ids=[w[0] for w in WRONG])
 @pytest.mark.fault("X16")
 def test_wrong_settings(play: Stage, words: list[str], variables: dict[str, str | None], says: str) -> None:
-    """Exit 78 with the name of what is wrong, before any request and before the database is touched."""
+    """Exit 78 with the name of the wrong setting, before any request and any access to the database."""
     _files(play.folder)
     before = (play.folder / "warehouse.db").read_bytes()
     settings = {**play.environment(), **variables}

@@ -1,4 +1,4 @@
-"""X09, X10, X13, X14: runs beside each other, and beside migrations; programs and schemas of different ages."""
+"""X09, X10, X13, X14: concurrent runs and migrations; programs and schemas of different versions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.processes import beside, halt, playing, refused, resume, rows
 
 
 def in_order(play: Stage) -> None:
-    """The warehouse equals the source, nothing is left over, and no two runs share an instant."""
+    """Check that the warehouse equals the source, nothing is left over, and no two runs share an instant."""
     play.equals(play.truth())
     with reading(play.url) as engine:
         leftovers(engine)
@@ -36,7 +36,7 @@ def vnsync(play: Stage, *words: str) -> Ended:
 @pytest.mark.parametrize("processes", [2, 8])
 @pytest.mark.fault("X09")
 def test_same_accounts_at_once(play: Stage, processes: int) -> None:
-    """Of runs over the same accounts that start at once one is done; others sync what it left (3), or nothing (75)."""
+    """Of simultaneous runs over the same accounts one succeeds; others sync the remaining ones (3), or none (75)."""
     play.pass_day()
     done = runner(0).race([play.words() for _ in range(processes)], play.environment())
     assert {each.code for each in done} <= {0, 3, 75}
@@ -51,7 +51,7 @@ def test_same_accounts_at_once(play: Stage, processes: int) -> None:
 
 @pytest.mark.fault("X09")
 def test_one_wins_while_it_works(play: Stage) -> None:
-    """While one run lists, seven others get 75 without asking for a number; then it ends well."""
+    """While one run lists, seven others get 75 without requesting a number; then the first succeeds."""
     play.pass_day()
     pid = halt(play, "elsewhere", 2, only="after bulk")
     listed = play.api.count("get.virtual_numbers")
@@ -64,7 +64,7 @@ def test_one_wins_while_it_works(play: Stage) -> None:
 
 @pytest.mark.fault("X09")
 def test_first_runs_at_once_on_an_empty_database(empty_url: str, tmp_path: Path) -> None:
-    """Four first runs make the schema once, and one loads."""
+    """Four simultaneous first runs make the schema once, and one of them loads."""
     with playing(empty_url, tmp_path) as play:
         done = runner(0).race([play.words() for _ in range(4)], play.environment())
         assert {each.code for each in done} <= {0, 3, 75}, [each.err for each in done]
@@ -74,7 +74,7 @@ def test_first_runs_at_once_on_an_empty_database(empty_url: str, tmp_path: Path)
 
 @pytest.mark.fault("X10")
 def test_different_accounts_at_once(play: Stage) -> None:
-    """Runs over different accounts, started at once, are all done."""
+    """Simultaneous runs over different accounts all succeed."""
     for _ in range(2):
         play.world.add_customer(CustomerPlan(numbers=20))
     play.pass_day()
@@ -100,7 +100,7 @@ def test_different_accounts_while_one_lists(play: Stage) -> None:
 
 
 def impatient(play: Stage) -> str:
-    """The warehouse's URL with a bound on waiting of a second instead of half a minute."""
+    """The warehouse's URL with a lock timeout of a second instead of half a minute."""
     url = make_url(play.url)
     more = {"timeout": "1"} if url.get_backend_name() == "sqlite" else {"options": "-c lock_timeout=1000"}
     return url.update_query_dict(more).render_as_string(hide_password=False)
@@ -109,7 +109,7 @@ def impatient(play: Stage) -> str:
 @pytest.mark.parametrize("migration", ["downgrade", "upgrade"])
 @pytest.mark.fault("X13")
 def test_migration_during_a_run(play: Stage, migration: str) -> None:
-    """While a run is on, the schema is not changed: 75, naming the run; afterwards it may be."""
+    """During a run the schema is not changed: 75 names the run; afterwards it can be changed."""
     words = ("db", "upgrade") if migration == "upgrade" else ("db", "downgrade", "base", "--yes")
     pid = halt(play, "elsewhere", 2, only="after request")
     if migration == "upgrade":
@@ -121,7 +121,7 @@ def test_migration_during_a_run(play: Stage, migration: str) -> None:
 
 
 def _drop_a_view(play: Stage) -> None:
-    """A schema that `db upgrade` has to mend."""
+    """Make a schema that `db upgrade` has to repair."""
     url = make_url(play.url)
     if url.get_backend_name() == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
@@ -131,7 +131,7 @@ def _drop_a_view(play: Stage) -> None:
 
 @pytest.mark.fault("X13")
 def test_run_during_a_migration(play: Stage) -> None:
-    """While the schema changes no run begins: 75, and no request is spent."""
+    """During a change of the schema no run begins: 75, and no request is spent."""
     asked = len(play.api.requests)
     at = {"phase": "elsewhere", "number": 1, "deed": "halt", "only": "after drop view"}
     pid = runner(1).start(["db", "downgrade", "base", "--yes"], play.environment(), at)
@@ -147,7 +147,7 @@ def test_run_during_a_migration(play: Stage) -> None:
 
 @pytest.mark.fault("X13")
 def test_schema_changed_between_a_run_s_look_and_its_start(play: Stage, database: str) -> None:
-    """A run that found the schema right, and begins after it was taken away, notices: 75, and no request is spent."""
+    """A run that found the schema right, and begins after its removal, notices this: 75, and no request is spent."""
     asked = len(play.api.requests)
     only = "before lock file" if database == "sqlite" else "before select pg_try_advisory_xact_lock"
     pid = halt(play, "elsewhere", 1, only=only)
@@ -160,7 +160,7 @@ def test_schema_changed_between_a_run_s_look_and_its_start(play: Stage, database
 @pytest.mark.parametrize("words", [("sync",), ("db", "upgrade"), ("sync", "--no-upgrade")])
 @pytest.mark.fault("X14")
 def test_schema_of_a_newer_vnsync(play: Stage, words: tuple[str, ...]) -> None:
-    """What a newer vnsync made is refused by name, before any request, and left alone."""
+    """The schema of a newer vnsync is refused by its name, before any request, and left unchanged."""
     before, asked = rows(play, "select * from virtual_numbers order by 1, 2"), len(play.api.requests)
     url = make_url(play.url)
     engine = create_engine(url.set(drivername="postgresql+psycopg") if "postgresql" in play.url else url,

@@ -1,4 +1,4 @@
-"""X03 to X07: no memory, no space, broken disks, read-only places, no descriptors: a clear end, and nothing lost."""
+"""X03 to X07: no memory, no space, broken disks, read-only files, no descriptors: a clear end without loss."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from tests.support.processes import halt, playing, refused, resume, traced
 
 
 def limit(pid: int, what: int, soft: int) -> None:
-    """Bound a halted process from outside."""
+    """Set a resource limit of a halted process."""
     _, hard = resource.prlimit(pid, what)
     resource.prlimit(pid, what, (soft, hard))
 
 
 @pytest.mark.fault("X03")
 def test_out_of_memory(warehouse_url: str, tmp_path: Path) -> None:
-    """A process that gets no more memory says so (74), publishes nothing by halves, and heals with enough of it."""
+    """A process without memory ends with 74, publishes nothing incomplete, and a run with enough memory succeeds."""
     with playing(warehouse_url, tmp_path, numbers=8000) as play:
         before: Images = {a: {name: set() for name in tables} for a, tables in play.truth().items()}
         pid = halt(play, "elsewhere", 1, only="before request")
@@ -46,7 +46,7 @@ def test_out_of_memory(warehouse_url: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("fault", ["x04-ENOSPC-once", "x04-ENOSPC", "x05-EIO-once", "x05-EIO"])
 @pytest.mark.fault("X04", "X05")
 def test_disk_fails_while_publishing_sqlite(play_sqlite: Stage, fault: str) -> None:
-    """A full disk or a failing one, at writes of the journal swept over, once or for good: 74, and as it was before."""
+    """A full or failing disk at some writes of the journal, once or always: 74, and the data does not change."""
     play, (_, error, *once) = play_sqlite, fault.split("-")
     for number in (1, 3):
         before = play.truth()
@@ -64,7 +64,7 @@ def test_disk_fails_while_publishing_sqlite(play_sqlite: Stage, fault: str) -> N
 
 @pytest.mark.fault("X05")
 def test_sync_fails_sqlite(play_sqlite: Stage) -> None:
-    """A sync that the disk refuses is no success: 74, and what was not acknowledged is not there."""
+    """A sync that the disk refuses is no success: 74, and unacknowledged data is not there."""
     before = play_sqlite.truth()
     play_sqlite.pass_day()
     pid = halt(play_sqlite, "publishing")
@@ -77,7 +77,7 @@ def test_sync_fails_sqlite(play_sqlite: Stage) -> None:
 
 @contextmanager
 def mounted(size: str) -> Iterator[Path]:
-    """A small file system of our own."""
+    """A small file system for the test."""
     folder = Path(tempfile.mkdtemp(prefix="vnsync-small-"))
     done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], capture_output=True)
     if done.returncode:
@@ -96,7 +96,7 @@ def remount(folder: Path, options: str) -> None:
 
 @pytest.mark.fault("X04")
 def test_disk_full_sqlite(tmp_path: Path) -> None:
-    """On a full disk the first load ends with 74 and publishes nothing; with room it goes on by itself."""
+    """On a full disk the first load ends with 74 and publishes nothing; with space the next run succeeds."""
     with mounted("500k") as folder, playing(f"sqlite:///{folder}/warehouse.db", tmp_path, numbers=2000) as play:
         done = play.run()
         assert done.code in (3, 74)
@@ -107,7 +107,7 @@ def test_disk_full_sqlite(tmp_path: Path) -> None:
 
 @pytest.mark.fault("X06")
 def test_read_only_file_system_sqlite(tmp_path: Path) -> None:
-    """A database that cannot be written is found out before any request is spent."""
+    """A database that cannot be written is detected before any request is spent."""
     with mounted("20m") as folder, playing(f"sqlite:///{folder}/warehouse.db", tmp_path) as play:
         play.converge()
         asked = len(play.api.requests)
@@ -121,7 +121,7 @@ def test_read_only_file_system_sqlite(tmp_path: Path) -> None:
 
 @pytest.mark.fault("X06")
 def test_folder_is_missing_or_no_folder_sqlite(tmp_path: Path) -> None:
-    """A path that leads nowhere is found out before any request is spent."""
+    """A path that does not exist is detected before any request is spent."""
     (tmp_path / "file").touch()
     for path in ("missing/warehouse.db", "file/warehouse.db"):
         with playing(f"sqlite:///{tmp_path}/{path}", tmp_path) as play:
@@ -131,7 +131,7 @@ def test_folder_is_missing_or_no_folder_sqlite(tmp_path: Path) -> None:
 
 @pytest.mark.fault("X06")
 def test_read_only_database_postgresql(new_postgresql: object, postgresql_template: str, tmp_path: Path) -> None:
-    """A database that takes no writes is found out before any request is spent."""
+    """A read-only database is detected before any request is spent."""
     assert callable(new_postgresql)
     with playing(new_postgresql(postgresql_template), tmp_path) as play:
         _read_only(play, "on")
@@ -155,7 +155,7 @@ def _read_only(play: Stage, state: str) -> None:
 
 @pytest.mark.fault("X07")
 def test_no_more_descriptors(play: Stage) -> None:
-    """A process that may open nothing more ends with one clear line, and the next one heals."""
+    """A process without free descriptors ends with one clear line, and the next run succeeds."""
     before = play.truth()
     play.pass_day()
     pid = halt(play, "elsewhere", 1, only="before request")
@@ -169,7 +169,7 @@ def test_no_more_descriptors(play: Stage) -> None:
 
 @pytest.mark.fault("X07")
 def test_no_more_threads(play: Stage) -> None:
-    """A process that may start no thread ends with one clear line, and the next one heals."""
+    """A process that cannot start a thread ends with one clear line, and the next run succeeds."""
     before = play.truth()
     play.pass_day()
     pid = halt(play, "elsewhere", 1, only="before request")

@@ -1,4 +1,4 @@
-"""X02, X12: SIGTERM and SIGINT stop a run cleanly within ten seconds; a process that was put to sleep is no danger."""
+"""X02, X12: SIGTERM and SIGINT stop a run within ten seconds; a suspended process does no harm when it resumes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PLACES = [("elsewhere", 1, "request"), ("elsewhere", 6, "request"), ("elsewhere"
           ("publishing", 1, ""), ("publishing", 9, ""), ("publishing", 1, "after commit")]  # fmt: skip
 
 ALONE = ("--concurrency", "1")
-"""So that no other lane is stopped while it writes to SQLite, which would keep the second run waiting."""
+"""One worker only, because another one that writes to SQLite would keep the second run waiting."""
 OUR_LOCKS = """from pg_locks where locktype = 'advisory' and granted
   and database = (select oid from pg_database where datname = current_database())"""
 
@@ -30,7 +30,7 @@ OUR_LOCKS = """from pg_locks where locktype = 'advisory' and granted
 @pytest.mark.parametrize(("number", "code"), SIGNALS, ids=["sigint", "sigterm"])
 @pytest.mark.fault("X02")
 def test_stops_at_each_stage(play: Stage, number: signal.Signals, code: int) -> None:
-    """Asking, staging, publishing, just committed: 130 or 143, the row says so, each account is before or after."""
+    """Requesting, staging, publishing, just committed: 130 or 143 is recorded; each account is before or after."""
     for phase, nth, only in PLACES:
         before = play.truth()
         play.pass_day()
@@ -62,7 +62,7 @@ def test_stops_while_it_waits(play: Stage, wait: str) -> None:
         play.api.before_request.append(lambda _: answer.wait(20))
     pid = play.start("--retry-max-seconds", "300")
     assert asked.wait(20)
-    time.sleep(0.4)  # let it come to its waiting; whenever the signal comes, the end is the same
+    time.sleep(0.4)  # until it waits; the end is the same for a signal at any time
     assert _seconds_to_stop(play, pid) < 10
     answer.set()
     play.api.faults.clear()
@@ -84,7 +84,7 @@ def _seconds_to_stop(play: Stage, pid: int) -> float:
 def test_stops_in_the_middle_of_a_statement_postgresql(
     new_postgresql: Callable[..., str], postgresql_template: str, tmp_path: Path
 ) -> None:
-    """While a statement waits in the server: the stop is told as a stop, and the statement does not go on alone."""
+    """A statement waits in the server: the run ends as stopped, and the statement is cancelled, too."""
     with playing(new_postgresql(postgresql_template), tmp_path) as play, psycopg.connect(play.url) as blocker:
         blocker.execute("lock table accounts in access exclusive mode")
         pid = play.start()
@@ -99,7 +99,7 @@ def test_stops_in_the_middle_of_a_statement_postgresql(
 @pytest.mark.parametrize("signals", [1, 2])
 @pytest.mark.fault("X02")
 def test_stops_in_time_where_signals_do_not_reach_sqlite(sqlite_template: Path, tmp_path: Path, signals: int) -> None:
-    """SQLite waits for a writer and looks at no signal: the first ends the process in time, the second at once."""
+    """SQLite waits for a writer without reacting to signals: the first ends the process in time, the second at once."""
     path = tmp_path / "warehouse.db"
     path.write_bytes(sqlite_template.read_bytes())
     with playing(f"sqlite:///{path}", tmp_path) as play:
@@ -124,14 +124,14 @@ def test_stops_in_time_where_signals_do_not_reach_sqlite(sqlite_template: Path, 
 
 
 def images_of(play: Stage) -> Images:
-    """What the warehouse holds now."""
+    """The current content of the warehouse."""
     with reading(play.url) as engine:
         return dict(images(engine, play.truth()))
 
 
 @pytest.mark.fault("X12")
 def test_zombie_publishes_nothing(play: Stage, database: str) -> None:
-    """A run that was stopped while another took its accounts over wakes up, finds that out, and ends with 75."""
+    """A suspended run whose accounts another run took over finds this out when it resumes, and ends with 75."""
     play.pass_day()
     pid = halt(play, "elsewhere", 2, only="after bulk", words=ALONE)
     _let_its_lock_go(play, database)
@@ -147,7 +147,7 @@ def test_zombie_publishes_nothing(play: Stage, database: str) -> None:
 
 
 def _let_its_lock_go(play: Stage, database: str) -> None:
-    """As a cut link or a lost lock file would."""
+    """Release the run's lock, as a cut link or a lost lock file would."""
     if database == "sqlite":
         (lock,) = play.folder.glob("warehouse.db.run-*.lock")
         lock.unlink()
@@ -159,7 +159,7 @@ def _let_its_lock_go(play: Stage, database: str) -> None:
 
 @pytest.mark.fault("X12")
 def test_stopped_and_continued(play: Stage) -> None:
-    """A run that sleeps keeps its accounts: another one is told to come later, and the sleeper ends well."""
+    """A suspended run keeps its accounts: another one gets 75, and the first succeeds when it resumes."""
     play.pass_day()
     pid = halt(play, "elsewhere", 2, only="after bulk")
     with beside(play) as other:

@@ -1,4 +1,4 @@
-"""H05-H11: an answer that is cut or damaged at any byte is no answer; it is asked for again, and nothing stays."""
+"""H05-H11: an answer cut or damaged at any byte is discarded and requested again, without further effect."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FORMS: dict[str, Form] = {
 
 
 def _sweep(caller: Caller, form: Form) -> int:
-    """Answer with every beginning of the message first, then with all of it; how many beginnings there are."""
+    """Send each proper prefix of the message first, then all of it. Returns the count of prefixes."""
     expected = caller.account()
     at, whole = [0], 10**6
 
@@ -56,7 +56,7 @@ def _sweep(caller: Caller, form: Form) -> int:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_cut_at_every_byte(form: str) -> None:
-    """Whatever the framing, an answer that ends one byte too early, or any number of bytes, is discarded whole."""
+    """For any framing, an answer that ends too early by any number of bytes is discarded completely."""
     with calling() as caller:
         assert _sweep(caller, FORMS[form]) > 150
 
@@ -64,7 +64,7 @@ def test_cut_at_every_byte(form: str) -> None:
 @pytest.mark.parametrize("toxic", ["limit_data", "reset_peer"])
 @pytest.mark.fault("H05")
 def test_connection_cut_at_every_byte(toxic: str) -> None:
-    """Between us and the server the connection ends, or is reset, after any number of bytes: asked again, the same."""
+    """The connection to the server ends, or is reset, after any number of bytes: a retry gives the same answer."""
     with calling() as direct, proxying(direct.server.port) as proxy, connected(direct.server, url=proxy.url) as caller:
         sizes = []
 
@@ -83,7 +83,7 @@ def test_connection_cut_at_every_byte(toxic: str) -> None:
 
 @pytest.mark.parametrize("toxic", [Toxic(slicer=1), Toxic(latency=0.001, slicer=7)], ids=["h05-byte_wise", "h05-late"])
 def test_a_slow_way_is_no_fault(toxic: Toxic) -> None:
-    """An answer that comes in pieces is whole all the same."""
+    """An answer that comes in pieces is complete."""
     with calling() as direct, proxying(direct.server.port) as proxy, connected(direct.server, url=proxy.url) as caller:
         proxy.toxics = [toxic]
         assert caller.account() == direct.account()
@@ -96,7 +96,7 @@ def _flipped(packed: bytes, at: int) -> bytes:
 
 @pytest.mark.fault("H09")
 def test_damaged_gzip_at_every_byte() -> None:
-    """A byte turned over anywhere in the compressed data is never read as an answer: checksum and end are required.
+    """An inverted byte anywhere in the compressed data is never accepted: checksum and end are required.
 
     The header's name, time and system bytes mean nothing and are not covered by the checksum.
     """
@@ -117,7 +117,7 @@ def test_damaged_gzip_at_every_byte() -> None:
 
 @pytest.mark.fault("H09")
 def test_two_members_are_one_answer() -> None:
-    """gzip allows a file of several members; all of them are read."""
+    """gzip allows several members; all of them are read."""
     with calling() as caller:
         expected = caller.account()
 
@@ -135,7 +135,7 @@ def test_two_members_are_one_answer() -> None:
 )
 @pytest.mark.fault("H09")
 def test_nothing_may_follow(tail: bytes) -> None:
-    """What follows the compressed answer and is no member of it makes the whole a damaged one."""
+    """Bytes after the compressed answer that are no member of it make the whole answer damaged."""
     with calling(lambda e: e.close(message(gzip.compress(e.body()) + tail, b"Content-Encoding: gzip"))) as caller:
         with pytest.raises(Transient, match="compressed answer"):
             caller.account()
@@ -145,7 +145,7 @@ def test_nothing_may_follow(tail: bytes) -> None:
 @pytest.mark.parametrize("encoding", [b"gzip, gzip", b"gzip, deflate", b"br", b"deflate", b"zstd", b"x\xff"])
 @pytest.mark.fault("H10")
 def test_encodings_not_asked_for(encoding: bytes) -> None:
-    """Nested and unknown encodings are refused at once, not guessed at."""
+    """Nested and unknown encodings are refused at once."""
     with calling(lambda e: e.close(message(gzip.compress(e.body()), b"Content-Encoding: " + encoding))) as caller:
         with pytest.raises(SourceUnusable, match="encoding not asked for"):
             caller.account()

@@ -1,4 +1,4 @@
-"""H: what HTTP and the transport can do to a run, by the real command: one line, the exit code, nothing half-done."""
+"""H: faults of HTTP and the transport in a run of the real command: one line, the exit code, nothing half-done."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HTML = b"<html><body>Sign in to the network</body></html>"
 
 @pytest.fixture
 def case(tmp_path: Path, sqlite_template: Path) -> Iterator[Case]:
-    """A synced SQLite file, a world that has moved on, and a raw server before it."""
+    """A synced SQLite file, a world that has changed since, and a raw server that serves it."""
     with serving() as server:
         yield sqlite_case(tmp_path, sqlite_template, server)
 
@@ -63,7 +63,7 @@ def _long_integer(exchange: Exchange) -> None:
 
 
 def _other_request(exchange: Exchange) -> None:
-    """What a proxy with mixed-up answers sends: a good answer, to somebody else."""
+    """A correct answer to another request, as from a proxy that mixes answers up."""
     mine = b'"id":%d' % exchange.request.decoded["id"]
     exchange.send(message(exchange.body().replace(mine, b'"id":1')))
 
@@ -89,7 +89,7 @@ FAULTS: list[tuple[str, Script, int, tuple[str, ...]]] = [
 
 @pytest.mark.parametrize(("script", "exit_code", "words"), [f[1:] for f in FAULTS], ids=[f[0] for f in FAULTS])
 def test_h(case: Case, script: Script, exit_code: int, words: tuple[str, ...]) -> None:
-    """The account keeps its before-image, one line says why and what to do, and the next clean run catches up."""
+    """The account's data does not change, one line gives cause and remedy, and the next clean run catches up."""
     case.server.strike(script, when=_listing)
     check_line(case.command(), exit_code, *words, "(run ")
     case.check_untouched(exit_code)
@@ -101,7 +101,7 @@ PASSING = [f for f in FAULTS if f[2] in (69, 75)]
 
 @pytest.mark.parametrize("script", [f[1] for f in PASSING], ids=[f[0] for f in PASSING])
 def test_once(warehouse: Engine, tmp_path: Path, script: Script) -> None:
-    """What passes is waited out: the page is discarded whole, asked for again, and the run publishes what is true."""
+    """A fault that passes: the page is discarded and requested again, and the run publishes the truth."""
     with serving() as server:
         case = new_case(tmp_path, warehouse, server)
         server.strike(script, when=_listing, times=2)
@@ -113,7 +113,7 @@ def test_once(warehouse: Engine, tmp_path: Path, script: Script) -> None:
 
 @pytest.mark.parametrize("script", [f[1] for f in FAULTS[:8]], ids=[f[0] for f in FAULTS[:8]])
 def test_for_good(warehouse: Engine, tmp_path: Path, script: Script) -> None:
-    """What does not pass ends the account after bounded tries, and leaves either database as it was."""
+    """A fault that stays ends the account after bounded tries, and changes neither database."""
     with serving() as server:
         case = new_case(tmp_path, warehouse, server)
         server.strike(script, when=_listing)
@@ -130,7 +130,7 @@ def test_for_good(warehouse: Engine, tmp_path: Path, script: Script) -> None:
     ids=["h01-dns", "h02-refused"],
 )
 def test_nobody_there(case: Case, url: str, word: str) -> None:
-    """A name that does not resolve, a port where nobody listens: exit 69, and the line names the host."""
+    """A name that does not resolve, a port without a listener: exit 69, and the line names the host."""
     check_line(
         case.command(**case.move_to(url)), 69, f"{word} is unreachable", "Check the network and the URL", "(run "
     )

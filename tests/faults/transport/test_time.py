@@ -1,4 +1,4 @@
-"""H02-H04, H13, H14, H20: what is slow, silent or overloaded is waited for, and asked again, within bounds."""
+"""H02-H04, H13, H14, H20: slow, silent and overloaded sources are waited for and retried within bounds."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SLOW = Bounds(connect=0.2, read=0.2, whole=0.5)
 
 
 def _seconds(caller: Caller, match: str) -> float:
-    """How long a call takes, with all its tries, until it fails so; of real time."""
+    """Real seconds of a call, with all its tries, until it fails with this error."""
     start = time.monotonic()
     with pytest.raises(Transient, match=match):
         caller.account()
@@ -33,7 +33,7 @@ def _seconds(caller: Caller, match: str) -> float:
 
 @pytest.mark.fault("H02")
 def test_connect_timeout() -> None:
-    """A host that takes no connection is given up after the connect timeout, and named."""
+    """A host that accepts no connection is given up after the connect timeout, and named."""
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -55,7 +55,7 @@ def test_connect_timeout() -> None:
 @pytest.mark.parametrize("way", ["server", "proxy"])
 @pytest.mark.fault("H03")
 def test_silence_after_the_request(way: str) -> None:
-    """A server that never answers: the read timeout ends each try, and each try is the same harmless question."""
+    """A server that never answers: the read timeout ends each try, and each try is the same harmless request."""
     with calling() as direct, proxying(direct.server.port) as proxy:
         if way == "server":
             direct.server.script = Exchange.hold
@@ -70,7 +70,7 @@ def test_silence_after_the_request(way: str) -> None:
 
 
 def _trickle(data: bytes) -> Callable[[Exchange], None]:
-    """Send, and then a blank or so every 20 ms, for ever."""
+    """Send `data`, and then endlessly a blank every 20 ms."""
 
     def script(exchange: Exchange) -> None:
         exchange.send(data)
@@ -115,20 +115,20 @@ def _chunk_extensions(exchange: Exchange) -> None:
 )
 @pytest.mark.fault("H04")
 def test_a_trickle_does_not_outlive_the_deadline(script: Callable[[Exchange], None]) -> None:
-    """Each byte comes within the read timeout, and still the whole request, headers included, has its deadline."""
+    """Each byte comes within the read timeout, but the whole request, with its headers, has a deadline."""
     assert "not complete within" in str(_post(script, b"{}"))
 
 
 @pytest.mark.fault("H04")
 def test_a_trickle_under_an_error() -> None:
-    """The body under a 404 is waited for no longer; what the status says stands."""
+    """The body of a 404 is not waited for; the status decides."""
     script = _trickle(b"HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\n\r\n")
     assert "HTTP 404" in str(_post(script, b"{}"))
 
 
 @pytest.mark.fault("H04")
 def test_a_request_that_is_not_read() -> None:
-    """A server that does not read what it is sent is cut off too."""
+    """A server that does not read the request is cut off, too."""
     assert isinstance(_post(None, bytes(2**24)), Transient)
 
 
@@ -145,7 +145,7 @@ def _post(script: Callable[[Exchange], None] | None, body: bytes) -> VnsyncError
 
 @pytest.mark.fault("H04")
 def test_after_the_deadline_the_next_request_is_served() -> None:
-    """The cut connection is replaced; a source that recovers is asked again in the same call."""
+    """The cut connection is replaced; the same call asks a recovered source again."""
     with calling(_trickle(b"HTTP/1.1 200 OK\r\n\r\n"), bounds=SLOW) as caller:
         caller.server.strike(caller.server.script, times=1)
         assert b"app_id" in caller.account()
@@ -165,7 +165,7 @@ def _once(caller: Caller, *headers: bytes, status: bytes) -> list[float]:
 @pytest.mark.parametrize("status", [b"500 A", b"502 B", b"503 C", b"504 D", b"408 E"])
 @pytest.mark.fault("H14")
 def test_once(status: bytes) -> None:
-    """A fault of the server's own is asked again after a pause with jitter."""
+    """A server's fault is retried after a pause with jitter."""
     with calling() as caller:
         (pause,) = _once(caller, status=status)
         assert 0.25 <= pause <= 0.5
@@ -174,7 +174,7 @@ def test_once(status: bytes) -> None:
 @pytest.mark.parametrize("status", [b"500 A", b"502 B", b"503 C", b"504 D"])
 @pytest.mark.fault("H14")
 def test_for_good(status: bytes) -> None:
-    """Tries and time are bounded, the pauses grow, and each is told."""
+    """Tries and time are bounded, the pauses grow, and each is reported."""
     with calling(lambda e: e.send(message(b"<html>", status=status))) as caller:
         with pytest.raises(Transient, match=f"HTTP {status[:3].decode()}"):
             caller.account()
@@ -206,7 +206,7 @@ def _in(seconds: int) -> bytes:
 )
 @pytest.mark.fault("H13")
 def test_retry_after(headers: list[bytes], low: float, high: float) -> None:
-    """`Retry-After` is honoured as seconds and as a date, up to a minute; nonsense is left to the ordinary pause."""
+    """`Retry-After` is used in seconds and as a date, up to a minute; for other values the ordinary pause applies."""
     with calling() as caller:
         (pause,) = _once(caller, *headers, status=b"429 Too Many Requests")
         assert low <= pause <= high
@@ -215,7 +215,7 @@ def test_retry_after(headers: list[bytes], low: float, high: float) -> None:
 @pytest.mark.parametrize("seconds", [b"0", b"-5", b"99999999"])
 @pytest.mark.fault("H13")
 def test_for_good_time(seconds: bytes) -> None:
-    """A source that never stops asking to slow down: bounded tries, then exit 75, try later."""
+    """A source that always asks to slow down: bounded tries, then exit 75, try later."""
     with calling(lambda e: e.send(message(b"", b"Retry-After: " + seconds, status=b"429 Too Many"))) as caller:
         with pytest.raises(TooManyRequests) as caught:
             caller.account()
@@ -228,7 +228,7 @@ def test_for_good_time(seconds: bytes) -> None:
 
 @pytest.mark.fault("H20")
 def test_closed_between_requests() -> None:
-    """A server that closes a kept connection after each answer, unannounced: every request is answered all the same."""
+    """A server closes each kept connection after its answer, without notice: every request is still answered."""
     with calling(lambda e: e.close(message(e.body()))) as caller:
         answers = {caller.account() for _ in range(20)}
         assert len(answers) == 1
@@ -237,7 +237,7 @@ def test_closed_between_requests() -> None:
 
 @pytest.mark.fault("H20")
 def test_kept_connections_are_kept() -> None:
-    """A server that keeps the connection is asked everything over one."""
+    """All requests use one connection if the server keeps it."""
     with calling() as caller:
         assert len({caller.account() for _ in range(20)}) == 1
         assert (caller.server.connections, caller.api.retries) == (1, 0)
@@ -245,7 +245,7 @@ def test_kept_connections_are_kept() -> None:
 
 @pytest.mark.fault("H14")
 def test_a_wait_for_points_is_no_retry() -> None:
-    """The minute that is waited out for points does not use up the time in which a request may be retried."""
+    """The minute waited for points does not count towards the time in which a request may be retried."""
     empty = {"limits": {"minute_remaining": 0, "minute_reset": 59}}
     with calling(patience=10.0) as caller:
         caller.server.strike(lambda e: e.send(message(e.result([{"app_id": 1}], **empty))), times=1)

@@ -1,4 +1,4 @@
-"""H17, H18, H21: the ways to the source. The token leaves this machine only inside TLS, only for the host asked for."""
+"""H17, H18, H21: connections to the source. The token leaves this machine only inside TLS, only for the given host."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from tests.support.source_case import Case, check_line, how_it_ends, sqlite_case
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """An authority that no machine trusts unless told to."""
+    """An authority that no machine trusts by default."""
     return Authority.found(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture
 def case(tmp_path: Path, sqlite_template: Path) -> Iterator[Case]:
-    """A synced SQLite file, a world that has moved on, and a raw server before it."""
+    """A synced SQLite file, a world that has changed since, and a raw server that serves it."""
     with serving() as server:
         yield sqlite_case(tmp_path, sqlite_template, server)
 
@@ -40,7 +40,7 @@ def _trusting(authority: Authority) -> dict[str, str]:
 @pytest.mark.parametrize("status", [b"301 A", b"302 B", b"303 C", b"307 D", b"308 E"])
 @pytest.mark.fault("H17")
 def test_redirect_to_another_host(case: Case, status: bytes) -> None:
-    """Exit 78 at once; the target is named without its query; not one byte goes there."""
+    """Exit 78 at once names the target without its query; no byte goes there."""
     with serving() as other:
         location = f"Location: {other.url}/next?access_token={CANARY}#{CANARY}".encode()
         case.server.script = replying(b"", location, status=status)
@@ -55,7 +55,7 @@ def test_redirect_to_another_host(case: Case, status: bytes) -> None:
 
 @pytest.mark.fault("H17")
 def test_by_the_command(case: Case) -> None:
-    """The line names the target without what a query may hold, and says what to do."""
+    """The line names the target without its query, and has a remedy."""
     location = f"Location: https://elsewhere.example/v2.0?access_token={CANARY}".encode()
     case.server.script = replying(b"", location, status=b"307 D")
     words = ("redirects (HTTP 307) to https://elsewhere.example/v2.0.", "Redirects are not followed", "(run ")
@@ -68,7 +68,7 @@ def test_by_the_command(case: Case) -> None:
 )
 @pytest.mark.fault("H17")
 def test_redirect_to_nowhere(case: Case, location: bytes) -> None:
-    """A redirect is a redirect, whatever it names: no retry, no crash, exit 78."""
+    """A redirect to any target, also an unusable one: no retry, no crash, exit 78."""
     case.server.script = replying(b"", b"Location: " + location, status=b"302 Found")
     assert how_it_ends(case.sync)[0] == 78
     assert len(case.server.heard) == 1
@@ -80,7 +80,7 @@ def test_redirect_to_nowhere(case: Case, location: bytes) -> None:
 
 @pytest.mark.fault("H18")
 def test_a_trusted_certificate_is_fine(case: Case, authority: Authority) -> None:
-    """With the authority named by SSL_CERT_FILE the run goes through: what follows fails for its own reason."""
+    """With the authority in SSL_CERT_FILE the run succeeds, so the following tests fail for their own reason."""
     with serving(case.server.api, tls=authority.server()) as secure:
         ended = case.command(**case.move_to(secure.url), **_trusting(authority))
     assert (ended.code, ended.err) == (0, "")
@@ -98,7 +98,7 @@ def test_a_trusted_certificate_is_fine(case: Case, authority: Authority) -> None
 )
 @pytest.mark.fault("H18")
 def test_tls_that_cannot_be_trusted(case: Case, authority: Authority, kind: str, words: str) -> None:
-    """Exit 78 before a byte of the request is sent, at once: asking again mends no certificate."""
+    """Exit 78 at once, before a byte of the request is sent: a retry would not help."""
     contexts = {
         "expired": lambda: authority.server(expired=True),
         "other host": lambda: authority.server(host="DNS:elsewhere.example"),
@@ -116,7 +116,7 @@ def test_tls_that_cannot_be_trusted(case: Case, authority: Authority, kind: str,
 
 @pytest.mark.fault("H18")
 def test_a_server_without_tls(case: Case) -> None:
-    """A server that answers TLS's greeting in plain text is no server to send a token to: exit 78."""
+    """A server that answers TLS's greeting in plain text gets no token: exit 78."""
 
     def plain() -> None:
         connection, _ = listener.accept()
@@ -137,7 +137,7 @@ def test_a_server_without_tls(case: Case) -> None:
 
 @pytest.mark.fault("H18")
 def test_no_switch_turns_verification_off(case: Case, authority: Authority) -> None:
-    """What turns off verification in other programs does nothing here."""
+    """Switches that turn verification off in other programs have no effect."""
     switches = ("PYTHONHTTPSVERIFY", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "NODE_TLS_REJECT_UNAUTHORIZED")
     with serving(case.server.api, tls=authority.self_signed()) as server:
         ended = case.command(**case.move_to(server.url), **dict.fromkeys(switches, "0"), GIT_SSL_NO_VERIFY="1")
@@ -154,13 +154,13 @@ def test_no_switch_turns_verification_off(case: Case, authority: Authority) -> N
 )
 @pytest.mark.fault("H18")
 def test_plain_http_is_refused(case: Case, url: str, words: str) -> None:
-    """Plain http is for loopback alone, whatever a host's name looks like: refused before anything is sent."""
+    """Plain http is for loopback only, for any similar host name: refused before anything is sent."""
     check_line(case.command(VNSYNC_API_URL=url), 78, words)
 
 
 @pytest.mark.fault("H18")
 def test_certificates_that_cannot_be_read(case: Case) -> None:
-    """An SSL_CERT_FILE that is not there is a setting to mend, not a bug."""
+    """A missing SSL_CERT_FILE is a wrong setting, not a bug."""
     check_line(case.command(**case.move_to("https://127.0.0.1:1/"), SSL_CERT_FILE="/no/such/file"), 78, "SSL_CERT_FILE")
 
 
@@ -168,7 +168,7 @@ def test_certificates_that_cannot_be_read(case: Case) -> None:
 
 
 class Tunnel:
-    """An HTTP proxy: answers each CONNECT with `status`, and carries bytes on when that is 200."""
+    """An HTTP proxy: it answers each CONNECT with `status`, and relays bytes if that is 200."""
 
     def __init__(self, status: bytes = b"200 OK") -> None:
         self._status = status
@@ -218,7 +218,7 @@ class Tunnel:
 
 @pytest.fixture
 def tunnel() -> Iterator[Tunnel]:
-    """A proxy that lets everything through."""
+    """A proxy that relays everything."""
     one = Tunnel()
     yield one
     one.close()
@@ -229,7 +229,7 @@ PROXY_PASSWORD = "pr0xy-p4ssword"
 
 @pytest.mark.fault("H21")
 def test_https_goes_through_the_proxy_in_a_tunnel(case: Case, authority: Authority, tunnel: Tunnel) -> None:
-    """HTTPS_PROXY is honoured; the proxy gets its own password, and of the token not a byte in the clear."""
+    """HTTPS_PROXY is used; the proxy gets its own password, and no byte of the token unencrypted."""
     with serving(case.server.api, tls=authority.server()) as secure:
         proxy = f"http://user:{PROXY_PASSWORD}@{tunnel.address}"
         ended = case.command(**case.move_to(secure.url), HTTPS_PROXY=proxy, **_trusting(authority))
@@ -251,7 +251,7 @@ def test_https_goes_through_the_proxy_in_a_tunnel(case: Case, authority: Authori
 )
 @pytest.mark.fault("H21")
 def test_the_proxy_refuses(case: Case, status: bytes, exit_code: int, words: str) -> None:
-    """What the proxy refuses is told of the proxy, not of the token; its password is not shown."""
+    """A refusal by the proxy is reported as that, not as one of the token; the proxy's password is not shown."""
     tunnel = Tunnel(status)
     with contextlib.closing(tunnel):
         proxy = f"http://user:{PROXY_PASSWORD}@{tunnel.address}"
@@ -269,7 +269,7 @@ def test_the_proxy_refuses(case: Case, status: bytes, exit_code: int, words: str
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", f"gopher://user:{PROXY_PASSWORD}@127.0.0.1", "http://[::1"])
 @pytest.mark.fault("H21")
 def test_a_proxy_that_cannot_be_used(case: Case, proxy: str) -> None:
-    """A proxy of a kind or a form that is not supported is a setting to mend."""
+    """A proxy of an unsupported kind or form is a wrong setting."""
     ended = case.command(**case.move_to("https://dataapi.example/v2.0"), HTTPS_PROXY=proxy)
     check_line(ended, 78, "HTTPS_PROXY")
     assert PROXY_PASSWORD not in ended.err
@@ -277,7 +277,7 @@ def test_a_proxy_that_cannot_be_used(case: Case, proxy: str) -> None:
 
 @pytest.mark.fault("H21")
 def test_plain_http_on_loopback_goes_to_no_proxy(case: Case, tunnel: Tunnel) -> None:
-    """A proxy would read a token that goes by plain http: loopback is reached directly, whatever is in force."""
+    """A proxy could read a token sent by plain http, so loopback is reached directly, for any proxy variables."""
     names = ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
     ended = case.command(**dict.fromkeys(names, f"http://{tunnel.address}"))
     assert (ended.code, ended.err) == (0, "")

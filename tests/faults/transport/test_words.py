@@ -1,4 +1,4 @@
-"""H12, H15, H16, H19, H22: answers in words that are not the API's, too deep, too long, or meant for somebody else."""
+"""H12, H15, H16, H19, H22: answers that are not the API's, too deep, too long, or meant for another request."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ LONG = b"9" * 5000
 
 
 def _sends(body: bytes, *headers: bytes, status: bytes = b"200 OK") -> Script:
-    """This body, in which ID stands for the request's id."""
+    """A script that sends this body, in which ID is replaced by the request's id."""
     return lambda e: e.send(message(body.replace(b"ID", b"%d" % e.request.decoded["id"]), *headers, status=status))
 
 
 def _error(script: Script) -> tuple[VnsyncError, int]:
-    """The error of a call, and how many requests it took."""
+    """The error of a call, and its count of requests."""
     with calling(script) as caller:
         with pytest.raises(VnsyncError) as caught:
             caller.account()
@@ -57,7 +57,7 @@ def test_in_the_envelope(body: bytes, value: bytes) -> None:
 @pytest.mark.parametrize("name", ["total_items", "day_remaining", "day_reset", "minute_remaining", "minute_reset"])
 @pytest.mark.fault("H12")
 def test_numbers_beyond_reason(name: str, value: bytes) -> None:
-    """A number that JSON allows and no count or limit has: never an error of arithmetic."""
+    """A number that is valid JSON and impossible as a count or limit gives no arithmetic error."""
     others = {"day_remaining": 5, "minute_remaining": 0}
     limits = {each: number for each, number in others.items() if each != name} | {name: "HERE"}
     metadata = {"total_items": "HERE"} if name == "total_items" else {"total_items": 1, "limits": limits}
@@ -74,7 +74,7 @@ def test_numbers_beyond_reason(name: str, value: bytes) -> None:
 )
 @pytest.mark.fault("H12")
 def test_in_a_record(warehouse: Engine, tmp_path: Any, value: bytes) -> None:
-    """One record beyond reason: refused with its answer or quarantined, and its number's version stays open."""
+    """An extreme record: refused with its answer, or quarantined, and its number's version stays open."""
     with serving() as server:
         case = new_case(tmp_path, warehouse, server)
         number = case.world.numbers(case.rig.only)[3]
@@ -94,7 +94,7 @@ def test_in_a_record(warehouse: Engine, tmp_path: Any, value: bytes) -> None:
 @pytest.mark.parametrize("status", [b"400 A", b"404 B", b"405 C", b"410 D", b"204 E", b"418 F", b"451 G"])
 @pytest.mark.fault("H15")
 def test_wrong_address(status: bytes) -> None:
-    """A status that says that this is no Data API: no retry, exit 78, and a hint at base URL and version."""
+    """A status that shows that this is no Data API: no retry, exit 78, and a hint at base URL and version."""
     error, requests = _error(lambda e: e.close(message(b"", status=status)))
     assert (type(error), error.exit_code, requests) == (Misconfigured, 78, 1)
     assert "version of the API URL" in error.remedy
@@ -104,7 +104,7 @@ def test_wrong_address(status: bytes) -> None:
 @pytest.mark.parametrize("body", [b"<html>Access denied</html>", b'{"message": "Forbidden"}', b'{"error": "denied"}'])
 @pytest.mark.fault("H16")
 def test_a_gateway_refuses(status: bytes, body: bytes) -> None:
-    """What stands before the API refuses, in HTML or in JSON of its own: exit 77, and the token is not blamed."""
+    """A gateway before the API refuses, in HTML or its own JSON: exit 77, and the token is not blamed."""
     error, requests = _error(_sends(body, b"Content-Type: application/json", status=status))
     assert (type(error), error.exit_code, requests) == (NotAllowed, 77, 1)
     assert "not the token" in error.remedy
@@ -122,7 +122,7 @@ def test_a_gateway_refuses(status: bytes, body: bytes) -> None:
 def test_the_api_itself_under_another_status(
     status: bytes, mnemonic: str, kind: type[VnsyncError], requests: int
 ) -> None:
-    """A JSON-RPC error is the API's own word, whatever status carries it."""
+    """A JSON-RPC error comes from the API itself, with any HTTP status."""
     data = {"mnemonic": mnemonic, "metadata": {}}
     body = b'{"jsonrpc":"2.0","id":ID,"error":{"code":-32000,"message":"no","data":%b}}' % json.dumps(data).encode()
     error, made = _error(_sends(body, b"Content-Type: application/json; charset=UTF-8", status=status))
@@ -150,7 +150,7 @@ PAGES = {
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.fault("H19")
 def test_not_the_api(page: str) -> None:
-    """A 200 that is no JSON may be a network's sign-in page: tried again, then exit 69 with its first characters."""
+    """A 200 that is not JSON may be a network's sign-in page: retried, then exit 69 with its first characters."""
     error, requests = _error(_sends(PAGES[page], b"Content-Type: text/html"))
     assert (type(error), error.exit_code, requests) == (Transient, 69, TRIES)
     assert "not JSON" in str(error)
@@ -192,7 +192,7 @@ def _echo_in_a_type(exchange: Exchange) -> None:
 )
 @pytest.mark.fault("H19")
 def test_what_echoes_the_token(warehouse: Engine, tmp_path: Any, script: Script) -> None:
-    """A source that repeats the request: not the token, nor a piece of it, gets into an error, an event or a row."""
+    """A source that echoes the request: neither the token nor a part of it is in an error, an event or a row."""
     with serving() as server:
         case = new_case(tmp_path, warehouse, server)
         server.strike(script)
@@ -212,7 +212,7 @@ def test_what_echoes_the_token(warehouse: Engine, tmp_path: Any, script: Script)
 
 @pytest.mark.fault("H22")
 def test_one_answer_late() -> None:
-    """A connection on which each answer is the one to the question before: it is left, and a new one asked."""
+    """On a connection each answer belongs to the previous request: it is closed, and a new one is used."""
     with calling() as caller:
         expected = caller.account()
         before: list[bytes] = []
@@ -230,7 +230,7 @@ def test_one_answer_late() -> None:
 
 @pytest.mark.fault("H22")
 def test_two_clients_swapped() -> None:
-    """Two clients behind one muddled proxy: neither takes the other's answer for its own, though each counts."""
+    """Two clients behind a proxy that mixes answers up: neither accepts the other's answer, although both count ids."""
     with calling() as one, connected(one.server, seed=2) as other:
         kept: list[bytes] = []
 
