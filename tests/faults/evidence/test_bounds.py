@@ -1,4 +1,4 @@
-"""E04, E05: records and answers that would take much memory, and texts that no index takes: the rest goes on."""
+"""E04, E05: records and answers that need much memory, and texts too long for an index: all else is synced."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def case(warehouse: Engine) -> DataCase:
 
 
 def _values(record: bytes) -> int:
-    """Values of a record, as Python's decoder sees them."""
+    """The count of values in a record, as Python's decoder reads them."""
 
     def inside(value: object) -> int:
         items = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
@@ -54,14 +54,14 @@ def _values(record: bytes) -> int:
 
 
 def _with_values(case: DataCase, number_id: int, count: int) -> bytes:
-    """Serve the number's record with an unknown field, so that it holds so many values."""
+    """Serve the number's record with an unknown field, so that it holds `count` values."""
     count -= _values(case.send(number_id, weights=[]))
     return case.send(number_id, weights=[{}, [], 0, "a,b", -1.5] * (count // 5) + [7] * (count % 5))
 
 
 @pytest.mark.fault("E04")
 def test_record_of_too_many_values_is_kept_out(case: DataCase) -> None:
-    """100 000 values are stored; one more, and the record is in quarantine: its rows stay, and the others go on."""
+    """100 000 values are stored; a record with one more is quarantined: its rows stay, and the others are synced."""
     most, more, edited = case.numbers[:3]
     before = case.image_of(more)
     assert _values(_with_values(case, most, MOST_VALUES)) == MOST_VALUES
@@ -81,7 +81,7 @@ def test_record_of_too_many_values_is_kept_out(case: DataCase) -> None:
 
 @pytest.mark.fault("E04")
 def test_source_cannot_send_a_stand_in(case: DataCase) -> None:
-    """A record that begins like what stands in for a large one is a record like any other: in quarantine, as sent."""
+    """A record that imitates the replacement of a large one is an ordinary record: quarantined as sent."""
     number_id = case.numbers[0]
     forged = f'{{"␀excess":"no reason","␀beginning":"","id":{number_id}}}'
     case.send_raw(number_id, forged.encode())
@@ -96,7 +96,7 @@ def test_source_cannot_send_a_stand_in(case: DataCase) -> None:
 @pytest.mark.soak
 @pytest.mark.fault("E04")
 def test_record_of_too_many_bytes_is_kept_out(case: DataCase) -> None:
-    """16 MiB are stored; one byte more, and only the record's beginning is kept, in quarantine."""
+    """16 MiB are stored; of a record with one more byte only the beginning is kept, in quarantine."""
     most, more = case.numbers[:2]
     room = LARGEST_RECORD - len(case.send(most, comment=""))
     assert len(case.send(most, comment="x" * room)) == LARGEST_RECORD
@@ -113,7 +113,7 @@ def test_record_of_too_many_bytes_is_kept_out(case: DataCase) -> None:
 
 @pytest.mark.fault("E04")
 def test_commas_and_brackets_in_a_text_are_no_values(case: DataCase) -> None:
-    """A comment of nothing else is stored to the byte, quotes and backslashes among them."""
+    """A comment of nothing but commas, brackets, quotes and backslashes is stored to the byte."""
     comment = '[{"\\,' * MOST_VALUES
     case.send(case.numbers[0], comment=comment)
     case.ends(0)
@@ -124,7 +124,7 @@ def test_commas_and_brackets_in_a_text_are_no_values(case: DataCase) -> None:
 
 @pytest.mark.fault("E04")
 def test_record_is_kept_out_on_every_way(case: DataCase) -> None:
-    """Also in the first load, in a run without shortcuts, sent twice, and without an id that can be read."""
+    """A large record is quarantined also in a run without shortcuts, sent twice, and without a readable id."""
     first, second, third = case.numbers[:3]
     _with_values(case, first, MOST_VALUES + 1)
     case.send_raw(second, _with_values(case, second, MOST_VALUES + 1).replace(b'"id": ', b'"id": "x", "no": ', 1))
@@ -138,7 +138,7 @@ def test_record_is_kept_out_on_every_way(case: DataCase) -> None:
 
 @pytest.mark.fault("E04")
 def test_first_load_keeps_a_large_record_out(warehouse: Engine) -> None:
-    """An account whose first listing holds one: the others are there, and it is in quarantine."""
+    """An account whose first listing holds one: the other numbers are stored, and it is quarantined."""
     world = World(seed=3, customers=[CustomerPlan(numbers=5)], role="customer", id_step=7)
     rig = Rig(world, warehouse)
     first = world.truth(rig.only)[0]
@@ -152,7 +152,7 @@ def test_first_load_keeps_a_large_record_out(warehouse: Engine) -> None:
 
 @pytest.mark.fault("E04")
 def test_large_record_replays(tmp_path: Path, new_warehouse: Callable[[], Engine], warehouse: Engine) -> None:
-    """A replay of the archive keeps the same records out, and comes to the same heads."""
+    """A replay of the archive quarantines the same records and gives the same heads."""
     archive = tmp_path / "kept"
     case = DataCase(warehouse, archive=archive)
     _with_values(case, case.numbers[0], MOST_VALUES + 1)
@@ -193,7 +193,7 @@ BY_PROCESS = (
 
 
 QUICK = ("objects in an unknown field", "metadata")
-"""Those of them that every run of the tests sends."""
+"""Hostile answers that every run of the tests sends."""
 
 
 @pytest.mark.soak
@@ -204,7 +204,7 @@ QUICK = ("objects in an unknown field", "metadata")
 )
 @pytest.mark.fault("E04")
 def test_hostile_answer_takes_little_memory(hostile: Hostile, warehouse: Engine, tmp_path: Path) -> None:
-    """A sync that gets it stays below the bound, and says in one line at its end what is not published."""
+    """The sync's memory stays below the limit, and its last line states the error."""
     url = warehouse.url.render_as_string(hide_password=False)
     world = World(seed=5, customers=[CustomerPlan(numbers=5)], role="customer", id_step=7)
     with serving(Api(world, token=CANARY)) as server:
@@ -228,7 +228,7 @@ def _indexed() -> list[tuple[str, str]]:
 
 
 def _indexed_text(table: Table) -> set[str]:
-    """Names of the declared text columns that an index covers, the primary key's among them."""
+    """Names of the declared text columns that an index or the primary key covers."""
     references = [name for reference in table.references for name in reference.columns]
     covered = {*table.key_names, *table.sought, *table.followed, *references}
     return {column.name for column in table.columns if column.kind is Kind.TEXT and column.name in covered}
@@ -238,12 +238,12 @@ OWN_WORDS = {
     ("chain_sections", "table_name"), ("chain_sections", "change"), ("source_drift", "kind"),
     ("source_drift", "path"), ("source_drift", "value"), ("first_reported", "path"), ("point_budgets", "credential"),
 }  # fmt: skip
-"""Names of vnsync's own, and what `DriftLog` cuts to 200 characters."""
+"""vnsync's own names, and texts that `DriftLog` cuts to 200 characters."""
 
 
 @pytest.mark.fault("E05")
 def test_every_indexed_text_has_a_bound() -> None:
-    """Each text column that an index covers is known to the tables' declaration, and each record is held to it."""
+    """Each text column that an index covers is declared as such, and the records' fields have its limit."""
     declared = {(name, column) for t in TABLES for name in (t.name, f"{t.name}_closed") for column in _indexed_text(t)}
     assert set(_indexed()) - OWN_WORDS == declared
     assert ("virtual_numbers", "virtual_phone_number") in declared
@@ -256,14 +256,14 @@ def test_every_indexed_text_has_a_bound() -> None:
 
 
 def _longest(kind: object) -> int | None:
-    """Characters that a field's text may have; None where they are not bounded."""
+    """The limit of characters of a field's text; None if there is none."""
     found = msgspec.inspect.type_info(kind)
     kinds = found.types if isinstance(found, msgspec.inspect.UnionType) else (found,)
     return next((one.max_length for one in kinds if isinstance(one, msgspec.inspect.StrType)), None)
 
 
 def _noise(characters: int) -> str:
-    """Text of four bytes a character that no compression makes shorter."""
+    """Incompressible text of four bytes a character."""
     dice = random.Random(1)
     return "".join(chr(dice.randrange(0x10000, 0x10FFFF)) for _ in range(characters))
 
@@ -271,7 +271,7 @@ def _noise(characters: int) -> str:
 @pytest.mark.parametrize("column", sorted(_indexed_text(BY_NAME["virtual_numbers"])))
 @pytest.mark.fault("E05")
 def test_text_too_long_for_an_index_is_kept_out(case: DataCase, column: str) -> None:
-    """600 characters of four bytes are stored, and move into the history; 601 put the record into quarantine."""
+    """600 characters of four bytes are stored, also in the history; with 601 the record is quarantined."""
     fits, longer = case.numbers[:2]
     before = case.image_of(longer)
     case.send(fits, **{column: _noise(LONGEST_INDEXED)})
@@ -290,7 +290,7 @@ def test_text_too_long_for_an_index_is_kept_out(case: DataCase, column: str) -> 
 
 @pytest.mark.fault("E05")
 def test_an_index_of_ones_own_has_its_message(case: DataCase) -> None:
-    """An index on a column that holds long texts: SQLite takes them, in PostgreSQL the error names it and says more."""
+    """A user's own index on a column of long texts: SQLite accepts them, PostgreSQL's error names index and remedy."""
     with case.engine.begin() as connection:
         connection.exec_driver_sql("create index mine on virtual_numbers (comment)")
     before = case.image()
@@ -311,7 +311,7 @@ def test_an_index_of_ones_own_has_its_message(case: DataCase) -> None:
 
 @pytest.mark.fault("E05")
 def test_value_beyond_sqlite_has_its_message() -> None:
-    """What SQLite calls too big is the same error as PostgreSQL's program limits."""
+    """SQLite's "too big" becomes the same error as PostgreSQL's program limits."""
     connection = sqlite3.connect(":memory:")
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 1000)
     with pytest.raises(sqlite3.Error) as caught:

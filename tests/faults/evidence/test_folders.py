@@ -1,4 +1,4 @@
-"""E04, E07: archives and snapshots that are anybody's work: little memory, nothing special opened, one line."""
+"""E04, E07: archives and snapshots of unknown origin: little memory, no special files opened, one line of error."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def archive(customer: Source, vnsync: Run) -> Forged:
 
 
 def _bomb(archive: Forged) -> None:
-    """An object of 2 GiB, in 2 MB."""
+    """An object of 2 GiB, compressed to 2 MB."""
     deflater = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     part = deflater.compress(bytes(16 * MIB)) + deflater.flush(zlib.Z_FULL_FLUSH)
     path = archive.object("ab" * 32)
@@ -42,13 +42,13 @@ def _bomb(archive: Forged) -> None:
 
 
 def _endless_line(archive: Forged) -> None:
-    """A manifest of one line of a gigabyte, which takes no room on the disk."""
+    """A manifest of one line of a gigabyte, as a sparse file."""
     with archive.manifest(archive.runs()[0]).open("r+b") as file:
         file.truncate(1024 * MIB)
 
 
 def _rosters(archive: Forged) -> None:
-    """A manifest of 25 MB of accounts without users, its seal right."""
+    """A manifest of 25 MB of accounts without users, with a valid seal."""
     (run_id,) = archive.runs()
     lines = archive.lines(run_id)
     roster = {"kind": "roster", "accounts": [[i, []] for i in range(300_000)]}
@@ -56,7 +56,7 @@ def _rosters(archive: Forged) -> None:
 
 
 def _brackets(archive: Forged) -> None:
-    """A line of brackets without end."""
+    """A line of endless brackets."""
     (run_id,) = archive.runs()
     path = archive.manifest(run_id)
     path.write_bytes(path.read_bytes().replace(b'"params":{', b'"params":{"x":' + b"[" * 3_000_000, 1))
@@ -70,7 +70,7 @@ def _large_record(archive: Forged) -> None:
 
 
 def _many_erased(archive: Forged) -> None:
-    """An erasure of 100 000 responses of which none is there, its digest right."""
+    """An erasure of 100 000 missing responses, with a valid digest."""
     entry = {"former": "ab" * 32, "now": "cd" * 32, "records": [[0, "ef" * 32]]}
     archive.erasure(1, 1, [{**entry, "former": hashlib.sha256(b"%d" % i).hexdigest()} for i in range(100_000)])
 
@@ -81,7 +81,7 @@ def _marker(archive: Forged) -> None:
 
 
 def _many_records(archive: Forged) -> None:
-    """An answer of 120 MB, erased from: a million records of another number."""
+    """An erased answer of 120 MB: a million records of another number."""
     (run_id,) = archive.runs()
     lines = archive.lines(run_id)
     line = next(one for one in lines if one.get("method") == "get.virtual_numbers")
@@ -90,7 +90,7 @@ def _many_records(archive: Forged) -> None:
 
 
 def _many_values(archive: Forged) -> None:
-    """An answer of the listing in which one record holds 18 million empty objects, its digest and the seal right."""
+    """An answer of the listing in which one record holds 18 million empty objects, with valid digest and seal."""
     (run_id,) = archive.runs()
     lines = archive.lines(run_id)
     line = next(one for one in lines if one.get("method") == "get.virtual_numbers")
@@ -114,7 +114,7 @@ HOSTILE: list[Callable[[Forged], None]] = [
 )
 @pytest.mark.fault("E04")
 def test_hostile_archive_takes_little_memory(archive: Forged, hostile: Callable[[Forged], None]) -> None:
-    """`verify` and `replay` stay below the bound, and refuse it in one line; a large one that is whole may pass."""
+    """`verify` and `replay` stay below the limit, and refuse the archive in one line; a large sound one may pass."""
     hostile(archive)
     for words in (("verify", archive.folder), ("replay", archive.folder, "--database-url", "sqlite:///again.db")):
         done = measured(*words)
@@ -166,7 +166,7 @@ def _parquet_bomb(folder: Path) -> None:
 )
 @pytest.mark.fault("E04")
 def test_hostile_snapshot_takes_little_memory(customer: Source, vnsync: Run, hostile: Callable[[Path], None]) -> None:
-    """`verify` stays below the bound, and refuses it in one line."""
+    """`verify` stays below the limit, and refuses the snapshot in one line."""
     folder = _snapshot(customer, vnsync)
     hostile(folder)
     done = measured("verify", folder)
@@ -174,7 +174,7 @@ def test_hostile_snapshot_takes_little_memory(customer: Source, vnsync: Run, hos
     assert done.memory < MOST
 
 
-# -- things in the places of files
+# -- special files in place of files
 
 
 PLACES = [
@@ -200,7 +200,7 @@ def _put(path: Path, thing: str) -> None:
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.fault("E07")
 def test_anything_else_in_a_files_place_is_one_line(archive: Forged, vnsync: Run, place: str, thing: str) -> None:
-    """`verify` and `replay` end at once, with 70, and follow nothing."""
+    """`verify` and `replay` end at once with 70, and follow no link."""
     (run_id,) = archive.runs()
     lines = archive.lines(run_id)
     first = next(one for one in lines if "sha256" in one and one["kind"] == "response")["sha256"]
@@ -232,7 +232,7 @@ def test_anything_else_in_a_snapshot_is_one_line(customer: Source, vnsync: Run, 
 
 
 def _state(told: Outcome) -> str:
-    """What `doctor` says of the archive."""
+    """`doctor`'s state of the archive."""
     (state,) = (check["state"] for check in told.json["checks"] if check["check"] == "archive")
     return str(state)
 
@@ -244,7 +244,7 @@ def _as_others(monkeypatch: pytest.MonkeyPatch, uid: int) -> None:
 @pytest.mark.parametrize("part", ["", "runs", "objects"])
 @pytest.mark.fault("E07")
 def test_archive_that_everybody_may_write_is_refused(customer: Source, vnsync: Run, archive: Forged, part: str) -> None:
-    """By `sync` before anything is asked of the source, and by `doctor`: the folder is named."""
+    """`sync`, before any request, and `doctor` refuse it; the error names the folder."""
     (archive.folder / part).chmod(0o707)
     asked = customer.api.requests[:]
     done = vnsync("sync", *customer.options, "--archive", archive.folder, "--log-level", "error")
@@ -256,7 +256,7 @@ def test_archive_that_everybody_may_write_is_refused(customer: Source, vnsync: R
 
 @pytest.mark.fault("E07")
 def test_archive_that_its_group_may_write_is_told(customer: Source, vnsync: Run, archive: Forged) -> None:
-    """A warning of `sync` and `doctor`, for a group may be meant."""
+    """`sync` and `doctor` warn, because the group may be intended."""
     archive.folder.chmod(0o770)
     done = vnsync("sync", *customer.options, "--archive", archive.folder)
     assert done.code == 0
@@ -269,7 +269,7 @@ def test_archive_that_its_group_may_write_is_told(customer: Source, vnsync: Run,
 def test_archive_of_another_user_is_refused(
     customer: Source, vnsync: Run, archive: Forged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its owner could replace what was written."""
+    """The archive is refused, because its owner could replace the content."""
     owner = archive.folder.stat().st_uid
     if owner == 0:
         for path in (archive.folder, *archive.folder.rglob("*")):
@@ -284,7 +284,7 @@ def test_archive_of_another_user_is_refused(
 @pytest.mark.parametrize("part", ["runs", "objects"])
 @pytest.mark.fault("E07")
 def test_sync_writes_through_no_link(customer: Source, vnsync: Run, archive: Forged, part: str) -> None:
-    """A link in the place of a folder is refused, and nothing is written where it leads."""
+    """A link in place of a folder is refused, and nothing is written to its target."""
     elsewhere = archive.folder.parent / "elsewhere"
     shutil.move(archive.folder / part, elsewhere)
     (archive.folder / part).symlink_to(elsewhere)
@@ -296,7 +296,7 @@ def test_sync_writes_through_no_link(customer: Source, vnsync: Run, archive: For
 
 
 def test_spelling_of_the_forger_is_accepted(archive: Forged, vnsync: Run) -> None:
-    """What a hand writes from the format's description alone verifies: the tests above forge nothing by accident."""
+    """An archive spelled by the tests' own code verifies, so the forgeries above fail for their forged parts."""
     (run_id,) = archive.runs()
     archive.write(run_id, archive.lines(run_id))
     assert json.loads(spelled({"b": 1, "a": None})) == {"a": None, "b": 1}

@@ -1,4 +1,4 @@
-"""E07: locks, key files and database files in whose place somebody put something else, and locks that others hold."""
+"""E07: other things in place of lock files, key files and database files, and locks held by strangers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _put(path: Path, thing: str) -> None:
 @pytest.mark.parametrize("thing", ["fifo", "folder", "link", "link to a file"])
 @pytest.mark.fault("E07")
 def test_anything_else_in_a_locks_place_is_one_line(customer: Source, vnsync: Run, clean: Path, thing: str) -> None:
-    """The line names it; nothing is made or changed where a link leads, and a removed thing stops no run."""
+    """The error names it; nothing is made or changed at a link's target; after its removal runs succeed."""
     assert vnsync("sync", *customer.options).code == 0
     if thing == "link to a file":
         (clean / "elsewhere").write_text("of somebody")
@@ -55,7 +55,7 @@ def test_anything_else_in_a_locks_place_is_one_line(customer: Source, vnsync: Ru
 def test_anything_else_in_a_key_files_place_is_one_line(
     vnsync: Run, clean: Path, setting: str, thing: str, words: str
 ) -> None:
-    """No command waits for a FIFO; those that need the key say what is in its place."""
+    """No command waits for a FIFO; those that need the key name the thing in its place."""
     path = clean / "key"
     _put(path, "link") if thing == "device" else _put(path, thing)
     if thing == "device":
@@ -69,7 +69,7 @@ def test_anything_else_in_a_key_files_place_is_one_line(
 
 @pytest.mark.fault("E07")
 def test_key_file_behind_links_is_read(customer: Source, vnsync: Run, clean: Path) -> None:
-    """Secrets of a cluster are links to files in a folder that is a link."""
+    """A cluster's secrets are links to files in a folder that is itself a link."""
     token = Path(customer.options[-1])
     (clean / "now").symlink_to(token.parent)
     (clean / "key").symlink_to(clean / "now" / token.name)
@@ -82,7 +82,7 @@ def test_key_file_behind_links_is_read(customer: Source, vnsync: Run, clean: Pat
 def test_anything_else_in_the_warehouse_files_place_is_one_line(
     customer: Source, vnsync: Run, clean: Path, thing: str, words: str
 ) -> None:
-    """It is named, and not waited for."""
+    """The error names it, and the command does not wait."""
     _put(clean / "vnsync.db", thing)
     done = vnsync(words, *(customer.options if words == "sync" else ()), "--log-level", "error")
     assert (done.code, "vnsync.db" in done.error) == (74, True)
@@ -92,7 +92,7 @@ def test_anything_else_in_the_warehouse_files_place_is_one_line(
 @pytest.mark.parametrize("words", ["sync", "doctor"])
 @pytest.mark.fault("E07")
 def test_key_file_that_others_may_write_is_told(customer: Source, vnsync: Run, words: str, mode: int) -> None:
-    """Whoever writes it could exchange the key for that of another account: a warning, with the command."""
+    """A warning with the command to fix it: another user could exchange the key for that of another account."""
     file = Path(customer.options[-1])
     file.chmod(mode)
     done = vnsync(words, *customer.options)
@@ -104,7 +104,7 @@ def test_key_file_that_others_may_write_is_told(customer: Source, vnsync: Run, w
 
 @pytest.mark.fault("E07")
 def test_key_file_of_another_user_is_told(customer: Source, vnsync: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its owner may write it at any time; root's, as a cluster has them, is trusted."""
+    """The owner may write the file at any time: a warning. Files of root, as in a cluster, are trusted."""
     file = Path(customer.options[-1])
     if file.stat().st_uid == 0:
         os.chown(file, 12_345, -1)
@@ -114,7 +114,7 @@ def test_key_file_of_another_user_is_told(customer: Source, vnsync: Run, monkeyp
     assert (done.code, "belongs to another user" in done.err) == (0, True)
 
 
-# -- locks that others hold
+# -- locks held by others
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def url(postgresql_template: str, new_postgresql: Callable[..., str]) -> str:
 
 @contextmanager
 def _held_by_a_stranger(url: str, run_id: int) -> Iterator[None]:
-    """The lock of a run (0: the schema's), held by a role that may connect and nothing else."""
+    """The lock of a run (0: the schema's), held by a role that may only connect."""
     with open_warehouse(url).connect() as connection:
         key = locks._key(connection, run_id)
     with psycopg.connect(url, autocommit=True) as admin:
@@ -141,7 +141,7 @@ def _held_by_a_stranger(url: str, run_id: int) -> Iterator[None]:
 
 @pytest.mark.fault("E07")
 def test_stranger_that_holds_the_schemas_lock_is_named(customer: Source, url: str, vnsync: Run) -> None:
-    """Any role can take an advisory lock: the run ends with the process, the role, and that it has no rights."""
+    """Any role can take an advisory lock: the error names the process and the role, and says that it has no rights."""
     soon = make_url(url).update_query_dict({"options": "-c lock_timeout=200"}).render_as_string(hide_password=False)
     with _held_by_a_stranger(url, 0):
         done = vnsync("sync", "--database-url", soon, *customer.options, "--log-level", "error")
@@ -155,7 +155,7 @@ def test_stranger_that_holds_the_schemas_lock_is_named(customer: Source, url: st
 
 @pytest.mark.fault("E07")
 def test_stranger_that_holds_a_dead_runs_lock_is_named(customer: Source, url: str, vnsync: Run) -> None:
-    """A dead run whose lock is taken seems to live: whoever waits for it is told who holds the lock."""
+    """A dead run whose lock is held seems alive: the error names the holder of the lock."""
     assert vnsync("sync", "--database-url", url, *customer.options).code == 0
     (account,) = customer.world.customer_ids
     with open_warehouse(url).begin() as connection:

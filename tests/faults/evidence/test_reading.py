@@ -1,4 +1,4 @@
-"""E08: tampered rows and files in front of the commands that read them."""
+"""E08: tampered rows and files read by the commands."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ UNREADABLE = {
 
 @pytest.fixture
 def copies(warehouse_url: str, database: str, request: pytest.FixtureRequest, tmp_path: Path) -> Copies:
-    """Makes copies of a warehouse with rows in every table; each call gives a URL."""
+    """Makes copies of a warehouse with rows in every table; each call returns a URL."""
     engine = open_warehouse(warehouse_url)
     days(engine)
     engine.dispose()
@@ -74,7 +74,7 @@ def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 @pytest.mark.usefixtures("no_settings")
 @pytest.mark.fault("E08")
 def test_no_tampering_is_a_bug(copies: Copies, database: str, tmp_path: Path) -> None:
-    """Whatever was edited, every reading command answers or names the table; none says that vnsync has a bug."""
+    """For any edit, every reading command answers or names the table; none reports a bug of vnsync."""
     with open_warehouse(copies()).connect() as connection:
         tamperer = Tamperer(connection, random.Random(database))
     findings = Findings()
@@ -91,7 +91,7 @@ def test_no_tampering_is_a_bug(copies: Copies, database: str, tmp_path: Path) ->
 @pytest.mark.usefixtures("no_settings")
 @pytest.mark.fault("E08")
 def test_values_that_cannot_be_read_are_named(copies: Copies, database: str, tmp_path: Path) -> None:
-    """Exit 70, one line with the table and the row, on the command that met the value, and no control character."""
+    """Exit 70, one line with the table and the row, from the command that read the value, and no control character."""
     for place, (table, (edit, words)) in enumerate(UNREADABLE[database].items()):
         url = copies()
         with open_warehouse(url).connect() as connection:
@@ -110,7 +110,7 @@ def test_values_that_cannot_be_read_are_named(copies: Copies, database: str, tmp
 def test_a_sound_warehouse_leaves_a_bug_a_bug(
     warehouse: Engine, warehouse_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What fails over a warehouse that verifies is told as what it is."""
+    """An internal error over a warehouse that verifies is reported as a bug."""
     days(warehouse)
     monkeypatch.setattr("etl.report.freshness.run_line", lambda run, accounts: run.no_such_thing)
     code, _, err = command(["status"], warehouse_url)
@@ -123,7 +123,7 @@ FORGED = "x\x1b[2J\u202e\x07"
 @pytest.mark.usefixtures("no_settings")
 @pytest.mark.fault("E08")
 def test_nothing_raw_is_shown(sqlite_warehouse: Engine) -> None:
-    """Text that forges a terminal in columns that hold no text otherwise: escaped in all that is for people."""
+    """Terminal escapes in columns that normally hold no text are escaped in all output for people."""
     days(sqlite_warehouse)
     with sqlite_warehouse.connect() as connection:
         connection.exec_driver_sql("pragma ignore_check_constraints = on")
@@ -136,7 +136,7 @@ def test_nothing_raw_is_shown(sqlite_warehouse: Engine) -> None:
 
 
 class Terminal(io.StringIO):
-    """A stream that a person looks at."""
+    """A stream that claims to be a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -145,7 +145,7 @@ class Terminal(io.StringIO):
 @pytest.mark.parametrize("stream", [Terminal, io.StringIO])
 @pytest.mark.fault("E08")
 def test_csv_on_a_terminal_is_escaped(stream: type[io.StringIO], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Programs get the very text, a person its escapes; a sentence is escaped for both."""
+    """Programs get the exact text, a terminal gets escapes; a sentence is escaped for both."""
     out = stream()
     monkeypatch.setattr(sys, "stdout", out)
     with click.Context(click.Command("any"), obj=State()):
@@ -162,7 +162,7 @@ def test_csv_on_a_terminal_is_escaped(stream: type[io.StringIO], monkeypatch: py
 ])  # fmt: skip
 @pytest.mark.fault("E08")
 def test_brackets_without_end(name: str, words: str, code: int, no_settings: Path) -> None:
-    """A file that is nested more deeply than can be read is damaged, and the line names it."""
+    """A file nested too deeply is damaged, and the line names it."""
     path = no_settings / name
     path.parent.mkdir(exist_ok=True)
     path.write_text(f"a = {BRACKETS}" if name.endswith("toml") else BRACKETS)

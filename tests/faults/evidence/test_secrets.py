@@ -1,4 +1,4 @@
-"""E06: a key, a password and a login that the source sends back, however it spells them, wherever it puts them."""
+"""E06: a key, a password and a login that the source echoes, in any spelling and place."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("clean")
 
 _TABLES = ("sync_runs", "account_syncs", "accounts", "source_drift", "quarantine")
 MOST = (AS_ITS_OWN, "percent", "turned")
-"""Spellings that every run of the tests tries; the others are among the long ones."""
+"""Spellings that every run of the tests tries; the others are marked as soak."""
 KEY = "k3y/Q1w2+E3r4/t5Y6=u7I8/o9P0"
 SPELLED = [pytest.param(s, marks=[] if s in MOST else pytest.mark.soak) for s in SPELLINGS]
 PASSWORD, LOGIN = "pa/ss+W0rd", "anna.k@x.example"
@@ -41,7 +41,7 @@ PATIENCE = ("--retry-max-seconds", "0.01", "--log-level", "debug", "--log-format
 
 @pytest.fixture
 def keyed(tmp_path: Path) -> Iterator[Source]:
-    """A customer whose key holds characters that are escaped in JSON, URLs and HTML."""
+    """A customer whose key has characters that are escaped in JSON, URLs and HTML."""
     world = World(seed=2, customers=[CustomerPlan(numbers=5)], role="customer")
     with serve(api := Api(world, token=KEY)) as server:
         token = write_secret(tmp_path / "key", KEY)
@@ -49,7 +49,7 @@ def keyed(tmp_path: Path) -> Iterator[Source]:
 
 
 def _texts(outcomes: Iterable[Outcome], there: Scene, folder: Path) -> Iterator[str]:
-    """All that a person or a program can read afterwards, as it is and with the escapes of our own JSON taken off."""
+    """All texts that a person or a program can read afterwards, as they are and with JSON's escapes decoded."""
     for done in outcomes:
         yield done.out + done.err
         for line in (done.out + done.err).splitlines():
@@ -76,7 +76,7 @@ def _leaks(texts: Iterable[str], traces: Iterable[str]) -> set[str]:
 def _tried(
     there: Scene, vnsync: Run, echoes: dict[str, tuple[faults.Fault, int]], *words: str, **environment: str
 ) -> list[Outcome]:
-    """A sync for each place, with what it says of itself at the highest log level, into one archive."""
+    """A sync for each place, at the highest log level, into one archive. Returns the outcomes."""
     found = []
     for name, (fault, code) in echoes.items():
         there.api.faults.add(fault, times=None)
@@ -90,7 +90,7 @@ def _tried(
 @pytest.mark.parametrize("spelling", SPELLED)
 @pytest.mark.fault("E06")
 def test_key_in_every_spelling(sqlite_warehouse: Engine, tmp_path: Path, spelling: str) -> None:
-    """In 28 places of answers: no event, row, or archived byte holds 12 characters of the key."""
+    """In 28 places of answers: no event, row or archived byte has 12 characters of the key."""
     spelled = SPELLINGS[spelling]
     rig = _rig(sqlite_warehouse, tmp_path)
     _strike(rig, PermanentKey(KEY), KEY, spelled)
@@ -101,7 +101,7 @@ def test_key_in_every_spelling(sqlite_warehouse: Engine, tmp_path: Path, spellin
 @pytest.mark.parametrize("spelling", [*MOST, pytest.param("escapes", marks=pytest.mark.soak)])
 @pytest.mark.fault("E06")
 def test_password_and_login(warehouse: Engine, tmp_path: Path, spelling: str) -> None:
-    """A password of ten characters, and the login's name: masked in all that is no record, archived pages too."""
+    """A password of ten characters and the login are masked in everything but records, also in archived pages."""
     spelled, rig = SPELLINGS[spelling], _rig(warehouse, tmp_path)
     rig.api = Api(rig.world, token=KEY, login=LOGIN, password=PASSWORD, now=lambda: rig.clock.time.timestamp())
     for word in (PASSWORD, LOGIN):
@@ -113,14 +113,14 @@ def test_password_and_login(warehouse: Engine, tmp_path: Path, spelling: str) ->
 
 
 def _rig(engine: Engine, folder: Path) -> Rig:
-    """A customer of five numbers whose key holds what JSON, URLs and HTML escape."""
+    """A customer of five numbers whose key has characters that JSON, URLs and HTML escape."""
     rig = Rig(World(seed=2, customers=[CustomerPlan(numbers=5)], role="customer"), engine, archive=folder / "kept")
     rig.api = Api(rig.world, token=KEY, now=lambda: rig.clock.time.timestamp())
     return rig
 
 
 def _strike(rig: Rig, credentials: Credentials, word: str, spelling: Spelling) -> None:
-    """A run for each place in which the source says the word."""
+    """A run for each place in which the source echoes the word."""
     said = spelling.of(word)
     for name, (fault, code) in {**places(said, word), **more_places(said)}.items():
         rig.api.faults.add(fault, times=None)
@@ -131,7 +131,7 @@ def _strike(rig: Rig, credentials: Credentials, word: str, spelling: Spelling) -
 
 
 def _told(rig: Rig) -> list[str]:
-    """All that is left of the rig's runs: events, results, rows, and the archive."""
+    """All remains of the rig's runs: events, results, rows, and the archive."""
     rows = [f"{row} {tuple(row)}" for name in _TABLES for row in rig.rows(f"select * from {name}")]
     texts = [str(value) for name in _TABLES for row in rig.rows(f"select * from {name}") for value in row]
     assert rig.archive is not None
@@ -145,7 +145,7 @@ def _archived(folder: Path) -> list[str]:
 @pytest.mark.soak
 @pytest.mark.fault("E06")
 def test_key_in_a_mixed_spelling(keyed: Source, warehouse_url: str, vnsync: Run, clean: Path) -> None:
-    """The same of all that commands print, log at their highest level, report and keep."""
+    """The same for everything that commands print, log at their highest level, report and store."""
     spelling, url = SPELLINGS["turned"], warehouse_url
     there, said = Scene(keyed, url), spelling.of(KEY)
     echoes = {**places(said, KEY), **more_places(said)}
@@ -162,7 +162,7 @@ def test_key_in_a_mixed_spelling(keyed: Source, warehouse_url: str, vnsync: Run,
 
 @pytest.mark.fault("E06")
 def test_short_words_of_records_are_data(customer: Source, vnsync: Run, clean: Path) -> None:
-    """Records may hold a password of ten characters by chance, or a login: they are archived as they came."""
+    """Records may contain a password of ten characters, or a login, by chance: they are archived unchanged."""
     api = Api(customer.world, token="unused-key-of-tests", login=LOGIN, password=PASSWORD)
     (account,) = customer.world.customer_ids
     customer.world.edit(account, customer.world.numbers(account)[0], comment=f"{PASSWORD} of {LOGIN}")
@@ -175,7 +175,7 @@ def test_short_words_of_records_are_data(customer: Source, vnsync: Run, clean: P
 
 @pytest.mark.fault("E06")
 def test_key_file_masks_what_is_read(keyed: Source, vnsync: Run, clean: Path) -> None:
-    """A key that somebody wrote into a comment is masked on the screen of commands that only read, in any spelling."""
+    """A key in a comment, in any spelling, is masked in the output of commands that only read."""
     (account,) = keyed.world.customer_ids
     for number, spelling in zip(keyed.world.numbers(account), ("slashes", "capitals", "percent"), strict=False):
         keyed.world.edit(account, number, comment=f"my {SPELLINGS[spelling].of(KEY)}", name="marked")
@@ -201,7 +201,7 @@ _SPELLINGS = st.sampled_from([s for name, s in SPELLINGS.items() if name != "fir
 )
 @pytest.mark.fault("E06")
 def test_any_word_is_found(word: str, spellings: list[Spelling], around: str) -> None:
-    """Whatever a word is made of and in whatever spellings its characters come: nothing of it is left."""
+    """For any word, in any mixture of spellings: no part of it is left."""
     folded = Word.of(word)
     assume(folded.folded and not re.search(r"\\+[ux]", word.lower()))  # such a word is a spelling of another
     spelled = "".join(spellings[i % len(spellings)].character(c) for i, c in enumerate(word))
@@ -226,7 +226,7 @@ def test_places_are_in_order_and_apart(text: str) -> None:
 
 @pytest.mark.fault("E06")
 def test_less_than_twelve_characters_of_a_key_stay() -> None:
-    """Eleven characters may be there by chance, and an answer without any is not even copied."""
+    """Eleven characters may occur by chance; an answer without any match is not copied."""
     redaction = Redaction()
     redaction.add(KEY)
     assert redaction.hidden(f"x {KEY[3:14]} y") == f"x {KEY[3:14]} y"

@@ -1,4 +1,4 @@
-"""E08: tampered rows in front of the commands that go on from them: `sync`, `plan` and `doctor`."""
+"""E08: tampered rows read by the commands that build on them: `sync`, `plan` and `doctor`."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ RELIED_ON = (
     schema.accounts, schema.account_syncs, schema.sync_runs, schema.account_claims, schema.installations,
     schema.listing_states, schema.listing_windows, schema.source_drift, schema.first_reported,
 )  # fmt: skip
-"""Tables from which the next run takes what it knows; the others hold what is compared and kept."""
+"""Tables from which the next run takes its state; the others hold data that are compared and kept."""
 UGLY = {
     "sqlite": ("x'ff00'", "'x\x1b[2J'", f"'{'[' * 5_000}'", "-1", "1e400", "null", "'{\"a\": [1]}'"),
     "postgresql": ("'infinity'", "'-infinity'", "null", "-1", "'x\x1b[2J'", "'{\"a\": [1]}'", "9223372036854775807"),
 }
 ANSWERS = {0, 3, 65, 69, 70, 75, 77, 78}
-"""Whatever a run may make of it: a bug is not among it."""
+"""Expected exit codes of a run; that of a bug is not among them."""
 
 
 @pytest.fixture
 def synced(customer: Source, warehouse_url: str, vnsync: Run) -> str:
-    """A warehouse after two syncs, of which the second met a change."""
+    """A warehouse after two syncs, the second with changes."""
     for _ in range(2):
         assert vnsync("sync", "--database-url", warehouse_url, *customer.options).code == 0
         customer.world.pass_day(share=0.2)
@@ -41,7 +41,7 @@ def synced(customer: Source, warehouse_url: str, vnsync: Run) -> str:
 
 @pytest.fixture
 def copies(synced: str, database: str, request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
-    """Makes copies of the synced warehouse; each call gives a URL."""
+    """Makes copies of the synced warehouse; each call returns a URL."""
     if database == "postgresql":
         return lambda: str(request.getfixturevalue("new_postgresql")(make_url(synced).database))
     with open_warehouse(synced).connect() as connection:
@@ -54,7 +54,7 @@ def copies(synced: str, database: str, request: pytest.FixtureRequest, tmp_path:
 def test_tampered_state_is_no_bug_of_a_sync(
     customer: Source, copies: Callable[[], str], vnsync: Run, database: str, every: int
 ) -> None:
-    """Each column that the next run relies on, with values of other types in every row: no command calls it a bug."""
+    """Values of other types in every row of each column that the next run relies on: no command reports a bug."""
     wrong, tried = [], 0
     for edit in itertools.islice(_edits(database), 0, None, every):
         url = copies()
@@ -85,7 +85,7 @@ def _problem(done: Outcome) -> str:
 
 
 def _edited(engine: Engine, statement: str) -> bool:
-    """Whether the database took the edit; SQLite's CHECKs are switched off for it."""
+    """Whether the database accepted the edit; SQLite's CHECKs are switched off for it."""
     with engine.connect() as connection:
         if engine.name == "sqlite":
             connection.exec_driver_sql("pragma ignore_check_constraints = on")

@@ -18,14 +18,14 @@ from etl.verify.warehouse import verify_connection, verify_warehouse
 from tests.stress.tampering import days
 
 FULL = tuple(table for table in RELIED_ON if table is not schema.account_claims)
-"""Tables that have rows after the campaign's days."""
+"""Tables that have rows after `days`."""
 UNCHECKED = "pragma ignore_check_constraints = on"
-"""Anybody who writes to a SQLite file can switch its CHECKs off."""
+"""Any writer of a SQLite file can switch its CHECKs off."""
 
 
 @pytest.fixture
 def sqlite(sqlite_warehouse: Engine) -> Iterator[Connection]:
-    """A connection to a SQLite warehouse that has rows in every table; what is done through it is undone."""
+    """A connection to a SQLite warehouse with rows in every table; edits through it are rolled back."""
     days(sqlite_warehouse)
     with sqlite_warehouse.connect() as connection:
         yield connection
@@ -33,7 +33,7 @@ def sqlite(sqlite_warehouse: Engine) -> Iterator[Connection]:
 
 @pytest.fixture
 def postgresql(postgresql_template: str, new_postgresql: Callable[..., str]) -> Iterator[Connection]:
-    """The same in PostgreSQL."""
+    """The same on PostgreSQL."""
     engine = open_warehouse(new_postgresql(postgresql_template))
     days(engine)
     with engine.connect() as connection:
@@ -46,7 +46,7 @@ def _problems(connection: Connection) -> list[Problem]:
 
 @pytest.mark.fault("E01")
 def test_sqlite_refuses_values_of_another_type(sqlite: Connection) -> None:
-    """A blob in any column of any table is refused, but in current rows only as `valid_from`."""
+    """A blob in any column of any table is refused; in current rows only in `valid_from`."""
     for table in FULL:
         taken = {c.name for c in table.columns if _is_taken(sqlite, f"update {table.name} set {_blob(c.name)}")}
         assert taken == (set(table.c.keys()) - {"valid_from"} if table.name in schema.current else set()), table.name
@@ -68,7 +68,7 @@ def test_a_value_of_another_type_is_named(sqlite: Connection) -> None:
             )
             try:
                 rows = sqlite.execute(text(edit)).rowcount
-            except IntegrityError:  # a key that is SQLite's own number of the row
+            except IntegrityError:  # a key that is SQLite's own row number
                 rows = 0
             named = {
                 (p.account_id, p.run_id, p.key)
@@ -116,7 +116,7 @@ UNREADABLE = {
 
 @pytest.mark.fault("E01")
 def test_instants_that_cannot_be_read_are_named(warehouse: Engine, database: str) -> None:
-    """Without an end, before the year 1, beyond 9999, on 30 February: the table and the column or the instant."""
+    """Infinite, before the year 1, beyond 9999, on 30 February: `verify` names the table."""
     days(warehouse)
     with warehouse.connect() as connection:
         for place, (table, column) in enumerate(INSTANTS):
@@ -130,7 +130,7 @@ def test_instants_that_cannot_be_read_are_named(warehouse: Engine, database: str
 
 
 def _is_taken(connection: Connection, edit: str) -> bool:
-    """Whether the database takes an edit; it refuses a period that ends before it begins."""
+    """Whether the database accepts an edit; it refuses a period that ends before it begins."""
     try:
         with connection.begin_nested():
             assert connection.execute(text(edit)).rowcount
@@ -141,7 +141,7 @@ def _is_taken(connection: Connection, edit: str) -> bool:
 
 @pytest.mark.fault("E01")
 def test_row_security_that_hides_rows_is_named(postgresql: Connection) -> None:
-    """Policies of a table apply to a role that only reads: `verify` as that role says so, as the owner it does not."""
+    """Policies of a table apply to a role that only reads: `verify` reports them to that role, and not to the owner."""
     for statement in (
         "create role e01_reader",
         "grant select on all tables in schema public to e01_reader",
@@ -156,7 +156,7 @@ def test_row_security_that_hides_rows_is_named(postgresql: Connection) -> None:
 
 @pytest.mark.fault("E01")
 def test_a_table_that_a_crash_empties_is_named(postgresql: Connection) -> None:
-    """An unlogged table is empty after a crash: `verify` and `doctor` say which one is."""
+    """An unlogged table is empty after a crash: `verify` and `doctor` name it."""
     postgresql.exec_driver_sql("alter table account_claims set unlogged")
     (problem,) = _problems(postgresql)
     assert (problem.table, problem.what) == ("account_claims", "is unlogged: a crash of the server empties it")
@@ -166,7 +166,7 @@ def test_a_table_that_a_crash_empties_is_named(postgresql: Connection) -> None:
 
 @pytest.mark.fault("E01")
 def test_a_row_that_a_check_refuses_is_no_damage(sqlite_warehouse: Engine) -> None:
-    """SQLite's own look at the file reports such rows too; `verify` goes on and names them."""
+    """SQLite's own integrity check also reports such rows; `verify` continues and names them."""
     days(sqlite_warehouse)
     with sqlite_warehouse.connect() as connection:
         connection.exec_driver_sql(UNCHECKED)

@@ -1,4 +1,4 @@
-"""G06, G12: one cause is one line and its own exit code; formats, codes and suggestions of every command."""
+"""G06, G12: one cause gives one line and its own exit code; formats, codes and suggestions of every command."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def many(tmp_path: Path) -> Iterator[Source]:
 
 
 def _dies(source: Source, after: int) -> None:
-    """The key is blocked once so many listings were answered."""
+    """Block the key after so many answered listings."""
     source.api.faults.add(faults.error("access_token_blocked"), at=after, times=None)
 
 
@@ -42,7 +42,7 @@ def _dies(source: Source, after: int) -> None:
 
 @pytest.mark.fault("G06")
 def test_a_key_that_dies_gives_its_own_code_and_one_line(many: Source, warehouse_url: str, vnsync: Run) -> None:
-    """Some accounts are published, then the key is refused: exit 77, how many were published, one cause, one line."""
+    """Some accounts are published, then the key is refused: exit 77, the count of published ones, one line of cause."""
     _dies(many, 4)
     where = ("--database-url", warehouse_url)
     done = vnsync("sync", "--concurrency", 1, "--output", "json", "-q", *where, *many.options)
@@ -63,7 +63,7 @@ def test_a_key_that_dies_gives_its_own_code_and_one_line(many: Source, warehouse
 
 @pytest.mark.fault("G06")
 def test_accounts_refused_one_by_one_are_one_line(many: Source, vnsync: Run) -> None:
-    """Each customer's user is refused for the same right: told once for all, and the others are published: exit 3."""
+    """Each customer's user lacks the same right: reported once for all, and the others are published: exit 3."""
     some = {u for c in many.world.customer_ids[2:] for u in many.world.user_ids(c)}
     many.api.faults.add(faults.error("forbidden"), times=None, when=lambda r: r.params.get("user_id") in some)
     done = vnsync("sync", "--log-format", "json", "--output", "json", *many.options)
@@ -81,7 +81,7 @@ def test_accounts_refused_one_by_one_are_one_line(many: Source, vnsync: Run) -> 
 )
 @pytest.mark.fault("G06")
 def test_doctor_ends_with_what_stops_all(url: str, code: int, many: Source, vnsync: Run) -> None:
-    """A customer that is refused (3) comes first in the table; a database that no sync can use gives the exit code."""
+    """A refused customer (3) comes first in the table, but a database that no sync can use gives the exit code."""
     first = many.world.customer_ids[0]
     many.world.block(first)
     try:
@@ -112,7 +112,7 @@ GOOD = AccountResult(run_id=1, account_id=1, status=AccountStatus.SUCCEEDED, sta
 )
 @pytest.mark.fault("G06")
 def test_what_is_one_cause(texts: tuple[str, str], together: bool) -> None:
-    """Ids of accounts and users, and not being tried, make no other cause; figures and words do."""
+    """Different account and user ids, and "not tried", are the same cause; other figures and words are not."""
     failures = [
         Failure(account_id=i, account_name=None, status="failed", error=text) for i, text in enumerate(texts, 1)
     ]
@@ -126,13 +126,13 @@ def test_what_is_one_cause(texts: tuple[str, str], together: bool) -> None:
 )
 @pytest.mark.fault("G06")
 def test_the_code_of_a_cause_that_concerns_all(stopped_by: errors.VnsyncError | None, expected: int) -> None:
-    """Whatever was published before, a cause that no other account escapes gives the run its code."""
+    """A cause that concerns all accounts gives the run its code, whatever was published before."""
     assert outcome([GOOD, _failed(2, "x")], stopped_by) == (RunStatus.PARTIAL, expected)
 
 
 @pytest.mark.fault("G06")
 def test_the_reason_is_the_cause_of_most_accounts() -> None:
-    """The run's one line counts them, and the causes beside it."""
+    """The run's one line counts these accounts, and the other causes."""
     results = [_failed(1, "a"), _failed(2, "dead"), _failed(3, "dead"), _failed(4, "busy", 75)]
     assert reason(results, 77) == "2 accounts: dead; 2 other causes"
     assert reason(results, 75) == "account 4: busy; 2 other causes"
@@ -166,7 +166,7 @@ def _run(status: str, code: int | None) -> LastRun:
 )
 @pytest.mark.fault("G06")
 def test_code_for_monitors(accounts: list[str], run: tuple[str, int | None] | None, code: int) -> None:
-    """The last run's code while an account is failed or held, or when it failed as a whole; quarantine is no alarm."""
+    """The last run's code while an account is failed or held, or if the whole run failed; quarantine is no alarm."""
     found = Status(accounts=tuple(map(_state, accounts)), last_run=run and _run(*run))
     assert failure_code(found) == code
 
@@ -190,7 +190,7 @@ BEFORE_A_RUN = {
 @pytest.mark.parametrize("spelling", [["--output", "json"], ["--output=json"]], ids=["apart", "joined"])
 @pytest.mark.fault("G12")
 def test_a_failure_is_an_object(name: str, spelling: list[str], vnsync: Run) -> None:
-    """Whatever fails, however early, `--output json` gives one object with the error, and the log its code."""
+    """For any early failure `--output json` gives one object with the error, and the log has its code."""
     arguments, code, kind = BEFORE_A_RUN[name]
     done = vnsync(*arguments, *spelling, "--log-format", "json")
     error = done.json["error"]
@@ -204,13 +204,13 @@ def test_a_failure_is_an_object(name: str, spelling: list[str], vnsync: Run) -> 
 
 @pytest.mark.fault("G12")
 def test_an_object_that_has_no_error_says_so(vnsync: Run, agency: Source) -> None:
-    """A sync that went well has the member, and it is null."""
+    """The object of a successful sync has the member, which is null."""
     assert vnsync("sync", "--output", "json", "-q", *agency.options).json["error"] is None
 
 
 @pytest.mark.fault("G12")
 def test_a_day_limit_says_when_to_come_back(agency: Source, vnsync: Run) -> None:
-    """A program reads how long to wait."""
+    """The object contains the seconds to wait."""
     agency.api.faults.add(faults.error("limit_exceeded", params={"limit_type": "day"}), times=None)
     agency.api.faults.add(faults.Limits({"day_reset": 5400}), times=None)
     error = vnsync("sync", "--output", "json", "-q", *agency.options).json["error"]
@@ -219,7 +219,7 @@ def test_a_day_limit_says_when_to_come_back(agency: Source, vnsync: Run) -> None
 
 @pytest.mark.fault("G12")
 def test_codes_are_those_of_the_page() -> None:
-    """docs/errors.md lists every kind of error with its exit code, once; no code is a class's name."""
+    """docs/errors.md lists every kind of error once, with its exit code; no code is a class's name."""
     page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
     listed = re.findall(r"^\| `(\w+)` \| ([\d, ]+) \|", page, re.MULTILINE)
     codes = {k.code: "130, 143" if k is errors.Stopped else str(k.exit_code) for k in errors.tree()}
@@ -231,7 +231,7 @@ def test_codes_are_those_of_the_page() -> None:
 @pytest.mark.parametrize("name", sorted(set(COMMANDS) - {"db", "archive"}))
 @pytest.mark.fault("G12")
 def test_every_command_takes_output_q_and_v(name: str, vnsync: Run) -> None:
-    """One way to ask for machines' output, for quiet and for more, on all of them."""
+    """All commands have the options for JSON output, quiet and verbose."""
     told = vnsync(name, "--help").out
     assert "--output" in told
     assert "-q, --quiet" in told
@@ -258,7 +258,7 @@ def test_every_command_takes_output_q_and_v(name: str, vnsync: Run) -> None:
 )
 @pytest.mark.fault("G12")
 def test_what_was_probably_meant(arguments: list[str], suggested: str, vnsync: Run) -> None:
-    """A misspelt command, and what other programs call it, is answered with its name here."""
+    """A misspelt command, or its name in other programs, is answered with the right name."""
     done = vnsync(*arguments)
     assert done.code == 2
     assert suggested in done.err
@@ -266,7 +266,7 @@ def test_what_was_probably_meant(arguments: list[str], suggested: str, vnsync: R
 
 @pytest.mark.fault("G12")
 def test_quiet_and_verbose(agency: Source, vnsync: Run) -> None:
-    """-q leaves warnings, -v adds steps; both at once, or with a log level, are refused."""
+    """-q shows warnings only, -v adds steps; both together, or with a log level, are refused."""
     assert vnsync("sync", "-q", *agency.options).err == ""
     assert " INFO " in vnsync("sync", "-v", *agency.options).err
     assert vnsync("sync", "-q", "-v", *agency.options).code == 2
@@ -275,14 +275,14 @@ def test_quiet_and_verbose(agency: Source, vnsync: Run) -> None:
 
 @pytest.mark.fault("G12")
 def test_sandbox_lets_days_pass(vnsync: Run) -> None:
-    """The option takes a duration, and refuses what is none."""
+    """The option takes a duration, and refuses anything else."""
     assert vnsync("sandbox", "--day-every", "often").code == 2
     assert "--day-every" in vnsync("sandbox", "--help").out
 
 
 @pytest.mark.fault("G12")
 def test_an_error_on_a_terminal_is_whole(tmp_path: Path) -> None:
-    """Cause, remedy and code are on the screen, at 40 columns too."""
+    """Cause, remedy and code are on the screen, also at 40 columns."""
     where = f"sqlite:///{tmp_path / 'none.db'}"
     shown = "".join(on_terminal(40, "status", "--database-url", where, code=78))
     assert "there is no warehouse at" in shown

@@ -1,4 +1,4 @@
-"""G05: mistakes in the connection to the database: who is not let in 77, what no repetition mends 78, never 69."""
+"""G05: errors in the connection to the database: access refused 77, permanent errors 78, never 69."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ host directory all 127.0.0.1/32 {directory}
 host postgres postgres 127.0.0.1/32 trust
 local all postgres trust
 """
-"""Lines of pg_hba.conf: the name of the database decides how its user has to prove who it is."""
+"""Lines of pg_hba.conf: the name of the database determines the user's authentication method."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Door:
     port: int
 
     def local(self, place: str, query: str = "") -> str:
-        """The URL of a place through the socket."""
+        """The URL of a user and database through the socket."""
         return f"postgresql://{place}?host={self.cluster.folder}&port={self.port}{query and '&'}{query}"
 
     def loopback(self, query: str = "", database: str = "postgres", host: str = "127.0.0.1") -> str:
@@ -53,13 +53,13 @@ class Door:
 
 
 def free_port() -> int:
-    """A port on which nobody listens."""
+    """A port without a listener."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
 
 
 def opened(bin: Path, *, directory: str, more: str = "") -> Door:
-    """A server of these programs, started anew once its rules and files are there."""
+    """A server of these programs that is stopped, with its rules and files in place."""
     port = free_port()
     cluster = Cluster(bin, conf=f"listen_addresses = '127.0.0.1'\nport = {port}\n")
     cluster.stop("fast")
@@ -80,7 +80,7 @@ def door() -> Iterator[Door]:
 
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Door, Path]]:
-    """Debian's server, which knows TLS and LDAP, with a certificate for 127.0.0.1; and its authority's certificate."""
+    """Debian's server, built with TLS and LDAP, with a certificate for 127.0.0.1; and its authority's certificate."""
     needs(DEBIAN, "PostgreSQL 15")
     authority = Authority.found(tmp_path_factory.mktemp("authority"))
     authority.server()
@@ -119,7 +119,7 @@ def stage(tmp_path: Path) -> Iterator[Scene]:
 )
 @pytest.mark.fault("G05")
 def test_who_is_not_let_in_gets_77_postgresql(place: str, says: str, remedy: str, door: Door, stage: Scene) -> None:
-    """Each way in which a server turns a user away ends with 77, before a request is spent; no password is shown."""
+    """Each refusal of a user ends with 77, before any request; no password is shown."""
     asked = list[object]()
     stage.api.before_request.append(asked.append)
     line = stage.refused(stage.sync(url=door.local(place)), 77, says=says)
@@ -130,7 +130,7 @@ def test_who_is_not_let_in_gets_77_postgresql(place: str, says: str, remedy: str
 
 @pytest.mark.fault("G05")
 def test_only_tls_is_let_in_postgresql(door: Door, stage: Scene) -> None:
-    """Where pg_hba.conf lets in only TLS, the line says how to ask for it."""
+    """If pg_hba.conf admits only TLS, the line says how to request it."""
     url = door.loopback("sslmode=disable", database="secured")
     line = stage.refused(stage.sync(url=url), 77, says="no pg_hba.conf entry")
     assert "?sslmode=require" in line
@@ -161,7 +161,7 @@ def test_only_tls_is_let_in_postgresql(door: Door, stage: Scene) -> None:
 )
 @pytest.mark.fault("G05")
 def test_what_a_url_asks_for_in_vain_gets_78_postgresql(query: str, says: str, door: Door, stage: Scene) -> None:
-    """What stays wrong however often it is tried ends with 78, and the line names the setting to correct."""
+    """Permanent errors end with 78, and the line names the setting to correct."""
     line = stage.refused(stage.sync(url=door.loopback(query)), 78, says=says)
     assert "VNSYNC_DATABASE_URL" in line
 
@@ -178,7 +178,7 @@ def test_what_a_url_asks_for_in_vain_gets_78_postgresql(query: str, says: str, d
 )
 @pytest.mark.fault("G05")
 def test_tls_postgresql(query: str, host: str, code: int, says: str, secured: tuple[Door, Path], stage: Scene) -> None:
-    """A missing root certificate, another one's, and a name that the certificate is not for: 78."""
+    """A missing root certificate, a wrong one, and a certificate for another name: 78."""
     door, authority = secured
     done = stage.call("db", "upgrade", url=door.loopback(query.format(ca=authority), host=host))
     if code:
@@ -190,7 +190,7 @@ def test_tls_postgresql(query: str, host: str, code: int, says: str, secured: tu
 
 @pytest.mark.fault("G05")
 def test_a_directory_that_refuses_is_77_postgresql(secured: tuple[Door, Path], stage: Scene) -> None:
-    """LDAP, whether it refuses or cannot be asked: the server says no more than that the user is not let in."""
+    """LDAP that refuses or cannot be reached: the server only says that the user is not admitted."""
     url = secured[0].loopback(database="directory").replace("postgres@", "postgres:wrong@")
     assert "LDAP authentication failed" in stage.refused(stage.sync(url=url), 77)
 
@@ -233,13 +233,13 @@ SERVER = 'connection failed: connection to server at "db" (10.0.0.9), port 5432 
 )
 @pytest.mark.fault("G05")
 def test_each_text_has_its_class(text: str, kind: type[VnsyncError]) -> None:
-    """What servers, poolers and libpq say while a connection is made, by what can be done about it."""
+    """Messages of servers, poolers and libpq during a connection, classified by their remedy."""
     assert type(refusal(text)) is kind
 
 
 @pytest.mark.fault("G05")
 def test_a_sqlstate_goes_before_words() -> None:
-    """Words of a user's own in a message that has its SQLSTATE decide nothing."""
+    """In a message with a SQLSTATE, words chosen by a user do not matter."""
     error = psycopg.errors.UndefinedTable('relation "too many connections" does not exist')
     assert translated(error).exit_code == 70
     pooled = psycopg.errors.ProtocolViolation("query_wait_timeout")
@@ -249,7 +249,7 @@ def test_a_sqlstate_goes_before_words() -> None:
 @pytest.mark.parametrize(("query", "expected"), [("?connect_timeout=60", "60"), ("", 10)])
 @pytest.mark.fault("G05")
 def test_connect_timeout_of_the_url(query: str, expected: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the URL or the environment gives stands; else ten seconds."""
+    """The value of the URL or the environment is used; otherwise ten seconds."""
     given = list[object]()
 
     def connect(*_words: object, **options: object) -> None:
@@ -276,14 +276,14 @@ def test_connect_timeout_of_the_url(query: str, expected: object, monkeypatch: p
 )
 @pytest.mark.fault("G05")
 def test_several_hosts_keep_their_ports(value: str, host: str, port: str) -> None:
-    """libpq's form with several hosts is read as libpq reads it: each host with its own port."""
+    """libpq's form with several hosts is read as by libpq: each host with its own port."""
     url = make_url(database_url(value))
     assert (url.query["host"], url.query["port"], url.database) == (host, port, "calls")
 
 
 @pytest.mark.fault("G05")
 def test_several_hosts_are_tried_in_turn_postgresql(door: Door, stage: Scene) -> None:
-    """A host that is down is passed over; where all fail, the one that can be mended is told."""
+    """A host that is down is skipped; if all fail, the error that can be corrected is reported."""
     down = f"127.0.0.1:{free_port()}"
     both = f"postgresql://postgres@{down},127.0.0.1:{door.port}/postgres"
     done = stage.sync(url=both)
@@ -296,7 +296,7 @@ def test_several_hosts_are_tried_in_turn_postgresql(door: Door, stage: Scene) ->
 
 @pytest.mark.fault("G05")
 def test_the_telling_attempt_survives_stripping() -> None:
-    """What may quote rows is stripped before the error is told; the attempt that tells most is not lost by that."""
+    """Text that may quote rows is removed before the error is reported, and the most useful attempt is kept."""
     attempts = [f"- host: 'a', port: '1', hostaddr: '::1': {SERVER}FATAL:  role \"etl\" does not exist"]
     attempts += [f"- host: 'b', port: '1', hostaddr: '::1': {SERVER}Connection refused"]
     error = psycopg.OperationalError(

@@ -1,4 +1,4 @@
-"""G03: what others add or tune is no damage: exit 70 is for what can make vnsync's reading or writing wrong."""
+"""G03: additions and tuning by others are no damage: exit 70 is for changes that can falsify reads or writes."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ CASES = [
 @pytest.mark.parametrize(("database", "statements"), CASES)
 @pytest.mark.fault("G03")
 def test_harmless(statements: tuple[str, ...], stage: Scene) -> None:
-    """What changes no value that vnsync reads or writes: sync, `doctor` and `verify` end with 0."""
+    """Changes that affect no value read or written by vnsync: sync, `doctor` and `verify` end with 0."""
     others(stage, *statements)
     assert damage(stage) == []
 
@@ -94,7 +94,7 @@ def test_harmless(statements: tuple[str, ...], stage: Scene) -> None:
 @BOTH
 @pytest.mark.fault("G03")
 def test_trigger_that_watches_is_noted(database: str, stage: Scene) -> None:
-    """A trigger of somebody's that only watches is told by `doctor`, without a warning."""
+    """A user's own trigger that only watches is mentioned by `doctor`, without a warning."""
     others(stage, *(HARMLESS["log"] if database == "sqlite" else HARMLESS_IN_POSTGRESQL["trigger_after"]))
     done = stage.call("doctor", "--output", "json", *stage.source.options)
     assert done.code == 0
@@ -104,7 +104,7 @@ def test_trigger_that_watches_is_noted(database: str, stage: Scene) -> None:
 @POSTGRESQL
 @pytest.mark.fault("G03")
 def test_comments_of_others_are_noted(stage: Scene) -> None:
-    """`doctor` tells of comments that are missing or others', without a warning; only `--comments` replaces them."""
+    """`doctor` mentions comments that are missing or differ, without a warning; only `--comments` replaces them."""
     others(stage, "comment on table sites is 'mine'", "comment on column sites.site_id is null")
     assert damage(stage) == []
     found = stage.call("doctor", "--output", "json", *stage.source.options).out
@@ -160,7 +160,7 @@ DAMAGES = [
 @pytest.mark.parametrize(("database", "statements", "says"), DAMAGES)
 @pytest.mark.fault("G03")
 def test_damage_is_still_found(statements: str, says: str, stage: Scene) -> None:
-    """What can make vnsync's reading or writing wrong is named by `doctor`, exit 70."""
+    """Changes that can falsify vnsync's reads or writes are named by `doctor`, exit 70."""
     others(stage, statements)
     done = stage.call("doctor", *stage.source.options)
     assert done.code == 70, done.out
@@ -170,7 +170,7 @@ def test_damage_is_still_found(statements: str, says: str, stage: Scene) -> None
 @POSTGRESQL
 @pytest.mark.fault("G03")
 def test_row_security_for_the_syncing_role(stage: Scene) -> None:
-    """Row-level security stops a sync only of a role to which it applies, before the source is asked."""
+    """Row-level security stops a sync only if it applies to the syncing role, before any request."""
     others(stage, "alter table virtual_numbers enable row level security")
     stage.recovers()
     others(stage, "alter table virtual_numbers force row level security")
@@ -180,7 +180,7 @@ def test_row_security_for_the_syncing_role(stage: Scene) -> None:
 @pytest.mark.parametrize("name", ["Calls_EU", "select", "vnsync"])
 @pytest.mark.fault("G03")
 def test_schema_of_any_name(name: str, tmp_path: Path) -> None:
-    """A schema whose name has to be quoted is a schema like any other."""
+    """A schema whose name has to be quoted works like any other."""
     database = private().new_database(migrated=False)
     private().execute(f'create schema "{name}"', database)
     with scene(tmp_path / "scene", private().url(database)) as made:
@@ -189,7 +189,7 @@ def test_schema_of_any_name(name: str, tmp_path: Path) -> None:
 
 
 def partitioned(stage: Scene, how: str, name: str) -> None:
-    """Make a table anew, partitioned, with the rows, keys and indexes that it has."""
+    """Recreate a table as partitioned, with its rows, keys and indexes."""
     with stage.engine.begin() as connection:
         table = text(
             "select pg_get_indexdef(indexrelid) from pg_index"
@@ -230,7 +230,7 @@ def partitioned(stage: Scene, how: str, name: str) -> None:
 @pytest.mark.parametrize("how", ["hash", "list"])
 @pytest.mark.fault("G03")
 def test_partitioned_by_account(how: str, stage: Scene) -> None:
-    """Current and closed tables that are partitioned by account_id are no damage; an unlogged partition is."""
+    """Current and closed tables partitioned by account_id are no damage; an unlogged partition is."""
     for table in (*schema.current.values(), *schema.closed.values()):
         partitioned(stage, how, table.name)
     assert stage.call("db", "upgrade").code == 0
@@ -282,7 +282,7 @@ def test_what_a_trigger_writes(body: str, writes: bool) -> None:
 )
 @pytest.mark.fault("G03")
 def test_what_a_trigger_passes_on(body: str, deletes: bool, passes: bool) -> None:
-    """A trigger that is called before a row is written is harmless only if it surely returns the row as it is."""
+    """A trigger that runs before a row is written is harmless only if it certainly returns the row unchanged."""
     assert triggers.passes_rows_on(body, "plpgsql", deletes=deletes) is passes
     assert not triggers.passes_rows_on(body, "plpython3u", deletes=deletes)
 
@@ -290,8 +290,8 @@ def test_what_a_trigger_passes_on(body: str, deletes: bool, passes: bool) -> Non
 @POSTGRESQL
 @pytest.mark.fault("G03")
 def test_a_key_that_holds_rows_fast_is_told(stage: Scene) -> None:
-    """A foreign key of others that forbids deleting what it refers to is no damage yet: `doctor` names it and what
-    follows; one that lets rows go is not worth a word."""
+    """A user's own foreign key that forbids deleting referenced rows is no damage yet: `doctor` names it and its
+    effect; one that allows deletion is not mentioned."""
     number = "account_id bigint, virtual_number_id bigint, constraint {} foreign key (account_id, virtual_number_id)"
     to = "references virtual_numbers"
     others(stage, f"create table lax ({number.format('lets_go')} {to} on delete cascade)")

@@ -1,4 +1,4 @@
-"""G01: a database that others use as well: names that are taken, schemas, version tables of other programs."""
+"""G01: a database shared with others: names in use, schemas, version tables of other programs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BOTH = pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 
 @pytest.fixture
 def stage(database: str, tmp_path: Path) -> Iterator[Scene]:
-    """An empty database, where no sync has been."""
+    """An empty database without a sync."""
     name = private().new_database(migrated=False) if database == "postgresql" else ""
     url = private().url(name) if name else f"sqlite:///{tmp_path / 'w.db'}"
     with scene(tmp_path / "scene", url) as made:
@@ -27,7 +27,7 @@ def stage(database: str, tmp_path: Path) -> Iterator[Scene]:
 
 @pytest.fixture
 def owned(tmp_path: Path) -> Iterator[Scene]:
-    """A database of PostgreSQL that belongs to the role `etl`, as which everything is done."""
+    """A database of PostgreSQL that belongs to the role `etl`, which executes everything."""
     name = private().new_database(migrated=False)
     private().execute("do $$ begin create role etl login; exception when duplicate_object then null; end $$")
     private().execute(f"alter role etl reset all; alter database {name} owner to etl")
@@ -38,7 +38,7 @@ def owned(tmp_path: Path) -> Iterator[Scene]:
 
 
 def everything(stage: Scene) -> set[str]:
-    """The names of all tables and views that connections see first."""
+    """The names of all tables and views in the connection's first schema."""
     with stage.engine.connect() as connection:
         return {*inspect(connection).get_table_names(), *inspect(connection).get_view_names()}
 
@@ -66,8 +66,8 @@ CASES = [
 @pytest.mark.parametrize(("database", "statement", "says"), CASES)
 @pytest.mark.fault("G01")
 def test_name_that_is_taken(statement: str, says: str, database: str, stage: Scene) -> None:
-    """Before the first migration an object of others under one of vnsync's names is named, with its schema and the way
-    out, by `sync`, `doctor`, `plan` and `db upgrade`, exit 78: no request is spent, nothing of theirs goes."""
+    """Before the first migration, another program's object with one of vnsync's names is named with its schema and a
+    remedy by `sync`, `doctor`, `plan` and `db upgrade`, exit 78: no request is spent, and the object stays."""
     others(stage, *statement.split("; "))
     before, asked = everything(stage), list[object]()
     stage.api.after_request.append(asked.append)
@@ -85,7 +85,7 @@ def test_name_that_is_taken(statement: str, says: str, database: str, stage: Sce
 @BOTH
 @pytest.mark.fault("G01")
 def test_remedy_works(database: str, stage: Scene, tmp_path: Path) -> None:
-    """The schema, or the file, that the line proposes is a place for the warehouse, beside what is there."""
+    """The schema, or the file, that the line proposes works for the warehouse, and the other program's object stays."""
     others(stage, "create view changes as select 1 as x")
     url = stage.url
     where: tuple[str, ...] = ("--database-schema", "vnsync")
@@ -102,7 +102,7 @@ def test_remedy_works(database: str, stage: Scene, tmp_path: Path) -> None:
 @pytest.mark.parametrize("revision", ["ab12cd34ef56", "0001"])
 @pytest.mark.fault("G01")
 def test_alembic_of_another_program(revision: str, stage: Scene) -> None:
-    """Another program's `alembic_version` is neither read nor written, whatever it says."""
+    """Another program's `alembic_version` is neither read nor written, for any content."""
     others(
         stage,
         "create table alembic_version (version_num varchar(32) primary key)",
@@ -118,7 +118,7 @@ def test_alembic_of_another_program(revision: str, stage: Scene) -> None:
 @BOTH
 @pytest.mark.fault("G01")
 def test_version_table_lost(stage: Scene) -> None:
-    """Where vnsync's own tables are there without their version, a backup is called for, not another schema."""
+    """If vnsync's own tables exist without their version, the remedy is a backup, not another schema."""
     assert stage.sync().code == 0
     for statement in ("delete from vnsync_version", "drop table vnsync_version"):
         others(stage, statement)
@@ -131,8 +131,7 @@ def test_version_table_lost(stage: Scene) -> None:
 @BOTH
 @pytest.mark.fault("G01")
 def test_downgrade_says_what_it_would_drop(stage: Scene) -> None:
-    """`db downgrade base` names every table and view and changes nothing, until it is given --yes; what is of others
-    stays."""
+    """`db downgrade base` names every table and view and changes nothing without --yes; objects of others stay."""
     assert stage.sync().code == 0
     others(stage, "create table mine (id integer primary key)")
     before = stage.image()
@@ -151,8 +150,8 @@ def test_downgrade_says_what_it_would_drop(stage: Scene) -> None:
 
 @pytest.mark.fault("G01")
 def test_schema_that_is_made_later(owned: Scene) -> None:
-    """With the search path `"$user", public`, a schema with the role's name is made after the first sync: the tables
-    stay found where they were made, by every command, and nothing is made in the new schema."""
+    """With the search path `"$user", public`, a schema with the role's name is created after the first sync: every
+    command still finds the tables in their schema, and creates nothing in the new one."""
     assert owned.sync().code == 0
     name = str(make_url(owned.url).database)
     owned.a_day_passes()
@@ -170,8 +169,8 @@ def test_schema_that_is_made_later(owned: Scene) -> None:
 
 @pytest.mark.fault("G01")
 def test_search_path_that_leads_past_the_warehouse(owned: Scene) -> None:
-    """Where the search path does not lead to the warehouse any more, no second one is begun: it is named, exit 78; the
-    schema that the line proposes is the right one."""
+    """If the search path no longer leads to the warehouse, no second one is created: exit 78 names it and proposes the
+    right schema."""
     assert owned.sync().code == 0
     name = str(make_url(owned.url).database)
     private().execute("create schema etl authorization etl", name)
@@ -186,7 +185,7 @@ def test_search_path_that_leads_past_the_warehouse(owned: Scene) -> None:
 
 @pytest.mark.fault("G01")
 def test_names_are_those_that_are_made(stage_of_both: Scene) -> None:
-    """Every table, view and index that a migration makes is among the names that are asked for."""
+    """Every table, view and index that a migration makes is among the checked names."""
     engine = open_warehouse(stage_of_both.url)
     with engine.connect() as connection:
         asked = set(home.names(engine.name))
@@ -211,8 +210,8 @@ def stage_of_both(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sc
 
 @pytest.mark.fault("G01")
 def test_names_are_taken_and_the_warehouse_is_elsewhere(stage_of_both: Scene, tmp_path: Path) -> None:
-    """Without the setting a command meets other people's names in PostgreSQL: it names the warehouse that is there, not
-    a schema to make. A SQLite file is one schema, so there is no elsewhere."""
+    """Without the setting a command finds other people's names in PostgreSQL: it names the existing warehouse, not a
+    schema to create. A SQLite file is one schema, so there is no other."""
     if stage_of_both.engine.name == "sqlite":
         with stage_of_both.engine.connect() as connection:
             assert home.elsewhere(connection) == []
@@ -232,7 +231,7 @@ def test_names_are_taken_and_the_warehouse_is_elsewhere(stage_of_both: Scene, tm
 
 @pytest.mark.fault("G01")
 def test_table_in_the_place_of_a_view(stage_of_both: Scene) -> None:
-    """A table of others that stands where a view of the warehouse was is to go, not the warehouse."""
+    """If another program's table replaces one of the warehouse's views, the remedy is to rename or drop this table."""
     others(stage_of_both, "drop view changes", "create table changes (x integer)")
     for words in (("sync", *stage_of_both.source.options), ("db", "upgrade")):
         line = stage_of_both.refused(stage_of_both.call(*words), 78, says="table changes, which is not vnsync's")

@@ -1,4 +1,4 @@
-"""G06: a run that published does not end as failed, and whatever ends it, its result tells what is published."""
+"""G06: a run that published does not end as failed, and its result lists the published accounts for any end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ AGENCY = 6
 
 
 def slowly(request: dict[str, Any]) -> None:
-    """A listing takes its time, so that every lane is at work while others look for connections."""
+    """Delay listings, so that every worker is busy while others need connections."""
     if request["method"] == "get.virtual_numbers":
         threading.Event().wait(0.4)
 
@@ -31,7 +31,7 @@ def slowly(request: dict[str, Any]) -> None:
 def test_fewer_connections_than_a_run_takes_postgresql(
     limit: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A role with fewer connections than the lanes of a run, down to two: all is published, and one notice says why."""
+    """A role with fewer connections than the run's workers need, down to two: all is published, with one notice."""
     monkeypatch.setattr(patience, "SECONDS", 0.2)
     cluster, role = private(), f"narrow_{limit}"
     cluster.execute(f"create role {role} login connection limit {limit}")
@@ -52,7 +52,7 @@ def test_fewer_connections_than_a_run_takes_postgresql(
 
 @pytest.mark.fault("G06")
 def test_one_connection_is_too_few_postgresql(tmp_path: Path) -> None:
-    """With a single one a run cannot hold its lock and work: 75, and the role's limit is named."""
+    """With a single connection a run cannot hold its lock and work: 75 names the role's limit."""
     cluster = private()
     cluster.execute("create role single login connection limit 1")
     name = cluster.new_database("owner single", migrated=False)
@@ -62,7 +62,7 @@ def test_one_connection_is_too_few_postgresql(tmp_path: Path) -> None:
 
 @contextmanager
 def _written_by_others(url: str) -> Iterator[None]:
-    """Another program writes to the SQLite file, for longer than anybody waits."""
+    """Another program holds the write lock of the SQLite file for longer than the timeout."""
     writer = sqlite3.connect(
         url.removeprefix("sqlite:///").partition("?")[0], isolation_level=None, check_same_thread=False
     )
@@ -74,7 +74,7 @@ def _written_by_others(url: str) -> Iterator[None]:
 
 @contextmanager
 def _closed(url: str) -> Iterator[None]:
-    """The server lets nobody into the database any more, and ends the sessions of those who are there."""
+    """The server admits no new session to the database, and ends the existing ones."""
     name = str(make_url(url).database)
     private().execute(f"alter database {name} with allow_connections false")
     private().execute(f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'")
@@ -85,8 +85,8 @@ def _closed(url: str) -> Iterator[None]:
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 @pytest.mark.fault("G06")
 def test_a_run_that_is_broken_off_tells_what_is_published(database: str, tmp_path: Path) -> None:
-    """The database goes in the middle of an agency: the JSON has the accounts that were published, the line counts
-    them, and the next run goes on."""
+    """The database is lost in the middle of an agency: the JSON has the published accounts, the line counts them, and
+    the next run continues."""
     if database == "sqlite":
         url, shut, code = f"sqlite:///{tmp_path / 'warehouse.db'}?timeout=0.2", _written_by_others, 75
     else:

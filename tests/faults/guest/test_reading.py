@@ -1,4 +1,4 @@
-"""G10: every reading command works where nothing can be written: a standby, a read-only role, file or mount."""
+"""G10: every reading command works without write access: a standby, a read-only role, file or mount."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.scenes import Scene, scene
 
 
 def read_everything(stage: Scene, url: str, folder: Path) -> dict[str, str]:
-    """What every reading command prints about the warehouse at the URL; each must end with 0."""
+    """Output of every reading command for the warehouse at the URL; each must end with 0."""
     account = stage.world.customer_ids[0]
     number = stage.rows("select min(virtual_number_id) from virtual_numbers")[0][0]
     moment = str(stage.rows("select max(observed_at) from account_syncs")[0][0])
@@ -47,7 +47,7 @@ def read_everything(stage: Scene, url: str, folder: Path) -> dict[str, str]:
 
 
 def refuses_writing(stage: Scene, url: str, code: int, says: str) -> None:
-    """A sync is refused in one line, before the source is asked."""
+    """Check that a sync is refused in one line, before any request."""
     asked: list[object] = []
     stage.api.after_request.append(asked.append)
     stage.refused(stage.sync(url=url), code, says=says)
@@ -56,7 +56,7 @@ def refuses_writing(stage: Scene, url: str, code: int, says: str) -> None:
 
 
 def listed(folder: Path) -> dict[str, bytes]:
-    """The files of a folder, with what is in them."""
+    """The files of a folder with their content."""
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
 
 
@@ -65,7 +65,7 @@ def listed(folder: Path) -> dict[str, bytes]:
 
 @contextmanager
 def read_only_mount(folder: Path) -> Iterator[Path]:
-    """The folder once more, mounted so that nobody can write to it."""
+    """The folder, mounted again read-only."""
     place = Path(tempfile.mkdtemp(prefix="vnsync-ro-"))
     done = subprocess.run(["mount", "--bind", str(folder), str(place)], capture_output=True)
     if done.returncode:
@@ -81,7 +81,7 @@ def read_only_mount(folder: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Scene]:
-    """A SQLite warehouse of two days, in a folder of its own."""
+    """A SQLite warehouse of two days, in its own folder."""
     (tmp_path / "data").mkdir()
     with scene(tmp_path / "scene", f"sqlite:///{tmp_path / 'data' / 'w.db'}") as made:
         assert made.sync().code == 0
@@ -92,8 +92,8 @@ def stage(tmp_path: Path) -> Iterator[Scene]:
 
 @pytest.mark.fault("G10")
 def test_read_only_mount_sqlite(stage: Scene, tmp_path: Path) -> None:
-    """On a read-only mount every reading command says what it says elsewhere; `sync` is exit 74, `doctor` too,
-    even where other users may read the file."""
+    """On a read-only mount every reading command gives its usual output; `sync` is exit 74, and so is `doctor`, even if
+    other users may read the file."""
     folder = tmp_path / "data"
     (folder / "w.db").chmod(0o644)
     wanted = read_everything(stage, stage.url, tmp_path / "a")
@@ -111,11 +111,11 @@ def test_read_only_mount_sqlite(stage: Scene, tmp_path: Path) -> None:
 
 @pytest.mark.fault("G10")
 def test_journal_on_a_read_only_mount_sqlite(stage: Scene, tmp_path: Path) -> None:
-    """A journal that is still to be applied is read where its index is there; else exit 74 names it and the way."""
+    """A journal that is not applied yet is read if its index exists; otherwise exit 74 names it and the remedy."""
     folder = tmp_path / "data"
     with closing(sqlite3.connect(folder / "w.db")) as other:
         other.execute("begin")
-        other.execute("select count(*) from accounts").fetchall()  # a reader, for whom the journal stays
+        other.execute("select count(*) from accounts").fetchall()  # a reader, for which the journal stays
         stage.a_day_passes()
         assert stage.sync().code == 0
         copy = tmp_path / "copy"
@@ -132,8 +132,8 @@ def test_journal_on_a_read_only_mount_sqlite(stage: Scene, tmp_path: Path) -> No
 
 @pytest.mark.fault("G10")
 def test_connection_writes_nothing_sqlite(stage: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that this user may not write is opened so that SQLite makes no journal of the reader's beside it, and
-    refuses a write."""
+    """A file that this user may not write is opened so that SQLite creates no journal for the reader, and refuses
+    writes."""
     path = tmp_path / "data" / "w.db"
     before = listed(path.parent)
     monkeypatch.setattr(read_only, "_why_not", lambda _path: "Permission denied")
@@ -150,7 +150,7 @@ def test_connection_writes_nothing_sqlite(stage: Scene, tmp_path: Path, monkeypa
 def test_file_that_changes_while_it_is_read_sqlite(
     stage: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A file is read without locks when this user may not write: one that another user writes meanwhile is exit 75."""
+    """A file without write access is read without locks: if another user writes to it meanwhile, exit 75."""
     closed = read_only.ReadOnlyFile(path=tmp_path / "data" / "w.db", reason="Permission denied")
     with monkeypatch.context() as patch:
         patch.setattr(read_only, "_why_not", lambda _path: closed.reason)
@@ -171,7 +171,7 @@ def test_file_that_changes_while_it_is_read_sqlite(
 
 @contextmanager
 def standby_of(primary: Cluster) -> Iterator[str]:
-    """The folder of the socket of a server that follows the primary by streaming replication."""
+    """The socket's folder of a server that follows the primary by streaming replication."""
     copy = Cluster.__new__(Cluster)
     copy.bin, copy.initdb, copy.conf = primary.bin, (), ""
     copy.folder = Path(tempfile.mkdtemp(prefix="vnsync-pg-"))
@@ -189,7 +189,7 @@ def standby_of(primary: Cluster) -> Iterator[str]:
 
 @pytest.mark.fault("G10")
 def test_standby_postgresql(tmp_path: Path) -> None:
-    """On a standby every reading command works, `verify` included; `sync` and `doctor` are exit 69 and say why."""
+    """On a standby every reading command works, also `verify`; `sync` and `doctor` give exit 69 with the reason."""
     primary = private()
     name = primary.new_database()
     with scene(tmp_path / "scene", primary.url(name)) as stage:
@@ -215,7 +215,7 @@ def test_standby_postgresql(tmp_path: Path) -> None:
 @pytest.mark.parametrize("role", ["pg_read_all_data", "read_only", "no_temporary"])
 @pytest.mark.fault("G10")
 def test_reading_role_postgresql(role: str, tmp_path: Path) -> None:
-    """A role that only reads, by its grants or by its settings, can use every reading command."""
+    """A role that can only read, by its grants or its settings, can use every reading command."""
     name = private().new_database()
     private().execute(f"drop role if exists g10_{role}; create role g10_{role} login in role pg_read_all_data")
     if role == "read_only":

@@ -1,4 +1,4 @@
-"""G09: remedies that have to be followed: the one that is told is the one that helps."""
+"""G09: remedies that work: following the reported one solves the problem."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.scenes import scene
 
 @pytest.mark.fault("G09")
 def test_temp_file_limit_postgresql(tmp_path: Path) -> None:
-    """A limit of temporary files does not go away by waiting: 74, and the line names the limit and how to raise it."""
+    """A limit of temporary files does not pass by waiting: 74, and the line names the limit and how to raise it."""
     cluster = private()
     name = cluster.new_database()
     with scene(tmp_path / "scene", cluster.url(name), numbers=3_000) as stage:
@@ -41,7 +41,7 @@ def test_temp_file_limit_postgresql(tmp_path: Path) -> None:
 
 @pytest.mark.fault("G09")
 def test_full_temporary_folder_sqlite(tmp_path: Path) -> None:
-    """SQLite's words do not tell which disk is full: the line names the temporary folder too, and TMPDIR."""
+    """SQLite's message does not say which disk is full: the line also names the temporary folder and TMPDIR."""
     with (
         small_disk(tmp_path / "small", "64k") as small,
         scene(tmp_path / "scene", f"sqlite:///{tmp_path / 'warehouse.db'}", numbers=6_000) as stage,
@@ -61,7 +61,7 @@ def test_full_temporary_folder_sqlite(tmp_path: Path) -> None:
 
 @pytest.mark.fault("G09")
 def test_an_empty_file_sqlite(tmp_path: Path) -> None:
-    """A file of no bytes may be what was lost, or what a container mounts alone and cannot delete: both are told."""
+    """An empty file may be a lost one, or one that a container mounts alone and cannot delete: both are mentioned."""
     file = tmp_path / "warehouse.db"
     file.touch()
     with scene(tmp_path / "scene", f"sqlite:///{file}") as stage:
@@ -74,8 +74,8 @@ def test_an_empty_file_sqlite(tmp_path: Path) -> None:
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 @pytest.mark.fault("G09")
 def test_an_archive_that_went_on_after_a_restored_backup(database: str, tmp_path: Path) -> None:
-    """The archive has runs that the backup undid: its replay says so, and the command that it tells rebuilds the
-    warehouse, to the same chain head. `--diff` tells the command that compares with what counts."""
+    """The archive has runs that the backup undid: its replay says so, and the reported command rebuilds the warehouse
+    with the same chain head. `--diff` reports the command that compares the valid runs."""
     url = f"sqlite:///{tmp_path / 'w.db'}" if database == "sqlite" else private().url(private().new_database())
     archive = tmp_path / "archive"
     with scene(tmp_path / "scene", url, customers=2) as stage:
@@ -114,7 +114,7 @@ def test_an_archive_that_went_on_after_a_restored_backup(database: str, tmp_path
 
 @pytest.mark.fault("G09")
 def test_a_pyarrow_that_cannot_be_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pyarrow that is there and broken, as after an upgrade of Python, is a matter of this machine and no bug."""
+    """A pyarrow that is installed but broken, as after an upgrade of Python, is an error of this machine, not a bug."""
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(Misconfigured, match="pyarrow, which cannot be loaded") as caught:
         parquet.require(", or choose --format csv,ndjson")
@@ -126,7 +126,7 @@ ROLES = (ROOT / "docs" / "postgresql-roles.sql").read_text(encoding="utf-8")
 
 
 def reader_s(url: str) -> str:
-    """The URL of the documented reader of a warehouse; in SQLite whoever reads the file."""
+    """The URL of the documented reader of a warehouse; in SQLite the same URL."""
     if url.startswith("sqlite"):
         return url
     name = str(make_url(url).database)
@@ -138,7 +138,7 @@ def reader_s(url: str) -> str:
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 @pytest.mark.fault("G09")
 def test_the_recipe_for_a_million_calls(database: str, tmp_path: Path) -> None:
-    """Both recipes of the README, as printed, run with the reader's rights, and answer alike."""
+    """Both recipes of the README, as printed, work with the reader's rights and give the same answers."""
     url = f"sqlite:///{tmp_path / 'w.db'}" if database == "sqlite" else private().url(private().new_database())
     with scene(tmp_path / "scene", url) as stage:
         for _ in range(3):

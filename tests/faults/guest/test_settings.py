@@ -1,4 +1,4 @@
-"""G07, G11: whatever a setting holds, it is used as it was meant, or refused with 78 and its name."""
+"""G07, G11: each value of a setting is used as intended, or refused with 78 and the setting's name."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ TEXTS = dict.fromkeys(PATHS, "x") | {
     "log_format": "json",
     "log_level": "error",
 }
-"""A value that each setting takes."""
+"""A valid value of each setting."""
 
 
 @pytest.mark.fault("G07")
 def test_every_setting_has_a_value_here() -> None:
-    """The tests below leave no setting out."""
+    """The tests below cover every setting."""
     assert TEXTS.keys() == DECLARED.keys()
 
 
 @pytest.mark.parametrize("name", [*PATHS, "database_url"])
 @pytest.mark.fault("G07")
 def test_a_home_that_is_not_known(name: str, vnsync: Run) -> None:
-    """A ~ that stands for no folder, as in a container without HOME, is refused by every setting that takes a path."""
+    """A ~ without a home folder, as in a container without HOME, is refused by every setting that is a path."""
     value = f"sqlite:///{NO_RECORDER}/w.db" if name == "database_url" else f"{NO_RECORDER}/a"
     done = vnsync("config", **{f"VNSYNC_{name.upper()}": value})
     assert (done.code, f"VNSYNC_{name.upper()} is refused: the home folder" in done.error) == (78, True)
@@ -50,7 +50,7 @@ def test_a_home_that_is_not_known(name: str, vnsync: Run) -> None:
 
 @pytest.mark.fault("G07")
 def test_home_is_written_out_in_every_setting(clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """~ means the same in all paths, that of a SQLite URL among them, whatever characters the home has."""
+    """~ means the same in all paths, also in a SQLite URL, for any characters of the home folder."""
     home = clean / "h%me"
     monkeypatch.setenv("HOME", str(home))
     for name in PATHS:
@@ -77,7 +77,7 @@ def test_home_is_written_out_in_every_setting(clean: Path, monkeypatch: pytest.M
 )
 @pytest.mark.fault("G07")
 def test_a_malformed_database_url(url: str, vnsync: Run) -> None:
-    """A URL that no driver could take is refused before one is asked, under the name of its setting."""
+    """A URL that no driver accepts is refused before a connection, under the name of its setting."""
     done = vnsync("sync", VNSYNC_DATABASE_URL=url, VNSYNC_API_TOKEN=TOKEN)
     assert (done.code, done.error.startswith("vnsync: error: VNSYNC_DATABASE_URL is refused: ")) == (78, True)
 
@@ -85,7 +85,7 @@ def test_a_malformed_database_url(url: str, vnsync: Run) -> None:
 @pytest.mark.parametrize("command", [("replay",), ("archive", "prune", "--keep", "1d")])
 @pytest.mark.fault("G07")
 def test_an_archive_named_as_an_argument(command: tuple[str, ...], vnsync: Run) -> None:
-    """An argument is read as the setting is; what is wrong with it is a usage error, and no bug."""
+    """An argument is read like the setting; its errors are usage errors, not bugs."""
     done = vnsync(*command, f"{NO_RECORDER}/a")
     assert (done.code, "the home folder" in done.error) == (2, True)
 
@@ -94,7 +94,7 @@ def test_an_archive_named_as_an_argument(command: tuple[str, ...], vnsync: Run) 
 @pytest.mark.parametrize("end", ["\r", "\n", "\r\n", " \t"], ids=["cr", "lf", "crlf", "space"])
 @pytest.mark.fault("G11")
 def test_white_space_around_a_value(name: str, end: str, monkeypatch: pytest.MonkeyPatch, clean: Path) -> None:
-    """One rule for all settings and all sources: line ends and white space around a value are no part of it."""
+    """One rule for all settings and sources: line ends and white space around a value are removed."""
     needed = {"database_url": "postgresql://etl@h/d"} if name == "database_schema" else {}
     wanted = getattr(load({name: TEXTS[name]} | needed).settings, name)
     assert getattr(load({name: TEXTS[name] + end} | needed).settings, name) == wanted
@@ -106,7 +106,7 @@ def test_white_space_around_a_value(name: str, end: str, monkeypatch: pytest.Mon
 @pytest.mark.parametrize("inside", ["\r", "\n", "\x00", "\x1b", "\udcff"], ids=["cr", "lf", "nul", "escape", "byte"])
 @pytest.mark.fault("G11")
 def test_control_characters_inside_a_value(name: str, inside: str) -> None:
-    """What no value has inside is refused by every setting, with its name, and never shown if it may be a secret."""
+    """Control characters are refused by every setting with its name; a possible secret is never shown."""
     half = len(TEXTS[name]) // 2 or 1
     value = f"{TEXTS[name][:half]}{inside}{TEXTS[name][half:]}z"
     with pytest.raises(Misconfigured, match="it has a line end, another control character") as caught:
@@ -116,7 +116,7 @@ def test_control_characters_inside_a_value(name: str, inside: str) -> None:
 
 @pytest.mark.fault("G11")
 def test_a_key_from_windows_works(customer: Source, vnsync: Run, clean: Path) -> None:
-    """A key with a line end, in the environment or in a file with a byte order mark, is the key: the sync ends well."""
+    """A key with a line end, in the environment or in a file with a byte order mark, works: the sync succeeds."""
     url = customer.options[:2]
     assert vnsync("sync", *url, VNSYNC_API_TOKEN=f"{TOKEN}\r\n", VNSYNC_ARCHIVE="archive\r").code == 0
     assert sorted(p.name for p in clean.iterdir() if p.name.startswith("archive")) == ["archive"]
@@ -129,7 +129,7 @@ def test_a_key_from_windows_works(customer: Source, vnsync: Run, clean: Path) ->
 
 @pytest.mark.fault("G07")
 def test_home_is_written_out_on_the_command_line(customer: Source, vnsync: Run, clean: Path) -> None:
-    """Shells leave the ~ of `--out=~/x` alone: every path on the command line means what it means in a setting."""
+    """Shells do not expand the ~ of `--out=~/x`: every path on the command line is read like that of a setting."""
     home = clean / "home"
     home.mkdir()
     (home / "v.toml").write_text('log_level = "warning"\n')

@@ -1,4 +1,4 @@
-"""G12: signals at almost the same time are one request, which the run obeys as it does a single one."""
+"""G12: signals at almost the same time are treated as a single one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PLACES = [("elsewhere", 1, "request"), ("elsewhere", 1, "after bulk"), ("publish
 
 @pytest.fixture
 def play(warehouse_url: str, tmp_path: Path) -> Iterator[Stage]:
-    """A warehouse that is up to date, and the next day at the source."""
+    """A warehouse that is up to date."""
     with playing(warehouse_url, tmp_path) as made:
         made.converge()
         yield made
@@ -37,7 +37,7 @@ def play(warehouse_url: str, tmp_path: Path) -> Iterator[Stage]:
 def test_signals_that_come_together_are_one(
     play: Stage, signals: tuple[signal.Signals, ...], code: int | tuple[int, ...], name: str
 ) -> None:
-    """`timeout` signals the process and then its group: the run still winds up, says so, and its row is interrupted."""
+    """`timeout` signals the process and then its group: the run still ends cleanly, says so, and is recorded."""
     codes = code if isinstance(code, tuple) else (code,)
     for phase, nth, only in PLACES:
         before = play.truth()

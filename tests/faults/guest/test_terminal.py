@@ -1,4 +1,4 @@
-"""G08: what a person sees on a real terminal of 40, 60, 80 and 120 columns."""
+"""G08: output on a real terminal of 40, 60, 80 and 120 columns."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ pytestmark = pytest.mark.usefixtures("clean")
 
 SEPARATE = re.compile(r"[─\n]|\s{2,}")
 TIMES = re.compile(r"\b\d+(?:\.\d+)? (?:s|min)\b|\b\d\d:\d\d:\d\d\b|Run \d+|run \d+|\b[0-9a-f]{64}\b")
-"""What differs from one look to the next, and digests, which hold no figures."""
+"""Text that differs between two runs, and digests, which hold no figures."""
 
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Source]:
-    """An agency whose figures have four digits and more, and whose names are long, wide or both."""
+    """An agency with figures of four digits and more, and names that are long, wide or both."""
     plans = [
         CustomerPlan(numbers=1_208, name="Окна Плюс и двери для всех", timezone="Europe/Moscow"),
         CustomerPlan(numbers=64, name="東京 Travel 東京 Travel", timezone="Asia/Tokyo"),
@@ -60,7 +60,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], bool]] = {
 @pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.fault("G08")
 def test_figures_and_words_are_whole(name: str, large: Source, filled: tuple[str, ...], vnsync: Run) -> None:
-    """Whatever the width, every figure, id, instant and word that fits a line stands on one line, as off a terminal."""
+    """For any width, every figure, id, instant and word that fits into a line is on one line, as off a terminal."""
     arguments, asks = COMMANDS[name]
     arguments = (*arguments, *(large.options if asks else ()), *(filled if name != "accounts" else ()))
     plain = vnsync(*arguments)
@@ -75,7 +75,7 @@ def test_figures_and_words_are_whole(name: str, large: Source, filled: tuple[str
 @pytest.mark.parametrize("width", [40, 80])
 @pytest.mark.fault("G08")
 def test_demo_can_be_read(width: int, tmp_path: Path) -> None:
-    """The first thing that a newcomer sees: every account's figures are whole, each day is told with them."""
+    """The first output that a newcomer sees: every account's figures are complete."""
     shown = on_terminal(width, "demo", "--days", "2", "--database-url", f"sqlite:///{tmp_path / 'demo.db'}")
     text = "\n".join(shown)
     assert "10 600" in text
@@ -87,7 +87,7 @@ def test_demo_can_be_read(width: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("width", [40, 80])
 @pytest.mark.fault("G08")
 def test_remedies_stand_below_the_table(width: int, large: Source, tmp_path: Path) -> None:
-    """Why an account was not published is one sentence below the table, whole words, its command in one piece."""
+    """The reason of an unpublished account is one sentence below the table, with an unbroken command."""
     victim = large.world.customer_ids[1]
     where = ("--database-url", f"sqlite:///{tmp_path / 'w.db'}")
     assert on_terminal(width, "sync", *where, *large.options)
@@ -103,7 +103,7 @@ def test_remedies_stand_below_the_table(width: int, large: Source, tmp_path: Pat
 
 @pytest.mark.fault("G08")
 def test_progress_is_gone_and_warnings_stay(large: Source, tmp_path: Path) -> None:
-    """Runs with a warning in each, on a terminal: the warning is there whole, nothing of the progress is left."""
+    """Runs with a warning each, on a terminal: the warning is complete, and nothing of the progress is left."""
     token = large.options[-1]
     for place in range(5):
         Path(token).chmod(0o644)
@@ -119,7 +119,7 @@ def test_progress_is_gone_and_warnings_stay(large: Source, tmp_path: Path) -> No
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.fault("G08")
 def test_an_error_is_folded_between_words(width: int, vnsync: Run) -> None:
-    """A word of an error is never cut at the edge; off a terminal the error stays one line."""
+    """A word of an error is never cut at the edge; off a terminal the error is one line."""
     arguments = ("status", "--max-age", "soon-or-later-but-not-now")
     plain = vnsync(*arguments).error
     shown = on_terminal(width, *arguments, code=2)
@@ -133,7 +133,7 @@ HELP = [[], *([name] for name in sorted(ALL)), ["db", "downgrade"], ["db", "rebi
 @pytest.mark.parametrize("words", HELP, ids=" ".join)
 @pytest.mark.fault("G08")
 def test_help_fits_the_terminal(words: list[str], vnsync: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No word of a help page is cut at the edge; only what is copied, commands and settings, may be wider."""
+    """No word of a help page is cut at the edge; only commands and settings to copy may be wider."""
     told = vnsync(*words, "--help").out.split()
     for width in WIDTHS:
         monkeypatch.setenv("COLUMNS", str(width))
@@ -145,7 +145,7 @@ def test_help_fits_the_terminal(words: list[str], vnsync: Run, monkeypatch: pyte
 
 @pytest.mark.fault("G08")
 def test_a_comparison_begins_below_no_progress(large: Source, tmp_path: Path) -> None:
-    """`replay --diff` prints its table once the progress line is gone, from the first column on."""
+    """`replay --diff` prints its table after the progress line is erased, from the first column on."""
     where, archive = ("--database-url", f"sqlite:///{tmp_path / 'w.db'}"), tmp_path / "archive"
     on_terminal(80, "sync", "--archive", archive, *where, *large.options)
     shown = on_terminal(80, "replay", archive, "--diff", *where)
@@ -153,7 +153,7 @@ def test_a_comparison_begins_below_no_progress(large: Source, tmp_path: Path) ->
     assert "0:00:0" not in "".join(shown)
 
 
-# -- the deciding parts, without a terminal
+# -- the layout functions, without a terminal
 
 FIGURES = Table(
     ["account", "numbers", "note"],
@@ -168,13 +168,13 @@ FIGURES = Table(
 )
 @pytest.mark.fault("G08")
 def test_only_text_is_folded(room: int, widths: list[int] | None) -> None:
-    """Columns of figures keep their width; one of text gives way down to 24 cells; with less there is no table."""
+    """Columns of figures keep their width; a text column shrinks to 24 cells; with less there is no table."""
     assert fitting(FIGURES, room) == widths
 
 
 @pytest.mark.fault("G08")
 def test_a_repeated_value_is_shown_once_in_a_table_and_in_every_block() -> None:
-    """The account of several rows stands in the first; a block would be nobody's without it."""
+    """The account of several rows is shown in the first; each block repeats it, to be understood alone."""
     table = Table(["account", "what"], [[7, "a"], [7, "b"], [8, "a"]], once=["account"])
     assert table.lines() == [["7", "a"], ["", "b"], ["8", "a"]]
     assert table.cells() == [["7", "a"], ["7", "b"], ["8", "a"]]
@@ -191,5 +191,5 @@ def test_a_repeated_value_is_shown_once_in_a_table_and_in_every_block() -> None:
 )
 @pytest.mark.fault("G08")
 def test_sentences_are_folded_between_words(text: str, lines: list[str]) -> None:
-    """A command in backticks stays in one piece, however long it is."""
+    """A command in backticks is never broken, for any length."""
     assert folded(text, 11).split("\n") == lines

@@ -1,4 +1,4 @@
-"""G04: others hang columns, keys, triggers and constraints on the current tables; a sync leaves them theirs."""
+"""G04: columns, keys, triggers and constraints that others add to the current tables survive a sync."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _do(rig: Rig, *statements: str) -> None:
 
 
 def _change_everything(rig: Rig, day: int, share: int = 3) -> None:
-    """Every third number is edited, and whatever its campaigns, blocks, sites and scenarios say of themselves."""
+    """Edit every third number, and the names and states of its campaigns, blocks, sites and scenarios."""
     account_id = rig.world.customer_ids[0]
     rig.world.clear_raw(account_id)
     for record in rig.world.truth(account_id):
@@ -57,7 +57,7 @@ def _change_everything(rig: Rig, day: int, share: int = 3) -> None:
 
 
 def _day(rig: Rig, day: int) -> None:
-    """A day on which numbers come, go, move and change, and rows of every table that can change do."""
+    """A day on which numbers are added, removed, moved and changed, and changeable rows of every table change."""
     rig.world.clear_raw(rig.world.customer_ids[0])
     rig.world.pass_day(share=0.1)
     _change_everything(rig, day)
@@ -71,7 +71,7 @@ def _keys(rig: Rig, table: str, *more: str) -> dict[tuple[Any, ...], tuple[Any, 
 
 
 def _own_columns(rig: Rig) -> None:
-    """Columns of others: one that may be null, one with a default, and one for each name that vnsync uses elsewhere."""
+    """Users' own columns: one nullable, one with a default, and one for each name that vnsync uses elsewhere."""
     for table in TABLES:
         taken = {"account_id", "valid_from", "opened_run_id", *(c.name for c in table.columns)}
         _do(
@@ -90,8 +90,8 @@ def _fill(rig: Rig, mark: str) -> None:
 
 @pytest.mark.fault("G04")
 def test_columns_of_others_keep_their_values(warehouse: Engine, other_warehouse: Engine) -> None:
-    """After three days of changes in all eight tables every row that stayed holds what others wrote to it, a new one
-    their defaults; whatever the columns are called, heads and history are those of a warehouse without them."""
+    """After three days of changes in all eight tables every row that stayed has the users' values, and a new one has
+    their defaults; for any names of the columns, heads and history equal those of a warehouse without them."""
     rig, plain = _rig(warehouse), _rig(other_warehouse)
     rig.sync(), plain.sync()
     _own_columns(rig)
@@ -122,7 +122,7 @@ def test_columns_of_others_keep_their_values(warehouse: Engine, other_warehouse:
 
 
 def _ledger(rig: Rig, database: str) -> None:
-    """Triggers of others that write down the key of each row that is deleted, inserted or updated."""
+    """Users' own triggers that record the key of each row that is deleted, inserted or updated."""
     _do(rig, "create table ledger (name text, deed text, k text)")
     for table in TABLES:
         for deed, row in (("delete", "old"), ("insert", "new"), ("update", "new")):
@@ -140,7 +140,7 @@ def _ledger(rig: Rig, database: str) -> None:
 @pytest.mark.fault("G04")
 def test_only_what_is_gone_is_deleted(warehouse: Engine, database: str) -> None:
     """Triggers see in each of the eight tables: a row is deleted only if it is gone afterwards, inserted only if it was
-    not there, and what changed is updated, once."""
+    absent, and a changed row is updated once."""
     rig = _rig(warehouse)
     rig.sync()
     _ledger(rig, database)
@@ -166,7 +166,7 @@ def test_only_what_is_gone_is_deleted(warehouse: Engine, database: str) -> None:
 
 @pytest.mark.fault("G04")
 def test_rows_that_refer_to_current_rows_stay(warehouse: Engine) -> None:
-    """A table of others with ON DELETE CASCADE to each of the eight loses rows of what is gone, and no other."""
+    """A user's own table with ON DELETE CASCADE to each of the eight loses only rows of removed keys."""
     rig = _rig(warehouse)
     rig.sync()
     for table in TABLES:
@@ -206,7 +206,7 @@ def _statements(engine: Engine) -> Iterator[list[str]]:
 
 @pytest.mark.fault("G04")
 def test_in_sets(warehouse: Engine, other_warehouse: Engine) -> None:
-    """However many rows change, so many statements write them: none goes row by row."""
+    """For any count of changed rows the count of statements is the same: none writes row by row."""
     counts = []
     for engine, numbers in ((warehouse, 20), (other_warehouse, 300)):
         rig = Rig(World(seed=5, customers=[CustomerPlan(numbers=numbers)], role="customer"), engine)
@@ -225,8 +225,8 @@ def test_in_sets(warehouse: Engine, other_warehouse: Engine) -> None:
 
 @pytest.mark.fault("G04")
 def test_what_others_write_meanwhile_stays(warehouse: Engine, database: str) -> None:
-    """Somebody writes to a column of their own while a sync changes the same row: the sync waits for them, and both
-    are there afterwards."""
+    """Another program writes to its own column while a sync changes the same row: the sync waits, and both changes are
+    there afterwards."""
     if database == "sqlite":
         pytest.skip("SQLite has one writer at a time")
     rig = _rig(warehouse)
@@ -364,8 +364,8 @@ FORBIDDEN_IN_SQLITE = {
 @pytest.mark.parametrize("kind", FORBIDDEN)
 @pytest.mark.fault("G04")
 def test_a_constraint_that_forbids_is_named(kind: str, warehouse: Engine, database: str) -> None:
-    """A constraint of others stands in the way: the account fails with 78, its line names the constraint, the table and
-    what to do, never a row; nothing of it is published, other accounts are; without the constraint all is well."""
+    """A user's own constraint forbids a change: the account fails with 78, its line names constraint, table and remedy,
+    never a row; the account is not published, others are; without the constraint the next sync succeeds."""
     cases = FORBIDDEN if database == "postgresql" else FORBIDDEN_IN_SQLITE
     if kind not in cases:
         pytest.skip("SQLite has no such constraint, follows it on request only, or says no name")
@@ -399,7 +399,7 @@ def test_a_constraint_that_forbids_is_named(kind: str, warehouse: Engine, databa
 
 @pytest.mark.fault("G04")
 def test_vnsync_s_own_constraints_are_no_setting(warehouse: Engine, database: str) -> None:
-    """Where a row breaks a constraint of vnsync's own, the database was tampered with: exit 70, not 78."""
+    """A row that violates one of vnsync's own constraints shows tampering: exit 70, not 78."""
     rig = _rig(warehouse)
     rig.sync()
     number_id = rig.world.numbers(rig.only)[0]

@@ -1,4 +1,4 @@
-"""G02: views that others use: grants, comments, views and triggers of theirs survive what vnsync does to its own."""
+"""G02: views that others use: their grants, comments, views and triggers survive changes of vnsync's own views."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def stage(database: str, tmp_path: Path) -> Iterator[Scene]:
 
 
 def grants(stage: Scene) -> list[tuple[object, ...]]:
-    """Grants, owners, options and comments of vnsync's views, as PostgreSQL keeps them."""
+    """Grants, owners, options and comments of vnsync's views, as PostgreSQL stores them."""
     return stage.rows(
         "select c.relname, array(select unnest(c.relacl)::text order by 1)::text, c.relowner, c.reloptions::text,"
         " obj_description(c.oid, 'pg_class'),"
@@ -53,8 +53,8 @@ ATTACHED = (
 @BOTH
 @pytest.mark.fault("G02")
 def test_only_what_is_missing_is_made(database: str, stage: Scene) -> None:
-    """A view of somebody's stands on `number_assignments` when `changes` is dropped: `sync` makes `changes` alone, and
-    `doctor`, which had named the way, is content; theirs answers as before, with its grants and comments."""
+    """A user's view depends on `number_assignments` when `changes` is dropped: `sync` creates only `changes`, as
+    `doctor` had advised; the user's view keeps its rows, grants and comments."""
     others(stage, USED)
     if database == "postgresql":
         others(stage, "grant select on mine to analyst", "comment on view mine is 'of ours'", *ATTACHED[1:2])
@@ -75,8 +75,8 @@ def test_only_what_is_missing_is_made(database: str, stage: Scene) -> None:
 @pytest.mark.parametrize("words", [("db", "upgrade"), ("sync",)])
 @pytest.mark.fault("G02")
 def test_view_of_another_version(words: tuple[str, ...], database: str, stage: Scene) -> None:
-    """A view as another version of vnsync made it, with other columns, is made anew by `db upgrade` and by the first
-    `sync` of this version; what `doctor` says is mended by what it names."""
+    """A view of another version of vnsync, with other columns, is recreated by `db upgrade` and by the first `sync` of
+    this version, as `doctor` advises."""
     others(stage, "drop view changes", OLDER, "update sync_runs set version = '0.0.1'")
     assert stage.call("doctor", *stage.source.options).code == 70
     done = stage.call(*words, *(stage.source.options if words == ("sync",) else ()))
@@ -89,8 +89,8 @@ def test_view_of_another_version(words: tuple[str, ...], database: str, stage: S
 @POSTGRESQL
 @pytest.mark.fault("G02")
 def test_grants_and_comments_survive(stage: Scene) -> None:
-    """A view whose columns change is made anew with its grants, its columns' grants, comments, options and owner, and
-    those of the views upon it."""
+    """A view whose columns change is recreated with its grants, its columns' grants, comments, options and owner, and
+    those of dependent views."""
     others(stage, *ATTACHED, "alter view changes owner to analyst", "grant select on sites_history to analyst")
     wanted = grants(stage)
     definition = stage.rows("select pg_get_viewdef('changes'::regclass)")[0][0]
@@ -109,7 +109,7 @@ def test_grants_and_comments_survive(stage: Scene) -> None:
 @POSTGRESQL
 @pytest.mark.fault("G02")
 def test_replaced_where_the_columns_allow(stage: Scene) -> None:
-    """A view that differs in its query alone is replaced where it stands, options and all: views upon it stay."""
+    """A view that differs only in its query is replaced in place, with its options: dependent views stay."""
     others(stage, "create view upon as select account_id, status from number_assignments")
     definition = stage.rows("select pg_get_viewdef('number_assignments'::regclass)")[0][0]
     others(stage, f"create or replace view number_assignments as {str(definition).strip().rstrip(';')} limit 3")
@@ -150,8 +150,8 @@ IN_THE_WAY = {
 @pytest.mark.parametrize(("statement", "remedy", "says"), IN_THE_WAY.values(), ids=IN_THE_WAY)
 @pytest.mark.fault("G02")
 def test_object_in_the_way(statement: str, remedy: str, says: str, stage: Scene) -> None:
-    """An object of somebody's that stands upon a column that goes is named, exit 78, and nothing is lost: neither it
-    nor a view, a grant or a comment; once it is out of the way the upgrade does the rest."""
+    """A user's object that depends on a removed column is named, exit 78, and nothing is lost: neither the object nor a
+    view, a grant or a comment; after its removal the upgrade succeeds."""
     others(stage, *ATTACHED[:4], "drop view number_assignments")
     definition = stage.rows("select pg_get_viewdef('changes'::regclass)")[0][0]
     query = str(definition).strip().rstrip(";")
@@ -168,7 +168,7 @@ def test_object_in_the_way(statement: str, remedy: str, says: str, stage: Scene)
 @POSTGRESQL
 @pytest.mark.fault("G02")
 def test_downgrade_names_what_stands_in_the_way(stage: Scene) -> None:
-    """`db downgrade base --yes` drops nothing as long as a view or a foreign key of somebody's refers to a table."""
+    """`db downgrade base --yes` drops nothing while a user's view or foreign key refers to a table."""
     before = stage.image()
     for make, drop, says in (
         (USED, "drop view mine", "view mine depends on number_assignments"),
@@ -189,8 +189,7 @@ def test_downgrade_names_what_stands_in_the_way(stage: Scene) -> None:
 @BOTH
 @pytest.mark.fault("G02")
 def test_name_of_a_lost_view_is_taken(stage: Scene) -> None:
-    """Where a table of somebody's stands under the name of a view that was dropped, `sync` and `db upgrade` name it and
-    leave it."""
+    """If a user's table has the name of a dropped view, `sync` and `db upgrade` name it and leave it."""
     others(stage, "drop view changes", "create table changes (id integer)", "insert into changes values (7)")
     for words in (("sync", *stage.source.options), ("db", "upgrade")):
         stage.refused(stage.call(*words), 78, says="table changes")
@@ -202,7 +201,7 @@ def test_name_of_a_lost_view_is_taken(stage: Scene) -> None:
 @pytest.mark.parametrize("database", ["sqlite"])
 @pytest.mark.fault("G02")
 def test_triggers_on_views_survive(stage: Scene) -> None:
-    """SQLite drops a view's triggers with the view: a trigger of somebody's is there again when the view is."""
+    """SQLite drops a view's triggers with the view: a user's trigger is recreated with it."""
     others(
         stage,
         "create trigger mine instead of insert on number_assignments begin select 1; end",
@@ -238,8 +237,8 @@ CHANGES = {
 @pytest.mark.parametrize(("change", "harmless"), CHANGES.values(), ids=CHANGES)
 @pytest.mark.fault("G02")
 def test_later_schema(change: str, harmless: bool, stage: Scene, tmp_path: Path, monkeypatch: object) -> None:
-    """A later revision leaves the views alone where the tables can be changed under them; where not, vnsync's views
-    make room and come back with their grants, and a view of somebody's is named."""
+    """A later revision leaves the views alone if the tables can be changed under them; otherwise vnsync's views are
+    recreated with their grants, and a user's view is named."""
     assert isinstance(monkeypatch, pytest.MonkeyPatch)
     others(stage, *ATTACHED, USED.replace("campaign_name", "category"))
     before, rows = grants(stage), stage.rows("select count(*) from mine")
@@ -261,6 +260,6 @@ def test_later_schema(change: str, harmless: bool, stage: Scene, tmp_path: Path,
 
 @pytest.mark.fault("G02")
 def test_every_view_has_a_query() -> None:
-    """The queries are those of the views, in one order, for both databases."""
+    """The queries cover the views in the same order, for both databases."""
     for dialect in ("sqlite", "postgresql"):
         assert tuple(views.queries(dialect)) == views.NAMES

@@ -1,4 +1,4 @@
-"""S03, S14, S21: what an archive lets in and out: no key, no other reader, no forged page."""
+"""S03, S14, S21: content of an archive and access to it: no key, no other reader, no forged page."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _archived(customer: Source, vnsync: Run) -> Path:
 
 @pytest.mark.fault("S03")
 def test_key_that_the_source_sends_back_is_not_archived(customer: Source, vnsync: Run, clean: Path) -> None:
-    """Within an error and within a result: masked, and said so; request bodies are not there at all."""
+    """Keys in errors and results are masked and marked; request bodies are not archived."""
     customer.api.faults.add(faults.error("internal_error", message=f"key {CANARY}"), times=1)
     customer.api.faults.add(faults.Deprecated(latest=CANARY), times=None)
     folder = _archived(customer, vnsync)
@@ -47,7 +47,7 @@ def test_key_that_the_source_sends_back_is_not_archived(customer: Source, vnsync
 @pytest.mark.parametrize("umask", [0o000, 0o777], ids=oct)
 @pytest.mark.fault("S14")
 def test_archive_is_its_owners_alone(customer: Source, clean: Path, umask: int) -> None:
-    """Whatever the umask of the process: files 0600, folders 0700."""
+    """For any umask of the process: files 0600, folders 0700."""
     words = command("sync", *customer.options, "--archive", "deep/kept")
     done = subprocess.run(words, env=environment(), umask=umask, capture_output=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
@@ -57,7 +57,7 @@ def test_archive_is_its_owners_alone(customer: Source, clean: Path, umask: int) 
 
 
 def test_folders_are_made_for_archives_and_snapshots_only(customer: Source, vnsync: Run, clean: Path) -> None:
-    """With those above them; a warehouse or a report in a folder that is not there is refused, and makes none."""
+    """With their parent folders; a warehouse or a report in a missing folder is refused, and makes none."""
     assert vnsync("sync", *customer.options, "--archive", "new/deep/kept").code == 0
     told = vnsync("status", "--output", "json").json["accounts"][0]["observed_at"]
     assert vnsync("snapshot", "--as-of", told, "--out", "shots/deep/one", "--format", "csv").code == 0
@@ -78,7 +78,7 @@ def _forge(path: Path, old: bytes, new: bytes) -> bytes:
 @pytest.mark.parametrize("how", ["page", "page_and_name", "page_name_and_line"])
 @pytest.mark.fault("S21")
 def test_forged_page_is_refused(customer: Source, vnsync: Run, clean: Path, how: str) -> None:
-    """A page edited in place, put under its new digest, or written into the manifest: replay writes nothing."""
+    """A page edited in place, renamed to its new digest, or entered in the manifest: replay writes nothing."""
     folder = _archived(customer, vnsync)
     (listing,) = (r for r in kind(_lines(folder), "response") if r["method"] == faults.LISTING)
     old = str(listing["sha256"])
@@ -100,7 +100,7 @@ def test_forged_page_is_refused(customer: Source, vnsync: Run, clean: Path, how:
 
 @pytest.mark.fault("S21")
 def test_page_of_another_run_departs(customer: Source, vnsync: Run, clean: Path) -> None:
-    """A manifest that is forged as a whole, seal included: the chain's heads do not come out."""
+    """A completely forged manifest with its seal: the replay gives another chain digest."""
     folder = _archived(customer, vnsync)
     (run,) = (folder / "runs").iterdir()
     rows = run.read_bytes().splitlines(keepends=True)

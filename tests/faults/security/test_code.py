@@ -1,4 +1,4 @@
-"""S15, S16: what the code and its dependencies must not contain."""
+"""S15, S16: forbidden content of the code and its dependencies."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ATTRIBUTES = {"system", "popen", "execfile", "unsafe_load", "extractall", "forma
 
 
 def dangers(tree: ast.AST) -> list[str]:
-    """What a module imports or calls that could turn data into code, or start something."""
+    """Imports and calls in a module that could execute data or start a program."""
     found = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -53,9 +53,9 @@ def modules() -> Iterator[tuple[str, ast.Module]]:
 
 @pytest.mark.fault("S15")
 def test_no_loader_turns_data_into_code() -> None:
-    """No module loads pickles, YAML or XML, evaluates text, starts programs or calls C, but for two.
+    """No module loads pickles, YAML or XML, evaluates text, starts programs or calls C, with two exceptions.
 
-    One starts vnsync itself, the other tells the C library's allocator two numbers of its own.
+    One starts vnsync itself, the other sets one option of the C library's allocator to a constant.
     """
     found = dict(modules())
     assert len(found) > 90
@@ -82,7 +82,7 @@ def test_no_loader_turns_data_into_code() -> None:
 )
 @pytest.mark.fault("S15")
 def test_a_planted_loader_is_found(line: str) -> None:
-    """The check above sees each of these."""
+    """The check above finds each of these."""
     assert dangers(ast.parse(line))
 
 
@@ -94,7 +94,7 @@ REPEATS = {"MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"}
 
 
 def patterns(tree: ast.AST) -> Iterator[str]:
-    """The regular expressions of a module; what is put into an f-string counts as one letter."""
+    """The regular expressions of a module; a value in an f-string counts as one letter."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and ast.unparse(node.func) in {f"re.{name}" for name in FUNCTIONS}:
             yield _text(node.args[0])
@@ -113,9 +113,9 @@ def _text(node: ast.expr) -> str:
 
 
 def nested(pattern: str) -> bool:
-    """Whether something that repeats without bound repeats, without bound, something that does: `(a+)+`, `(a|b*)*`.
+    """Whether an unbounded repetition contains another unbounded repetition: `(a+)+`, `(a|b*)*`.
 
-    What is possessive (`(a++b)*+`) gives nothing back, so it is tried in one way alone.
+    A possessive one (`(a++b)*+`) never backtracks, so it is tried in one way only.
     """
     return any(_retried(item) and any(map(_unbounded, _below(item))) for item in _all(sre.parse(pattern)))
 
@@ -156,13 +156,13 @@ def test_no_expression_backtracks_without_end() -> None:
 @pytest.mark.parametrize("pattern", ["(a+)+", "(a*)*b", "(a|b+)*", "((ab)+c?)+", "(?:x+y*)*$", "(.*?,)+x", "(\\d+)*"])
 @pytest.mark.fault("S15")
 def test_a_planted_expression_is_found(pattern: str) -> None:
-    """The check above sees each of the classical forms, and leaves a bounded one alone."""
+    """The check above finds each of the classical forms, and accepts a bounded one."""
     assert nested(pattern)
     assert not nested(pattern.replace("+", "").replace("*", "") or "a")
 
 
 WALKED = "etl/domain/json_spans.py"
-"""Its expressions are matched where the last match ended and searched for nowhere, and all are possessive."""
+"""Its expressions are matched only where the last match ended, and all are possessive."""
 SEARCH = r"""
 import json, re, sys
 for pattern in json.load(sys.stdin):
@@ -173,7 +173,7 @@ for pattern in json.load(sys.stdin):
 
 @pytest.mark.fault("S15")
 def test_patterns_take_text_of_any_size() -> None:
-    """Half a megabyte that almost matches is looked through by every expression, and the process ends."""
+    """Every expression searches half a megabyte that almost matches within the time limit."""
     found = {pattern for name, tree in modules() for pattern in patterns(tree) if name != WALKED}
     words = [sys.executable, "-c", SEARCH]
     assert subprocess.run(words, input=json.dumps(sorted(found)), text=True, check=False, timeout=30).returncode == 0
@@ -181,7 +181,7 @@ def test_patterns_take_text_of_any_size() -> None:
 
 @pytest.mark.fault("S15")
 def test_bytes_of_json_are_walked_in_one_pass() -> None:
-    """The module that walks JSON only matches where it stands; each of its repetitions is possessive."""
+    """The module that parses JSON only matches at its position; each of its repetitions is possessive."""
     ((_, tree),) = (found for found in modules() if found[0] == WALKED)
     called = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     assert "match" in called
@@ -218,7 +218,7 @@ def test_lock_pins_every_requirement_by_hash() -> None:
 
 
 def project() -> dict[str, Any]:
-    """What pyproject.toml says."""
+    """The content of pyproject.toml."""
     return tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
@@ -228,7 +228,7 @@ def _name(requirement: str) -> str:
 
 @pytest.mark.fault("S16")
 def test_few_direct_dependencies() -> None:
-    """At most ten packages are needed at run time, each with the reason beside it; all are in the lock."""
+    """At most ten packages are needed at run time, each with a comment that gives the reason; all are in the lock."""
     direct = project()["project"]["dependencies"]
     assert len(direct) <= 10
     assert {_name(each) for each in direct} <= lock().keys()
@@ -238,7 +238,7 @@ def test_few_direct_dependencies() -> None:
 
 @pytest.mark.fault("S16")
 def test_lock_is_closed_over_what_is_needed() -> None:
-    """Whatever a dependency needs in turn is in the lock too: nothing is left for an installer to choose."""
+    """The requirements of dependencies are in the lock, too, so an installer chooses nothing."""
     found, todo, seen = lock(), [_name(d) for d in project()["project"]["dependencies"]], set()
     while todo:
         name = todo.pop()
@@ -253,7 +253,7 @@ def test_lock_is_closed_over_what_is_needed() -> None:
 
 @pytest.mark.fault("S16")
 def test_nothing_is_run_while_installing() -> None:
-    """The set-up takes the lock's hashes, and wheels only, but for one that a test needs and vnsync does not."""
+    """The installation uses the lock's hashes and only wheels, except for one package that a test needs."""
     lines = (ROOT / "Makefile").read_text().splitlines()
     (pip,) = [line for line in lines if line.startswith("PIP = ")]
     assert "--no-deps" in pip.split()

@@ -1,4 +1,4 @@
-"""S06 to S08, S18, S19: exports run nothing, what is edited is found, what is erased stays provable."""
+"""S06 to S08, S18, S19: exports execute nothing, edits are found, and erased content stays verifiable."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _cells(path: Path) -> Iterator[str]:
 
 @pytest.mark.fault("S06")
 def test_no_cell_of_a_csv_is_a_formula(warehouse: Engine, tmp_path: Path) -> None:
-    """However a spreadsheet cuts the file into cells and lines, no cell begins with what begins a formula."""
+    """For any division of the file into cells and lines by a spreadsheet, no cell begins as a formula does."""
     folder = _snapshot(_rig(warehouse, FORMULAS), tmp_path / "out")
     cells = [cell for path in folder.glob("*.csv") for cell in _cells(path)]
     formula = re.compile("[ \u00a0]*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
@@ -64,7 +64,7 @@ def test_no_cell_of_a_csv_is_a_formula(warehouse: Engine, tmp_path: Path) -> Non
 
 @pytest.mark.fault("S07")
 def test_other_exports_hold_typed_text(warehouse: Engine, tmp_path: Path) -> None:
-    """NDJSON and Parquet need no apostrophes: text is text, and comes back as the warehouse has it."""
+    """NDJSON and Parquet need no apostrophes: texts are typed, and equal those of the warehouse."""
     rig = _rig(warehouse, FORMULAS)
     folder = _snapshot(rig, tmp_path / "out")
     told = sorted(str(row.comment) for row in rig.rows("select comment from virtual_numbers"))
@@ -77,7 +77,7 @@ def test_other_exports_hold_typed_text(warehouse: Engine, tmp_path: Path) -> Non
 
 @pytest.mark.fault("S08")
 def test_no_name_from_the_source_becomes_a_path(warehouse: Engine, tmp_path: Path) -> None:
-    """Files are named after tables, whatever the data is called, and lie in the one folder that was asked for."""
+    """Files are named after tables, for any names in the data, and are in the given folder only."""
     before = sorted(tmp_path.iterdir())
     folder = _snapshot(_rig(warehouse, PATHS), tmp_path / "out")
     names = sorted(path.name for path in folder.iterdir())
@@ -90,7 +90,7 @@ def test_no_name_from_the_source_becomes_a_path(warehouse: Engine, tmp_path: Pat
 
 @pytest.mark.fault("S08")
 def test_a_link_is_not_followed_to_another_folder(warehouse: Engine, tmp_path: Path) -> None:
-    """`--out` that is a link to elsewhere is refused, and nothing is written there."""
+    """`--out` that is a link to another folder is refused, and nothing is written there."""
     rig = _rig(warehouse, ("one",))
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -123,7 +123,7 @@ EDITS = {
 @pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
 @pytest.mark.fault("S18")
 def test_an_edited_history_does_not_verify(warehouse: Engine, edit: str) -> None:
-    """Whatever is changed, in the past or in the present, verify says so, with the head and without it."""
+    """Any change of the past or the present is reported by verify, with the head and without it."""
     rig = _rig(warehouse, ("first",))
     rig.world.edit(rig.only, rig.world.numbers(rig.only)[0], comment="second")
     head = str(rig.sync().accounts[0].chain_digest)
@@ -135,7 +135,7 @@ def test_an_edited_history_does_not_verify(warehouse: Engine, edit: str) -> None
 
 @pytest.mark.fault("S18")
 def test_a_history_cut_at_its_end_needs_the_head(warehouse: Engine) -> None:
-    """A warehouse put back to yesterday is sound in itself: only the head that was kept elsewhere tells."""
+    """A warehouse restored to yesterday's state is sound: only a head that was kept elsewhere reveals it."""
     rig = _rig(warehouse, ("first",))
     assert not _verify(rig, "0" * 64).ok
     assert "not in the chain" in _verify(rig, "0" * 64).problems[0].what
@@ -143,7 +143,7 @@ def test_a_history_cut_at_its_end_needs_the_head(warehouse: Engine) -> None:
 
 @pytest.mark.fault("S19")
 def test_erasure_leaves_the_chain_verifiable(warehouse: Engine) -> None:
-    """The number's content is gone from all that is and was; the head still verifies, and the erasure is on record."""
+    """All of the number's content is removed; the head still verifies, and the erasure is on record."""
     rig = _rig(warehouse, ("Irma Geheimrat", "other"))
     number = sorted(rig.world.numbers(rig.only))[0]
     rig.world.edit(rig.only, number, comment="Irma G.")

@@ -1,4 +1,4 @@
-"""S05, S10, S11: names from outside that would be SQL, terminal sequences, or lines of a log."""
+"""S05, S10, S11: names from the source that look like SQL, terminal sequences or lines of a log."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("clean")
 
 
 def _name_everything(world: World) -> None:
-    """Give every name of the world one of the corpus, in turn, and records fields whose names are of it too."""
+    """Give every name of the world a text of the corpus, and add fields with such names to records."""
     (account,) = world.customer_ids
     names = iter(SQLISH * 50)
     world.customer(account).name = next(names)
@@ -47,7 +47,7 @@ def _name_everything(world: World) -> None:
 
 @pytest.mark.fault("S05")
 def test_sql_in_every_name(customer: Source, warehouse_url: str) -> None:
-    """Names, comments, phones, enumeration values and field names that are SQL are stored as sent."""
+    """SQL in names, comments, phone numbers, enumeration values and field names is stored as sent."""
     there = Scene(customer, warehouse_url)
     assert there.sync().code == 0
     _name_everything(there.world)
@@ -65,7 +65,7 @@ def test_sql_in_every_name(customer: Source, warehouse_url: str) -> None:
 )
 @pytest.mark.fault("S05")
 def test_schema_is_a_plain_name(vnsync: Run, schema: str) -> None:
-    """The one identifier among the settings is letters, digits and underscores; anything else is refused unsent."""
+    """The only identifier among the settings has letters, digits and underscores; any other is refused unsent."""
     url = "postgresql://u@127.0.0.1:1/d"
     done = vnsync("sync", "--database-schema", schema, "--database-url", url)
     assert done.code == 78
@@ -78,7 +78,7 @@ def test_schema_is_a_plain_name(vnsync: Run, schema: str) -> None:
 def test_arguments_are_numbers_or_known_words(
     customer: Source, vnsync: Run, words: tuple[str, ...], value: str
 ) -> None:
-    """What a command takes as an id is a whole number, as a revision one that exists: else nothing is opened."""
+    """An id is a whole number, and a revision an existing one; anything else opens nothing."""
     done = vnsync(*words, value)
     assert done.code in (2, 78)
     assert customer.api.requests == []
@@ -87,7 +87,7 @@ def test_arguments_are_numbers_or_known_words(
 @pytest.mark.parametrize("name", ["x'; drop table accounts; --.db", 'a"b.db', "a;b.db", "ünï.db", "%s.db", "a b.db"])
 @pytest.mark.fault("S05")
 def test_file_names(customer: Source, vnsync: Run, clean: Path, name: str) -> None:
-    """A database file of any name is that file and no other."""
+    """A database file of any name is created under exactly this name."""
     assert vnsync("sync", "--database-url", f"sqlite:///{name}", *customer.options).code == 0
     assert {path.name for path in clean.iterdir()} == {"token", name}
 
@@ -117,7 +117,7 @@ _ROW = re.compile(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d (DEBUG|INFO|WARNING|ERROR) .
 
 @pytest.fixture
 def hostile(tmp_path: Path) -> Iterator[Source]:
-    """A customer for every evil name, one of them blocked by an error with an evil name and message."""
+    """A customer for every hostile name, one of them blocked by an error with a hostile name and message."""
     world = World(seed=1, customers=[CustomerPlan(numbers=2, name=name, campaigns=1) for name in EVIL])
     for customer_id, name in zip(world.customer_ids, EVIL, strict=True):
         for number in world.numbers(customer_id):
@@ -126,7 +126,7 @@ def hostile(tmp_path: Path) -> Iterator[Source]:
 
 
 def _block(source: Source) -> int:
-    """One customer's requests end in an error whose every word is evil; its id."""
+    """Block one customer by an error in which every word is hostile. Returns its id."""
     blocked = source.world.customer_ids[3]
     users = source.world.user_ids(blocked)
     evil = faults.error("".join(EVIL[:3]), field=EVIL[1], value=EVIL[2], message="\n".join(EVIL), helper=EVIL[4])
@@ -135,7 +135,7 @@ def _block(source: Source) -> int:
 
 
 def _is_safe(text: str) -> bool:
-    """Judged without the product's help: nothing that moves, hides, reorders or recolours, and only our line ends."""
+    """Whether a text has no character that moves, hides, reorders or recolours, judged without the program's code."""
     bad = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
     return not [c for c in text if (unicodedata.category(c) in bad and c != "\n") or c in "\u3164\u115f\u2800\u034f"]
 
@@ -177,7 +177,7 @@ def test_sync(hostile: Source, vnsync: Run, output: str, log: str) -> None:
 @pytest.mark.parametrize("words", ["status", "accounts", "doctor", "status --max-age 1s"])
 @pytest.mark.fault("S10", "S11")
 def test_other_commands(hostile: Source, vnsync: Run, words: str, output: str) -> None:
-    """Names and stored errors are shown by status, accounts and doctor, and cannot act; JSON gives them back."""
+    """Names and stored errors are shown harmlessly by status, accounts and doctor; JSON has them unchanged."""
     blocked = _block(hostile)
     vnsync("sync", "--log-level", "error", *hostile.options)
     options = () if words.startswith("status") else hostile.options
@@ -196,7 +196,7 @@ def test_other_commands(hostile: Source, vnsync: Run, words: str, output: str) -
 
 
 def _on_terminal(words: list[str]) -> tuple[int, str]:
-    """The exit code of a command whose output is a terminal, and all that was drawn there."""
+    """The exit code of a command whose output is a terminal, and everything drawn there."""
     ours, theirs = pty.openpty()
     drawn: list[bytes] = []
 
@@ -204,7 +204,7 @@ def _on_terminal(words: list[str]) -> tuple[int, str]:
         try:
             while piece := os.read(ours, 65_536):
                 drawn.append(piece)
-        except OSError:  # the other side has gone
+        except OSError:  # the other side is closed
             return
 
     reader = Thread(target=read)
@@ -218,12 +218,12 @@ def _on_terminal(words: list[str]) -> tuple[int, str]:
 
 
 _DRAWING = re.compile(r"\x1b\[(?:\d{1,3}(?:;\d{1,3})*m|\?25[lh]|\d*[AK]|\d?K)|\r")
-"""What the progress display itself sends: colours, the cursor hidden or one line up, a line erased."""
+"""Sequences of the progress display itself: colours, cursor hidden or one line up, a line erased."""
 
 
 @pytest.mark.fault("S10", "S11")
 def test_on_a_terminal(hostile: Source) -> None:
-    """On a terminal the only sequences are the display's own: none clears the screen, sets a title or asks back."""
+    """The terminal gets only the display's own sequences: none clears the screen, sets a title or queries it."""
     _block(hostile)
     code, drawn = _on_terminal(command("sync", *hostile.options))
     assert code == 3
@@ -238,7 +238,7 @@ def test_on_a_terminal(hostile: Source) -> None:
 
 @pytest.mark.fault("S10")
 def test_usage_errors(vnsync: Run) -> None:
-    """What somebody pastes into a command line is quoted safely too."""
+    """Text pasted into a command line is quoted safely, too."""
     for words in (
         ["\x1b[2J"],
         ["sync", "a\nb\u202e"],

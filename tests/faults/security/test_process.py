@@ -1,4 +1,4 @@
-"""S02, S14, S20: the key and the process: its command line, its children, its files' modes, the folder it stands in."""
+"""S02, S14, S20: the key and the process: command line, child processes, modes of files, the current folder."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _commands(group: click.Group, context: click.Context) -> Iterator[click.Comm
 
 @pytest.mark.fault("S02")
 def test_no_option_takes_a_secret(vnsync: Run) -> None:
-    """No command has an option for the key or the password, nor one that click would abbreviate to it."""
+    """No command has an option for the key or the password, nor one that click would complete to it."""
     found = list(_commands(cli, click.Context(cli)))
     assert len(found) > len(COMMANDS)
     options = {name for one in found for parameter in one.params for name in parameter.opts}
@@ -47,7 +47,7 @@ def test_no_option_takes_a_secret(vnsync: Run) -> None:
 
 @pytest.mark.fault("S02")
 def test_command_line_and_environment(customer: Source) -> None:
-    """While a run goes on, what others may see of its process holds no key: it came from a file."""
+    """During a run the parts of its process that are visible to others have no key: it came from a file."""
     seen: dict[str, bytes] = {}
     running: list[subprocess.Popen[bytes]] = []
 
@@ -86,7 +86,7 @@ main()
 @pytest.mark.parametrize("words", ["sync", "doctor"])
 @pytest.mark.fault("S02")
 def test_no_children(customer: Source, warehouse_url: str, words: str) -> None:
-    """For most of what it does vnsync starts no process, so there is none that could inherit the key."""
+    """vnsync usually starts no process, so none can inherit the key."""
     done = subprocess.run(
         [sys.executable, "-c", WATCHED, words, *customer.options[:2], "--database-url", warehouse_url],
         env={**environment(), "VNSYNC_API_TOKEN": CANARY},
@@ -101,7 +101,7 @@ def test_no_children(customer: Source, warehouse_url: str, words: str) -> None:
 
 @pytest.mark.fault("S02")
 def test_the_process_beside_is_given_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The one that transforms large first loads is told where programs and libraries are, and no setting."""
+    """The environment of the transform process has the paths of programs and libraries, and no setting."""
     monkeypatch.setenv("vnsync_api_token", "not for others")
     monkeypatch.setenv("PGPASSWORD", "not for others")
     given: dict[str, Any] = {}
@@ -130,7 +130,7 @@ def _modes(folder: Path) -> dict[str, str]:
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o777], ids=oct)
 @pytest.mark.fault("S14")
 def test_files_of_a_run(customer: Source, clean: Path, umask: int) -> None:
-    """Whatever the umask: database, journal, shared memory and lock are for their owner alone, from the beginning."""
+    """For any umask: database, journal, shared memory and lock are readable by their owner only, from the beginning."""
     seen: dict[str, set[str]] = {}
 
     def look(_request: object) -> None:
@@ -144,7 +144,7 @@ def test_files_of_a_run(customer: Source, clean: Path, umask: int) -> None:
 
 
 def _run(umask: int, *words: str) -> None:
-    """A command in a process of its own, begun with that umask; it ends well."""
+    """Run a command in its own process with that umask; it must succeed."""
     how: dict[str, Any] = {"env": environment(), "capture_output": True, "text": True, "timeout": 120}
     done = subprocess.run(command(*words), check=False, umask=umask, **how)
     assert done.returncode == 0, done.stderr
@@ -152,14 +152,14 @@ def _run(umask: int, *words: str) -> None:
 
 @pytest.mark.fault("S14")
 def test_files_of_the_demo(clean: Path) -> None:
-    """The demo's file is made with the same care."""
+    """The demo's file has mode 0600, too."""
     _run(0o000, "demo", "--days", "1")
     assert _modes(clean) == {"vnsync-demo.db": "0o600"}
 
 
 @pytest.mark.fault("S14")
 def test_umask_is_the_callers_again(vnsync: Run) -> None:
-    """In a process that goes on after a command, the umask is what it was."""
+    """In a process that continues after a command, the umask is the previous one."""
     before = os.umask(0o027)
     try:
         assert vnsync("db", "upgrade").code == 0
@@ -171,7 +171,7 @@ def test_umask_is_the_callers_again(vnsync: Run) -> None:
 
 @pytest.mark.fault("S14")
 def test_warehouse_without_the_command_line(clean: Path) -> None:
-    """A program that opens a warehouse itself, with the loosest umask, gets files for their owner alone."""
+    """A program that opens a warehouse itself, with umask 0, gets files readable by their owner only."""
     before = os.umask(0)
     try:
         engine = open_warehouse("sqlite:///x.db")
@@ -186,7 +186,7 @@ def test_warehouse_without_the_command_line(clean: Path) -> None:
 @pytest.mark.parametrize("words", ["sync", "accounts", "doctor"])
 @pytest.mark.fault("S14")
 def test_loose_key_file_is_told(customer: Source, vnsync: Run, mode: int, words: str) -> None:
-    """A key file that everybody may read works, and whoever uses it is told so, with the command that mends it."""
+    """A key file that everyone can read is accepted with a warning that contains the command to fix it."""
     file = customer.options[3]
     Path(file).chmod(mode)
     done = vnsync(words, *customer.options)
@@ -199,7 +199,7 @@ def test_loose_key_file_is_told(customer: Source, vnsync: Run, mode: int, words:
 
 @pytest.mark.fault("S14")
 def test_loose_database_is_told(customer: Source, vnsync: Run) -> None:
-    """A database file that others may read is a warning of doctor's."""
+    """A database file that others can read gives a warning of doctor."""
     assert vnsync("sync", *customer.options).code == 0
     assert "chmod" not in vnsync("doctor", *customer.options).out
     Path("vnsync.db").chmod(0o644)
@@ -210,7 +210,7 @@ def test_loose_database_is_told(customer: Source, vnsync: Run) -> None:
 @pytest.mark.parametrize("mode", [0o644, 0o660])
 @pytest.mark.fault("S14")
 def test_loose_settings_file_is_refused(vnsync: Run, clean: Path, setting: str, mode: int) -> None:
-    """A settings file that holds a secret and that others may read is refused before anything else is done."""
+    """A settings file that has a secret and that others can read is refused before anything else."""
     value = f"postgresql://u:{CANARY}@h/d" if setting == "database_url" else CANARY
     write_secret(clean / "vnsync.toml", f"{setting} = {json.dumps(value)}\n").chmod(mode)
     done = vnsync("sync", "--log-level", "debug")
@@ -227,7 +227,7 @@ click httpx httpcore msgspec sqlalchemy alembic psycopg rich pydantic pydantic_s
 sitecustomize usercustomize migrations
 """
 TOO_EARLY = {"importlib", "contextlib", "functools"}
-"""What `python -m` itself imports before a line of ours is run; `vnsync`, and `python -P -m etl`, do not."""
+"""Modules that `python -m` itself imports before vnsync's first line; `vnsync` and `python -P -m etl` do not."""
 
 
 def _plant(folder: Path, names: set[str]) -> None:
@@ -243,7 +243,7 @@ def _plant(folder: Path, names: set[str]) -> None:
 @pytest.mark.parametrize("way", ["module", "script"])
 @pytest.mark.fault("S20")
 def test_files_of_the_current_folder_are_not_run(customer: Source, clean: Path, way: str) -> None:
-    """Modules, path files and settings of other tools that lie in the current folder are neither imported nor read."""
+    """Modules, path files and other tools' settings in the current folder are neither imported nor read."""
     _plant(clean, set(PLANTED.split()) - (TOO_EARLY if way == "module" else set()))
     script = Path(sys.executable).with_name("vnsync")
     if way == "script" and not script.exists():
@@ -266,7 +266,7 @@ def _foreign(path: Path) -> None:
 )
 @pytest.mark.fault("S20")
 def test_settings_that_somebody_else_left_here(customer: Source, vnsync: Run, bend: Any, told: str) -> None:
-    """A vnsync.toml of the current folder that another may have written could send the key anywhere: it is refused."""
+    """A vnsync.toml in the current folder that others may have written could redirect the key: it is refused."""
     if os.geteuid() and bend is _foreign:
         pytest.skip("only root can give a file away")
     file = Path("vnsync.toml")
@@ -284,7 +284,7 @@ def test_settings_that_somebody_else_left_here(customer: Source, vnsync: Run, be
 @pytest.mark.parametrize("name", ["api_url", "log_format", "database_schema"])
 @pytest.mark.fault("S20")
 def test_settings_are_values_only(vnsync: Run, clean: Path, name: str) -> None:
-    """Nothing in a settings file is evaluated, expanded or imported: it is a value, or it is refused."""
+    """No text in a settings file is evaluated, expanded or imported: it is a value, or it is refused."""
     assert name in DECLARED
     for value in ("${HOME}", "$(touch ran)", "{{ 7 * 7 }}", "!!python/object/apply:os.system ['touch ran']", "@file"):
         Path("vnsync.toml").write_text(f"{name} = {json.dumps(value)}\n")

@@ -1,4 +1,4 @@
-"""S09: names and errors from outside that would be markup, scripts, styles, links or formulas in the report."""
+"""S09: names and errors from the source that look like markup, scripts, styles, links or formulas in the report."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ PARTS = {
 
 
 class Page(HTMLParser):
-    """What a browser would make of a page: its elements with their attributes, and the text of each cell."""
+    """A page as a browser parses it: its elements with their attributes, and the text of each cell."""
 
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -102,7 +102,7 @@ class Page(HTMLParser):
 
 
 def _named(engine: Engine, names: tuple[str, ...]) -> int:
-    """One account of a warehouse in which every name is one of these, and one account's error says them all."""
+    """One account of a warehouse in which every name is one of these, and one account's error contains them all."""
     plans = [CustomerPlan(numbers=3, name=name, campaigns=2) for name in names[::3]]
     rig = Rig(World(seed=1, customers=plans, role="agent", edition="newer"), engine)
     assert rig.sync().exit_code == 0
@@ -131,12 +131,12 @@ def _report(vnsync: Run, url: str, out: Path, *options: object) -> str:
 
 
 _pages: dict[str, list[tuple[str, str]]] = {}
-"""The pages of each database: nothing changes them, so they are made once in each process."""
+"""The pages of each database: no test changes them, so each process makes them once."""
 
 
 @pytest.fixture
 def pages(database: str, request: pytest.FixtureRequest, tmp_path: Path, vnsync: Run) -> list[tuple[str, str]]:
-    """The report of a warehouse of evil names, and that of one which differs in its names only; then of one account."""
+    """Reports of a warehouse with hostile names and of one with harmless ones; then those of one account each."""
     if database not in _pages:
         url, empty = request.getfixturevalue("warehouse_url"), request.getfixturevalue("sqlite_template")
         _pages[database] = _made_pages(url, empty, tmp_path, vnsync)
@@ -156,7 +156,7 @@ def _made_pages(warehouse_url: str, sqlite_template: Path, tmp_path: Path, vnsyn
 
 @pytest.mark.fault("S09")
 def test_data_makes_no_element_and_no_attribute(pages: list[tuple[str, str]]) -> None:
-    """The page of evil names is, element by element and attribute by attribute, that of harmless ones."""
+    """The page with hostile names has the same elements and attributes as that with harmless ones."""
     for evil, plain in (map(Page, pair) for pair in pages):
         assert evil.elements == plain.elements
         assert evil.strange == plain.strange == []
@@ -169,7 +169,7 @@ def test_data_makes_no_element_and_no_attribute(pages: list[tuple[str, str]]) ->
 
 @pytest.mark.fault("S09")
 def test_the_policy_allows_the_style_sheet_alone(pages: list[tuple[str, str]]) -> None:
-    """Before anything else that counts: no scripts, no pictures, no connections, no forms, no base."""
+    """The policy forbids scripts, pictures, connections, forms and a base URL."""
     for page in (Page(text) for pair in pages for text in pair):
         (policy,) = [dict(a)["content"] for _, a in page.elements if ("http-equiv", "Content-Security-Policy") in a]
         rules = dict(rule.strip().split(" ", 1) for rule in str(policy).split(";"))
@@ -181,7 +181,7 @@ def test_the_policy_allows_the_style_sheet_alone(pages: list[tuple[str, str]]) -
 
 @pytest.mark.fault("S09")
 def test_nothing_in_it_hides_reorders_or_calculates(pages: list[tuple[str, str]]) -> None:
-    """Control, bidi and invisible characters are escapes; no cell begins as a formula does; yet all is told."""
+    """Control, bidi and invisible characters are escaped; no cell begins as a formula; all texts are still shown."""
     page = pages[0][0] + pages[1][0]
     bad = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
     assert not [c for c in page if (unicodedata.category(c) in bad and c != "\n") or c in "\u3164\u115f\u2800\u034f"]

@@ -1,4 +1,4 @@
-"""S17: the roles of docs/postgresql-roles.sql, each verb tried as each role, and a sync run by the loader."""
+"""S17: the roles of docs/postgresql-roles.sql: each verb tried as each role, and a sync as the loader."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ VERBS = ("select", "insert", "update", "delete", "truncate", "drop", "alter", "i
 
 @pytest.fixture(scope="module")
 def warehouse() -> str:
-    """A database made as the document says: roles, then the schema by its owner, then the grants once more."""
+    """A database made as documented: roles, then the schema by its owner, then the grants once more."""
     cluster = private()
     name = cluster.new_database(migrated=False)
     cluster.execute(SQL.read_text(), name)
@@ -50,7 +50,7 @@ def loader(warehouse: str, tmp_path: Path) -> Iterator[Scene]:
 
 
 def statement(verb: str, table: str) -> str:
-    """A statement that needs the verb's right on the whole table, and would do no harm to an empty one."""
+    """A statement that needs the verb's right on the whole table, and does not change any row."""
     columns = [c.name for c in schema.metadata.tables[table].columns] if table in schema.metadata.tables else []
     first = columns[0] if columns else "version_num"
     return {
@@ -69,7 +69,7 @@ def statement(verb: str, table: str) -> str:
 
 
 def allowed(cluster: Cluster, database: str, role: str, sql: str) -> bool:
-    """Whether the role may do it; nothing of it stays."""
+    """Whether the role may execute a statement, which is rolled back."""
     with psycopg.connect(cluster.url(database, role)) as connection:
         try:
             connection.execute(sql)
@@ -81,20 +81,20 @@ def allowed(cluster: Cluster, database: str, role: str, sql: str) -> bool:
 
 
 def loader_may(table: str) -> set[str]:
-    """What the loader may do to a table, written out once more beside the SQL on purpose."""
+    """Rights of the loader on a table, written here independently of the SQL on purpose."""
     if table in ("vnsync_version", "erasures"):
         return {"select"}
     if table in CURRENT:
         return {"select", "insert", "update", "delete"}
     if table in MOVED:
         return {"select", "insert", "delete"}
-    return {"select", "insert"}  # the closed history, records, and states but for some columns
+    return {"select", "insert"}  # the closed history, records, and states except for some columns
 
 
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.fault("S17")
 def test_each_verb_on_each_table(table: str, warehouse: str) -> None:
-    """The loader adds, and changes or deletes only what is current; the reader reads; neither changes a definition."""
+    """The loader adds, and changes or deletes current rows only; the reader reads; neither changes a definition."""
     cluster = private()
     for role, may in (("vnsync_loader", loader_may(table)), ("vnsync_reader", {"select"})):
         done = {verb for verb in VERBS if allowed(cluster, warehouse, role, statement(verb, table))}
@@ -105,7 +105,7 @@ def test_each_verb_on_each_table(table: str, warehouse: str) -> None:
 @pytest.mark.parametrize("table", list(STATES))
 @pytest.mark.fault("S17")
 def test_states_change_in_the_columns_that_may(table: str, warehouse: str) -> None:
-    """Of runs, accounts, drift and points the loader updates what a sync updates, and no other column."""
+    """Of runs, accounts, drift and points the loader can update the columns that a sync updates, and no others."""
     for column, may in ((STATES[table], True), (FIXED[table], False)):
         sql = f"update {table} set {column} = {column} where false"
         assert allowed(private(), warehouse, "vnsync_loader", sql) is may
@@ -114,7 +114,7 @@ def test_states_change_in_the_columns_that_may(table: str, warehouse: str) -> No
 
 @pytest.mark.fault("S17")
 def test_reader_reads_every_view(warehouse: str) -> None:
-    """Every view of the contract is open to the reader, and to nobody who was not named."""
+    """The reader, and no unnamed role, can read every view of the contract."""
     cluster = private()
     cluster.execute("drop role if exists stranger; create role stranger login")
     for view in views.NAMES:
@@ -146,13 +146,13 @@ def test_reader_reads_every_view(warehouse: str) -> None:
 )
 @pytest.mark.fault("S17")
 def test_nothing_beside_the_tables(role: str, sql: str, may: bool, warehouse: str) -> None:
-    """Neither role makes anything but temporary tables of its own, or becomes somebody else."""
+    """Neither role can create anything but temporary tables, or become another role."""
     assert allowed(private(), warehouse, role, sql) is may
 
 
 @pytest.mark.fault("S17")
 def test_sync_as_loader(loader: Scene) -> None:
-    """The loader syncs a first day and a changed one, which closes versions; `doctor` finds nothing to mend."""
+    """The loader syncs a first and a changed day, which closes versions; `doctor` gives no warning."""
     assert loader.sync().code == 0
     loader.a_day_passes()
     loader.recovers()
@@ -164,7 +164,7 @@ def test_sync_as_loader(loader: Scene) -> None:
 
 @pytest.mark.fault("S17")
 def test_status_as_reader(loader: Scene, warehouse: str) -> None:
-    """The reader sees how fresh the warehouse is, and cannot sync: the line names what is missing."""
+    """The reader sees the status of the warehouse, and cannot sync: the line names the missing right."""
     assert loader.sync().code == 0
     reader = private().url(warehouse, "vnsync_reader")
     assert loader.call("status", url=reader).code == 0
@@ -174,7 +174,7 @@ def test_status_as_reader(loader: Scene, warehouse: str) -> None:
 
 @pytest.mark.fault("S17")
 def test_loader_at_an_older_schema(loader: Scene, tmp_path: Path) -> None:
-    """Where the schema has to change first, the loader says who must do it, and leaves everything as it was."""
+    """If the schema has to change first, the loader's error says who must do it, and nothing is changed."""
     cluster = private()
     name = cluster.new_database(migrated=False)
     cluster.execute(SQL.read_text(), name)
@@ -186,7 +186,7 @@ def test_loader_at_an_older_schema(loader: Scene, tmp_path: Path) -> None:
 
 @pytest.mark.fault("S17")
 def test_upgrade_keeps_readers(warehouse: str) -> None:
-    """Views that an upgrade makes anew can be read at once, by the owner's default privileges."""
+    """Views that an upgrade recreates are readable at once, by the owner's default privileges."""
     cluster = private()
     engine = cluster.engine(warehouse, "vnsync_owner")
     cluster.execute("drop view changes", warehouse)
@@ -196,7 +196,7 @@ def test_upgrade_keeps_readers(warehouse: str) -> None:
 
 @pytest.mark.fault("S17")
 def test_sql_names_every_table(warehouse: str) -> None:
-    """A table that is added to the schema must be added to the roles: each is owned by the owner and declared."""
+    """A table that is added to the schema must be added to the roles: each belongs to the owner and is declared."""
     owned = private().execute("select tablename from pg_tables where tableowner = 'vnsync_owner'", warehouse)
     assert {name for (name,) in owned} == set(rights.NEEDED) == set(TABLES)
     assert set(schema.metadata.tables) | {"vnsync_version"} == set(TABLES)

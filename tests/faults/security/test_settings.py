@@ -1,4 +1,4 @@
-"""S04, S12, S13: where the key is sent, and that nothing loosens the way there."""
+"""S04, S12, S13: the places to which the key is sent, and the protection on the way."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PACKAGE = Path(etl.__file__).parent
 
 @dataclass
 class Listener:
-    """A server that counts who connects, and says nothing."""
+    """A server that records connections and does not answer."""
 
     port: int
     visits: list[bytes] = field(default_factory=list)
@@ -35,7 +35,7 @@ class Listener:
 
 @pytest.fixture
 def listener() -> Iterator[Listener]:
-    """It listens on every address of this machine, so that whatever a URL leads to here, arrives."""
+    """A listener on every address of this machine, so that it gets any connection to this machine."""
     with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as server:
         server.settimeout(0.2)
         found = Listener(server.getsockname()[1])
@@ -58,7 +58,7 @@ def listener() -> Iterator[Listener]:
 
 
 REFUSED = [
-    # plain http to anything but the three spellings of this machine
+    # plain http to hosts other than the three spellings of this machine
     "http://dataapi.callgear.com/v2.0",
     "http://10.0.0.1:{port}/v2.0",
     "http://169.254.169.254/latest/meta-data/",
@@ -87,7 +87,7 @@ REFUSED = [
     "//127.0.0.1:{port}/v2.0",
     "127.0.0.1:{port}/v2.0",
     "httpsx://127.0.0.1:{port}/v2.0",
-    # users, passwords, and what some readers take for them
+    # users, passwords, and texts that some readers take for them
     "https://user:{canary}@127.0.0.1:{port}/v2.0",
     "https://{canary}@127.0.0.1:{port}/v2.0",
     "https://@127.0.0.1:{port}/v2.0",
@@ -96,7 +96,7 @@ REFUSED = [
     "https://dataapi.callgear.com\\@127.0.0.1:{port}/v2.0",
     "https://dataapi.callgear.com%40127.0.0.1:{port}/v2.0",
     "http://127.0.0.1:{port}\\.example/v2.0",
-    # spellings that one reader understands differently from the next
+    # spellings that readers understand in different ways
     "https://127.1:{port}/v2.0",
     "https://2130706433:{port}/v2.0",
     "https://0x7f.0.0.1:{port}/v2.0",
@@ -110,14 +110,14 @@ REFUSED = [
     "https://dataapi.callgear.com\n.example/v2.0",
     "https://dataapi.\tcallgear.com/v2.0",
     "https://dataapi.callgear.com /v2.0",
-    # addresses at which nobody has a Data API
+    # addresses without a Data API
     "https://169.254.169.254/v2.0",
     "https://[fe80::1]/v2.0",
     "https://127.0.0.2:{port}/v2.0",
     "https://0.0.0.0:{port}/v2.0",
     "https://[::]:{port}/v2.0",
     "https://224.0.0.1/v2.0",
-    # not whole, or more than a place
+    # incomplete, or more than an address
     "https://",
     "https:///v2.0",
     "https://127.0.0.1:{port}/v2.0?access_token={canary}",
@@ -131,7 +131,7 @@ REFUSED = [
 @pytest.mark.parametrize("source", ["option", "environment", "file"])
 @pytest.mark.fault("S12")
 def test_urls_that_lead_elsewhere(listener: Listener, vnsync: Run, clean: Path, source: str) -> None:
-    """Each is refused as configuration, without its secrets, before a byte is sent and before a database is made."""
+    """Each is refused as configuration, without its secrets, before a byte is sent and a database is made."""
     token = str(write_secret(clean / "token"))
     for pattern in REFUSED:
         url = pattern.format(port=listener.port, canary=CANARY)
@@ -154,7 +154,7 @@ def test_urls_that_lead_elsewhere(listener: Listener, vnsync: Run, clean: Path, 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST", "[::1]"])
 @pytest.mark.fault("S12")
 def test_loopback_is_reached(listener: Listener, vnsync: Run, clean: Path, host: str) -> None:
-    """The listener of the test above would have heard: the spellings that are allowed do lead there."""
+    """The allowed spellings reach the listener, so the test above would have noticed a connection."""
     url = f"http://{host}:{listener.port}/v2.0"
     token = str(write_secret(clean / "token"))
     done = vnsync("accounts", "--api-url", url, "--api-token-file", token, "--retry-max-seconds", "0.01")
@@ -167,7 +167,7 @@ def test_loopback_is_reached(listener: Listener, vnsync: Run, clean: Path, host:
 
 @pytest.mark.fault("S13")
 def test_nothing_to_switch_off() -> None:
-    """No setting, option or variable of vnsync's names TLS, certificates or verification."""
+    """No setting, option or variable of vnsync names TLS, certificates or verification."""
     options = {n for name in COMMANDS for n in _options(cli.get_command(click.Context(cli), name))}
     words = ("tls", "ssl", "verify", "insecure", "cert", "trust", "http2", "proxy", "redirect")
     assert len(options) > 20
@@ -186,7 +186,7 @@ LOOSE = {("verify", "False"), ("verify", "None"), ("verify", "0"), ("follow_redi
 
 
 def loosened(tree: ast.AST) -> list[str]:
-    """Places in a module that would loosen TLS: verification given as False, hostnames unchecked, old protocols."""
+    """Places in a module that would weaken TLS: verification False, hostnames unchecked, old protocols."""
     nodes = list(ast.walk(tree))
     assigned = [ast.unparse(target) for node in nodes if isinstance(node, ast.Assign) for target in node.targets]
     given = [(node.arg, ast.unparse(node.value)) for node in nodes if isinstance(node, ast.keyword)]
@@ -219,7 +219,7 @@ def test_no_line_loosens_tls() -> None:
 )
 @pytest.mark.fault("S13")
 def test_unverified_server_hears_nothing(vnsync: Run, clean: Path, variables: dict[str, str]) -> None:
-    """A server whose certificate nobody vouches for gets no request, whatever is set in the environment: exit 78."""
+    """A server with an unverified certificate gets no request, for any environment: exit 78."""
     context = Authority(clean).self_signed()
     heard: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -249,7 +249,7 @@ def test_unverified_server_hears_nothing(vnsync: Run, clean: Path, variables: di
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2"])
 @pytest.mark.fault("S04", "H17")
 def test_redirect_is_not_followed(customer: Source, vnsync: Run, status: int, host: str) -> None:
-    """Another port or host to which the source redirects is named, without the query, and hears nothing: exit 78."""
+    """Exit 78 names the redirect's target without its query, and no byte is sent there."""
     with socket.create_server((host, 0)) as other:
         other.setblocking(False)
         target = f"http://{host}:{other.getsockname()[1]}"
@@ -264,7 +264,7 @@ def test_redirect_is_not_followed(customer: Source, vnsync: Run, status: int, ho
 
 @pytest.mark.fault("S04")
 def test_key_goes_to_one_place(customer: Source, vnsync: Run, clean: Path) -> None:
-    """Of the environment, netrc in the home folder included, nothing sends what belongs to one host to another."""
+    """Neither proxy variables nor .netrc make the run send anything to another host."""
     write_secret(clean / ".netrc", f"machine 127.0.0.1 login me password {CANARY}\n")
     heads: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as other:

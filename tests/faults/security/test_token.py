@@ -1,6 +1,6 @@
 """S01, S03: the key in logs, errors, tracebacks, files and databases.
 
-Beyond what is asserted here, `tests/conftest.py` and `Outcome` search every output, file and database for it.
+In addition to these assertions, `tests/conftest.py` and `Outcome` search every output, file and database for it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ ECHOES = places(CANARY)
 @pytest.mark.parametrize("echo", ECHOES)
 @pytest.mark.fault("S01")
 def test_source_that_sends_the_key_back(customer: Source, warehouse_url: str, vnsync: Run, echo: str) -> None:
-    """Whatever an answer repeats, neither the line, nor the traceback, nor the rows about the run hold the key."""
+    """For any echo in an answer, neither the line, nor the traceback, nor the rows about the run contain the key."""
     there = Scene(customer, warehouse_url)
     fault, code = ECHOES[echo]
     customer.api.faults.add(fault, times=None)
@@ -59,7 +59,7 @@ def test_source_that_sends_the_key_back(customer: Source, warehouse_url: str, vn
 
 @pytest.mark.fault("S01")
 def test_deprecation_that_quotes_the_key(customer: Source, vnsync: Run) -> None:
-    """A notice is told, and the version in it, which is the key, is not."""
+    """The notice is shown, with the version, which is the key, masked."""
     customer.api.faults.add(faults.Deprecated(latest=CANARY), times=None)
     done = vnsync("sync", *customer.options)
     assert done.code == 0
@@ -68,7 +68,7 @@ def test_deprecation_that_quotes_the_key(customer: Source, vnsync: Run) -> None:
 
 @dataclass(frozen=True)
 class SendsBack(faults.Fault):
-    """An error that repeats a parameter of the request."""
+    """An error that echoes a parameter of the request."""
 
     parameter: str
 
@@ -82,7 +82,7 @@ class SendsBack(faults.Fault):
 def test_session_key_and_password(
     customer: Source, warehouse_url: str, vnsync: Run, level: str, method: str, parameter: str
 ) -> None:
-    """The key that a login gives is a secret as its password is: an error that repeats it is told without it."""
+    """A login's session key is a secret like the password: an error that echoes it is shown without it."""
     customer.api.faults.add(SendsBack(parameter), times=None, method=method)
     login = {"VNSYNC_API_URL": customer.url, "VNSYNC_API_LOGIN": "sandbox", "VNSYNC_API_PASSWORD": "sandbox-password"}
     done = vnsync("sync", "--database-url", warehouse_url, "--output", "json", "--log-level", level, **login)
@@ -112,11 +112,11 @@ DATABASE_URLS = {
 @pytest.mark.parametrize("case", DATABASE_URLS)
 @pytest.mark.fault("S01")
 def test_database_password(customer: Source, vnsync: Run, case: str, words: str) -> None:
-    """Usable or not, a database URL is shown without its password, and quoted by nobody, at the highest log level."""
+    """Usable or not, a database URL is shown without its password, and no error quotes it, at any log level."""
     url, code = DATABASE_URLS[case]
     options = customer.options if words in ("sync", "doctor") else ()
     done = vnsync(*words.split(), *options, "--log-level", "debug", VNSYNC_DATABASE_URL=url)
-    if words == "config" and (code != 78 or case == "odd_option"):  # libpq knows its options, settings do not
+    if words == "config" and (code != 78 or case == "odd_option"):  # libpq checks its own options, settings do not
         assert (done.code, "****" in done.out) == (0, True)
     else:
         assert done.code == code
@@ -125,7 +125,7 @@ def test_database_password(customer: Source, vnsync: Run, case: str, words: str)
 
 @pytest.mark.fault("S01")
 def test_refused_password_is_not_told(new_postgresql: Callable[..., str], customer: Source, vnsync: Run) -> None:
-    """A server that refuses the password says so; the line names the user and not the word."""
+    """For a password that the server refuses, the line names the user and not the password."""
     url = new_postgresql().replace("//postgres:@", f"//nobody:{CANARY}@").replace("//postgres@", f"//nobody:{CANARY}@")
     assert CANARY in url
     done = vnsync("sync", *customer.options, "--log-level", "debug", VNSYNC_DATABASE_URL=url)
@@ -145,7 +145,7 @@ MISPLACED = {
 @pytest.mark.parametrize("words", ["config", "doctor", "sync"])
 @pytest.mark.fault("S01")
 def test_key_put_in_the_wrong_place(vnsync: Run, case: str, words: str) -> None:
-    """The key itself where its file's name belongs, or in a URL, is told of and never repeated."""
+    """A key in place of its file's name, or in a URL, is reported and never repeated."""
     patience = () if words == "config" else ("--retry-max-seconds", "0.01")
     done = vnsync(words, *patience, **MISPLACED[case])
     assert done.code == {"config": 78 if case == "in_the_url" else 0}.get(words, 69 if case == "within_a_url" else 78)
@@ -154,7 +154,7 @@ def test_key_put_in_the_wrong_place(vnsync: Run, case: str, words: str) -> None:
 
 @pytest.mark.fault("S01")
 def test_representations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing that holds a secret shows it when it is printed, as a debugger or an error report would."""
+    """Objects that hold a secret do not show it when printed, as by a debugger or an error report."""
     monkeypatch.setenv("VNSYNC_API_TOKEN", f"https://{CANARY}/")
     monkeypatch.setenv("VNSYNC_DATABASE_URL", f"postgresql://u:{CANARY}@h/d?password={CANARY}")
     monkeypatch.chdir(tmp_path)
@@ -176,7 +176,7 @@ def test_representations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_other_libraries_logs(
     customer: Source, warehouse_url: str, vnsync: Run, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With every library's log at its loudest (it searches itself afterwards), requests are told and not the key."""
+    """With all libraries' logs at debug level, requests are logged without the key."""
     for name in ("", "sqlalchemy", "alembic"):
         caplog.set_level(logging.DEBUG, name)
     assert vnsync("sync", "--database-url", warehouse_url, *customer.options).code == 0
@@ -187,7 +187,7 @@ def test_other_libraries_logs(
 
 @pytest.mark.fault("S03")
 def test_files_of_a_run_at_work(customer: Source, vnsync: Run, clean: Path) -> None:
-    """While a run goes on, its database, journal, shared memory and lock hold no key, freed pages included."""
+    """During a run its database, journal, shared memory and lock contain no key, also in freed pages."""
     names: set[str] = set()
 
     def look(_request: object) -> None:
@@ -205,7 +205,7 @@ def test_files_of_a_run_at_work(customer: Source, vnsync: Run, clean: Path) -> N
 
 @pytest.mark.fault("S03")
 def test_files_of_the_server(customer: Source, vnsync: Run, new_postgresql: Callable[..., str]) -> None:
-    """PostgreSQL's own files, the write-ahead log and the server's log among them, hold no key after all that."""
+    """PostgreSQL's own files, with the write-ahead log and the server's log, contain no key."""
     url = new_postgresql()
     customer.api.faults.add(faults.error("error", message=CANARY), times=None)
     assert vnsync("sync", "--database-url", url, *customer.options).code == 65
@@ -223,7 +223,7 @@ def test_files_of_the_server(customer: Source, vnsync: Run, new_postgresql: Call
 
 @pytest.mark.fault("S03")
 def test_a_key_in_a_record_is_data(customer: Source, vnsync: Run, clean: Path) -> None:
-    """What the account's people wrote into a comment is stored as sent, be it the key; what is shown masks it."""
+    """A comment with the key is stored as sent; output masks it."""
     (account,) = customer.world.customer_ids
     customer.world.edit(account, customer.world.numbers(account)[0], comment=f"my key: {CANARY}")
     customer.world.customer(account).name = f"Acme {CANARY}"
@@ -236,7 +236,7 @@ def test_a_key_in_a_record_is_data(customer: Source, vnsync: Run, clean: Path) -
 
 @pytest.mark.fault("S03")
 def test_no_core_dump(customer: Source, clean: Path) -> None:
-    """A run that crashes leaves no image of its memory, whatever the limit was when it was started."""
+    """A run that crashes leaves no core dump, for any limit at its start."""
     limits: list[str] = []
     running: list[subprocess.Popen[bytes]] = []
 
