@@ -18,7 +18,7 @@ from sqlalchemy import make_url
 
 
 class Cluster:
-    """A PostgreSQL cluster of the stress run's own, on a Unix socket only."""
+    """A PostgreSQL cluster of the stress run, on a Unix socket only."""
 
     def __init__(self, folder: Path) -> None:
         with warnings.catch_warnings():

@@ -92,7 +92,7 @@ def _judge(play: Stage, ended: Ended) -> None:
 
 
 def run(crashes: int, seed: int) -> Counts:
-    """Run the whole stress run on a cluster of its own."""
+    """Run the whole stress run on its own cluster."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)

@@ -97,7 +97,7 @@ def _run_rows(play: Stage) -> dict[int, tuple[str, int | None]]:
 
 
 def run(cuts: int, seed: int) -> Counts:
-    """Run the whole stress run on a cluster of its own."""
+    """Run the whole stress run on its own cluster."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)

@@ -1,4 +1,4 @@
-"""Fault table: every fault that vnsync must survive, by id, with what happens, or why it cannot be tried here."""
+"""Fault table: every fault that vnsync must survive, by id, or the reason why it cannot be tried here."""
 
 from __future__ import annotations
 

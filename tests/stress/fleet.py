@@ -41,7 +41,7 @@ class Refusals(Limits):
     refused = 0
 
     def check(self) -> None:
-        """Count what is refused."""
+        """Count the refusals."""
         try:
             super().check()
         except Exception:
@@ -51,7 +51,7 @@ class Refusals(Limits):
 
 @dataclass(frozen=True, kw_only=True)
 class Fleet:
-    """What a fleet did. `listed`: how many of its points bought a listing."""
+    """Results of a fleet. `listed`: the count of points spent on listings."""
 
     processes: int
     share: str
@@ -132,7 +132,7 @@ def warehouses(database: str, folder: Path) -> Iterator[Iterator[str]]:
 
 
 def limits_of(kind: str, points: int, minute: int) -> Refusals:
-    """A limit of the minute, which takes so many seconds here, or of the day."""
+    """A limit of the minute, which lasts `minute` seconds here, or of the day."""
     if kind == "day":
         return Refusals(time.time, None, points)
     made = Refusals(time.time, points, None)

@@ -48,7 +48,7 @@ def fuzz(seed: int, indexes: Iterable[int], judge: Callable[[bytes], str] = exam
         start = time.perf_counter()
         try:
             found.outcomes[judge(body)] += 1
-        except Exception as exc:  # noqa: BLE001 - anything at all is what is sought
+        except Exception as exc:  # noqa: BLE001 - every exception is a finding
             found.outcomes["FAILED"] += 1
             found.failures.setdefault(f"{type(exc).__name__}: {str(exc)[:100]}", []).append(index)
         found.slowest = max(found.slowest, (time.perf_counter() - start, index))

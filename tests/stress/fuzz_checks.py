@@ -67,8 +67,8 @@ Decoder = Callable[[Collection[Record], DriftLog], Decoded]
 
 
 def examine(body: bytes, decoder: Decoder = decode) -> str:
-    """Outcome of an answer, in a word or two. Raises any exception that must not come."""
-    source: Any = Source(body)  # it stands in for a DataApi
+    """Outcome of an answer, in a word or two. Exceptions that must not occur are let through."""
+    source: Any = Source(body)  # used in place of a DataApi
     for other in (lambda: discover(source), lambda: answers.decode_login(body, REQUEST_ID)):
         try:
             other()

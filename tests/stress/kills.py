@@ -125,7 +125,7 @@ def _round(play: Stage, killer: Killer, before: Images, *, first: bool, kills: i
 
 
 def run(database: str, kills: int, seed: int) -> Counts:
-    """Run the whole stress run on one database, in a folder of its own."""
+    """Run the whole stress run on one database, in its own folder."""
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

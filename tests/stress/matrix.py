@@ -51,7 +51,7 @@ class Case:
 
     @property
     def rows(self) -> Set[str]:
-        """The rows that it is evidence for: those of its markers, or where its parameters name some, these."""
+        """Rows for which the case is evidence: those that its parameters name, or else those of its markers."""
         named = {found.upper() for found in _ID.findall(self.name.partition("[")[2].replace("_", " "))}
         return (named or self.faults) & ROWS.keys()
 

@@ -95,4 +95,4 @@ def _mark_publishing(counter: _Counter) -> None:
         finally:
             counter.now = "elsewhere"
 
-    AccountSync._written = written  # type: ignore[method-assign]  # that is what a stop in it takes
+    AccountSync._written = written  # type: ignore[method-assign]  # wrapped to mark its phase

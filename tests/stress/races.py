@@ -44,7 +44,7 @@ def campaign(play: Stage, rounds: int, rng: random.Random) -> Counter[int]:
 
 
 def run(database: str, rounds: int, seed: int) -> Counter[int]:
-    """Run the whole stress run on one database, in a folder of its own."""
+    """Run the whole stress run on one database, in its own folder."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)

@@ -59,7 +59,7 @@ def lived(url: str, archive: Path, numbers: int, days: int, share: float) -> tup
 
 
 def replayed(archive: Path, url: str) -> Replay:
-    """Run `vnsync replay` in a process of its own."""
+    """Run `vnsync replay` in its own process."""
     words = [sys.executable, "-m", "etl", "replay", str(archive), "--database-url", url, "--output", "json"]
     started = time.monotonic()
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

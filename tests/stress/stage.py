@@ -44,7 +44,7 @@ class Ended:
 
 
 class Runner:
-    """Starts `vnsync` processes from a fork server of its own: one at a time, or many in a race."""
+    """Starts `vnsync` processes from its own fork server: one at a time, or many in a race."""
 
     def __init__(self, folder: Path) -> None:
         self._out, self._err, self._cwd = folder / "out", folder / "err", folder
@@ -179,7 +179,7 @@ class Stage:
         return {c: oracle.expected(self.world.truth(c)) for c in self.world.customer_ids}
 
     def converge(self) -> None:
-        """Make one clean run: it must succeed without help, equal the source, and leave nothing behind."""
+        """Make one clean run: it must succeed without repair, equal the source, and leave nothing behind."""
         ended = self.run()
         if ended.code:
             raise Breach(f"the next run ended with {ended.code}: {ended.err}")

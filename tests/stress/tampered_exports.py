@@ -94,7 +94,7 @@ def export(engine: Engine, folder: Path) -> Exports:
 
 
 class Hand:
-    """Changes one file of a folder. `touched`: the names that may be reported."""
+    """Changes one file of a folder. Each change returns the names that may be reported."""
 
     def __init__(self, dice: random.Random) -> None:
         self._dice = dice
