@@ -81,7 +81,7 @@ docs: .venv/ready .venv-docs/bin/zensical ## the pages as a site, in build/docs/
 	$(PYTHON) -m venv .venv-datasette
 	.venv-datasette/bin/python -m pip install --quiet --disable-pip-version-check 'datasette>=0.65,<0.66'
 
-bench-peers: .venv-peers/bin/python ## dlt, in an environment of its own: from then on `make bench` measures it too
+bench-peers: .venv-peers/bin/python ## dlt and ingestr, in an environment of their own: `make bench` then measures them too
 
 .venv-peers/bin/python: benchmarks/peers/requirements.txt
 	$(PYTHON) -m venv .venv-peers

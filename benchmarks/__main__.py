@@ -1,4 +1,4 @@
-"""Measure vnsync beside a lean floor, dlt and the bare download. Writes figures.json, table.md and chart.svg.
+"""Measure vnsync beside a lean floor, dlt, ingestr and the bare download. Writes figures.json, table.md and chart.svg.
 
 python -m benchmarks                                       100 000 numbers, both databases, three rounds
 python -m benchmarks --numbers 10000 --rounds 1            a quick look

@@ -53,9 +53,14 @@ def warm_up(make: Make, subjects: Sequence[Subject]) -> None:
 def beside(results: Results, numbers: int, kind: str, make: Make, subjects: Sequence[Subject], rounds: int) -> None:
     """One account: every subject loads it, and follows it through the days; who begins changes from round to round."""
     name = f"{numbers} numbers"
+    able = [subject for subject in subjects if subject.takes(numbers, kind)]
+    for subject in subjects:
+        if subject not in able:
+            results.say(f"{name:24} {kind:11} {'left out':14} {subject.name:13} would take too long")
     with serving(numbers) as source:
         for turn in range(rounds):
-            order = [*subjects[turn % len(subjects) :], *subjects[: turn % len(subjects)]]
+            first = turn % max(1, len(able))
+            order = [*able[first:], *able[:first]]
             databases = {subject.name: make() for subject in order}
             for step, days in STEPS.items():
                 source.go_to(days)
