@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -19,7 +20,11 @@ ROOT = Path(__file__).parents[1]
 MEMORY = 2**20 / 1024
 """`ru_maxrss` is in KiB here; figures are in MiB."""
 LOOK_EVERY = 0.02
-"""Seconds between two looks at what memory the children have taken."""
+"""Seconds between two looks at what memory a process and its children hold."""
+REST = 20
+"""How many times as long as a look took we wait before the next one, so that looking costs next to nothing."""
+HELD = re.compile(r"^(?:VmRSS|Private_\w+):\s+(\d+)", re.MULTILINE)
+"""What /proc tells of a process's memory: all of it in `status`, its own in `smaps_rollup`."""
 BLOCK = 512
 """Bytes of a block in `ru_oublock`."""
 INSTALLED = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
@@ -30,8 +35,9 @@ INSTALLED = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECOD
 class Figures:
     """What one process cost. Seconds, MiB, rows, MB; None where it cannot be told.
 
-    `cpu` and `memory` count the process and its children, `server_cpu` the database server meanwhile; `rows` are those
-    that the server inserted, updated and deleted, `written` its write-ahead log, or what the process wrote to disk.
+    `cpu` and `memory` count the process and its descendants (memory: what all held at one moment), `server_cpu` the
+    database server meanwhile; `rows` are those that the server inserted, updated and deleted, `written` its write-ahead
+    log, or what the process wrote to disk.
     """
 
     wall: float
@@ -64,7 +70,7 @@ def run(
         process = subprocess.Popen(
             command, env={**INSTALLED, **environment}, cwd=ROOT, stdout=said, stderr=subprocess.STDOUT
         )
-        with _peaks_of(process.pid) as peaks:
+        with _peak_of(process.pid) as peak:
             _, status, used = os.wait4(process.pid, 0)
         wall = time.perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -72,7 +78,7 @@ def run(
             said.seek(0)
             raise RuntimeError(f"{' '.join(command[:6])}: exit {process.returncode}\n{said.read().decode()[-3000:]}")
     own: dict[str, Any] = {"wall": wall, "cpu": used.ru_utime + used.ru_stime, "memory": 0.0}
-    own["memory"] = max(used.ru_maxrss, sum(peaks.values())) / MEMORY
+    own["memory"] = max(used.ru_maxrss, *peak) / MEMORY
     if before is None or counters is None:
         return Figures(**own, written=used.ru_oublock * BLOCK / 1e6)
     after = counters()
@@ -82,33 +88,46 @@ def run(
 
 
 @contextmanager
-def _peaks_of(pid: int) -> Iterator[dict[str, int]]:
-    """The peaks of memory of a process and its children, in KiB by process id: to be added, as if all came at once."""
-    peaks: dict[str, int] = {}
+def _peak_of(pid: int) -> Iterator[list[int]]:
+    """The most that a process and all its descendants held at one moment, in KiB, as far as was looked at."""
+    peak = [0]
     ended = threading.Event()
 
     def look() -> None:
-        while not ended.wait(LOOK_EVERY):
-            with suppress(OSError, IndexError):  # one of them has just ended
-                for one in [str(pid), *_children(pid)]:
-                    peaks[one] = int(Path(f"/proc/{one}/status").read_text().split("VmHWM:")[1].split()[0])
+        pause, known = LOOK_EVERY, set[str]()
+        while not ended.wait(pause):
+            start = time.thread_time()
+            family = dict(_family(str(pid)))
+            # What starts a program is for a moment a fork with all of its parent's memory: a fork counts once it lasts.
+            held = [_held(one, forked=forked) for one, forked in family.items() if not forked or one in known]
+            peak[0], known = max(peak[0], sum(held)), set(family)
+            pause = max(LOOK_EVERY, REST * (time.thread_time() - start))
 
     watch = threading.Thread(target=look, daemon=True)
     watch.start()
     try:
-        yield peaks
+        yield peak
     finally:
         ended.set()
         watch.join()
 
 
-def _children(pid: int) -> Iterator[str]:
-    """Children that are programs of their own: what was only forked shares its parent's memory."""
-    own = Path(f"/proc/{pid}/cmdline").read_bytes()
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            if Path(f"/proc/{child}/cmdline").read_bytes() not in (own, b""):
-                yield child
+def _family(pid: str, parent: bytes | None = None) -> Iterator[tuple[str, bool]]:
+    """A process and its descendants, each with whether it was only forked; `parent`: the command of its parent."""
+    with suppress(OSError):  # it has just ended
+        own = Path(f"/proc/{pid}/cmdline").read_bytes()
+        yield pid, own == parent
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                yield from _family(child, own)
+
+
+def _held(pid: str, *, forked: bool) -> int:
+    """KiB that a process holds; of one that was only forked, without what it shares with its parent."""
+    with suppress(OSError):  # it has just ended
+        text = Path(f"/proc/{pid}/{'smaps_rollup' if forked else 'status'}").read_text()
+        return sum(int(kib) for kib in HELD.findall(text))
+    return 0
 
 
 def median(figures: Sequence[Figures]) -> Figures:

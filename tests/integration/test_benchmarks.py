@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import xml.etree.ElementTree
 from pathlib import Path
 
@@ -47,6 +48,40 @@ def test_a_source_answers_windows_and_ids_as_it_answers_all() -> None:
     assert [r["id"] for r in json.loads(b"[" + bytes(account.slice(low, high)) + b"]")] == list(account.ids[10:20])
     asked = [account.ids[5], account.ids[5] + 1, account.ids[299]]
     assert [r["id"] for r in json.loads(b"[" + account.picked(asked) + b"]")] == [account.ids[5], account.ids[299]]
+
+
+FAMILY = """
+import os, subprocess, sys, time
+
+depth, held = int(sys.argv[1]), b"x" * (64 << 20)
+started = subprocess.Popen([sys.executable, sys.argv[0], str(depth - 1)]) if depth else None
+forked = os.fork() if depth == 2 else None
+if forked == 0:
+    held = [held, b"y" * (64 << 20)]
+while time.process_time() < 0.1:
+    pass
+open(f"{sys.argv[0]}.{os.getpid()}", "w").close()
+while len(os.listdir(os.path.dirname(sys.argv[0]))) < 1 + 4:
+    time.sleep(0.01)
+time.sleep(1)
+if forked == 0:
+    os._exit(0)
+if forked:
+    os.waitpid(forked, 0)
+if started:
+    started.wait()
+"""
+"""A process, its child and grandchild, and a fork, which shares the first one's 64 MiB. Each has 64 MiB of its own,
+works for 0.1 s, and waits for all."""
+
+
+def test_memory_and_processor_time_are_those_of_all_processes_together(tmp_path: Path) -> None:
+    """Of grandchildren too, and what a fork shares with its parent is counted once."""
+    script = tmp_path / "family.py"
+    script.write_text(FAMILY)
+    figures = run([sys.executable, str(script), "2"], {})
+    assert 4 * 64 < figures.memory < 5 * 64
+    assert figures.cpu >= 4 * 0.1
 
 
 def _sizes(database: Database, names: dict[str, str]) -> dict[str, tuple[int, int]]:
