@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -23,7 +24,7 @@ from typing import Any
 from benchmarks import scenarios
 from benchmarks.chart import chart
 from benchmarks.databases import KINDS
-from benchmarks.measuring import ROOT, machine
+from benchmarks.measuring import ROOT, machine, on_cores
 from benchmarks.start_up import start_up
 from benchmarks.start_up import told as told_start_up
 from benchmarks.subjects import all_there
@@ -34,10 +35,15 @@ DAYS = 365
 
 
 def main(words: list[str]) -> None:
-    """Run what is asked for."""
+    """Run what is asked for; where subjects are pinned to cores, the sources and PostgreSQL have the others."""
     asked = _parsed(words)
-    results = scenarios.Results(defaultdict(list), lambda line: print(line, file=sys.stderr, flush=True))
-    starts: dict[str, list[float]] = start_up() if "start-up" in asked.only else {}
+    with on_cores(os.sched_getaffinity(0) - set(asked.cores) if asked.cores else ()):
+        _measure(asked)
+
+
+def _measure(asked: argparse.Namespace) -> None:
+    results = scenarios.Results(defaultdict(list), lambda line: print(line, file=sys.stderr, flush=True), asked.cores)
+    starts: dict[str, list[float]] = start_up(asked.cores) if "start-up" in asked.only else {}
     for kind in asked.databases:
         folder = Path(tempfile.mkdtemp(prefix="vnsync-bench-", dir=asked.work))
         try:
@@ -60,9 +66,14 @@ def _parsed(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--subjects", nargs="+", choices=list(all_there()), default=list(all_there()))
     parser.add_argument("--customers", type=int, default=scenarios.CUSTOMERS, help="of the agency")
     parser.add_argument("--days", type=int, default=DAYS, help="of history")
+    parser.add_argument("--cores", type=int, nargs="+", default=[], metavar="CORE",
+                        help="pin subjects to these, and the sources and PostgreSQL to the others")  # fmt: skip
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results", help="folder for the figures")
     parser.add_argument("--work", type=Path, help="folder for the databases; default: the system's for temporary files")
-    return parser.parse_args(words)
+    asked = parser.parse_args(words)
+    if asked.cores and not set(asked.cores) < (there := os.sched_getaffinity(0)):
+        parser.error(f"--cores: of {sorted(there)} at least one has to be left for the source")
+    return asked
 
 
 def _run(asked: argparse.Namespace, results: scenarios.Results, kind: str, make: Any) -> None:
@@ -82,10 +93,12 @@ def _write(asked: argparse.Namespace, results: scenarios.Results, starts: dict[s
     here, today = machine(), time.strftime("%Y-%m-%d", time.gmtime())
     found = medians(results.figures)
     on = f"{today}, {here['cores']} cores, {here['memory_gib']} GiB, Python {here['python']}"
+    if asked.cores:
+        on += f"; subjects on core {' and '.join(map(str, asked.cores))} alone"
     text = f"Medians of {asked.rounds}, {on}.\n\n{tables(found)}" + (told_start_up(starts) if starts else "")
     asked.out.mkdir(parents=True, exist_ok=True)
     raw = [{"key": key, "rounds": [asdict(f) for f in rounds]} for key, rounds in results.figures.items()]
-    written = {"date": today, "machine": here, "figures": raw, "start_up": starts}
+    written = {"date": today, "machine": here, "cores": asked.cores, "figures": raw, "start_up": starts}
     (asked.out / "figures.json").write_text(json.dumps(written, indent=1) + "\n")
     (asked.out / "table.md").write_text(text)
     if "beside" in asked.only:

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -58,18 +58,22 @@ class Counters:
 
 
 def run(
-    command: Sequence[str], environment: Mapping[str, str], counters: Callable[[], Counters] | None = None
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    counters: Callable[[], Counters] | None = None,
+    cores: Collection[int] = (),
 ) -> Figures:
-    """Run a process to its end. Raises `RuntimeError` with what it said when it fails.
+    """Run a process to its end, on these cores or any. Raises `RuntimeError` with what it said when it fails.
 
     This process has to be small: a child's peak of memory is never told to be below its parent's.
     """
     before = counters() if counters else None
     with tempfile.TemporaryFile() as said:
         start = time.perf_counter()
-        process = subprocess.Popen(
-            command, env={**INSTALLED, **environment}, cwd=ROOT, stdout=said, stderr=subprocess.STDOUT
-        )
+        with on_cores(cores):
+            process = subprocess.Popen(
+                command, env={**INSTALLED, **environment}, cwd=ROOT, stdout=said, stderr=subprocess.STDOUT
+            )
         with _peak_of(process.pid) as peak:
             _, status, used = os.wait4(process.pid, 0)
         wall = time.perf_counter() - start
@@ -85,6 +89,20 @@ def run(
     return Figures(
         **own, server_cpu=after.cpu - before.cpu, rows=after.rows - before.rows, written=(after.log - before.log) / 1e6
     )
+
+
+@contextmanager
+def on_cores(cores: Collection[int]) -> Iterator[None]:
+    """Processes and threads that are started meanwhile stay on these cores; with none named, where this one is."""
+    if not cores:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 @contextmanager

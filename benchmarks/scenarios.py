@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,15 +25,16 @@ Say = Callable[[str], None]
 
 @dataclass
 class Results:
-    """Every figure that was measured, round by round."""
+    """Every figure that was measured, round by round; subjects run on `cores`, or on any."""
 
     figures: defaultdict[Key, list[Figures]]
     say: Say
+    cores: Collection[int] = ()
 
     def measure(self, key: Key, subject: Subject, database: Database, source: Source) -> None:
         """Run a subject once."""
         command, environment = subject.run_on(database, source.url, source.token)
-        found = run(command, environment, database.counters)
+        found = run(command, environment, database.counters, self.cores)
         self.figures[key].append(found)
         scenario, kind, step, name = key
         said = f"{scenario:24} {kind:11} {step:14} {name:13}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import sys
+from collections.abc import Collection
 
 from benchmarks.measuring import run
 
@@ -14,12 +15,12 @@ COMMANDS = {
 }
 
 
-def start_up(rounds: int = 25) -> dict[str, list[float]]:
+def start_up(cores: Collection[int] = (), rounds: int = 25) -> dict[str, list[float]]:
     """Seconds of each start."""
     taken: dict[str, list[float]] = {name: [] for name in COMMANDS}
     for _ in range(rounds):
         for name, words in COMMANDS.items():
-            taken[name].append(run([sys.executable, *words], {}).wall)
+            taken[name].append(run([sys.executable, *words], {}, cores=cores).wall)
     return taken
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import xml.etree.ElementTree
 from pathlib import Path
@@ -82,6 +83,18 @@ def test_memory_and_processor_time_are_those_of_all_processes_together(tmp_path:
     figures = run([sys.executable, str(script), "2"], {})
     assert 4 * 64 < figures.memory < 5 * 64
     assert figures.cpu >= 4 * 0.1
+
+
+def test_subjects_stay_on_their_cores_and_the_rest_on_the_others(capfd: pytest.CaptureFixture[str]) -> None:
+    """A pinned process sees its core alone, and what starts it goes on as before; one core has to be left over."""
+    before = sorted(os.sched_getaffinity(0))
+    told = "import os, sys; sys.exit(str(sorted(os.sched_getaffinity(0))))"
+    with pytest.raises(RuntimeError, match=rf"\[{before[0]}\]"):
+        run([sys.executable, "-c", told], {}, cores=before[:1])
+    assert sorted(os.sched_getaffinity(0)) == before
+    with pytest.raises(SystemExit):
+        command.main(["--cores", *map(str, before)])
+    assert "at least one has to be left for the source" in capfd.readouterr().err
 
 
 def _sizes(database: Database, names: dict[str, str]) -> dict[str, tuple[int, int]]:
