@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ import psycopg
 from benchmarks.measuring import Counters
 
 WRITTEN = "select coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0) from pg_stat_user_tables"
+SIZE = "select sum(pg_total_relation_size(relid)) from pg_stat_user_tables"
 OTHERS = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
 PATIENCE = 200
 """How often, every 20 ms, we look whether the server has noticed that a process ended."""
@@ -24,12 +26,29 @@ PATIENCE = 200
 
 @dataclass(frozen=True)
 class Database:
-    """A new database. `url`: for SQLAlchemy; `place`: a file, or what libpq connects to; `counters`: what it did."""
+    """A new database. `url`: for SQLAlchemy; `place`: a file, or what libpq connects to; `counters`: what it did.
+
+    A file has a folder of its own: a subject may put more files beside it.
+    """
 
     kind: str
     url: str
     place: str
     counters: Callable[[], Counters] | None = None
+
+    def size(self) -> float | None:
+        """MB of its files, or of its tables with their indexes; None when there are none."""
+        if self.kind == "sqlite":
+            files = Path(self.place).parent.glob("*.db*")
+            return sum(f.stat().st_size for f in files if f.suffix in (".db", ".db-wal")) / 1e6 or None
+        with psycopg.connect(self.place) as connection:
+            row = connection.execute(SIZE).fetchone()
+        return row[0] and float(row[0]) / 1e6 if row else None
+
+    def remove(self) -> None:
+        """Free the disk: a database of a cluster goes with it."""
+        if self.kind == "sqlite":
+            shutil.rmtree(Path(self.place).parent)
 
 
 Make = Callable[[], Database]
@@ -37,11 +56,12 @@ Make = Callable[[], Database]
 
 @contextmanager
 def sqlite(folder: Path) -> Iterator[Make]:
-    """Makes SQLite files in the folder."""
+    """Makes SQLite files, each in a folder of its own."""
     numbers = itertools.count()
 
     def make() -> Database:
-        path = folder / f"warehouse-{next(numbers)}.db"
+        path = folder / str(next(numbers)) / "warehouse.db"
+        path.parent.mkdir()
         return Database("sqlite", f"sqlite:///{path}", str(path))
 
     yield make

@@ -37,7 +37,7 @@ class Figures:
 
     `cpu` and `memory` count the process and its descendants (memory: what all held at one moment), `server_cpu` the
     database server meanwhile; `rows` are those that the server inserted, updated and deleted, `written` its write-ahead
-    log, or what the process wrote to disk.
+    log, or what the process wrote to disk; `size` is that of the database afterwards.
     """
 
     wall: float
@@ -46,6 +46,7 @@ class Figures:
     server_cpu: float | None = None
     rows: int | None = None
     written: float | None = None
+    size: float | None = None
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 
 from benchmarks.databases import Database, Make
 from benchmarks.history import synthesize
@@ -35,6 +34,7 @@ class Results:
         """Run a subject once."""
         command, environment = subject.run_on(database, source.url, source.token)
         found = run(command, environment, database.counters, self.cores)
+        found = replace(found, size=database.size())
         self.figures[key].append(found)
         scenario, kind, step, name = key
         said = f"{scenario:24} {kind:11} {step:14} {name:13}"
@@ -48,7 +48,8 @@ def warm_up(make: Make, subjects: Sequence[Subject]) -> None:
         for subject, database in zip(subjects, databases, strict=True):
             command, environment = subject.run_on(database, source.url, source.token)
             run(command, environment)
-        _remove(databases)
+        for database in databases:
+            database.remove()
 
 
 def beside(results: Results, numbers: int, kind: str, make: Make, subjects: Sequence[Subject], rounds: int) -> None:
@@ -67,7 +68,8 @@ def beside(results: Results, numbers: int, kind: str, make: Make, subjects: Sequ
                 source.go_to(days)
                 for subject in order:
                     results.measure((name, kind, step, subject.name), subject, databases[subject.name], source)
-            _remove(databases.values())
+            for database in databases.values():
+                database.remove()
 
 
 def agency(results: Results, kind: str, make: Make, rounds: int, *, customers: int = CUSTOMERS) -> None:
@@ -79,7 +81,8 @@ def agency(results: Results, kind: str, make: Make, rounds: int, *, customers: i
             for step in ("first load", "quiet re-sync"):
                 for subject in (ONE_BY_ONE, SIDE_BY_SIDE):
                     results.measure((name, kind, step, subject.name), subject, databases[subject.name], source)
-            _remove(databases.values())
+            for database in databases.values():
+                database.remove()
 
 
 def growth(results: Results, numbers: int, kind: str, make: Make) -> None:
@@ -91,7 +94,7 @@ def growth(results: Results, numbers: int, kind: str, make: Make) -> None:
             for step in list(STEPS)[:3]:
                 source.go_to(STEPS[step])
                 results.measure((f"{size} in {where}", kind, step, VNSYNC.name), VNSYNC, database, source)
-            _remove([database])
+            database.remove()
 
 
 def history(results: Results, numbers: int, days: int, kind: str, make: Make, rounds: int) -> None:
@@ -108,13 +111,5 @@ def history(results: Results, numbers: int, days: int, kind: str, make: Make, ro
                 source.go_to(STEPS[step])
                 for past, database in databases.items():
                     results.measure((name, kind, step, past), VNSYNC, database, source)
-            _remove(databases.values())
-
-
-def _remove(databases: Iterable[Database]) -> None:
-    """Free the disk: files and what lies beside them; databases go with their cluster."""
-    for database in databases:
-        if database.kind == "sqlite":
-            for path in Path(database.place).parent.glob(f"{Path(database.place).name}*"):
-                if path.is_file():
-                    path.unlink()
+            for database in databases.values():
+                database.remove()

@@ -29,13 +29,13 @@ def _table(found: Medians, scenario: str, kind: str, base: str) -> str:
     steps = list(dict.fromkeys(step for _, _, step, _ in here))
     subjects = list(dict.fromkeys(subject for _, _, _, subject in here))
     reference = next((b for b in (base, "one by one", "0 days") if b in subjects), None)
-    lines = [f"**{_spaced(scenario)}, {NAMES[kind]}**", "", f"| | {' | '.join(steps)} | memory, written |"]
-    lines.append(f"|---|{'---|' * (len(steps) + 1)}")
+    lines = [f"**{_spaced(scenario)}, {NAMES[kind]}**", "", f"| | {' | '.join(steps)} | memory, written | size |"]
+    lines.append(f"|---|{'---|' * (len(steps) + 2)}")
     for subject in subjects:
         row = [here.get((scenario, kind, step, subject)) for step in steps]
         beside = [here.get((scenario, kind, step, reference or "")) for step in steps]
         cells = [_cell(one, other) for one, other in zip(row, beside, strict=True)]
-        lines.append(f"| {subject} | {' | '.join(cells)} | {_used(row)} |")
+        lines.append(f"| {subject} | {' | '.join(cells)} | {_used(row)} | {_size(row[0])} |")
     return "\n".join([*lines, ""])
 
 
@@ -53,6 +53,11 @@ def _used(row: Iterable[Figures | None]) -> str:
     peak = max((one.memory for one in known), default=0.0)
     written = ", ".join(f"{one.written:.0f}" for one in known if one.written is not None)
     return f"{peak:.0f} MiB; {written} MB"
+
+
+def _size(first: Figures | None) -> str:
+    """The database's, after the first step."""
+    return f"{first.size:.0f} MB" if first and first.size is not None else ""
 
 
 def _spaced(text: str) -> str:

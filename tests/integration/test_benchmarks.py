@@ -97,6 +97,17 @@ def test_subjects_stay_on_their_cores_and_the_rest_on_the_others(capfd: pytest.C
     assert "at least one has to be left for the source" in capfd.readouterr().err
 
 
+def test_a_database_has_the_size_of_its_files(tmp_path: Path) -> None:
+    """With those that a subject attaches, and without what else lies beside; a database that is not there has none."""
+    database = Database("sqlite", "", str(tmp_path / "warehouse.db"))
+    assert database.size() is None
+    for name, size in {".db": 3, ".db-wal": 2, "__numbers.db": 1, ".db.jsonl": 9, ".db-shm": 9}.items():
+        (tmp_path / f"warehouse{name}").write_bytes(bytes(size * 1_000_000))
+    assert database.size() == 6
+    database.remove()
+    assert not tmp_path.exists()
+
+
 def _sizes(database: Database, names: dict[str, str]) -> dict[str, tuple[int, int]]:
     engine = create_engine(database.url.replace("postgresql://", "postgresql+psycopg://"))
     with engine.connect() as connection:
@@ -158,5 +169,8 @@ def test_the_command_writes_figures_a_table_and_a_chart(tmp_path: Path, capsys: 
     assert "| side by side |" in told
     figures = json.loads((tmp_path / "figures.json").read_text())
     assert len(figures["figures"]) == 3 * 4 + 2 * 2
+    sizes = {figure["key"][3]: figure["rounds"][0]["size"] for figure in figures["figures"]}
+    assert sizes["download"] is None
+    assert sizes["vnsync"] > sizes["floor"] > 0
     assert (tmp_path / "table.md").read_text() == told.removesuffix("\n")
     assert xml.etree.ElementTree.parse(tmp_path / "chart.svg").getroot().tag.endswith("svg")
