@@ -15,12 +15,14 @@ BATCH = 100
 def insert(driver: Any, into: str, values: str, rows: Sequence[Row]) -> None:
     """Insert rows into SQLite. `values`: the VALUES of one row, with a ? for each of its items.
 
-    A statement inserts a hundred rows, because a statement's start and end cost as much time as several rows.
+    A statement inserts a hundred rows, because a statement's start and end cost as much time as several rows. After an
+    error the caller rolls the transaction back, so `or fail`: with `abort`, SQLite would first write a copy of every
+    page that a statement of many rows changes, to undo this statement alone.
     """
     whole = len(rows) - len(rows) % BATCH
     together = (list(chain.from_iterable(rows[at : at + BATCH])) for at in range(0, whole, BATCH))
-    driver.executemany(f"insert into {into} values {', '.join([values] * BATCH)}", together)  # noqa: S608 - declared
-    driver.executemany(f"insert into {into} values {values}", rows[whole:])  # noqa: S608 - declared names
+    driver.executemany(f"insert or fail into {into} values {', '.join([values] * BATCH)}", together)  # noqa: S608 - declared
+    driver.executemany(f"insert or fail into {into} values {values}", rows[whole:])  # noqa: S608 - declared names
 
 
 def copy_rows(driver: Any, into: str, kinds: Sequence[str], rows: Iterable[Row]) -> None:

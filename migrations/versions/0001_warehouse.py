@@ -119,10 +119,10 @@ def _run_keys(table: str, *columns: str) -> list[sa.ForeignKeyConstraint]:
     return [sa.ForeignKeyConstraint([c], ["sync_runs.run_id"], name=f"fk_{table}_{c}") for c in columns]
 
 
-def _make(name: str, *parts: object, checked: tuple[str, ...] = (), **more: object) -> None:
-    """A table. SQLite refuses values of a foreign storage class, in all columns or in those that are `checked`."""
-    columns = [part for part in parts if isinstance(part, sa.Column) and part.name in (checked or (part.name,))]
-    check = sa.CheckConstraint(" and ".join(map(_typed, columns)), name=op.f(f"ck_{name}_types"))
+def _make(name: str, *parts: object, types: str = "", **more: object) -> None:
+    """A table. SQLite refuses values of a foreign storage class, in all columns or as the condition `types` says."""
+    types = types or " and ".join(_typed(part) for part in parts if isinstance(part, sa.Column))
+    check = sa.CheckConstraint(types, name=op.f(f"ck_{name}_types"))
     op.create_table(name, *parts, check.ddl_if(dialect="sqlite"), **more)
 
 
@@ -352,7 +352,7 @@ def _current(name: str, key: tuple[str, ...], values: dict, references: dict) ->
         _id("opened_run_id"),
         _key(name, "account_id", *key),
         *foreign,
-        checked=("valid_from",),
+        types="valid_from >= '' and valid_from < x''",
         sqlite_with_rowid=False,
     )
     for columns in references:
