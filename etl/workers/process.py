@@ -7,6 +7,7 @@ positions in these files. A thread reads all answers, so the transform process n
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import subprocess  # nosec B404
@@ -35,7 +36,7 @@ _INHERITED = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIB
 """Environment variables that the interpreter may need; settings and passwords are not passed on."""
 _PROGRAM = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from etl.workers.worker import main; main(json.loads(sys.argv[2]))"
+    "from etl.workers.worker import main; main(*json.loads(sys.argv[2]))"
 )
 
 
@@ -49,9 +50,10 @@ class TransformProcess:
                 self._slots.append(WorkerSlot(self, number))
                 cleanup.callback(self._slots[-1].close)
             files = [slot.descriptors for slot in self._slots]
+            work = json.dumps((files, gc.get_threshold()))
             here = [os.path.realpath(entry) for entry in sys.path]
             self._child: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603 - own arguments only  # nosec B603
-                [sys.executable, "-I", "-c", _PROGRAM, json.dumps(here), json.dumps(files)],
+                [sys.executable, "-I", "-c", _PROGRAM, json.dumps(here), work],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,  # errors arrive as answers
