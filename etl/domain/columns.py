@@ -67,9 +67,9 @@ class Columns:
         """The values of one column."""
         return self._values.get(name) or (None,) * len(self)
 
-    def tuples(self, names: Iterable[str]) -> list[Row]:
+    def rows(self, names: Iterable[str]) -> Iterator[Row]:
         """The rows, with these columns only."""
-        return list(zip(*map(self.values, names), strict=True))
+        return zip(*map(self.values, names), strict=True)
 
     def staged(self) -> list[Row]:
         """The rows for staging: all columns, and the `MISSING` bits if the table has values."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import chain
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from typing import Any
 
 from etl.domain.columns import Row
@@ -12,17 +12,32 @@ BATCH = 100
 """Rows in one INSERT of SQLite, which takes at most 32 766 parameters; the widest table needs twelve a row."""
 
 
-def insert(driver: Any, into: str, values: str, rows: Sequence[Row]) -> None:
-    """Insert rows into SQLite. `values`: the VALUES of one row, with a ? for each of its items.
+def insert(driver: Any, into: str, values: str, rows: Iterable[Row]) -> None:
+    """Insert rows into SQLite. `into`: a table, and its columns if not all; `values`: the VALUES of one row, with a ?
+    for each of its items.
 
     A statement inserts a hundred rows, because a statement's start and end cost as much time as several rows. After an
     error the caller rolls the transaction back, so `or fail`: with `abort`, SQLite would first write a copy of every
     page that a statement of many rows changes, to undo this statement alone.
     """
-    whole = len(rows) - len(rows) % BATCH
-    together = (list(chain.from_iterable(rows[at : at + BATCH])) for at in range(0, whole, BATCH))
-    driver.executemany(f"insert or fail into {into} values {', '.join([values] * BATCH)}", together)  # noqa: S608 - declared
-    driver.executemany(f"insert or fail into {into} values {values}", rows[whole:])  # noqa: S608 - declared names
+    insertion = f"insert {_on_conflict(driver, into.split()[0])} into {into} values "  # noqa: S608 - declared names
+    width, left = values.count("?"), iter(rows)
+    rest: list[Any] = []
+
+    def whole() -> Iterator[list[Any]]:
+        while len(batch := list(chain.from_iterable(islice(left, BATCH)))) == BATCH * width:
+            yield batch
+        rest.extend(batch)
+
+    driver.executemany(insertion + ", ".join([values] * BATCH), whole())
+    if rest:
+        driver.execute(insertion + ", ".join([values] * (len(rest) // width)), rest)
+
+
+def _on_conflict(driver: Any, table: str) -> str:
+    """The conflict clause: none for a table with triggers, which are others': it would also rule their statements."""
+    with_triggers = "select 1 from sqlite_master where type = 'trigger' and lower(tbl_name) = ?"
+    return "" if driver.execute(with_triggers, (table,)).fetchone() else "or fail"
 
 
 def copy_rows(driver: Any, into: str, kinds: Sequence[str], rows: Iterable[Row]) -> None:

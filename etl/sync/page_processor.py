@@ -60,7 +60,7 @@ class PageProcessor:
     def _accepted(self, rows: PageRows) -> Batch:
         batch = {name: Columns(tables.BY_NAME[name], values) for name, values in rows.tables.items()}
         if numbers := batch.get(tables.VIRTUAL_NUMBERS.name):
-            refuse_strangers(self._account_id, self._roster, numbers.tuples(_CUSTOMER))
+            refuse_strangers(self._account_id, self._roster, numbers.rows(_CUSTOMER))
         self.rejected += rows.rejected
         for path, kind, value in rows.drift_entries:
             self.drift.note(path, DriftKind(kind), value)

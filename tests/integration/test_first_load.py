@@ -457,7 +457,7 @@ def test_a_disk_that_is_full_for_the_process_beside_is_told_as_that(
     monkeypatch.setattr(
         process,
         "_PROGRAM",
-        process._PROGRAM.replace("main(json", "import resource; resource.setrlimit(1, (9, 9)); main(json"),
+        process._PROGRAM.replace("main(*", "import resource; resource.setrlimit(1, (9, 9)); main(*"),
     )
     result = _helped(Rig(_world(150), warehouse))
     assert result.exit_code == 74

@@ -90,7 +90,7 @@ def test_columns_say_what_fields_say(case: tuple[Table, list[tuple[Any, ...]]]) 
     ordered = [dict(zip(names, row, strict=False)) for row in sorted(rows, key=lambda row: row[: len(table.key)])]
     assert list(columns.copied()) == [_line(list(table.columns), row) for row in ordered]
     assert columns.opened().decode().split("\n") == [*(_opened(table, row) for row in ordered), ""]
-    assert columns.tuples(names) == [tuple(row.values()) for row in ordered]
+    assert list(columns.rows(names)) == [tuple(row.values()) for row in ordered]
     assert (columns.first, columns.last) == tuple(
         tuple(row[k] for k in table.key_names) for row in (ordered[0], ordered[-1])
     )
