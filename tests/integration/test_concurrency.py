@@ -313,7 +313,7 @@ def test_what_ends_one_lane_ends_all_and_nothing_is_half_published(warehouse: En
     assert rig.rows("select count(*) from account_claims") == [(0,)]
     published = {r.account_id for r in rig.rows("select account_id from account_syncs where status = 'succeeded'")}
     assert set(_wrong(rig)) == set(rig.world.customer_ids) - published
-    assert not any(t.name.startswith("lane") for t in threading.enumerate())
+    assert not any(t.name.startswith("worker ") for t in threading.enumerate())
     rig.api.before_request.clear()
     assert _finished(rig.sync(concurrency=WORKERS))
     assert _wrong(rig) == {}

@@ -124,7 +124,7 @@ class Runner:
         assert self._fork_server.stdout
         line = self._fork_server.stdout.readline()
         if not line:
-            raise RuntimeError("the zygote died")
+            raise RuntimeError("the process that forks died")
         news: dict[str, Any] = json.loads(line)
         return news
 
