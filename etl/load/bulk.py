@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain, islice
 from typing import Any
 
@@ -12,26 +12,21 @@ BATCH = 100
 """Rows in one INSERT of SQLite, which takes at most 32 766 parameters; the widest table needs twelve a row."""
 
 
-def insert(driver: Any, into: str, values: str, rows: Iterable[Row]) -> None:
+def insert(driver: Any, into: str, values: str, rows: Iterable[Row], count: int) -> None:
     """Insert rows into SQLite. `into`: a table, and its columns if not all; `values`: the VALUES of one row, with a ?
-    for each of its items.
+    for each of its items; `count`: how many rows there are.
 
     A statement inserts a hundred rows, because a statement's start and end cost as much time as several rows. After an
     error the caller rolls the transaction back, so `or fail`: with `abort`, SQLite would first write a copy of every
     page that a statement of many rows changes, to undo this statement alone.
     """
     insertion = f"insert {_on_conflict(driver, into.split()[0])} into {into} values "  # noqa: S608 - declared names
-    width, left = values.count("?"), iter(rows)
-    rest: list[Any] = []
-
-    def whole() -> Iterator[list[Any]]:
-        while len(batch := list(chain.from_iterable(islice(left, BATCH)))) == BATCH * width:
-            yield batch
-        rest.extend(batch)
-
-    driver.executemany(insertion + ", ".join([values] * BATCH), whole())
-    if rest:
-        driver.execute(insertion + ", ".join([values] * (len(rest) // width)), rest)
+    left = iter(rows)
+    if whole := count // BATCH:
+        together = (list(chain.from_iterable(islice(left, BATCH))) for _ in range(whole))
+        driver.executemany(insertion + ", ".join([values] * BATCH), together)
+    if count % BATCH:
+        driver.executemany(insertion + values, left)
 
 
 def _on_conflict(driver: Any, table: str) -> str:

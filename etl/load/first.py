@@ -105,7 +105,7 @@ def _insert(driver: Any, columns: Columns, stamp: PublicationStamp) -> Work:
     names = columns.used
     rest = f"'{chain.moment(stamp.observed_at)}', {stamp.account_id}, {stamp.run_id}"
     into = f"{columns.table.name} ({', '.join(names)}, valid_from, account_id, opened_run_id)"
-    return partial(bulk.insert, driver, into, f"({'?, ' * len(names)}{rest})", columns.rows(names))
+    return partial(bulk.insert, driver, into, f"({'?, ' * len(names)}{rest})", columns.rows(names), len(columns))
 
 
 # -- background work, one piece after the other, because a connection executes one statement at a time

@@ -150,7 +150,7 @@ def put_partial(connection: Connection, partly_read: Iterable[tuple[int, str]]) 
 def _bulk(connection: Connection, into: Table, kinds: list[str], batch: Sequence[Row]) -> None:
     driver: Any = connection.connection.driver_connection
     if connection.dialect.name == "sqlite":
-        bulk.insert(driver, into.name, f"({', '.join('?' * len(kinds))})", batch)
+        bulk.insert(driver, into.name, f"({', '.join('?' * len(kinds))})", batch, len(batch))
     else:
         bulk.copy_rows(driver, into.name, kinds, batch)
 

@@ -33,6 +33,13 @@ from etl.sync.page_processor import PageProcessor
 from etl.sync.viewer import concerns_user
 
 
+class _Known(Struct, frozen=True, kw_only=True):
+    """An account before it is listed: its load, and the fingerprints of its last listing, if they may be used."""
+
+    load: AccountLoad
+    remembered: ListingPrint | None
+
+
 class Listed(Struct, frozen=True, kw_only=True):
     """An account as it was listed. `now`: when that was so; `first`: pages of a first load; None: rows are staged."""
 
@@ -95,6 +102,7 @@ class AccountSync:
     def dry_run(self) -> AccountResult:
         """The result that `publish` would give; `held` where the guard would stop it, with the changes nevertheless."""
         with (
+            self._run.slot.account(),
             self._listed(straight=False) as listed,
             listed.load.trying(listed.now, listed.proof.gone) as transaction,
         ):
@@ -120,30 +128,41 @@ class AccountSync:
         `straight`: the rows of a first load are not staged.
         """
         refused: AccountRefused | None = None
-        for user_id in self._identity.users.in_turn():
-            with contextlib.ExitStack() as until_published:
-                try:
-                    listed = until_published.enter_context(self._listed_through(user_id, straight=straight))
-                except AccountRefused as exc:
-                    if self._stats.listed or not concerns_user(exc):
-                        raise
-                    refused = exc
-                    continue
-                yield listed
-                return
+        with self._prepared() as known:
+            for user_id in self._identity.users.in_turn():
+                with contextlib.ExitStack() as until_published:
+                    try:
+                        listed = until_published.enter_context(self._listed_through(user_id, known, straight=straight))
+                    except AccountRefused as exc:
+                        if self._stats.listed or not concerns_user(exc):
+                            raise
+                        refused = exc
+                        continue
+                    yield listed
+                    return
         assert refused is not None
         raise refused
 
     @contextmanager
-    def _listed_through(self, user_id: int | None, *, straight: bool) -> Iterator[Listed]:
+    def _prepared(self) -> Iterator[_Known]:
+        """What the warehouse knows of the account, read before the worker waits for its turn to list."""
         run = self._run
+        with run.fetcher() as begin, self._load(begin) as load:
+            known = _Known(load=load, remembered=self._remembered(load))
+            _ = load.open_numbers  # read now, so that no snapshot is held while the worker waits
+            run.slot.take(run.clock)
+            self._started = run.clock.now()
+            yield known
+
+    @contextmanager
+    def _listed_through(self, user_id: int | None, known: _Known, *, straight: bool) -> Iterator[Listed]:
+        run, load = self._run, known.load
         self._identity.list_through(user_id)
         with run.fetcher() as begin, contextlib.ExitStack() as until_published:
             described = self._identity.described(begin)
-            load = until_published.enter_context(self._load(begin))
-            self._pages = pages = PageProcessor(self._account.account_id, run.roster, self._remembered(load))
+            self._pages = pages = PageProcessor(self._account.account_id, run.roster, known.remembered)
             self._listing = listing = self._new_listing(load, user_id, begin)
-            account = described(load)
+            account = described()
             self._announce(account, pages.incremental.numbers or load.open_numbers)
             listing.start()
             first: FirstLoadPages | None = None

@@ -16,7 +16,7 @@ from etl.extract.accounts import Account
 from etl.extract.jsonrpc import DataApi
 from etl.store import threads
 from etl.store.connections import ConnectionCache
-from etl.sync.concurrency import CancellableClock, Cancellation, Slot, run_workers
+from etl.sync.concurrency import CancellableClock, Cancellation, GivenUp, Slot, run_workers
 from etl.sync.context import SyncContext
 from etl.sync.pending import Pending
 
@@ -63,7 +63,7 @@ class AccountWorkers:
     def _run_threads(self, at_once: int, workers: int) -> None:
         """List `at_once` accounts at once; each worker has its own connections to the source and the warehouse.
 
-        There are twice as many workers, so that small accounts are written while others are listed.
+        There are twice as many workers, so that small accounts are prepared and written while others are listed.
         """
         run, open_apis, slots = self._shared, list[DataApi](), threading.Semaphore(at_once)
         clock = CancellableClock(run.clock, self._cancellation)
@@ -73,7 +73,7 @@ class AccountWorkers:
             own_api = run.api.for_thread(clock=clock, report=report)
             with own_api as api, closing(ConnectionCache(run.engine)) as connections:
                 open_apis.append(api)
-                slot = Slot(slots)
+                slot = Slot(slots, lambda: self._pending.hopeless is not None)
                 shared = replace(run, api=api, connection_cache=connections, clock=clock, report=report, slot=slot)
                 self._work(shared, report)
 
@@ -88,13 +88,15 @@ class AccountWorkers:
         """Sync one account after another until none is left, or the run gives up."""
         self._pending.begin()
         while True:
-            with shared.slot.held(shared.clock):
-                if (account := self._pending.next()) is None or not self._connected(shared, account):
-                    return
-                if report is not None:
-                    report.account_id = account.account_id
-                with shared.api.account():
+            if (account := self._pending.next()) is None or not self._connected(shared, account):
+                return
+            if report is not None:
+                report.account_id = account.account_id
+            try:
+                with shared.slot.account(), shared.api.account():
                     self._pending.ended(self._sync_account(shared, account))
+            except GivenUp:
+                self._pending.put_back(account)
 
     def _connected(self, shared: SyncContext, account: Account) -> bool:
         """Whether the worker has a connection; where the server gives none, the account goes back to the queue.

@@ -1,6 +1,6 @@
 """Concurrency: worker threads that sync accounts, slots that limit listings, and cancellation of all workers at once.
 
-There are more workers than slots: while one worker writes an account, another lists the next.
+There are more workers than slots: while some list accounts, others write theirs or read what is known of the next.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ SMALL = 1_000
 
 class Cancelled(BaseException):
     """Ends a worker of a run that is being stopped. Only the worker's own loop catches it."""
+
+
+class GivenUp(Exception):
+    """Raised for an account that waited for its slot while the run gave up: nothing of it was requested."""
 
 
 class Cancellation:
@@ -76,29 +80,37 @@ class CancellableClock(Struct, frozen=True):
 
 
 class Slot:
-    """A worker's right to list an account; workers share the `free` ones. Without `free` there is no waiting."""
+    """A worker's right to list an account; workers share the `free` ones. Without `free` there is no waiting.
 
-    def __init__(self, free: threading.Semaphore | None = None) -> None:
-        self._free = free or threading.Semaphore()
+    `given_up`: whether the run begins no further account.
+    """
+
+    def __init__(self, free: threading.Semaphore | None = None, given_up: Callable[[], bool] = lambda: False) -> None:
+        self._free, self._given_up = free or threading.Semaphore(), given_up
         self._held = False
 
     @contextlib.contextmanager
-    def held(self, clock: Clock) -> Iterator[None]:
-        """Wait for a slot, and hold it until the block ends or a small account is listed."""
-        while not self._free.acquire(timeout=STEP):
-            clock.monotonic()  # raises when the run is being stopped
-        self._held = True
+    def account(self) -> Iterator[None]:
+        """The time for one account: at its end the slot is free again, if it was taken."""
         try:
             yield
         finally:
-            self._give_up()
+            self._release()
+
+    def take(self, clock: Clock) -> None:
+        """Wait for a slot, before the account's first request. Raises `GivenUp` when the run has given up meanwhile."""
+        while not self._free.acquire(timeout=STEP):
+            clock.monotonic()  # raises when the run is being stopped
+        self._held = True
+        if self._given_up():
+            raise GivenUp
 
     def listed(self, numbers: int) -> None:
         """An account of `numbers` is listed: release the slot if the account is small."""
         if numbers <= SMALL:
-            self._give_up()
+            self._release()
 
-    def _give_up(self) -> None:
+    def _release(self) -> None:
         if self._held:
             self._held = False
             self._free.release()

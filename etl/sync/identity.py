@@ -73,20 +73,19 @@ class Identity:
 
     # -- name and time zone
 
-    def described(self, begin: Begin) -> Callable[[AccountLoad], Account]:
+    def described(self, begin: Begin) -> Callable[[], Account]:
         """A function that gives the account with its name and time zone, as far as they are known.
 
-        They are requested for the customers that are due; the answer may arrive while the warehouse is read.
+        They are requested for the customers that are due; the answer may arrive while the listing is made ready.
         """
         run, account, known = self._run, self._account, self._known
         asked: Callable[[], Description] | None = None
         if account.account_id in run.to_describe:
             asked = begin(partial(describe, run.api, account, self.viewer.user_id))
 
-        def described(load: AccountLoad) -> Account:
+        def described() -> Account:
             description = Description()
             if asked:
-                _ = load.open_numbers  # read now, so that no snapshot is held during the request
                 description, self._described_at = asked(), run.clock.now()
                 if description.problem:
                     run.undescribed.add(description.problem)

@@ -44,6 +44,11 @@ class Pending:
             self._rest.appendleft(account)
             return True
 
+    def put_back(self, account: Account) -> None:
+        """Return an account of which nothing was requested to the queue."""
+        with self._lock:
+            self._rest.appendleft(account)
+
     def ended(self, error: VnsyncError | None) -> None:
         """Note the end of an account; `error`: None when it was published."""
         with self._lock:

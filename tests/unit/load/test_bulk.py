@@ -20,7 +20,8 @@ def driver() -> Iterator[sqlite3.Connection]:
 
 
 def _insert(driver: sqlite3.Connection, count: int) -> None:
-    bulk.insert(driver, "t (a, c, b)", "(?, ?, 'same')", ((number, -number) for number in range(count)))
+    rows = ((number, -number) for number in range(count))
+    bulk.insert(driver, "t (a, c, b)", "(?, ?, 'same')", rows, count)
 
 
 def _rows(driver: sqlite3.Connection) -> list[tuple[int, str, int]]:

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from etl.sync.concurrency import SMALL, CancellableClock, Cancellation, Cancelled, Slot, run_workers
+from etl.sync.concurrency import SMALL, CancellableClock, Cancellation, Cancelled, GivenUp, Slot, run_workers
 from tests.support.rig import FakeClock
 
 PATIENCE = 20.0
@@ -78,11 +78,13 @@ def test_a_small_account_gives_its_slot_up_when_it_is_listed() -> None:
     """Another account is listed while it is written; a large one, with rows in memory, keeps its slot to the end."""
     free = threading.Semaphore(1)
     slot, other = Slot(free), Slot(free)
-    with slot.held(FakeClock()):
+    with slot.account():
+        slot.take(FakeClock())
         slot.listed(SMALL + 1)
         assert not free.acquire(blocking=False)
         slot.listed(SMALL)
-        with other.held(FakeClock()):
+        with other.account():
+            other.take(FakeClock())
             assert not free.acquire(blocking=False)
     assert free.acquire(blocking=False)
     assert not free.acquire(blocking=False), "a slot was given up twice"
@@ -92,6 +94,15 @@ def test_a_worker_that_waits_for_a_slot_stops_with_the_run() -> None:
     """A cancelled run ends a worker that waits for a slot."""
     cancellation, free = Cancellation(), threading.Semaphore(0)
     cancellation.cancel()
-    with pytest.raises(Cancelled), Slot(free).held(CancellableClock(FakeClock(), cancellation)):
-        pytest.fail("there was no slot")
+    with pytest.raises(Cancelled):
+        Slot(free).take(CancellableClock(FakeClock(), cancellation))
     assert not free.acquire(blocking=False)
+
+
+def test_an_account_that_waited_while_the_run_gave_up_is_not_begun() -> None:
+    """The slot comes too late: nothing is requested for the account, and the slot is free again."""
+    free = threading.Semaphore(1)
+    slot = Slot(free, given_up=lambda: True)
+    with pytest.raises(GivenUp), slot.account():
+        slot.take(FakeClock())
+    assert free.acquire(blocking=False)
