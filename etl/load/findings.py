@@ -71,7 +71,7 @@ def _batches(rejected: Iterable[Rejected]) -> Iterator[list[Rejected]]:
 def _save_drift(connection: Connection, run_id: int, account_id: int, drift: Drift) -> None:
     key = {"account_id": account_id, "path": drift.path, "kind": drift.kind.value, "value": drift.value}
     seen = {"last_run_id": run_id}
-    upsert(connection, schema.source_drift, key | {"first_run_id": run_id} | seen, seen)
+    upsert(connection, schema.source_drift, key | {"first_run_id": run_id} | seen, seen.keys())
 
 
 def _save_account(connection: Connection, run_id: int, account_id: int, facts: AccountFacts) -> None:
@@ -84,7 +84,7 @@ def _save_account(connection: Connection, run_id: int, account_id: int, facts: A
         "users_compared_at": facts.users_compared_at,
         "last_run_id": run_id,
     }
-    upsert(connection, schema.accounts, {"account_id": account_id, "first_run_id": run_id} | known, known)
+    upsert(connection, schema.accounts, {"account_id": account_id, "first_run_id": run_id} | known, known.keys())
 
 
 def _quarantined(run_id: int, account_id: int, rejected: Rejected) -> dict[str, Any]:

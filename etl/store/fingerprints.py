@@ -35,6 +35,7 @@ from etl.domain.fingerprints import DIGEST, DriftEntry, ListingPrint, Records, W
 from etl.domain.windows import Window
 from etl.store import schema
 from etl.store.engine import database_errors, release_snapshot
+from etl.store.upsert import insert_row
 
 _OPEN = -(2**63)
 """Lower edge of a window that has none, because a key cannot be null."""
@@ -166,7 +167,7 @@ def renew(connection: Connection, account_id: int, origin: Origin, *, drift_entr
     states = schema.listing_states
     state = {"run_id": origin.run_id, "observed_at": origin.observed_at, "version": origin.version}
     connection.execute(_all_of(states), {_MINE: account_id})
-    connection.execute(insert(states), {"account_id": account_id, "drift_entries": _json(drift_entries)} | state)
+    insert_row(connection, states, {"account_id": account_id, "drift_entries": _json(drift_entries)} | state)
 
 
 @cache

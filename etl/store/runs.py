@@ -19,6 +19,7 @@ from etl.errors import IntegrityBroken, TryLater, VnsyncError
 from etl.store import installations, liveness, migrations, schema
 from etl.store.engine import begin_writing, database_errors
 from etl.store.locks import hold_run, hold_schema
+from etl.store.upsert import insert_row
 
 ID_TRIES = 50
 """How many run ids are drawn before it is no longer chance that each one is taken."""
@@ -136,9 +137,8 @@ def consume_claim(connection: Connection, run_id: int, account_id: int) -> None:
 
 def record(connection: Connection, result: AccountResult) -> None:
     """Write an account's row in `account_syncs`."""
-    names = {c.name for c in schema.account_syncs.columns}
-    row = {name: getattr(result, name) for name in names}
-    connection.execute(insert(schema.account_syncs), row)
+    row = {column.name: getattr(result, column.name) for column in schema.account_syncs.columns}
+    insert_row(connection, schema.account_syncs, row)
 
 
 def record_unpublished(engine: Engine, result: AccountResult) -> AccountResult:
