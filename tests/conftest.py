@@ -19,6 +19,7 @@ from etl.store import migrations
 from etl.store.engine import open_warehouse
 from tests.support import secrets
 from tests.support.databases import at, new_database
+from tests.support.kept_connections import keep_connections
 from tests.support.selection import mark_other_halves
 
 pytest_plugins = ["tests.support.command_line", "tests.support.economy"]
@@ -152,9 +153,21 @@ def warehouse_url(database: str, request: pytest.FixtureRequest, tmp_path: Path)
 
 
 @pytest.fixture
-def warehouse(warehouse_url: str) -> Engine:
+def open_kept(request: pytest.FixtureRequest) -> Callable[[str], Engine]:
+    """Opens warehouses whose connections are used again during the test (`tests/support/kept_connections.py`)."""
+
+    def opened(url: str) -> Engine:
+        engine = keep_connections(open_warehouse(url))
+        request.addfinalizer(engine.dispose)
+        return engine
+
+    return opened
+
+
+@pytest.fixture
+def warehouse(warehouse_url: str, open_kept: Callable[[str], Engine]) -> Engine:
     """A migrated, empty warehouse."""
-    return open_warehouse(warehouse_url)
+    return open_kept(warehouse_url)
 
 
 @pytest.fixture(scope="session")
@@ -169,6 +182,7 @@ def warehouse_after(
     request: pytest.FixtureRequest,
     tmp_path: Path,
     lives: tuple[Path, dict[tuple[str, Happening], str]],
+    open_kept: Callable[[str], Engine],
 ) -> Callable[[Happening], Engine]:
     """Makes the warehouse of a test in which something has happened: once in this process, and copied for each test."""
     folder, known = lives
@@ -192,11 +206,11 @@ def warehouse_after(
             known[database, happen] = name
         return f"sqlite:///{shutil.copy(folder / known[database, happen], tmp_path / 'warehouse.db')}"
 
-    return lambda happen: open_warehouse(postgresql(happen) if database == "postgresql" else sqlite(happen))
+    return lambda happen: open_kept(postgresql(happen) if database == "postgresql" else sqlite(happen))
 
 
 def _live(url: str, happen: Happening) -> None:
-    engine = open_warehouse(url)
+    engine = keep_connections(open_warehouse(url))
     happen(engine)
     if engine.name == "sqlite":
         with engine.connect() as connection:
@@ -211,11 +225,13 @@ def sqlite_warehouse(tmp_path: Path, sqlite_template: Path) -> Engine:
 
 
 @pytest.fixture
-def other_warehouse(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
+def other_warehouse(
+    database: str, request: pytest.FixtureRequest, tmp_path: Path, open_kept: Callable[[str], Engine]
+) -> Engine:
     """A second one, to compare with the first."""
     if database == "postgresql":
         template = request.getfixturevalue("postgresql_template")
-        return open_warehouse(request.getfixturevalue("new_postgresql")(template))
+        return open_kept(request.getfixturevalue("new_postgresql")(template))
     path = tmp_path / "other.db"
     shutil.copy(request.getfixturevalue("sqlite_template"), path)
     return open_warehouse(f"sqlite:///{path}")

@@ -14,14 +14,16 @@ from etl.store.engine import open_warehouse
 
 
 @pytest.fixture
-def new_warehouse(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Engine]:
+def new_warehouse(
+    database: str, request: pytest.FixtureRequest, tmp_path: Path, open_kept: Callable[[str], Engine]
+) -> Callable[[], Engine]:
     """Makes any number of migrated warehouses on this database."""
     numbers = itertools.count()
 
     def make() -> Engine:
         if database == "postgresql":
             template = request.getfixturevalue("postgresql_template")
-            return open_warehouse(request.getfixturevalue("new_postgresql")(template))
+            return open_kept(request.getfixturevalue("new_postgresql")(template))
         file = tmp_path / f"warehouse-{next(numbers)}.db"
         return open_warehouse(f"sqlite:///{shutil.copy(request.getfixturevalue('sqlite_template'), file)}")
 

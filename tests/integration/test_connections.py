@@ -14,9 +14,16 @@ from etl.load import staging
 from etl.sandbox.world import CustomerPlan, World
 from etl.store import schema
 from etl.store.connections import ConnectionCache
+from etl.store.engine import open_warehouse
 from tests.support.rig import Rig
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def warehouse(warehouse_url: str) -> Engine:
+    """A migrated, empty warehouse, whose connections are closed as the program's are."""
+    return open_warehouse(warehouse_url)
 
 
 @pytest.fixture
