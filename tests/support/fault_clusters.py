@@ -105,11 +105,19 @@ class Cluster:
             cursor = connection.execute(statement)
             return cursor.fetchall() if cursor.description else []
 
-    def new_database(self, options: str = "", *, migrated: bool = True) -> str:
-        name = f"w{next(_numbers)}"
-        self.execute(f"create database {name} {options}")
-        if migrated:
-            migrations.upgrade(self.engine(name))
+    def new_database(self, options: str = "", *, migrated: bool = True, like: str = "") -> str:
+        """The name of a new database. `like`: a copy of another one, to which nobody is connected."""
+        name, template = f"w{next(_numbers)}", like or (self._migrated if migrated else "")
+        self.execute(
+            f"create database {name} {options} {f'template {template} strategy file_copy' if template else ''}"
+        )
+        return name
+
+    @functools.cached_property
+    def _migrated(self) -> str:
+        """A migrated database to copy."""
+        name = self.new_database(migrated=False)
+        migrations.upgrade(self.engine(name))
         return name
 
     def engine(self, database: str, role: str = "postgres") -> Engine:

@@ -62,8 +62,10 @@ class Scene:
 
     def image(self) -> Image:
         """All data rows, with their periods."""
-        names = [n for name in oracle.COLUMNS for n in (name, f"{name}_closed")]
-        return {name: sorted(self.rows(f"select * from {name}"), key=str) for name in (*names, "accounts")}
+        names = [*(n for name in oracle.COLUMNS for n in (name, f"{name}_closed")), "accounts"]
+        with self.engine.connect() as connection:
+            found = {name: connection.execute(text(f"select * from {name}")).all() for name in names}
+        return {name: sorted((tuple(row) for row in rows), key=str) for name, rows in found.items()}
 
     def take_over(self) -> None:
         """Bind the warehouse, which another scene has filled, to this scene's source."""
@@ -113,6 +115,18 @@ class Scene:
     def a_day_passes(self) -> None:
         """Let a day pass: numbers are added, removed, moved and changed."""
         self.world.pass_day(share=0.1)
+
+    def lives(self, days: int) -> None:
+        """Sync so many days, and let the last one pass, too."""
+        for _ in range(days):
+            assert self.sync().code == 0
+            self.a_day_passes()
+
+    def goes_on(self, days: int) -> None:
+        """Take over a warehouse in which another scene has lived so many days: all scenes' days are the same."""
+        self.take_over()
+        for _ in range(days):
+            self.a_day_passes()
 
 
 def others(stage: Scene, *statements: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import process_time
@@ -18,15 +20,30 @@ from tests.support.fault_clusters import private
 from tests.support.scenes import Scene, scene
 
 
+@pytest.fixture(scope="module")
+def two_days(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """Gives the database, or the file, that has seen the first two days of every scene, to copy."""
+    folder = tmp_path_factory.mktemp("two_days")
+
+    @functools.cache
+    def made(database: str) -> str:
+        name = private().new_database() if database == "postgresql" else str(folder / "w.db")
+        with scene(folder / "scene", private().url(name) if database == "postgresql" else f"sqlite:///{name}") as lived:
+            lived.lives(2)
+        return name
+
+    return made
+
+
 @pytest.fixture
-def stage(database: str, tmp_path: Path) -> Iterator[Scene]:
+def stage(database: str, two_days: Callable[[str], str], tmp_path: Path) -> Iterator[Scene]:
     """A warehouse with two synced days."""
-    url = f"sqlite:///{tmp_path / 'w.db'}" if database == "sqlite" else private().url(private().new_database())
+    if database == "postgresql":
+        url = private().url(private().new_database(like=two_days(database)))
+    else:
+        url = f"sqlite:///{shutil.copy(two_days(database), tmp_path / 'w.db')}"
     with scene(tmp_path / "scene", url) as made:
-        assert made.sync().code == 0
-        made.a_day_passes()
-        assert made.sync().code == 0
-        made.a_day_passes()
+        made.goes_on(2)
         yield made
 
 
