@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Set
 
-from sqlalchemy import ColumnElement, Connection, Select, Text, cast, exists, select, union_all
+from sqlalchemy import ColumnElement, Connection, Select, exists, select, union_all
 
 from etl.domain import decimals
 from etl.domain import tables as declared
 from etl.domain.columns import Row
 from etl.domain.tables import Kind
-from etl.load.diff import TableDiff
 from etl.load.staging import stage_for
+from etl.load.table_diff import statements
 from etl.store import schema
 from etl.transform.extras import spelled
 
@@ -32,11 +32,8 @@ def contradicted(connection: Connection, account_id: int, unlisted: Set[int | No
 
 
 def _differing(connection: Connection, table: declared.Table, account_id: int) -> list[Row]:
-    diff = TableDiff(connection.dialect.name, table)
-    current = diff.current.c
-    columns = [cast(current[c.name], Text) if c.kind is Kind.JSON else current[c.name] for c in table.columns]
-    rows = select(*columns).join_from(diff.current, diff.stage, diff.same_key())
-    return [tuple(row) for row in connection.execute(rows.where(current.account_id == account_id, diff.differs()))]
+    (statement,) = statements(connection.dialect.name, table.name, "differing")
+    return [tuple(row) for row in connection.execute(statement, {"the_account": account_id})]
 
 
 def _as_staged(table: declared.Table, row: Row) -> Row:

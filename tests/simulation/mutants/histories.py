@@ -7,7 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 from sqlalchemy import delete, false, true
 
-from etl.load import diff, first, publish
+from etl.load import diff, first, publish, table_diff
 from etl.sync import account
 from tests.simulation.mutants.planting import mutant
 
@@ -47,8 +47,9 @@ def no_transaction(right: Any) -> Any:
 
 @mutant(diff._Executor, "end", "versions that end are deleted")
 def history_is_forgotten(right: Any) -> Any:
-    def end(self: Any, table: Any, condition: Any) -> None:
-        self.closed[table.name] += self._run(delete(self.diff(table).current).where(condition))
+    def end(self: Any, table: Any, condition: str) -> None:
+        lost = getattr(self.diff(table), condition)()
+        self.closed[table.name] += self._run(delete(self.diff(table).current).where(lost))
 
     return end
 
@@ -67,16 +68,16 @@ def sealed_as_it_came(right: Any) -> Any:
     return take
 
 
-@mutant(diff.TableDiff, "changed", "a version that changed is not ended")
+@mutant(table_diff.TableDiff, "changed", "a version that changed is not ended")
 def changes_are_lost(right: Any) -> Any:
     return lambda self: false()
 
 
-@mutant(diff.TableDiff, "unreferenced", "what nothing refers to any more stays open")
+@mutant(table_diff.TableDiff, "unreferenced", "what nothing refers to any more stays open")
 def shared_rows_stay(right: Any) -> Any:
     return lambda self: false()
 
 
-@mutant(diff.TableDiff, "differs", "every reading makes a new version")
+@mutant(table_diff.TableDiff, "differs", "every reading makes a new version")
 def every_reading_is_new(right: Any) -> Any:
     return lambda self: true()

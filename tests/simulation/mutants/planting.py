@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from etl.load import table_diff
+
 
 @dataclass(frozen=True)
 class Mutant:
@@ -40,10 +42,12 @@ def mutant(
         def plant() -> Iterator[None]:
             right = vars(target)[attribute]
             setattr(target, attribute, wrong(right))
+            table_diff.statements.cache_clear()  # they are made once, so those of before are right
             try:
                 yield
             finally:
                 setattr(target, attribute, right)
+                table_diff.statements.cache_clear()
 
         MUTANTS[name] = Mutant(name, stands_for, plant, under, test)
         return wrong
