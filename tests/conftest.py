@@ -9,6 +9,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -99,23 +100,28 @@ def postgresql_template(postgresql_server: str) -> str:
     return "template_warehouse"
 
 
+@pytest.fixture(scope="session")
+def administrator(postgresql_server: str) -> Iterator[psycopg.Connection[Any]]:
+    """The connection that makes and drops the tests' databases."""
+    with psycopg.connect(postgresql_server, autocommit=True) as connection:
+        yield connection
+
+
 @pytest.fixture
-def new_postgresql(postgresql_server: str) -> Iterator[Callable[..., str]]:
+def new_postgresql(postgresql_server: str, administrator: psycopg.Connection[Any]) -> Iterator[Callable[..., str]]:
     """Makes databases (empty, or copies of a template) and drops them afterwards; each call gives a URL."""
     made = []
 
     def make(template: str = "template1") -> str:
         name = f"test_{next(_numbers)}"
-        with psycopg.connect(postgresql_server, autocommit=True) as connection:
-            connection.execute(f"create database {name} template {template} strategy file_copy")
+        administrator.execute(f"create database {name} template {template} strategy file_copy")
         made.append(name)
         return at(postgresql_server, name)
 
     yield make
     hits = [f"{name}: {table}" for name in made for table in secrets.in_postgresql(at(postgresql_server, name))]
-    with psycopg.connect(postgresql_server, autocommit=True) as connection:
-        for name in made:
-            connection.execute(f"drop database {name} with (force)")
+    for name in made:
+        administrator.execute(f"drop database {name} with (force)")
     assert not hits, "the key is in the database"
 
 
