@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import shutil
@@ -18,6 +19,7 @@ from sqlalchemy import Engine
 
 from etl.store import migrations
 from etl.store.engine import open_warehouse
+from etl.store.pools import keeping
 from tests.support import secrets
 from tests.support.databases import at, new_database
 from tests.support.kept_connections import keep_connections
@@ -159,15 +161,20 @@ def warehouse_url(database: str, request: pytest.FixtureRequest, tmp_path: Path)
 
 
 @pytest.fixture
-def open_kept(request: pytest.FixtureRequest) -> Callable[[str], Engine]:
-    """Opens warehouses whose connections are used again during the test (`tests/support/kept_connections.py`)."""
+def open_kept() -> Iterator[Callable[[str], Engine]]:
+    """Opens warehouses whose connections are used again during the test (`tests/support/kept_connections.py`).
 
-    def opened(url: str) -> Engine:
-        engine = keep_connections(open_warehouse(url))
-        request.addfinalizer(engine.dispose)
-        return engine
+    In SQLite one is kept, as the program does during a run.
+    """
+    with contextlib.ExitStack() as until_the_end:
 
-    return opened
+        def opened(url: str) -> Engine:
+            engine = keep_connections(open_warehouse(url))
+            until_the_end.callback(engine.dispose)
+            until_the_end.enter_context(keeping(engine))
+            return engine
+
+        yield opened
 
 
 @pytest.fixture
@@ -225,9 +232,9 @@ def _live(url: str, happen: Happening) -> None:
 
 
 @pytest.fixture
-def sqlite_warehouse(tmp_path: Path, sqlite_template: Path) -> Engine:
+def sqlite_warehouse(tmp_path: Path, sqlite_template: Path, open_kept: Callable[[str], Engine]) -> Engine:
     """An empty warehouse for what only SQLite has, or what ends before the database has a say."""
-    return open_warehouse(f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'warehouse.db')}")
+    return open_kept(f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'warehouse.db')}")
 
 
 @pytest.fixture
@@ -240,4 +247,4 @@ def other_warehouse(
         return open_kept(request.getfixturevalue("new_postgresql")(template))
     path = tmp_path / "other.db"
     shutil.copy(request.getfixturevalue("sqlite_template"), path)
-    return open_warehouse(f"sqlite:///{path}")
+    return open_kept(f"sqlite:///{path}")

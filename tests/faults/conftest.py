@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from etl.store.engine import open_warehouse
-
 
 @pytest.fixture
 def new_warehouse(
@@ -25,6 +23,6 @@ def new_warehouse(
             template = request.getfixturevalue("postgresql_template")
             return open_kept(request.getfixturevalue("new_postgresql")(template))
         file = tmp_path / f"warehouse-{next(numbers)}.db"
-        return open_warehouse(f"sqlite:///{shutil.copy(request.getfixturevalue('sqlite_template'), file)}")
+        return open_kept(f"sqlite:///{shutil.copy(request.getfixturevalue('sqlite_template'), file)}")
 
     return make

@@ -20,12 +20,19 @@ from etl.extract.jsonrpc import open_api
 from etl.sandbox import faults
 from etl.sandbox.transport import SandboxTransport
 from etl.sandbox.world import CustomerPlan, World
+from etl.store.engine import open_warehouse
 from etl.sync.plan import Plan, plan
 from etl.sync.run import SyncOptions
 from tests.support.rig import TOKEN, URL, Rig
 from tests.support.running import Run, Source
 
 pytestmark = pytest.mark.usefixtures("clean")
+
+
+@pytest.fixture
+def warehouse(warehouse_url: str) -> Engine:
+    """A migrated, empty warehouse of which no connection is kept: the bytes of all its files are compared."""
+    return open_warehouse(warehouse_url)
 
 
 def _rig(engine: Engine, customers: int = 1, numbers: int = 120, **more: Any) -> Rig:

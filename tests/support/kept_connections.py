@@ -13,7 +13,7 @@ from sqlalchemy.pool import PoolResetState, QueuePool
 
 
 def keep_connections(engine: Engine) -> Engine:
-    """Let the engine keep its connections until it is disposed of. Those of SQLite are not kept. Returns the engine."""
+    """Let an engine for PostgreSQL keep its connections until it is disposed of. Returns the engine."""
     if engine.name == "postgresql":
         old: Any = engine.pool
         engine.pool = QueuePool(

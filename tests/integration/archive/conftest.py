@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from etl.store.engine import open_warehouse
-
 
 @pytest.fixture
 def target(
@@ -24,6 +22,6 @@ def target(
             return open_kept(request.getfixturevalue("new_postgresql")(template))
         file = tmp_path / f"{name}.db"
         shutil.copy(request.getfixturevalue("sqlite_template"), file)
-        return open_warehouse(f"sqlite:///{file}")
+        return open_kept(f"sqlite:///{file}")
 
     return make
