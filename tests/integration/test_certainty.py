@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -119,11 +120,20 @@ def test_a_sync_with_suspects_has_not_seen_every_number(warehouse: Engine) -> No
 # -- comparison with the truth
 
 
-@pytest.fixture
-def lived(warehouse: Engine) -> tuple[Engine, Truth]:
-    """A warehouse with a listing every hour that takes minutes, while its numbers change."""
+_truths: dict[str, Truth] = {}
+"""What was true in the account of `_hourly`, by the database that it was synced into."""
+
+
+def _hourly(engine: Engine) -> None:
     plan = Plan(numbers=60, days=1.5, beat=3_600, share=5.0, latency=60.0, page_limit=10)
-    return warehouse, live(warehouse, plan)
+    _truths[engine.name] = live(engine, plan)
+
+
+@pytest.fixture
+def lived(warehouse_after: Callable[[Callable[[Engine], None]], Engine]) -> tuple[Engine, Truth]:
+    """A warehouse with a listing every hour that takes minutes, while its numbers change."""
+    engine = warehouse_after(_hourly)
+    return engine, _truths[engine.name]
 
 
 def test_a_call_that_is_certain_is_never_wrong(lived: tuple[Engine, Truth]) -> None:
