@@ -151,8 +151,9 @@ class AccountSync:
             known = _Known(load=load, remembered=self._remembered(load))
             _ = load.open_numbers  # read now, so that no snapshot is held while the worker waits
             run.slot.take(run.clock)
-            self._started = run.clock.now()
-            yield known
+            with run.api.account():
+                self._started = run.clock.now()
+                yield known
 
     @contextmanager
     def _listed_through(self, user_id: int | None, known: _Known, *, straight: bool) -> Iterator[Listed]:

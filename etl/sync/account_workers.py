@@ -93,7 +93,7 @@ class AccountWorkers:
             if report is not None:
                 report.account_id = account.account_id
             try:
-                with shared.slot.account(), shared.api.account():
+                with shared.slot.account():
                     self._pending.ended(self._sync_account(shared, account))
             except GivenUp:
                 self._pending.put_back(account)
