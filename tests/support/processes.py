@@ -6,6 +6,7 @@ import atexit
 import functools
 import os
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -24,9 +25,16 @@ from tests.stress.stage import TOKEN, Ended, Runner, Stage, reading, stage
 @functools.cache
 def runner(which: int) -> Runner:
     """A runner for all tests of this process. `which`: another number is another runner, for concurrent runs."""
-    made = Runner(Path(tempfile.mkdtemp(prefix="vnsync-runs-")))
-    atexit.register(made.close)
+    made = Runner(_folder("runs"))
+    atexit.register(made.close)  # before its folder is removed
     return made
+
+
+def _folder(purpose: str) -> Path:
+    """A temporary folder that is removed when this process ends."""
+    folder = tempfile.mkdtemp(prefix=f"vnsync-{purpose}-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 @contextmanager
@@ -100,7 +108,7 @@ def traced(pid: int, *options: str) -> Iterator[Path]:
     """Attach strace with these options to a halted process until its end. Yields the output file."""
     if not STRACE.exists() and not os.environ.get("CI"):
         pytest.skip("strace is not installed")
-    log = Path(tempfile.mkdtemp(prefix="vnsync-strace-")) / "trace"
+    log = _folder("strace") / "trace"
     command = [str(STRACE), "-f", "-y", "-o", str(log), *options, "-p", str(pid)]
     tracer = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert tracer.stderr
