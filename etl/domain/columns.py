@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
-from itertools import repeat
+from itertools import chain, pairwise, repeat
 from typing import Any
 
 from etl.domain.canonical import NULL, field, json_text, named_field, plain
@@ -38,6 +38,18 @@ class Columns:
         ordered = sorted(rows)
         names = [*(c.name for c in table.columns), MISSING]
         return cls(table, dict(zip(names, zip(*ordered, strict=True), strict=False)))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Columns]) -> Columns:
+        """The columns of some rows and those of others, which have other keys; at least one part."""
+        first, *others = parts
+        if not others:
+            return first
+        names = list(first._values)
+        if all(one.last < another.first for one, another in pairwise(parts)):
+            values = {name: tuple(chain.from_iterable(part._values[name] for part in parts)) for name in names}
+            return cls(first.table, values)
+        return cls.of(first.table, [row for part in parts for row in part.rows(names)])
 
     def __len__(self) -> int:
         return len(self._values[self.table.key_names[0]])

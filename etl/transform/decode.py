@@ -1,6 +1,6 @@
 """Decoder: from a record's bytes to a `Number`. It is fast for documented records, and tolerant of others.
 
-A whole page is decoded at once. If anything in it is unexpected, its records are decoded one by one: unknown fields
+Records are decoded together. If anything in them is unexpected, they are decoded one by one: unknown fields
 move to `extra`, and an unusable record is rejected with the place and the reason. An unusable element is rejected
 alone, and the rest of its record is used.
 """
@@ -49,7 +49,7 @@ class Rejected(Struct, frozen=True, kw_only=True):
 
 
 class Decoded(Struct, frozen=True):
-    """The usable numbers of a page, and the records and elements that are not usable."""
+    """The usable numbers of some records, and the records and elements that are not usable."""
 
     numbers: list[Number]
     rejected: list[Rejected]
@@ -65,8 +65,8 @@ class _WithId(msgspec.Struct, gc=False):
 
 
 _id = msgspec.json.Decoder(_WithId)
-_page = msgspec.json.Decoder(list[Number])
-_split = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_many = msgspec.json.Decoder(list[Number])
+_split: Callable[[bytes], list[Record]] = msgspec.json.Decoder(list[msgspec.Raw]).decode  # type: ignore[assignment]  # a list of one of the two
 _ENUMERATIONS = (("status", STATUSES), ("category", CATEGORIES), ("type", TYPES))
 _LOCAL_TIMES = re.compile(r"(?:(?!9999)\d{4}-\d\d-\d\d (?:[01]\d|2[0-3]):\d\d:\d\d\n)*", re.ASCII)
 _enumerated = attrgetter(*(field for field, _ in _ENUMERATIONS))
@@ -78,14 +78,22 @@ def joined(records: Iterable[Record]) -> bytes:
     return b"[" + b",".join(records) + b"]"
 
 
+def split(page: bytes) -> list[Record]:
+    """The records of a page that was `joined`."""
+    return _split(page)
+
+
 def decode(records: Collection[Record], drift: DriftLog) -> Decoded:
-    """Decode the records of a page. Differences from the documentation go into `drift`."""
-    return _decoded(joined(records), lambda: records, drift)
-
-
-def decode_page(page: bytes, drift: DriftLog) -> Decoded:
-    """Decode a page whose records were `joined`."""
-    return _decoded(page, lambda: _split(page), drift)
+    """Decode some records of a page. Differences from the documentation go into `drift`."""
+    together = joined(records)
+    try:
+        numbers = _many.decode(together)
+    except UNREADABLE:
+        return _one_by_one(records, drift)
+    if not _all_dates_valid(numbers) or not keeps_everything(together, numbers):
+        return _one_by_one(records, drift)
+    _note_unknown_values(numbers, drift)
+    return Decoded(numbers, [])
 
 
 def is_usable(sent: bytes) -> bool:
@@ -94,17 +102,6 @@ def is_usable(sent: bytes) -> bool:
     if stand_in(record, None) is not None:
         return False
     return not any(rejected.whole for rejected in decode([record], DriftLog()).rejected)
-
-
-def _decoded(page: bytes, split: Callable[[], Iterable[Record]], drift: DriftLog) -> Decoded:
-    try:
-        numbers = _page.decode(page)
-    except UNREADABLE:
-        return _one_by_one(split(), drift)
-    if not _all_dates_valid(numbers) or not keeps_everything(page, numbers):
-        return _one_by_one(split(), drift)
-    _note_unknown_values(numbers, drift)
-    return Decoded(numbers, [])
 
 
 def _all_dates_valid(numbers: Collection[Number]) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from functools import partial
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import islice
 from operator import attrgetter
 from typing import Any
 
@@ -12,11 +12,13 @@ import msgspec
 from etl.domain import tables
 from etl.domain.columns import Columns
 from etl.domain.fingerprints import DriftEntry
-from etl.transform.decode import Decoded, Record, Rejected, decode, decode_page
+from etl.transform.decode import Record, Rejected, decode, split
 from etl.transform.drift import DriftLog
-from etl.transform.normalize import Normalizer
+from etl.transform.normalize import NUMBER_TABLES, Normalizer
 from etl.transform.phones import phone_key
 
+TOGETHER = 500
+"""Records that are transformed at a time: few enough for their objects to stay in the processor's cache."""
 _by_id = attrgetter("id")
 
 
@@ -49,27 +51,31 @@ class Transformation:
     def __init__(self, normalizer: Normalizer | None = None) -> None:
         self._normalizer = normalizer or Normalizer(DriftLog())
 
-    def records(self, records: Collection[Record]) -> PageRows:
-        """The rows of a page's records; none of its numbers came on an earlier page."""
-        return self._rows(partial(decode, records))
-
     def page(self, page: bytes) -> PageRows:
         """The rows of a page whose records were `joined`."""
-        return self._rows(partial(decode_page, page))
+        return self.records(split(page))
 
-    def _rows(self, decode: Callable[[DriftLog], Decoded]) -> PageRows:
-        drift = self._normalizer.drift
-        with drift.block_log() as noted:
-            decoded = decode(drift)
-            decoded.numbers.sort(key=_by_id)  # the order of the rows: `Columns.of` then sorts them quickly
-            rows = self._normalizer.rows(decoded.numbers)
-        return PageRows(
-            ids=[number.id for number in decoded.numbers],
-            phones=[phone_key(number.virtual_phone_number) for number in decoded.numbers],
-            drift_entries=[d.plain for d in noted.seen],
-            rejected=decoded.rejected,
-            tables={name: Columns.of(tables.BY_NAME[name], some).transported for name, some in rows.items() if some},
-        )
+    def records(self, records: Collection[Record]) -> PageRows:
+        """The rows of a page's records; none of its numbers came on an earlier page."""
+        page = PageRows(ids=[], phones=[], drift_entries=[], rejected=[], tables={})
+        columns: dict[str, list[Columns]] = {name: [] for name in NUMBER_TABLES}
+        with self._normalizer.drift.block_log() as noted:
+            for some in _parts(records):
+                self._add(some, page, columns)
+        page.drift_entries = [d.plain for d in noted.seen]
+        page.tables = {name: Columns.joined(parts).transported for name, parts in columns.items() if parts}
+        return page
+
+    def _add(self, records: Collection[Record], page: PageRows, columns: dict[str, list[Columns]]) -> None:
+        """Add what some of a page's records become to the page, and their columns by table."""
+        decoded = decode(records, self._normalizer.drift)
+        decoded.numbers.sort(key=_by_id)  # the order of the rows: `Columns.of` then sorts them quickly
+        page.ids += [number.id for number in decoded.numbers]
+        page.phones += [phone_key(number.virtual_phone_number) for number in decoded.numbers]
+        page.rejected += decoded.rejected
+        for name, rows in self._normalizer.rows(decoded.numbers).items():
+            if rows:
+                columns[name].append(Columns.of(tables.BY_NAME[name], rows))
 
     def shared(self) -> SharedRows:
         """The rows that numbers share; to be called at the end."""
@@ -80,3 +86,9 @@ class Transformation:
             unreported=normalizer.unreported,
             unreported_shared=normalizer.unreported_shared,
         )
+
+
+def _parts(records: Iterable[Record]) -> Iterator[list[Record]]:
+    rest = iter(records)
+    while some := list(islice(rest, TOGETHER)):
+        yield some

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import random
 from collections.abc import Iterable
 from hashlib import sha256
 from typing import Any
@@ -94,6 +95,18 @@ def test_columns_say_what_fields_say(case: tuple[Table, list[tuple[Any, ...]]]) 
     assert (columns.first, columns.last) == tuple(
         tuple(row[k] for k in table.key_names) for row in (ordered[0], ordered[-1])
     )
+
+
+@given(_cases, st.randoms(use_true_random=False))
+def test_parts_of_rows_joined_are_the_columns_of_all(
+    case: tuple[Table, list[tuple[Any, ...]]], dice: random.Random
+) -> None:
+    """Whether each part's keys are above the last one's or not, and whatever columns are null in a part."""
+    table, rows = case
+    for ordered in (sorted(rows), dice.sample(rows, len(rows))):
+        at = dice.randint(0, len(rows))
+        parts = [Columns.of(table, part) for part in (ordered[:at], ordered[at:]) if part]
+        assert Columns.joined(parts).transported == Columns.of(table, rows).transported
 
 
 @given(_cases)
