@@ -115,7 +115,7 @@ def no_guard_of_exchanges(right: Any) -> Any:
     return 2.0
 
 
-@mutant(account.AccountSync, "_prove", "a number whose record cannot be used is closed")
+@mutant(account.AccountSync, "_prove", "a number whose record cannot be used is closed", under=("bad_record",))
 def quarantine_closes(right: Any) -> Any:
     def prove(self: Any, load: Any, *more: Any) -> Proof:
         proof: Proof = right(self, load, *more)
