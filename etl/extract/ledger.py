@@ -129,19 +129,19 @@ class SharedPoints(Points):
         self._flights[str(self._key(owner))] = self._now
         return super().sent(owner)
 
-    def ended(self, owner: Hashable = None) -> None:
+    def ended(self, owner: Hashable = None, *, answered: bool = False) -> None:
         """Count a request that has ended."""
-        super().ended(owner)
+        super().ended(owner, answered=answered)
         self._flights.pop(str(self._key(owner)), None)
         self._under_way = len(self._flights)
         if (key := str(self._key(owner))) in self._promised:
             self._promised_at[key] = self._now
 
-    def received(self, limits: object, sent: int | None = None) -> None:
+    def received(self, limits: object, sent: int | None = None, owner: Hashable = None) -> None:
         """Note the limits of an answer; what is no limit is not stored."""
         if isinstance(limits, Mapping):
             limits = {"at": self._now} | {name: value for name, value in limits.items() if name in _KEPT}
-        super().received(limits, sent)
+        super().received(limits, sent, owner)
 
     def promise(self, owner: Hashable, requests: int) -> None:
         """Reserve points of the day."""

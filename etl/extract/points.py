@@ -69,22 +69,29 @@ class Points:
         self._under_way += 1
         return self._received
 
-    def ended(self, owner: Hashable = None) -> None:
-        """Count a request that has ended, successful or not: it used one of the points reserved for `owner`."""
+    def ended(self, owner: Hashable = None, *, answered: bool = False) -> None:
+        """Count a request that has ended, successful or not. `answered`: `received` has noted its answer."""
         self._under_way -= 1
+        if not answered:
+            self._used(owner)
+
+    def _used(self, owner: Hashable) -> None:
+        """Count one of the points reserved for `owner` as used."""
         if self._promised.get(key := self._key(owner)):
             self._promised[key] -= 1
 
     def paused(self, seconds: float) -> None:
         """Note that the source asked for a pause; the threads of one process wait for each other anyway."""
 
-    def received(self, limits: object, sent: int | None = None) -> None:
+    def received(self, limits: object, sent: int | None = None, owner: Hashable = None) -> None:
         """Note the limits of the answer to the request with the mark `sent`; anything but an object is ignored.
 
-        They replace the limits that were known when that request was sent. Answers to overlapping requests come in any
-        order: the lowest count of them is used.
+        They count the point that the request used, so it is no longer reserved for `owner`: until the request ends,
+        others would find it missing twice. They replace the limits that were known when that request was sent. Answers
+        to overlapping requests come in any order: the lowest count of them is used.
         """
         self._unsure = False
+        self._used(owner)
         if isinstance(limits, Mapping):
             self._received += 1
             newer = [a for a in self._answers if sent is not None and a[0] > sent]

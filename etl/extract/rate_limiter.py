@@ -24,12 +24,15 @@ LEAST_POINTS = 2
 class Turn:
     """Permission to send one request; it holds a point until the request has ended."""
 
-    def __init__(self, pace: Pace, sent: int) -> None:
-        self._pace, self._sent = pace, sent
+    def __init__(self, pace: Pace, sent: int, owner: Hashable) -> None:
+        self._pace, self._sent, self._owner = pace, sent, owner
+        self.answered = False
+        """Whether the limits of its answer are noted."""
 
     def received(self, limits: object) -> None:
         """Note the limits that its answer reports."""
-        self._pace.received(limits, self._sent)
+        owner, self.answered = None if self.answered else self._owner, True
+        self._pace.received(limits, self._sent, owner)
 
 
 class Pace:
@@ -49,11 +52,11 @@ class Pace:
 
         Raises `DayLimit` if the day's points are used up.
         """
-        turn = Turn(self, self._next(owner, clock, report))
+        turn = Turn(self, self._next(owner, clock, report), owner)
         try:
             yield turn
         finally:
-            self._change(lambda points: points.ended(owner))
+            self._change(lambda points: points.ended(owner, answered=turn.answered))
 
     @property
     def points(self) -> Points:
@@ -72,9 +75,9 @@ class Pace:
             self._changed.notify_all()
         return result
 
-    def received(self, limits: object, sent: int) -> None:
-        """Note the limits that the answer reports to the request with the mark `sent`."""
-        self._change(lambda points: points.received(limits, sent))
+    def received(self, limits: object, sent: int, owner: Hashable) -> None:
+        """Note the limits that the answer reports to the request of `owner` with the mark `sent`."""
+        self._change(lambda points: points.received(limits, sent, owner))
 
     def pause(self, pause: Pause, clock: Clock, report: Report) -> None:
         """Wait, and make all other threads wait too."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from etl.extract.ledger import SharedPoints
 from etl.extract.points import Later, Pause, Points, Spent, TooFewPoints, minute_pause
 
 SENSELESS: list[object] = [None, "5", -1, True, [], {}, "soon"]
@@ -164,6 +165,26 @@ def test_what_is_promised_to_one_is_not_promised_to_another() -> None:
     points.afford("b", 3)
     points.release("a")
     points.afford("b", 7)
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["own", "shared"])
+def test_a_point_that_an_answer_counts_is_not_reserved_any_more(shared: bool) -> None:
+    """Two accounts have their answers, which count two points, while their requests have not ended: a third has its own
+    two, and a fourth has none.
+    """
+    points = SharedPoints({}, 0.0, "process") if shared else Points()
+    first, second, third, fourth = owners = [object() for _ in range(4)]
+    points.received({"day_limit": 10, "day_remaining": 6})
+    for owner in owners[:3]:
+        points.promise(owner, 2)
+    marks = {owner: points.sent(owner) for owner in (first, second)}
+    for left, (owner, mark) in zip((5, 4), marks.items(), strict=True):
+        points.received({"day_limit": 10, "day_remaining": left}, mark, owner)
+    points.afford(third, 2)
+    assert not points.fits(fourth, 1)
+    for owner in marks:
+        points.ended(owner, answered=True)
+    assert not points.fits(fourth, 1)
 
 
 def test_a_single_account_has_all_points_to_itself() -> None:
