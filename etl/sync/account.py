@@ -33,7 +33,7 @@ from etl.sync.page_processor import PageProcessor
 from etl.sync.viewer import concerns_user
 
 
-class _Known(Struct, frozen=True, kw_only=True):
+class _Prepared(Struct, frozen=True, kw_only=True):
     """An account before it is listed: its load, and the fingerprints of its last listing, if they may be used."""
 
     load: AccountLoad
@@ -128,11 +128,13 @@ class AccountSync:
         `straight`: the rows of a first load are not staged.
         """
         refused: AccountRefused | None = None
-        with self._prepared() as known:
+        with self._prepared() as prepared:
             for user_id in self._identity.users.in_turn():
                 with contextlib.ExitStack() as until_published:
                     try:
-                        listed = until_published.enter_context(self._listed_through(user_id, known, straight=straight))
+                        listed = until_published.enter_context(
+                            self._listed_through(user_id, prepared, straight=straight)
+                        )
                     except AccountRefused as exc:
                         if self._stats.listed or not concerns_user(exc):
                             raise
@@ -144,24 +146,24 @@ class AccountSync:
         raise refused
 
     @contextmanager
-    def _prepared(self) -> Iterator[_Known]:
+    def _prepared(self) -> Iterator[_Prepared]:
         """What the warehouse knows of the account, read before the worker waits for its turn to list."""
         run = self._run
         with run.fetcher() as begin, self._load(begin) as load:
-            known = _Known(load=load, remembered=self._remembered(load))
+            prepared = _Prepared(load=load, remembered=self._remembered(load))
             _ = load.open_numbers  # read now, so that no snapshot is held while the worker waits
             run.slot.take(run.clock)
             with run.api.account():
                 self._started = run.clock.now()
-                yield known
+                yield prepared
 
     @contextmanager
-    def _listed_through(self, user_id: int | None, known: _Known, *, straight: bool) -> Iterator[Listed]:
-        run, load = self._run, known.load
+    def _listed_through(self, user_id: int | None, prepared: _Prepared, *, straight: bool) -> Iterator[Listed]:
+        run, load = self._run, prepared.load
         self._identity.list_through(user_id)
         with run.fetcher() as begin, contextlib.ExitStack() as until_published:
             described = self._identity.described(begin)
-            self._pages = pages = PageProcessor(self._account.account_id, run.roster, known.remembered)
+            self._pages = pages = PageProcessor(self._account.account_id, run.roster, prepared.remembered)
             self._listing = listing = self._new_listing(load, user_id, begin)
             account = described()
             self._announce(account, pages.incremental.numbers or load.open_numbers)
